@@ -1,0 +1,250 @@
+//! The choice of seats. [`Inventory::find`](crate::Inventory::find) states the rules.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::ops::Range;
+
+use crate::bitmap::{Bitmaps, GROUP_SEATS, union};
+use crate::gaps::{GAPS, Gaps};
+use crate::layout::{Layout, SeatNo};
+
+/// Seats that are free, and how near to each other they are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// In the order of their numbers.
+    pub seats: Vec<SeatNo>,
+    /// Which of the rules they were found by.
+    pub together: Together,
+}
+
+/// How near to each other seats are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Together {
+    /// There is only one.
+    Single,
+    /// Side by side in one row.
+    Row,
+    /// In one coach.
+    Coach,
+    /// In several coaches.
+    Anywhere,
+}
+
+pub(crate) fn find(layout: &Layout, taken: &Bitmaps, span: Range<usize>, quantity: u32) -> Option<Found> {
+    match quantity {
+        0 => None,
+        1 => single(taken, span).map(|seat| Found { seats: vec![seat], together: Together::Single }),
+        _ => {
+            let mut search = Search::new(layout, taken, span);
+            if search.available() < quantity {
+                return None;
+            }
+            Some(search.side_by_side(quantity).unwrap_or_else(|| search.by_coaches(quantity)))
+        }
+    }
+}
+
+fn single(taken: &Bitmaps, span: Range<usize>) -> Option<SeatNo> {
+    let mut best: Option<(u32, SeatNo)> = None;
+    for (group, first) in taken.groups().zip((0..).step_by(GROUP_SEATS as usize)) {
+        let free = !union(&group[span.clone()]);
+        if free == 0 {
+            continue;
+        }
+        let (gap, bit) = Gaps::measure(group, free, span.clone()).smallest(free);
+        // Only a smaller one: among equals the lowest number stays.
+        if best.is_none_or(|(smallest, _)| gap < smallest) {
+            best = Some((gap, SeatNo(first + bit)));
+        }
+        if gap == 0 {
+            break;
+        }
+    }
+    best.map(|(_, seat)| seat)
+}
+
+/// The search for several seats.
+struct Search<'a> {
+    layout: &'a Layout,
+    taken: &'a Bitmaps,
+    span: Range<usize>,
+    /// The seats that are free on the whole span, by group.
+    free: Vec<u64>,
+    /// The gaps of the groups looked at last, at the group's parity: seats are walked upwards and a row touches no more
+    /// than two groups, so that each is measured once in a walk.
+    gaps: [Option<(usize, Gaps)>; 2],
+}
+
+impl<'a> Search<'a> {
+    fn new(layout: &'a Layout, taken: &'a Bitmaps, span: Range<usize>) -> Search<'a> {
+        let free = taken.groups().map(|group| !union(&group[span.clone()])).collect();
+        Search { layout, taken, span, free, gaps: [None, None] }
+    }
+
+    fn available(&self) -> u32 {
+        self.free.iter().map(|word| word.count_ones()).sum()
+    }
+
+    fn side_by_side(&mut self, quantity: u32) -> Option<Found> {
+        let mut best: Option<(u32, u32)> = None;
+        let layout = self.layout;
+        for row in layout.row_ranges().filter(|row| row.len() >= quantity as usize) {
+            let mut starts = starts_of_runs(self.free_in_row(&row), quantity);
+            if starts == 0 {
+                continue;
+            }
+            let sums = self.sums_of_gaps(&row);
+            while starts != 0 {
+                let place = starts.trailing_zeros();
+                starts &= starts - 1;
+                let sum = sums[(place + quantity) as usize] - sums[place as usize];
+                if best.is_none_or(|(smallest, _)| sum < smallest) {
+                    best = Some((sum, row.start + place));
+                }
+            }
+            if best.is_some_and(|(sum, _)| sum == 0) {
+                break;
+            }
+        }
+        let (_, first) = best?;
+        Some(Found { seats: (first..first + quantity).map(SeatNo).collect(), together: Together::Row })
+    }
+
+    /// There are enough seats.
+    fn by_coaches(&mut self, quantity: u32) -> Found {
+        let coaches = self.layout.coach_ranges();
+        let mut coaches: Vec<(u32, Range<u32>)> =
+            coaches.map(|coach| (self.count_free_in(&coach), coach)).collect();
+        coaches.sort_unstable_by_key(|(free, coach)| (Reverse(*free), coach.start));
+
+        let mut rest = quantity;
+        let mut seats = Vec::with_capacity(quantity as usize);
+        let mut whole = 0;
+        while coaches[whole].0 < rest {
+            let (free, coach) = &coaches[whole];
+            seats.extend(self.free_in(coach));
+            rest -= free;
+            whole += 1;
+        }
+        let (_, last) = coaches[whole..]
+            .iter()
+            .filter(|(free, _)| *free >= rest)
+            .min_by_key(|(free, coach)| (*free, coach.start))
+            .expect("the first of them has enough");
+        self.tightest(last, rest, &mut seats);
+        seats.sort_unstable();
+        let together = if whole == 0 { Together::Coach } else { Together::Anywhere };
+        Found { seats, together }
+    }
+
+    /// Of the free seats in a coach, which are enough, those with the smallest gaps.
+    fn tightest(&mut self, coach: &Range<u32>, quantity: u32, seats: &mut Vec<SeatNo>) {
+        let mut with_gap = [0u32; GAPS];
+        let gaps: Vec<(SeatNo, usize)> = {
+            let free: Vec<SeatNo> = self.free_in(coach).collect();
+            free.into_iter().map(|seat| (seat, self.gap(seat.0) as usize)).collect()
+        };
+        gaps.iter().for_each(|&(_, gap)| with_gap[gap] += 1);
+
+        // All below the limit are wanted, and the first few that are at it.
+        let (mut limit, mut at_limit) = (0, quantity);
+        while with_gap[limit] < at_limit {
+            at_limit -= with_gap[limit];
+            limit += 1;
+        }
+        for (seat, gap) in gaps {
+            if gap < limit {
+                seats.push(seat);
+            } else if gap == limit && at_limit > 0 {
+                at_limit -= 1;
+                seats.push(seat);
+            }
+        }
+    }
+
+    /// The free seats in a range of numbers, upwards.
+    fn free_in(&self, range: &Range<u32>) -> impl Iterator<Item = SeatNo> {
+        range.clone().map(SeatNo).filter(|seat| {
+            let word = self.free[(seat.0 / GROUP_SEATS) as usize];
+            word >> (seat.0 % GROUP_SEATS) & 1 != 0
+        })
+    }
+
+    /// How many there are of them. A range is not empty.
+    fn count_free_in(&self, range: &Range<u32>) -> u32 {
+        let (first, last) = (range.start, range.end - 1);
+        let (first_group, last_group) = ((first / GROUP_SEATS) as usize, (last / GROUP_SEATS) as usize);
+        let from_first = u64::MAX << (first % GROUP_SEATS);
+        let to_last = u64::MAX >> (GROUP_SEATS - 1 - last % GROUP_SEATS);
+        if first_group == last_group {
+            return (self.free[first_group] & from_first & to_last).count_ones();
+        }
+        let between: u32 = self.free[first_group + 1..last_group].iter().map(|word| word.count_ones()).sum();
+        let ends = (self.free[first_group] & from_first).count_ones()
+            + (self.free[last_group] & to_last).count_ones();
+        between + ends
+    }
+
+    /// The free seats of a row, its first seat in the lowest bit.
+    fn free_in_row(&self, row: &Range<u32>) -> u64 {
+        let (group, bit) = ((row.start / GROUP_SEATS) as usize, row.start % GROUP_SEATS);
+        let beyond = self.free.get(group + 1).copied().unwrap_or(0);
+        let both = u128::from(beyond) << GROUP_SEATS | u128::from(self.free[group]);
+        (both >> bit) as u64 & (u64::MAX >> (GROUP_SEATS - row.len() as u32))
+    }
+
+    /// The sum of the gaps of the free seats of a row before each place of it, and before its end.
+    fn sums_of_gaps(&mut self, row: &Range<u32>) -> [u32; GROUP_SEATS as usize + 1] {
+        let mut sums = [0; GROUP_SEATS as usize + 1];
+        let free = self.free_in_row(row);
+        for (place, seat) in row.clone().enumerate() {
+            let gap = if free >> place & 1 != 0 { self.gap(seat) } else { 0 };
+            sums[place + 1] = sums[place] + gap;
+        }
+        sums
+    }
+
+    /// The gap of a free seat.
+    fn gap(&mut self, seat: u32) -> u32 {
+        let group = (seat / GROUP_SEATS) as usize;
+        let cached = &mut self.gaps[group % 2];
+        let gaps = match cached {
+            Some((of, gaps)) if *of == group => gaps,
+            _ => {
+                let gaps = Gaps::measure(self.taken.group(group), self.free[group], self.span.clone());
+                &mut cached.insert((group, gaps)).1
+            }
+        };
+        gaps.of(seat % GROUP_SEATS)
+    }
+}
+
+/// The places at which so many consecutive bits are set, by doubling.
+fn starts_of_runs(bits: u64, length: u32) -> u64 {
+    let (mut starts, mut have) = (bits, 1);
+    while have < length {
+        let more = have.min(length - have);
+        starts &= starts >> more;
+        have += more;
+    }
+    starts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_bits() {
+        let check = |bits, length, expected: u64| assert_eq!(starts_of_runs(bits, length), expected);
+        check(0b1011_0111, 1, 0b1011_0111);
+        check(0b1011_0111, 2, 0b0001_0011);
+        check(0b1011_0111, 3, 0b0000_0001);
+        check(0b1011_0111, 4, 0);
+        check(u64::MAX, 64, 1);
+        check(u64::MAX >> 14, 50, 1);
+        check(u64::MAX >> 14, 49, 0b11);
+        check(u64::MAX >> 14, 51, 0);
+    }
+}

@@ -1,0 +1,201 @@
+//! What the engine answers: views of the state, or a refusal. Statuses and JSON are the edge's business.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::catalogue::RunDefinition;
+use crate::command::RefundCursor;
+use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Reference, Time, TxnId};
+use crate::text::Text;
+
+pub type Reply = Result<Answer, Rejection>;
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Answer {
+    Partition(PartitionView),
+    Availability { partition: PartitionKey, available: u32 },
+    Run(RunView),
+    Order(OrderView),
+    Refund(RefundView),
+    Refunds(Vec<RefundView>),
+}
+
+/// A partition as one caller sees it: with his own hold only.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PartitionView {
+    pub partition: PartitionKey,
+    pub capacity: u32,
+    /// Seats that the asked span can still take.
+    pub available: u32,
+    /// Seats sold on any part of the asked span.
+    pub confirmed: u32,
+    /// The partition's own sequence: one more for each of its records.
+    pub last_seq: u64,
+    pub hold: HoldView,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct HoldView {
+    pub hold: HoldId,
+    pub quantity: u32,
+    pub status: HoldStatus,
+    /// Labels, in seat order.
+    pub seats: Vec<Text>,
+    pub expires_at: Time,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[repr(u8)]
+pub enum HoldStatus {
+    Held,
+    Confirmed,
+    Released,
+    Expired,
+}
+
+/// What the opened partitions of a run offer. `definition` is absent where none was opened: the timetable speaks.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RunView {
+    pub definition: Option<Arc<RunDefinition>>,
+    pub classes: Vec<ClassView>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct ClassView {
+    pub partition: PartitionKey,
+    pub capacity: u32,
+    pub available: u32,
+    /// Coach numbers and the seats in each.
+    pub coaches: Vec<(Text, u32)>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct OrderView {
+    pub order: OrderId,
+    pub key: IdempotencyKey,
+    pub status: OrderStatus,
+    pub amount: Cents,
+    pub created_at: Time,
+    pub updated_at: Time,
+    pub reservation: Option<ReservationView>,
+    pub cancel_reason: Option<CancelReason>,
+    pub txn: Option<TxnId>,
+    pub refund: Option<RefundStatus>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct ReservationView {
+    pub partition: PartitionKey,
+    pub hold: HoldId,
+    pub quantity: u32,
+    pub from: u16,
+    pub to: u16,
+    pub seats: Vec<Text>,
+    pub expires_at: Time,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[repr(u8)]
+pub enum OrderStatus {
+    Init,
+    Reserved,
+    Paid,
+    Ticketed,
+    Cancelled,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[repr(u8)]
+pub enum CancelReason {
+    Requested,
+    HoldExpired,
+    Abandoned,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct RefundView {
+    pub cursor: RefundCursor,
+    pub order: OrderName,
+    pub txn: TxnId,
+    /// Absent where no order is known: the callback does not say how much.
+    pub amount: Option<Cents>,
+    pub reason: RefundReason,
+    pub status: RefundStatus,
+    pub created_at: Time,
+    pub settled: Option<Settlement>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct Settlement {
+    pub reference: Reference,
+    pub at: Time,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefundStatus {
+    Required,
+    Settled,
+}
+
+/// Why money is owed back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[repr(u8)]
+pub enum RefundReason {
+    /// The order was paid already, with another transaction.
+    AlreadyPaid,
+    /// The hold had expired.
+    HoldExpired,
+    /// The order was not waiting for a payment.
+    InvalidState,
+    /// No such order is known.
+    Unmatched,
+}
+
+/// Why a command is refused. Closed and append-only: the edge gives each a status, a code and a text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rejection {
+    OrderNotFound,
+    PartitionNotFound,
+    HoldNotFound,
+    RefundNotFound,
+    /// Not that many seats are free on the span.
+    InsufficientStock,
+    /// The span leaves the run, or is empty.
+    InvalidSpan,
+    /// A capacity that no ad hoc partition can have.
+    InvalidCapacity,
+    /// The idempotency key came before with another amount.
+    AmountDiffers,
+    /// The order's status does not allow it.
+    InvalidTransition,
+    /// The order is reserved with other contents.
+    ReservationDiffers,
+    /// The hold id came before with another quantity or span.
+    HoldDiffers,
+    /// An order owns the hold: only the order can end it.
+    HoldOwned,
+    /// The hold belongs to another order.
+    HoldOwnedByAnother,
+    /// The hold has expired.
+    HoldExpired,
+    /// The hold was released.
+    HoldReleased,
+    /// The hold was confirmed: its seats are sold.
+    HoldConfirmed,
+    /// The caller names another partition or hold than the order's own.
+    HoldMismatch,
+    /// Another order claimed the transaction id first; nothing is owed.
+    TxnUsed,
+    /// The order is paid with another transaction; a refund is owed.
+    AlreadyPaid,
+    /// The refund was settled under another reference.
+    RefundSettled,
+    /// A queue is full. Nothing was done; try again.
+    Busy,
+    /// A named limit of the state is reached. Nothing was done.
+    LimitReached,
+    /// The log has no room for new sales, or none at all.
+    LogFull,
+    /// The server is stopping and takes nothing new.
+    Stopping,
+}

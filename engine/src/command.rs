@@ -1,0 +1,193 @@
+//! What clients ask of the engine: already checked for shape, not yet against the state.
+
+use allocator::Span;
+
+use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Reference, SlotId, TxnId};
+use crate::limits::SLOTS;
+use crate::slots::SlotHash;
+use crate::text::Text;
+
+/// A command and the trace it belongs to.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub command: Command,
+    /// The request's `X-Trace-Id`, kept in the records it causes.
+    pub trace: Text,
+}
+
+/// One operation of a client (or of the ticket worker).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    TryHold(TryHold),
+    ReleaseHold(HoldRef),
+    ConfirmHold(HoldRef),
+    Availability {
+        partition: PartitionKey,
+        span: Option<Span>,
+    },
+    /// What a run's opened partitions still offer; a run that none was opened of answers with none.
+    Run(RunQuery),
+    CreateOrder(CreateOrder),
+    Reserve(Reserve),
+    Cancel(Cancel),
+    Pay(Pay),
+    /// Also what `/query/orders` shows.
+    GetOrder {
+        order: OrderId,
+    },
+    IssueTicket {
+        order: OrderId,
+    },
+    SettleRefund {
+        order: OrderName,
+        txn: TxnId,
+        reference: Reference,
+    },
+    ListRefunds(ListRefunds),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TryHold {
+    pub partition: PartitionKey,
+    pub hold: HoldId,
+    pub quantity: u32,
+    /// Absent: the whole run.
+    pub span: Option<Span>,
+    pub ad_hoc: AdHoc,
+}
+
+/// The shape of a partition that no timetable defines; counts only for the first who asks for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AdHoc {
+    pub capacity: u32,
+    pub segments: u16,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HoldRef {
+    pub partition: PartitionKey,
+    pub hold: HoldId,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunQuery {
+    pub train: Text,
+    /// `YYYY-MM-DD`
+    pub date: Text,
+    /// Availability on this span; absent: on the whole run.
+    pub span: Option<Span>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CreateOrder {
+    pub key: IdempotencyKey,
+    pub amount: Cents,
+    /// What the new order's id is made of. Not part of the request's identity.
+    pub entropy: u128,
+}
+
+impl PartialEq for CreateOrder {
+    fn eq(&self, other: &CreateOrder) -> bool {
+        self.key == other.key && self.amount == other.amount
+    }
+}
+impl Eq for CreateOrder {}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reserve {
+    pub order: OrderId,
+    pub partition: PartitionKey,
+    pub hold: HoldId,
+    pub quantity: u32,
+    pub span: Option<Span>,
+    pub ad_hoc: AdHoc,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cancel {
+    pub order: OrderId,
+    /// What the caller believes is held; another than the order's own is refused.
+    pub named: Named,
+}
+
+/// A partition and a hold that a caller may name beside an order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Named {
+    pub partition: Option<PartitionKey>,
+    pub hold: Option<HoldId>,
+}
+
+/// A payment whose status was SUCCESS and whose signature, where a key is set, was good.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pay {
+    pub order: OrderName,
+    pub txn: TxnId,
+    pub named: Named,
+    /// A signature was checked: money for an unknown order is then recorded.
+    pub verified: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListRefunds {
+    pub status: Option<RefundFilter>,
+    /// Only refunds after this place in the listing's order.
+    pub after: Option<RefundCursor>,
+    pub limit: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefundFilter {
+    Required,
+    Settled,
+    Unmatched,
+}
+
+/// A place in the listing of refunds: by slot, then by number within it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RefundCursor {
+    pub slot: SlotId,
+    pub number: u64,
+}
+
+/// Who has to answer a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Route {
+    Slot(SlotId),
+    /// Every core answers for its slots, and the answers are merged.
+    Every,
+}
+
+impl Command {
+    #[must_use]
+    pub fn route(&self, hash: &SlotHash) -> Route {
+        Route::Slot(match self {
+            Command::TryHold(c) => hash.partition(&c.partition),
+            Command::ReleaseHold(c) | Command::ConfirmHold(c) => hash.partition(&c.partition),
+            Command::Availability { partition, .. } => hash.partition(partition),
+            Command::Run(c) => hash.run(&c.key()),
+            Command::CreateOrder(c) => hash.idempotency_key(&c.key),
+            Command::Reserve(c) => c.order.slot(),
+            Command::Cancel(c) => c.order.slot(),
+            Command::GetOrder { order } | Command::IssueTicket { order } => order.slot(),
+            Command::Pay(c) => hash.order_name(&c.order),
+            Command::SettleRefund { order, .. } => hash.order_name(order),
+            Command::ListRefunds(_) => return Route::Every,
+        })
+    }
+
+    /// New sales are refused first when the log runs short of room; money and freeing of seats go on.
+    #[must_use]
+    pub const fn is_new_sale(&self) -> bool {
+        matches!(self, Command::TryHold(_) | Command::CreateOrder(_) | Command::Reserve(_))
+    }
+}
+
+impl RunQuery {
+    /// `train|date`
+    #[must_use]
+    pub fn key(&self) -> alloc::string::String {
+        alloc::format!("{}|{}", self.train.as_str(), self.date.as_str())
+    }
+}
+
+const _: () = assert!(SLOTS <= 1 << 12, "an order id has 12 bits for its slot");

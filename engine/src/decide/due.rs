@@ -1,0 +1,58 @@
+//! What falls due by the passing of time alone. Each record is bounded; whoever drives comes back for the next.
+
+use alloc::vec::Vec;
+
+use super::{Context, inventory, orders};
+use crate::answer::{CancelReason, HoldStatus};
+use crate::ids::PartitionKey;
+use crate::limits::{EXPIRED_PER_RECORD_MAX, EXPIRED_SEATS_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX};
+use crate::record::{Body, HoldRow};
+use crate::state::{Partition, Slot};
+
+/// The next record that time alone asks of the slot.
+#[must_use]
+pub fn decide_due(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
+    holds(slot, cx).or_else(|| abandon(slot, cx)).or_else(|| departed(slot, cx))
+}
+
+fn holds(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
+    let (_, key) = slot.partitions().next_due().filter(|(at, _)| *at <= cx.now)?;
+    let p = slot.partitions().get(key)?;
+    expire(key, p, cx).or_else(|| forget(key, p, cx))
+}
+
+/// Ends holds whose deadline has passed: the first so many of them.
+pub(super) fn expire(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Option<Body> {
+    let mut rows: Vec<HoldRow> = Vec::new();
+    let mut seats = 0;
+    for (id, hold) in p.due(cx.now).take(EXPIRED_PER_RECORD_MAX) {
+        seats += hold.seats.len();
+        if seats > EXPIRED_SEATS_PER_RECORD_MAX && !rows.is_empty() {
+            break;
+        }
+        let next = inventory::next(p, key, id, hold);
+        rows.push(HoldRow {
+            partition_seq: next.partition_seq + rows.len() as u64,
+            status: HoldStatus::Expired,
+            keep_until: cx.now.plus(cx.policy.retention_ms),
+            ..next
+        });
+    }
+    (!rows.is_empty()).then_some(Body::HoldsExpired(rows))
+}
+
+fn forget(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Option<Body> {
+    let holds: Vec<_> = p.forgettable(cx.now).take(FORGOTTEN_PER_RECORD_MAX).cloned().collect();
+    (!holds.is_empty()).then(|| Body::HoldsForgotten { partition: key.clone(), holds })
+}
+
+fn abandon(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
+    let (_, order) = slot.orders().next_abandon().filter(|(at, _)| *at <= cx.now)?;
+    Some(orders::cancelled(order, CancelReason::Abandoned))
+}
+
+fn departed(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
+    let (ended_at, key) = slot.partitions().next_departed()?;
+    (ended_at.plus(cx.policy.departed_ms) <= cx.now)
+        .then(|| Body::PartitionForgotten { partition: key.clone() })
+}

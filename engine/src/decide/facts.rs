@@ -1,0 +1,83 @@
+//! What an order makes of the facts it is told. A fact means the same however often it comes.
+
+use super::orders::{cancelled, paid, reserved};
+use super::{Context, inventory};
+use crate::answer::{CancelReason, HoldStatus, OrderStatus};
+use crate::command::{HoldRef, Named, Pay};
+use crate::ids::{HoldId, PartitionKey};
+use crate::message::Fact;
+use crate::record::{Body, ReleaseReason};
+use crate::state::{Order, Slot};
+
+/// What a fact comes to in the slot of its order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum FactStep {
+    /// Log and apply this; the fact is then settled.
+    Append(Body),
+    /// Recorded already, or nothing follows from it. `accepted` is false where the order does not want the hold.
+    Settled { accepted: bool },
+    /// Money that its order must account for: an operation of its own, with the transaction id claimed.
+    Pay(Pay),
+}
+
+#[must_use]
+pub fn decide_fact(slot: &Slot, fact: &Fact) -> FactStep {
+    let Some(order) = slot.orders().get(fact.order()) else {
+        return FactStep::Settled { accepted: false };
+    };
+    match fact {
+        Fact::HoldMade { reservation, .. } => {
+            if owns(order, &reservation.partition, &reservation.hold) {
+                FactStep::Settled { accepted: true }
+            } else if order.row.status == OrderStatus::Init {
+                FactStep::Append(reserved(order, reservation))
+            } else {
+                FactStep::Settled { accepted: false }
+            }
+        }
+        Fact::HoldReleased { partition, hold, .. } => {
+            ended(order, partition, hold, || cancelled(order, CancelReason::Requested))
+        }
+        Fact::HoldExpired { partition, hold, .. } => {
+            ended(order, partition, hold, || cancelled(order, CancelReason::HoldExpired))
+        }
+        Fact::HoldConfirmed { partition, hold, txn, .. } => {
+            ended(order, partition, hold, || paid(order, txn))
+        }
+        Fact::TxnClaimed { txn, .. } => {
+            let name = order.row.order.name();
+            if order.row.txn.as_ref() == Some(txn) || slot.refunds().get(&name, txn).is_some() {
+                FactStep::Settled { accepted: true }
+            } else {
+                FactStep::Pay(Pay { order: name, txn: txn.clone(), named: Named::default(), verified: true })
+            }
+        }
+    }
+}
+
+fn owns(order: &Order, partition: &PartitionKey, hold: &HoldId) -> bool {
+    order.row.reservation.as_ref().is_some_and(|r| r.partition == *partition && r.hold == *hold)
+}
+
+/// The hold of a RESERVED order has come to its end.
+fn ended(order: &Order, partition: &PartitionKey, hold: &HoldId, body: impl FnOnce() -> Body) -> FactStep {
+    if order.row.status == OrderStatus::Reserved && owns(order, partition, hold) {
+        FactStep::Append(body())
+    } else {
+        FactStep::Settled { accepted: true }
+    }
+}
+
+/// The order does not want what a fact of this slot told it: a hold made for it is given back.
+#[must_use]
+pub fn decide_declined(slot: &Slot, cx: &Context<'_>, fact: &Fact) -> Option<Body> {
+    let Fact::HoldMade { order, reservation } = fact else {
+        return None;
+    };
+    let p = slot.partitions().get(&reservation.partition)?;
+    let hold = p.hold(&reservation.hold)?;
+    (hold.status == HoldStatus::Held && hold.owner == Some(*order)).then(|| {
+        let named = HoldRef { partition: reservation.partition.clone(), hold: reservation.hold.clone() };
+        Body::HoldReleased(inventory::released(cx, p, &named, hold, ReleaseReason::Declined))
+    })
+}

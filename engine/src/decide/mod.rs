@@ -1,0 +1,135 @@
+//! Decisions: what a command, an ask, a fact or the passing of time means for one slot. They read and choose; they
+//! change nothing.
+//!
+//! Every decision is made again after each record it asked for, until it is [`Step::Done`]. So a first request and
+//! its repeat take the same path: the repeat just finds the work done.
+
+mod due;
+mod facts;
+mod inventory;
+mod orders;
+mod payments;
+mod views;
+
+pub use due::decide_due;
+pub use facts::{FactStep, decide_declined, decide_fact};
+
+use alloc::vec::Vec;
+
+use crate::answer::{Answer, Rejection, Reply};
+use crate::catalogue::Catalogue;
+use crate::command::{Command, RefundFilter};
+use crate::ids::Time;
+use crate::limits::REFUNDS_PAGE_MAX;
+use crate::message::{Ask, Fact};
+use crate::record::Body;
+use crate::slots::SlotHash;
+use crate::state::Slot;
+
+/// What decisions are made by, beside the state.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub now: Time,
+    pub catalogue: &'a dyn Catalogue,
+    pub hash: &'a SlotHash,
+    pub policy: &'a Policy,
+}
+
+impl core::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long things last, in milliseconds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// A hold that nobody confirms.
+    pub hold_ttl_ms: u64,
+    /// What an ended hold is remembered for.
+    pub retention_ms: u64,
+    /// An order that nobody reserves for.
+    pub abandon_ms: u64,
+    /// The partitions of a run, after it has arrived at its last stop.
+    pub departed_ms: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        const HOUR_MS: u64 = 3_600_000;
+        Policy {
+            hold_ttl_ms: 120_000,
+            retention_ms: 24 * HOUR_MS,
+            abandon_ms: 24 * HOUR_MS,
+            departed_ms: 72 * HOUR_MS,
+        }
+    }
+}
+
+/// What a decision comes to.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Step<T> {
+    /// Log and apply this, then decide again.
+    Append(Body),
+    /// Another slot has to say something first; decide again when it has.
+    Ask(Ask),
+    Done(T),
+}
+
+/// What an operation has learnt from other slots that the state does not show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// The transaction id is this order's.
+    pub claimed: bool,
+}
+
+/// What a client's command means for the slot it is routed to.
+#[must_use]
+pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progress) -> Step<Reply> {
+    match command {
+        Command::TryHold(c) => inventory::try_hold(slot, cx, c),
+        Command::ReleaseHold(c) => inventory::release(slot, cx, c),
+        Command::ConfirmHold(c) => inventory::confirm(slot, cx, c),
+        Command::Availability { partition, span } => inventory::availability(slot, cx, partition, *span),
+        Command::Run(c) => inventory::run(slot, cx, c),
+        Command::CreateOrder(c) => orders::create(slot, cx, c),
+        Command::Reserve(c) => orders::reserve(slot, cx, c),
+        Command::Cancel(c) => orders::cancel(slot, cx, c),
+        Command::GetOrder { order } => orders::get(slot, cx, *order),
+        Command::IssueTicket { order } => orders::issue_ticket(slot, *order),
+        Command::Pay(c) => payments::pay(slot, cx, c, progress),
+        Command::SettleRefund { order, txn, reference } => payments::settle(slot, cx, order, txn, reference),
+        Command::ListRefunds(c) => {
+            let wanted = |view: &crate::answer::RefundView| match c.status {
+                None => true,
+                Some(RefundFilter::Settled) => view.settled.is_some(),
+                Some(RefundFilter::Required) => view.settled.is_none(),
+                Some(RefundFilter::Unmatched) => view.reason == crate::answer::RefundReason::Unmatched,
+            };
+            let after = match c.after {
+                Some(cursor) if cursor.slot > slot.id() => {
+                    return Step::Done(Ok(Answer::Refunds(Vec::new())));
+                }
+                Some(cursor) if cursor.slot == slot.id() => cursor.number,
+                _ => 0,
+            };
+            let page = slot.refunds().after(after).map(|row| views::refund(slot, row)).filter(wanted);
+            Step::Done(Ok(Answer::Refunds(page.take(c.limit.min(REFUNDS_PAGE_MAX)).collect())))
+        }
+    }
+}
+
+/// What another slot's ask means for the slot it is addressed to. Never asks in turn.
+#[must_use]
+pub fn decide_ask(slot: &Slot, cx: &Context<'_>, ask: &Ask) -> Step<Result<Fact, Rejection>> {
+    match ask {
+        Ask::Hold(reserve) => inventory::hold_for_order(slot, cx, reserve),
+        Ask::Release(hold) => inventory::release_for_order(slot, cx, hold),
+        Ask::Confirm { hold, txn } => inventory::confirm_for_order(slot, cx, hold, txn),
+        Ask::Settle(hold) => inventory::settle_for_order(slot, cx, hold),
+        Ask::Claim { txn, order } => payments::claim(slot, txn, *order),
+    }
+}

@@ -1,0 +1,87 @@
+//! What passes between slots.
+//!
+//! An [`Ask`] is a request and is forgotten by a crash, like a client's. A [`Fact`] is the outcome of a record: it
+//! stands in the outbox of the slot that recorded it, is told again until the receiver has recorded what follows
+//! from it, and means the same however often and in whatever order it arrives.
+
+use alloc::vec::Vec;
+
+use crate::command::Reserve;
+use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::record::{Reservation, TellId};
+use crate::slots::SlotHash;
+
+/// What an order's slot wants of another slot, for an operation under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ask {
+    /// Of the partition: hold these seats for the order.
+    Hold(Reserve),
+    /// Of the partition: give the order's hold back.
+    Release(OrderHold),
+    /// Of the partition: the order is paid, unless its hold has expired.
+    Confirm { hold: OrderHold, txn: TxnId },
+    /// Of the partition: what became of the order's hold, whose deadline has passed?
+    Settle(OrderHold),
+    /// Of the transaction id: is it this order's?
+    Claim { txn: TxnId, order: OrderId },
+}
+
+/// A hold and the order that owns it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrderHold {
+    pub order: OrderId,
+    pub partition: PartitionKey,
+    pub hold: HoldId,
+}
+
+impl Ask {
+    #[must_use]
+    pub fn slot(&self, hash: &SlotHash) -> SlotId {
+        match self {
+            Ask::Hold(r) => hash.partition(&r.partition),
+            Ask::Release(h) | Ask::Settle(h) | Ask::Confirm { hold: h, .. } => hash.partition(&h.partition),
+            Ask::Claim { txn, .. } => hash.txn(txn),
+        }
+    }
+}
+
+/// What a slot has recorded and an order's slot must learn.
+#[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub enum Fact {
+    HoldMade { order: OrderId, reservation: Reservation },
+    HoldReleased { order: OrderId, partition: PartitionKey, hold: HoldId },
+    HoldExpired { order: OrderId, partition: PartitionKey, hold: HoldId },
+    HoldConfirmed { order: OrderId, partition: PartitionKey, hold: HoldId, txn: TxnId },
+    TxnClaimed { order: OrderId, txn: TxnId },
+}
+
+impl Fact {
+    /// The order it is about; its slot is where the fact goes.
+    #[must_use]
+    pub const fn order(&self) -> OrderId {
+        match self {
+            Fact::HoldMade { order, .. }
+            | Fact::HoldReleased { order, .. }
+            | Fact::HoldExpired { order, .. }
+            | Fact::HoldConfirmed { order, .. }
+            | Fact::TxnClaimed { order, .. } => *order,
+        }
+    }
+}
+
+/// A fact on its way, from the outbox of the slot that recorded it.
+#[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct Tell {
+    pub id: TellId,
+    pub since: Time,
+    pub fact: Fact,
+}
+
+/// Tells waiting for their receivers, in the order they were recorded.
+pub type Outbox = alloc::collections::BTreeMap<TellId, Tell>;
+
+/// All of an outbox's tells, for resending.
+#[must_use]
+pub fn tells(outbox: &Outbox) -> Vec<Tell> {
+    outbox.values().cloned().collect()
+}

@@ -1,0 +1,185 @@
+//! A slot as a snapshot keeps it. What can be derived (bitmaps, agendas) is not in it.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use allocator::Layout;
+use rkyv::rancor;
+
+use super::{Hold, Partition, Slot};
+use crate::answer::HoldStatus;
+use crate::catalogue::RunDefinition;
+use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::message::Tell;
+use crate::record::{
+    DecodeError, HoldRow, OrderRow, PartitionOpened, RefundRow, ReleaseReason, TellId, encode_versioned, versioned,
+};
+
+/// The first byte of every encoded image. A change of any archived type needs a new one.
+pub const IMAGE_VERSION: u8 = 1;
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct SlotImage {
+    id: SlotId,
+    seq: u64,
+    time: Time,
+    partitions: Vec<PartitionImage>,
+    orders: Vec<OrderImage>,
+    claims: Vec<ClaimImage>,
+    refunds: Vec<RefundRow>,
+    outbox: Vec<Tell>,
+    next_tell: TellId,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct PartitionImage {
+    key: PartitionKey,
+    layout: Layout,
+    segments: u16,
+    run: Option<RunDefinition>,
+    seq: u64,
+    holds: Vec<HoldImage>,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct HoldImage {
+    hold: HoldId,
+    status: HoldStatus,
+    owner: Option<OrderId>,
+    from: u16,
+    to: u16,
+    seats: Vec<u32>,
+    deadline: Time,
+    txn: Option<TxnId>,
+    release_reason: Option<ReleaseReason>,
+    keep_until: Time,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct OrderImage {
+    row: OrderRow,
+    updated_at: Time,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct ClaimImage {
+    txn: TxnId,
+    order: OrderId,
+}
+
+impl Slot {
+    /// The version byte, then the rkyv archive; appended to `out`. Equal slots give equal bytes.
+    ///
+    /// # Panics
+    /// Never in practice: an archive of owned data fails only when memory does.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut claims: Vec<ClaimImage> =
+            self.claims.iter().map(|(txn, order)| ClaimImage { txn: txn.clone(), order: *order }).collect();
+        claims.sort_unstable_by(|a, b| a.txn.cmp(&b.txn));
+        let image = SlotImage {
+            id: self.id,
+            seq: self.seq,
+            time: self.time,
+            partitions: self.partitions.iter().map(|(key, p)| PartitionImage::of(key, p)).collect(),
+            orders: self
+                .orders
+                .iter()
+                .map(|order| OrderImage { row: order.row.clone(), updated_at: order.updated_at })
+                .collect(),
+            claims,
+            refunds: self.refunds.after(0).cloned().collect(),
+            outbox: self.outbox.values().cloned().collect(),
+            next_tell: self.next_tell,
+        };
+        encode_versioned(IMAGE_VERSION, &image, out);
+    }
+
+    /// Validates every byte before it is believed.
+    ///
+    /// # Errors
+    /// The bytes are of another version or damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Slot, DecodeError> {
+        let archive = versioned(IMAGE_VERSION, "slot image", bytes)?;
+        let image =
+            rkyv::from_bytes::<SlotImage, rancor::Error>(archive).map_err(|e| DecodeError(e.to_string()))?;
+        let mut slot = Slot::new(image.id);
+        slot.seq = image.seq;
+        slot.time = image.time;
+        for partition in image.partitions {
+            partition.restore(&mut slot);
+        }
+        for order in &image.orders {
+            slot.orders.put(&order.row, order.updated_at);
+        }
+        slot.claims = image.claims.into_iter().map(|claim| (claim.txn, claim.order)).collect();
+        for refund in &image.refunds {
+            slot.refunds.put(refund);
+        }
+        slot.outbox = image.outbox.into_iter().map(|tell| (tell.id, tell)).collect();
+        slot.next_tell = image.next_tell;
+        Ok(slot)
+    }
+}
+
+impl PartitionImage {
+    fn of(key: &PartitionKey, p: &Partition) -> PartitionImage {
+        PartitionImage {
+            key: key.clone(),
+            layout: p.inventory().layout().clone(),
+            segments: p.inventory().segments(),
+            run: p.run().map(|run| (**run).clone()),
+            seq: p.seq(),
+            holds: p.holds_sorted().into_iter().map(|(id, hold)| HoldImage::of(id, hold)).collect(),
+        }
+    }
+
+    fn restore(self, slot: &mut Slot) {
+        let PartitionImage { key, layout, segments, run, seq, holds } = self;
+        let capacity = layout.seats();
+        slot.partitions.open(&PartitionOpened { partition: key.clone(), layout, segments, run });
+        slot.partitions.change(&key, |p| {
+            for hold in holds {
+                p.insert(&hold.row(&key, segments, capacity));
+            }
+            p.seq = seq;
+        });
+    }
+}
+
+impl HoldImage {
+    fn of(id: &HoldId, hold: &Hold) -> HoldImage {
+        HoldImage {
+            hold: id.clone(),
+            status: hold.status,
+            owner: hold.owner,
+            from: hold.span.from(),
+            to: hold.span.to(),
+            seats: hold.seats.iter().map(|seat| seat.0).collect(),
+            deadline: hold.deadline,
+            txn: hold.txn.clone(),
+            release_reason: hold.release_reason,
+            keep_until: hold.keep_until,
+        }
+    }
+
+    fn row(self, partition: &PartitionKey, segments: u16, capacity: u32) -> HoldRow {
+        HoldRow {
+            partition: partition.clone(),
+            hold: self.hold,
+            partition_seq: 0,
+            status: self.status,
+            owner: self.owner,
+            quantity: self.seats.len() as u32,
+            from: self.from,
+            to: self.to,
+            segments,
+            capacity,
+            seats: self.seats,
+            labels: Vec::new(),
+            deadline: self.deadline,
+            txn: self.txn,
+            release_reason: self.release_reason,
+            keep_until: self.keep_until,
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Partitions and their holds. The seat bitmaps are the truth about what is free; nothing counts beside them.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use allocator::{Inventory, SeatNo, Span};
+use hashbrown::HashMap;
+
+use crate::answer::HoldStatus;
+use crate::catalogue::RunDefinition;
+use crate::ids::{HoldId, OrderId, PartitionKey, Time, TxnId};
+use crate::record::{HoldRow, PartitionOpened, ReleaseReason};
+use crate::text::Text;
+
+/// One class of a run (or an ad hoc inventory): its seats and everything held on them.
+#[derive(Debug)]
+pub struct Partition {
+    pub(super) inventory: Inventory,
+    pub(super) run: Option<Arc<RunDefinition>>,
+    pub(super) seq: u64,
+    pub(super) holds: HashMap<HoldId, Hold>,
+    /// When live holds expire; derived from `holds`.
+    deadlines: BTreeSet<(Time, HoldId)>,
+    /// When ended holds may be forgotten; derived from `holds`.
+    ended: BTreeSet<(Time, HoldId)>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hold {
+    pub span: Span,
+    pub seats: Box<[SeatNo]>,
+    pub status: HoldStatus,
+    pub owner: Option<OrderId>,
+    pub deadline: Time,
+    pub txn: Option<TxnId>,
+    pub release_reason: Option<ReleaseReason>,
+    pub keep_until: Time,
+}
+
+impl Hold {
+    #[must_use]
+    pub fn quantity(&self) -> u32 {
+        self.seats.len() as u32
+    }
+
+    /// At its deadline a hold is expired, logged or not.
+    #[must_use]
+    pub fn is_due(&self, now: Time) -> bool {
+        self.status == HoldStatus::Held && self.deadline <= now
+    }
+}
+
+impl Partition {
+    pub(super) fn open(opened: &PartitionOpened) -> Partition {
+        Partition {
+            inventory: Inventory::new(opened.layout.clone(), opened.segments),
+            run: opened.run.clone().map(Arc::new),
+            seq: 0,
+            holds: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            ended: BTreeSet::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    #[must_use]
+    pub fn run(&self) -> Option<&Arc<RunDefinition>> {
+        self.run.as_ref()
+    }
+
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    #[must_use]
+    pub fn hold(&self, id: &HoldId) -> Option<&Hold> {
+        self.holds.get(id)
+    }
+
+    #[must_use]
+    pub fn holds_count(&self) -> usize {
+        self.holds.len()
+    }
+
+    /// Every hold with its id, in the order of ids.
+    #[must_use]
+    pub fn holds_sorted(&self) -> Vec<(&HoldId, &Hold)> {
+        let mut holds: Vec<_> = self.holds.iter().collect();
+        holds.sort_unstable_by_key(|(id, _)| *id);
+        holds
+    }
+
+    /// Live holds whose deadline has passed at `now`, the longest waiting first.
+    pub fn due(&self, now: Time) -> impl Iterator<Item = (&HoldId, &Hold)> {
+        let due = self.deadlines.iter().take_while(move |(at, _)| *at <= now);
+        due.map(|(_, id)| (id, self.holds.get(id).expect("deadlines are of holds that are there")))
+    }
+
+    /// Ended holds that may be forgotten at `now`.
+    pub fn forgettable(&self, now: Time) -> impl Iterator<Item = &HoldId> {
+        self.ended.iter().take_while(move |(at, _)| *at <= now).map(|(_, id)| id)
+    }
+
+    /// No hold is waiting for its deadline.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.deadlines.is_empty()
+    }
+
+    #[must_use]
+    pub fn next_due(&self) -> Option<Time> {
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        let ended = self.ended.first().map(|(at, _)| *at);
+        deadline.into_iter().chain(ended).min()
+    }
+
+    /// Where a hold stands on the agenda that its status puts it on.
+    fn note(&mut self, id: &HoldId, hold: &Hold) {
+        match hold.status {
+            HoldStatus::Held => self.deadlines.insert((hold.deadline, id.clone())),
+            HoldStatus::Released | HoldStatus::Expired => self.ended.insert((hold.keep_until, id.clone())),
+            HoldStatus::Confirmed => false,
+        };
+    }
+
+    fn unnote(&mut self, id: &HoldId, hold: &Hold) {
+        match hold.status {
+            HoldStatus::Held => self.deadlines.remove(&(hold.deadline, id.clone())),
+            HoldStatus::Released | HoldStatus::Expired => self.ended.remove(&(hold.keep_until, id.clone())),
+            HoldStatus::Confirmed => false,
+        };
+    }
+
+    #[must_use]
+    pub fn span(&self, asked: Option<Span>) -> Option<Span> {
+        let segments = self.inventory.segments();
+        match asked {
+            Some(span) => (span.to() <= segments).then_some(span),
+            None => Some(Span::whole(segments)),
+        }
+    }
+
+    /// A new hold: takes its seats. Also how a snapshot's holds come back, whatever became of them.
+    pub(super) fn insert(&mut self, row: &HoldRow) {
+        let span = Span::new(row.from, row.to).expect("a logged span is a span");
+        let seats: Box<[SeatNo]> = row.seats.iter().map(|&seat| SeatNo(seat)).collect();
+        match row.status {
+            HoldStatus::Held => self.inventory.take(span, &seats),
+            HoldStatus::Confirmed => {
+                self.inventory.take(span, &seats);
+                self.inventory.sell(span, &seats);
+            }
+            HoldStatus::Released | HoldStatus::Expired => {}
+        }
+        let hold = Hold {
+            span,
+            seats,
+            status: row.status,
+            owner: row.owner,
+            deadline: row.deadline,
+            txn: row.txn.clone(),
+            release_reason: row.release_reason,
+            keep_until: row.keep_until,
+        };
+        self.note(&row.hold, &hold);
+        let before = self.holds.insert(row.hold.clone(), hold);
+        assert!(before.is_none(), "a hold is made once");
+    }
+
+    /// A live hold moves on: adopted, confirmed, released or expired.
+    pub(super) fn update(&mut self, row: &HoldRow) {
+        let mut hold = self.holds.remove(&row.hold).expect("a logged change is of a hold that is there");
+        assert_eq!(hold.status, HoldStatus::Held, "only a live hold changes");
+        match row.status {
+            HoldStatus::Held => {}
+            HoldStatus::Confirmed => self.inventory.sell(hold.span, &hold.seats),
+            HoldStatus::Released | HoldStatus::Expired => self.inventory.release(hold.span, &hold.seats),
+        }
+        self.unnote(&row.hold, &hold);
+        hold.status = row.status;
+        hold.owner = row.owner;
+        hold.txn.clone_from(&row.txn);
+        hold.release_reason = row.release_reason;
+        hold.keep_until = row.keep_until;
+        self.note(&row.hold, &hold);
+        self.holds.insert(row.hold.clone(), hold);
+    }
+
+    pub(super) fn forget(&mut self, id: &HoldId) {
+        let hold = self.holds.remove(id).expect("a forgotten hold was there");
+        assert_ne!(hold.status, HoldStatus::Held, "a live hold is never forgotten");
+        self.unnote(id, &hold);
+    }
+}
+
+/// The open partitions of a slot, and which of them needs attention next.
+#[derive(Debug, Default)]
+pub struct Partitions {
+    by_key: BTreeMap<PartitionKey, Partition>,
+    /// The first entry of each partition's agenda; derived.
+    agenda: BTreeSet<(Time, PartitionKey)>,
+    /// When each run ends; derived.
+    departures: BTreeSet<(Time, PartitionKey)>,
+}
+
+impl Partitions {
+    #[must_use]
+    pub fn get(&self, key: &PartitionKey) -> Option<&Partition> {
+        self.by_key.get(key)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&PartitionKey, &Partition)> {
+        self.by_key.iter()
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// The open partitions of a run (`train|date`), by class.
+    pub fn of_run<'a>(&'a self, run: &'a str) -> impl Iterator<Item = (&'a PartitionKey, &'a Partition)> {
+        self.by_key
+            .range::<str, _>((Bound::Included(run), Bound::Unbounded))
+            .take_while(move |(key, _)| key.as_str().starts_with(run))
+            .filter(move |(key, _)| key.run() == Some(run))
+    }
+
+    #[must_use]
+    pub fn next_due(&self) -> Option<(Time, &PartitionKey)> {
+        self.agenda.first().map(|(at, key)| (*at, key))
+    }
+
+    /// The partition whose run ended first, unless something in it is still under way.
+    #[must_use]
+    pub fn next_departed(&self) -> Option<(Time, &PartitionKey)> {
+        let (at, key) = self.departures.first()?;
+        self.by_key.get(key)?.is_settled().then_some((*at, key))
+    }
+
+    pub(super) fn open(&mut self, opened: &PartitionOpened) {
+        let mut partition = Partition::open(opened);
+        // Classes of one run share one definition in memory.
+        if let Some(run) = opened.partition.run()
+            && let Some(shared) = self.of_run(run).find_map(|(_, p)| p.run.clone())
+            && Some(&*shared) == opened.run.as_ref()
+        {
+            partition.run = Some(shared);
+        }
+        if let Some(run) = &partition.run {
+            self.departures.insert((run.ends_at, opened.partition.clone()));
+        }
+        let before = self.by_key.insert(opened.partition.clone(), partition);
+        assert!(before.is_none(), "a partition is opened once");
+    }
+
+    pub(super) fn forget(&mut self, key: &PartitionKey) {
+        let partition = self.by_key.remove(key).expect("a forgotten partition was open");
+        if let Some(at) = partition.next_due() {
+            self.agenda.remove(&(at, key.clone()));
+        }
+        if let Some(run) = &partition.run {
+            self.departures.remove(&(run.ends_at, key.clone()));
+        }
+    }
+
+    /// Every change of a partition goes through here, so that the agenda follows.
+    pub(super) fn change(&mut self, key: &PartitionKey, change: impl FnOnce(&mut Partition)) {
+        let partition = self.by_key.get_mut(key).expect("a logged change is of an open partition");
+        let before = partition.next_due();
+        change(partition);
+        let after = partition.next_due();
+        if before != after {
+            if let Some(at) = before {
+                self.agenda.remove(&(at, key.clone()));
+            }
+            if let Some(at) = after {
+                self.agenda.insert((at, key.clone()));
+            }
+        }
+    }
+}
+
+impl Partition {
+    /// The hold as a record shows it.
+    pub(crate) fn row(&self, key: &PartitionKey, id: &HoldId, hold: &Hold) -> HoldRow {
+        HoldRow {
+            partition: key.clone(),
+            hold: id.clone(),
+            partition_seq: self.seq,
+            status: hold.status,
+            owner: hold.owner,
+            quantity: hold.quantity(),
+            from: hold.span.from(),
+            to: hold.span.to(),
+            segments: self.inventory.segments(),
+            capacity: self.inventory.seats(),
+            seats: hold.seats.iter().map(|seat| seat.0).collect(),
+            labels: self.labels(&hold.seats),
+            deadline: hold.deadline,
+            txn: hold.txn.clone(),
+            release_reason: hold.release_reason,
+            keep_until: hold.keep_until,
+        }
+    }
+
+    pub(crate) fn labels(&self, seats: &[SeatNo]) -> Vec<Text> {
+        seats.iter().map(|&seat| Text::from(self.inventory.layout().label(seat).as_str())).collect()
+    }
+}

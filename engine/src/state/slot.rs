@@ -1,0 +1,107 @@
+//! One slot: everything that hashes to it, and its outbox.
+
+use hashbrown::HashMap;
+
+use super::{Orders, Partitions, Refunds};
+use crate::decide::Policy;
+use crate::ids::{OrderId, SlotId, Time, TxnId};
+use crate::message::Outbox;
+use crate::record::TellId;
+
+#[derive(Debug)]
+pub struct Slot {
+    pub(super) id: SlotId,
+    pub(super) seq: u64,
+    /// The time of the last record.
+    pub(super) time: Time,
+    pub(super) partitions: Partitions,
+    pub(super) orders: Orders,
+    pub(super) claims: HashMap<TxnId, OrderId>,
+    pub(super) refunds: Refunds,
+    pub(super) outbox: Outbox,
+    pub(super) next_tell: TellId,
+}
+
+impl Slot {
+    #[must_use]
+    pub fn new(id: SlotId) -> Slot {
+        Slot {
+            id,
+            seq: 0,
+            time: Time(0),
+            partitions: Partitions::default(),
+            orders: Orders::default(),
+            claims: HashMap::new(),
+            refunds: Refunds::default(),
+            outbox: Outbox::new(),
+            next_tell: TellId(1),
+        }
+    }
+
+    #[must_use]
+    pub fn id(&self) -> SlotId {
+        self.id
+    }
+
+    /// The sequence of the last record; 0 where there was none.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    #[must_use]
+    pub fn time(&self) -> Time {
+        self.time
+    }
+
+    #[must_use]
+    pub fn partitions(&self) -> &Partitions {
+        &self.partitions
+    }
+
+    #[must_use]
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    #[must_use]
+    pub fn claim(&self, txn: &TxnId) -> Option<OrderId> {
+        self.claims.get(txn).copied()
+    }
+
+    #[must_use]
+    pub fn claims_count(&self) -> usize {
+        self.claims.len()
+    }
+
+    #[must_use]
+    pub fn refunds(&self) -> &Refunds {
+        &self.refunds
+    }
+
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The id that the next tell will have: whoever notes it before an `apply` knows which tells that one added.
+    #[must_use]
+    pub fn next_tell(&self) -> TellId {
+        self.next_tell
+    }
+
+    /// When something in this slot falls due by itself.
+    #[must_use]
+    pub fn next_due(&self, policy: &Policy) -> Option<Time> {
+        let hold = self.partitions.next_due().map(|(at, _)| at);
+        let order = self.orders.next_abandon().map(|(at, _)| at);
+        let run = self.partitions.next_departed().map(|(at, _)| at.plus(policy.departed_ms));
+        hold.into_iter().chain(order).chain(run).min()
+    }
+
+    /// Nothing was ever recorded here.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.seq == 0
+    }
+}

@@ -1,0 +1,380 @@
+//! The one place that names the runtime: tasks, timers, sockets and wake-ups of one core.
+//!
+//! Everything else in this crate and the server's core loop is written against what is here, so that another driver is
+//! another file. Nothing here knows HTTP beyond the two traits through which hyper reads and writes.
+//!
+//! A [`Runtime`] belongs to the thread that built it. Its tasks never move to another thread.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use monoio::io::poll_io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use monoio::net::tcp::stream_poll::TcpStreamPoll;
+use monoio::time::TimeDriver;
+use monoio::{FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder};
+use rustix::event::{EventfdFlags, eventfd};
+
+/// Entries of a core's submission ring; what does not fit is submitted early, never refused.
+const RING_ENTRIES: u32 = 1024;
+
+/// Which system interface drives a core.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DriverChoice {
+    /// io_uring where the kernel allows it, else epoll.
+    #[default]
+    Auto,
+    Uring,
+    Epoll,
+}
+
+/// The driver that a [`Runtime`] came to run on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Driver {
+    Uring,
+    Epoll,
+}
+
+type Fusion = FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<LegacyDriver>>;
+
+/// The executor of one core.
+#[allow(missing_debug_implementations)]
+pub struct Runtime {
+    fusion: Fusion,
+    driver: Driver,
+    refused: Option<io::Error>,
+}
+
+impl Runtime {
+    /// Builds the executor of the calling thread.
+    ///
+    /// # Errors
+    /// What the kernel said; with [`DriverChoice::Auto`] only when epoll is refused too.
+    pub fn new(choice: DriverChoice) -> io::Result<Runtime> {
+        match choice {
+            DriverChoice::Uring => Runtime::uring(),
+            DriverChoice::Epoll => Runtime::epoll(None),
+            DriverChoice::Auto => Runtime::uring().or_else(|refused| Runtime::epoll(Some(refused))),
+        }
+    }
+
+    fn uring() -> io::Result<Runtime> {
+        if !monoio::utils::detect_uring() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "io_uring is not available here"));
+        }
+        let runtime =
+            RuntimeBuilder::<IoUringDriver>::new().with_entries(RING_ENTRIES).enable_timer().build()?;
+        Ok(Runtime { fusion: runtime.into(), driver: Driver::Uring, refused: None })
+    }
+
+    fn epoll(refused: Option<io::Error>) -> io::Result<Runtime> {
+        let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
+        Ok(Runtime { fusion: runtime.into(), driver: Driver::Epoll, refused })
+    }
+
+    #[must_use]
+    pub const fn driver(&self) -> Driver {
+        self.driver
+    }
+
+    /// Why io_uring was not used, where [`DriverChoice::Auto`] had to fall back.
+    ///
+    /// `ENOMEM` means that the locked-memory limit (`ulimit -l`) is too small, `EPERM` that a sandbox forbids it.
+    #[must_use]
+    pub const fn refused(&self) -> Option<&io::Error> {
+        self.refused.as_ref()
+    }
+
+    /// Runs `main` and everything it spawns until `main` ends; tasks still running are dropped with the runtime.
+    pub fn block_on<F: Future>(&mut self, main: F) -> F::Output {
+        self.fusion.block_on(main)
+    }
+}
+
+/// Starts a task on the calling core and lets it go.
+pub fn spawn<F: Future<Output = ()> + 'static>(task: F) {
+    drop(monoio::spawn(task));
+}
+
+pub async fn sleep(duration: Duration) {
+    monoio::time::sleep(duration).await;
+}
+
+/// Lets every other task that is ready run once.
+pub async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Waits until a file descriptor of any pollable kind (eventfd, another ring, a listener) is readable.
+///
+/// Holds a duplicate of the descriptor: the original may be closed at any time. Never reads from it.
+#[derive(Debug)]
+pub struct Readable {
+    // A duplicate under a type that the driver can poll; nothing about it is used but the descriptor.
+    inner: monoio::net::UnixStream,
+}
+
+impl Readable {
+    /// # Errors
+    /// When the descriptor cannot be duplicated or polled.
+    pub fn new(fd: &impl AsFd) -> io::Result<Readable> {
+        let duplicate: OwnedFd = fd.as_fd().try_clone_to_owned()?;
+        let inner = monoio::net::UnixStream::from_std(duplicate.into())?;
+        Ok(Readable { inner })
+    }
+
+    /// Ends when the descriptor is readable, has hung up or is in error. At once where it already is.
+    ///
+    /// # Errors
+    /// What the driver said.
+    pub async fn wait(&self) -> io::Result<()> {
+        self.inner.readable(false).await
+    }
+}
+
+/// Wakes one task of one core from any thread. Signals that come before they are taken count as one.
+#[derive(Clone, Debug)]
+pub struct Bell {
+    shared: Arc<BellShared>,
+}
+
+#[derive(Debug)]
+struct BellShared {
+    event: File,
+    rung: AtomicBool,
+}
+
+/// The receiving end of a [`Bell`]; belongs to a core.
+#[derive(Debug)]
+pub struct BellWaiter {
+    shared: Arc<BellShared>,
+    readable: Readable,
+}
+
+impl Bell {
+    /// # Errors
+    /// When no event descriptor can be had.
+    pub fn new() -> io::Result<Bell> {
+        let event = File::from(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        Ok(Bell { shared: Arc::new(BellShared { event, rung: AtomicBool::new(false) }) })
+    }
+
+    /// Wakes the waiter. One system call at most between two wake-ups, however often it rings.
+    pub fn ring(&self) {
+        if !self.shared.rung.swap(true, Ordering::AcqRel) {
+            // The counter cannot overflow: it is at most one between two wake-ups.
+            let _ = (&self.shared.event).write(&1u64.to_ne_bytes());
+        }
+    }
+
+    /// The receiving end, on the core that calls. One for each bell.
+    ///
+    /// # Errors
+    /// When the event descriptor cannot be polled.
+    pub fn waiter(&self) -> io::Result<BellWaiter> {
+        Ok(BellWaiter { shared: self.shared.clone(), readable: Readable::new(&self.shared.event)? })
+    }
+}
+
+impl BellWaiter {
+    /// Ends once the bell has rung since the last call ended. What was published before the ring is visible after.
+    ///
+    /// # Errors
+    /// What the driver said.
+    pub async fn wait(&self) -> io::Result<()> {
+        while !self.shared.rung.swap(false, Ordering::AcqRel) {
+            self.readable.wait().await?;
+            self.drain();
+        }
+        // The ringer may still be on its way to the descriptor: then the next wait turns once for nothing.
+        self.drain();
+        Ok(())
+    }
+
+    fn drain(&self) {
+        let _ = (&self.shared.event).read(&mut [0; 8]);
+    }
+}
+
+/// A switch of one core that is thrown once; any number of tasks wait for it.
+#[derive(Debug, Default)]
+pub struct Switch {
+    thrown: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Switch {
+    #[must_use]
+    pub fn new() -> Switch {
+        Switch::default()
+    }
+
+    pub fn throw(&self) {
+        self.thrown.set(true);
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    #[must_use]
+    pub fn is_thrown(&self) -> bool {
+        self.thrown.get()
+    }
+
+    pub async fn wait(&self) {
+        std::future::poll_fn(|cx| {
+            if self.thrown.get() {
+                return Poll::Ready(());
+            }
+            let mut waiting = self.waiting.borrow_mut();
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// A listening socket of one core.
+///
+/// Accepts on readiness rather than by a pending accept: a cancelled accept can lose a connection that it had taken.
+#[derive(Debug)]
+pub struct Listener {
+    socket: std::net::TcpListener,
+    readable: Readable,
+}
+
+impl Listener {
+    /// # Errors
+    /// When the socket cannot be made non-blocking or polled.
+    pub fn new(socket: std::net::TcpListener) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        let readable = Readable::new(&socket)?;
+        Ok(Listener { socket, readable })
+    }
+
+    /// A connection that is waiting, without waiting for one.
+    ///
+    /// # Errors
+    /// What the kernel said; `WouldBlock` is `Ok(None)`.
+    pub fn try_accept(&self) -> io::Result<Option<std::net::TcpStream>> {
+        match self.socket.accept() {
+            Ok((stream, _)) => Ok(Some(stream)),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Waits until a connection is waiting or the socket was shut down.
+    ///
+    /// # Errors
+    /// What the driver said.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.readable.wait().await
+    }
+
+    /// Stops listening at once, even while a poll of the socket is still with the kernel.
+    pub fn close(&self) {
+        let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Both);
+    }
+
+    /// # Errors
+    /// What the kernel said.
+    pub fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// A connection as hyper reads and writes it.
+#[derive(Debug)]
+pub struct Stream {
+    inner: TcpStreamPoll,
+}
+
+impl Stream {
+    /// # Errors
+    /// When the socket cannot be handed to the driver.
+    pub fn new(socket: std::net::TcpStream) -> io::Result<Stream> {
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        let stream = monoio::net::TcpStream::from_std(socket)?;
+        let inner = stream.try_into_poll_io().map_err(|(e, _)| e)?;
+        Ok(Stream { inner })
+    }
+
+    /// Writes what the socket takes at once, for a last word before closing.
+    pub fn write_now(&self, bytes: &[u8]) {
+        // SAFETY: the descriptor is open for as long as `self` lives.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) };
+        let _ = socket2::SockRef::from(&socket).send(bytes);
+    }
+}
+
+impl hyper::rt::Read for Stream {
+    #[inline]
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        // SAFETY: the driver only writes into the buffer; nothing uninitialised is read.
+        let mut into = ReadBuf::uninit(unsafe { buf.as_mut() });
+        match Pin::new(&mut self.inner).poll_read(cx, &mut into) {
+            Poll::Ready(Ok(())) => {
+                let filled = into.filled().len();
+                // SAFETY: that many bytes were just written by the driver.
+                unsafe { buf.advance(filled) };
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl hyper::rt::Write for Stream {
+    #[inline]
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    #[inline]
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    #[inline]
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    #[inline]
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+}

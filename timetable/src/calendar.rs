@@ -1,0 +1,206 @@
+//! `calendar.txt` and `calendar_dates.txt`: on which days each service runs. One of the two may be missing.
+
+use hashbrown::HashMap;
+
+use crate::days::{DaySet, date_of, day_of};
+use crate::error::LoadError;
+use crate::limits::{EXCEPTIONS_MAX, SERVICE_DAYS_MAX, SERVICE_DAYS_TOTAL_MAX, SERVICES_MAX};
+use crate::source::Source;
+use crate::table::{Column, Row, Table};
+use crate::time::parse_date;
+
+/// The services of a feed by their ids.
+pub(crate) struct Services {
+    pub(crate) days: Vec<DaySet>,
+    ids: HashMap<String, u32>,
+}
+
+/// What the two tables say of one service.
+#[derive(Default)]
+struct Service {
+    regular: Option<Regular>,
+    exceptions: Vec<Exception>,
+}
+
+/// Weekdays within a span of days, both ends included.
+struct Regular {
+    /// From Monday on.
+    weekdays: [bool; 7],
+    first: i32,
+    last: i32,
+    line: u64,
+}
+
+struct Exception {
+    day: i32,
+    runs: bool,
+    line: u64,
+}
+
+const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+impl Services {
+    pub(crate) fn read(source: &mut Source) -> Result<Services, LoadError> {
+        let mut ids = HashMap::new();
+        let mut services: Vec<Service> = Vec::new();
+        let mut entry = |row: Row<'_>, id: &str| -> Result<u32, LoadError> {
+            if let Some(index) = ids.get(id) {
+                return Ok(*index);
+            }
+            if ids.len() == SERVICES_MAX {
+                return Err(row.refuse(format!("more than {SERVICES_MAX} services")));
+            }
+            let index = ids.len() as u32;
+            ids.insert(id.to_owned(), index);
+            Ok(index)
+        };
+        let regular_file = source.shown("calendar.txt");
+        let exceptions_file = source.shown("calendar_dates.txt");
+        let has_regular = read_regular(source, &mut services, &mut entry)?;
+        let has_exceptions = read_exceptions(source, &mut services, &mut entry)?;
+        if !has_regular && !has_exceptions {
+            return Err(LoadError::whole(regular_file, "missing, and so is calendar_dates.txt"));
+        }
+
+        let mut total = 0;
+        let mut days = Vec::with_capacity(services.len());
+        for service in &mut services {
+            service.sort_exceptions(&exceptions_file)?;
+            let set = service.days(&regular_file, &exceptions_file)?;
+            total += set.room();
+            if total > SERVICE_DAYS_TOTAL_MAX {
+                let what = format!("all services together span more than {SERVICE_DAYS_TOTAL_MAX} days");
+                return Err(LoadError::whole(regular_file, what));
+            }
+            days.push(set);
+        }
+        Ok(Services { days, ids })
+    }
+
+    /// The service that a row names.
+    pub(crate) fn find(&self, id: &str, row: Row<'_>) -> Result<u32, LoadError> {
+        self.ids.get(id).copied().ok_or_else(|| row.refuse(format!("unknown service {id}")))
+    }
+}
+
+type Entry<'a> = &'a mut dyn FnMut(Row<'_>, &str) -> Result<u32, LoadError>;
+
+/// False where there is no such table.
+fn read_regular(
+    source: &mut Source,
+    services: &mut Vec<Service>,
+    entry: Entry<'_>,
+) -> Result<bool, LoadError> {
+    let Some(mut table) = Table::optional(source, "calendar.txt")? else { return Ok(false) };
+    let id_column = table.required_column("service_id")?;
+    let start_column = table.required_column("start_date")?;
+    let end_column = table.required_column("end_date")?;
+    let mut weekday_columns = Vec::with_capacity(WEEKDAYS.len());
+    for weekday in WEEKDAYS {
+        weekday_columns.push(table.required_column(weekday)?);
+    }
+    while let Some(row) = table.next()? {
+        let id = row.filled(id_column, "service_id")?;
+        let mut weekdays = [false; 7];
+        for ((runs, column), name) in weekdays.iter_mut().zip(&weekday_columns).zip(WEEKDAYS) {
+            *runs = match row.get(*column) {
+                "1" => true,
+                "0" => false,
+                other => return Err(row.refuse(format!("{name} is {other:?}, neither 0 nor 1"))),
+            };
+        }
+        let first = read_day(row, start_column, "start_date")?;
+        let last = read_day(row, end_column, "end_date")?;
+        if last < first {
+            return Err(row.refuse(format!("service {id} ends before it starts")));
+        }
+        let index = entry(row, id)? as usize;
+        services.resize_with(services.len().max(index + 1), Service::default);
+        if let Some(before) = &services[index].regular {
+            return Err(row.refuse(format!("service {id} is there already, in line {}", before.line)));
+        }
+        services[index].regular = Some(Regular { weekdays, first, last, line: row.line() });
+    }
+    Ok(true)
+}
+
+/// False where there is no such table.
+fn read_exceptions(
+    source: &mut Source,
+    services: &mut Vec<Service>,
+    entry: Entry<'_>,
+) -> Result<bool, LoadError> {
+    let Some(mut table) = Table::optional(source, "calendar_dates.txt")? else { return Ok(false) };
+    let id_column = table.required_column("service_id")?;
+    let date_column = table.required_column("date")?;
+    let kind_column = table.required_column("exception_type")?;
+    let mut rows = 0;
+    while let Some(row) = table.next()? {
+        rows += 1;
+        if rows > EXCEPTIONS_MAX {
+            return Err(row.refuse(format!("more than {EXCEPTIONS_MAX} exceptions")));
+        }
+        let id = row.filled(id_column, "service_id")?;
+        let day = read_day(row, date_column, "date")?;
+        let runs = match row.get(kind_column) {
+            "1" => true,
+            "2" => false,
+            other => return Err(row.refuse(format!("exception_type is {other:?}, neither 1 nor 2"))),
+        };
+        let index = entry(row, id)? as usize;
+        services.resize_with(services.len().max(index + 1), Service::default);
+        services[index].exceptions.push(Exception { day, runs, line: row.line() });
+    }
+    Ok(true)
+}
+
+fn read_day(row: Row<'_>, column: Column, name: &str) -> Result<i32, LoadError> {
+    let text = row.get(column);
+    parse_date(text).map(day_of).ok_or_else(|| row.refuse(format!("{name} {text:?} is no date (YYYYMMDD)")))
+}
+
+impl Service {
+    fn sort_exceptions(&mut self, file: &str) -> Result<(), LoadError> {
+        self.exceptions.sort_by_key(|exception| exception.day);
+        for pair in self.exceptions.windows(2) {
+            if pair[0].day == pair[1].day {
+                let what = format!("this service and date are there already, in line {}", pair[0].line);
+                return Err(LoadError::at(file, pair[1].line, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn days(&self, regular_file: &str, exceptions_file: &str) -> Result<DaySet, LoadError> {
+        let regular = self.regular.iter().map(|regular| (regular.first, regular.last));
+        let added = self.exceptions.iter().filter(|exception| exception.runs);
+        let spans = regular.chain(added.map(|exception| (exception.day, exception.day)));
+        let Some((first, last)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
+            return Ok(DaySet::default());
+        };
+        if last - first >= SERVICE_DAYS_MAX {
+            let what = format!("a service that spans more than {SERVICE_DAYS_MAX} days");
+            return Err(match &self.regular {
+                Some(regular) => LoadError::at(regular_file, regular.line, what),
+                None => LoadError::at(exceptions_file, self.exceptions[0].line, what),
+            });
+        }
+        let mut days = DaySet::with_room(first, last);
+        if let Some(regular) = &self.regular {
+            let monday = i32::from(date_of(regular.first).weekday().to_monday_zero_offset());
+            for day in regular.first..=regular.last {
+                if regular.weekdays[((day - regular.first + monday) % 7) as usize] {
+                    days.insert(day);
+                }
+            }
+        }
+        for exception in &self.exceptions {
+            if exception.runs {
+                days.insert(exception.day);
+            } else {
+                days.remove(exception.day);
+            }
+        }
+        Ok(days)
+    }
+}

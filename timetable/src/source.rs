@@ -1,0 +1,133 @@
+//! Where a feed's files come from: a directory, a zip file, or the program itself. Opens them by name, bounded in
+//! size; what is in them is read elsewhere.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use zip::ZipArchive;
+
+use crate::error::LoadError;
+use crate::limits::{TABLE_BYTES_MAX, ZIP_BYTES_MAX};
+
+/// The file that tells where in a zip the feed lies; every feed has one.
+const LANDMARK: &str = "stops.txt";
+
+pub(crate) enum Source {
+    Directory(PathBuf),
+    Zip {
+        path: PathBuf,
+        archive: Box<ZipArchive<BufReader<File>>>,
+        /// The one folder that holds the feed, with its slash; empty at the top.
+        folder: String,
+    },
+    Embedded(&'static [(&'static str, &'static str)]),
+}
+
+impl Source {
+    pub(crate) fn open(path: &Path) -> Result<Source, LoadError> {
+        let shown = path.display().to_string();
+        let metadata = std::fs::metadata(path).map_err(|e| LoadError::whole(&shown, e.to_string()))?;
+        if metadata.is_dir() {
+            return Ok(Source::Directory(path.to_owned()));
+        }
+        if metadata.len() > ZIP_BYTES_MAX {
+            return Err(LoadError::whole(shown, format!("larger than {ZIP_BYTES_MAX} bytes")));
+        }
+        let file = File::open(path).map_err(|e| LoadError::whole(&shown, e.to_string()))?;
+        let archive = ZipArchive::new(BufReader::new(file))
+            .map_err(|e| LoadError::whole(&shown, format!("neither a directory nor a zip file: {e}")))?;
+        let folder = folder_of(&archive).map_err(|what| LoadError::whole(&shown, what))?;
+        Ok(Source::Zip { path: path.to_owned(), archive: Box::new(archive), folder })
+    }
+
+    /// How messages call a file of this feed.
+    pub(crate) fn shown(&self, name: &str) -> String {
+        match self {
+            Source::Directory(path) => path.join(name).display().to_string(),
+            Source::Zip { path, folder, .. } => path.join(format!("{folder}{name}")).display().to_string(),
+            Source::Embedded(_) => name.to_owned(),
+        }
+    }
+
+    /// Opens a file; `None` where the feed has none of that name.
+    pub(crate) fn read(&mut self, name: &str) -> Result<Option<Box<dyn Read + '_>>, LoadError> {
+        let shown = self.shown(name);
+        let unreadable = |e: String| LoadError::whole(shown, format!("cannot be read: {e}"));
+        match self {
+            Source::Directory(path) => match File::open(path.join(name)) {
+                Ok(file) => Ok(Some(Box::new(Bounded::new(file)))),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(unreadable(e.to_string())),
+            },
+            Source::Zip { archive, folder, .. } => {
+                let Some(index) = archive.index_for_name(&format!("{folder}{name}")) else { return Ok(None) };
+                let file = archive.by_index(index).map_err(|e| unreadable(e.to_string()))?;
+                Ok(Some(Box::new(Bounded::new(file))))
+            }
+            Source::Embedded(files) => {
+                let file = files.iter().find(|(file, _)| *file == name);
+                Ok(file.map(|(_, text)| Box::new(text.as_bytes()) as Box<dyn Read>))
+            }
+        }
+    }
+}
+
+/// A feed lies at the top of its zip or in one top-level folder.
+fn folder_of(archive: &ZipArchive<BufReader<File>>) -> Result<String, String> {
+    let mut found: Option<&str> = None;
+    for name in archive.file_names() {
+        let Some(folder) = name.strip_suffix(LANDMARK) else { continue };
+        if folder.is_empty() {
+            return Ok(String::new());
+        }
+        let top_level = folder.ends_with('/') && folder.matches('/').count() == 1;
+        if !top_level || folder == "__MACOSX/" {
+            continue;
+        }
+        if found.replace(folder).is_some() {
+            return Err(format!("{LANDMARK} is in more than one folder"));
+        }
+    }
+    found.map(str::to_owned).ok_or_else(|| format!("has no {LANDMARK}, at the top or in one folder"))
+}
+
+/// Reads up to the limit of a table and then fails, so that a small zip cannot unpack into all of the memory.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Bounded<R> {
+    fn new(inner: R) -> Bounded<R> {
+        Bounded { inner, left: TABLE_BYTES_MAX }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        match self.left.checked_sub(read as u64) {
+            Some(left) => self.left = left,
+            None => {
+                let what = format!("more than {TABLE_BYTES_MAX} bytes");
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+            }
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_never_ends_is_cut_off() {
+        let mut bounded = Bounded { inner: io::repeat(b'x'), left: 1_000 };
+        let mut sink = Vec::new();
+        let error = bounded.read_to_end(&mut sink).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert!(sink.len() <= 1_000);
+    }
+}

@@ -1,0 +1,195 @@
+//! `stop_times.txt`: where each trip calls, in order, and when.
+
+use crate::error::LoadError;
+use crate::limits::{STOP_TIMES_MAX, STOPS_PER_RUN_MAX, STOPS_PER_RUN_MIN};
+use crate::source::Source;
+use crate::station::StationId;
+use crate::stops::Stops;
+use crate::table::{Column, Row, Table};
+use crate::time::parse_time;
+use crate::trips::Trips;
+
+/// One call of a trip. Times are seconds from the start of the run's date.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Call {
+    pub(crate) station: StationId,
+    pub(crate) arrives: i32,
+    pub(crate) departs: i32,
+    pub(crate) boarding: bool,
+    pub(crate) alighting: bool,
+}
+
+/// The calls of all trips, those of one trip together.
+pub(crate) struct Calls {
+    pub(crate) calls: Vec<Call>,
+    /// Where each trip's calls start, by the trip's index; one more for the end.
+    pub(crate) starts: Vec<u32>,
+}
+
+struct CallRow {
+    trip: u32,
+    sequence: u32,
+    line: u32,
+    station: StationId,
+    arrives: Option<i32>,
+    departs: Option<i32>,
+    boarding: bool,
+    alighting: bool,
+}
+
+struct Columns {
+    trip: Column,
+    stop: Column,
+    sequence: Column,
+    arrives: Column,
+    departs: Column,
+    pickup: Option<Column>,
+    drop_off: Option<Column>,
+}
+
+impl Calls {
+    pub(crate) fn read(source: &mut Source, trips: &Trips, stops: &Stops) -> Result<Calls, LoadError> {
+        let trips_file = source.shown("trips.txt");
+        let file = source.shown("stop_times.txt");
+        let mut rows = read_rows(source, trips, stops)?;
+        rows.sort_by_key(|row| (row.trip, row.sequence, row.line));
+        let mut calls = Vec::with_capacity(rows.len());
+        let mut starts = Vec::with_capacity(trips.rows.len() + 1);
+        let mut rest = rows.as_mut_slice();
+        for (trip, trip_row) in trips.rows.iter().enumerate() {
+            let here = rest.partition_point(|row| row.trip == trip as u32);
+            let (rows, after) = rest.split_at_mut(here);
+            rest = after;
+            if rows.len() < STOPS_PER_RUN_MIN {
+                let what = format!("train {} has {} stops: no run", trip_row.train, rows.len());
+                return Err(LoadError::at(&trips_file, trip_row.line, what));
+            }
+            starts.push(calls.len() as u32);
+            check_order(rows, &file)?;
+            fill_times(rows, &file)?;
+            calls.extend(rows.iter().map(CallRow::timed));
+        }
+        assert!(rest.is_empty(), "stop times of trips that are not there");
+        starts.push(calls.len() as u32);
+        Ok(Calls { calls, starts })
+    }
+}
+
+fn read_rows(source: &mut Source, trips: &Trips, stops: &Stops) -> Result<Vec<CallRow>, LoadError> {
+    let mut table = Table::required(source, "stop_times.txt")?;
+    let columns = Columns {
+        trip: table.required_column("trip_id")?,
+        stop: table.required_column("stop_id")?,
+        sequence: table.required_column("stop_sequence")?,
+        arrives: table.required_column("arrival_time")?,
+        departs: table.required_column("departure_time")?,
+        pickup: table.column("pickup_type"),
+        drop_off: table.column("drop_off_type"),
+    };
+    let mut rows = Vec::new();
+    while let Some(row) = table.next()? {
+        if rows.len() == STOP_TIMES_MAX {
+            return Err(row.refuse(format!("more than {STOP_TIMES_MAX} stop times")));
+        }
+        rows.push(read_row(row, &columns, trips, stops)?);
+    }
+    Ok(rows)
+}
+
+fn read_row(row: Row<'_>, columns: &Columns, trips: &Trips, stops: &Stops) -> Result<CallRow, LoadError> {
+    let trip = trips.find(row.get(columns.trip), row)?;
+    let station = stops.station(row.get(columns.stop), row)?;
+    let sequence = row.get(columns.sequence);
+    let sequence = sequence.parse().map_err(|_| row.refuse(format!("stop_sequence {sequence:?} is no number")))?;
+    let arrives = read_time(row, columns.arrives, "arrival_time")?;
+    let departs = read_time(row, columns.departs, "departure_time")?;
+    Ok(CallRow {
+        trip,
+        sequence,
+        line: u32::try_from(row.line()).map_err(|_| row.refuse("more lines than can be counted"))?,
+        station,
+        // Where one of the two is left out, the train does not wait.
+        arrives: arrives.or(departs),
+        departs: departs.or(arrives),
+        boarding: is_served(row, columns.pickup, "pickup_type")?,
+        alighting: is_served(row, columns.drop_off, "drop_off_type")?,
+    })
+}
+
+fn read_time(row: Row<'_>, column: Column, name: &str) -> Result<Option<i32>, LoadError> {
+    match row.get(column) {
+        "" => Ok(None),
+        text => match parse_time(text) {
+            Some(seconds) => Ok(Some(seconds)),
+            None => Err(row.refuse(format!("{name} {text:?} is no time (HH:MM:SS)"))),
+        },
+    }
+}
+
+fn is_served(row: Row<'_>, column: Option<Column>, name: &str) -> Result<bool, LoadError> {
+    match row.get(column) {
+        "" | "0" | "2" | "3" => Ok(true),
+        "1" => Ok(false),
+        other => Err(row.refuse(format!("{name} {other:?} is none of 0 to 3"))),
+    }
+}
+
+/// The rows of one trip: no sequence number twice, and not more stops than the engine has segments for.
+fn check_order(rows: &[CallRow], file: &str) -> Result<(), LoadError> {
+    for pair in rows.windows(2) {
+        if pair[0].sequence == pair[1].sequence {
+            let what = format!("stop_sequence {} of this trip is there already, in line {}", pair[1].sequence, pair[0].line);
+            return Err(LoadError::at(file, pair[1].line.into(), what));
+        }
+    }
+    match rows.get(STOPS_PER_RUN_MAX) {
+        Some(row) => {
+            Err(LoadError::at(file, row.line.into(), format!("a run of more than {STOPS_PER_RUN_MAX} stops")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks that time goes forward along the rows of one trip, and fills in the times that are left out: evenly between
+/// the timed stops on either side, as GTFS has it, in whole seconds, without a wait.
+fn fill_times(rows: &mut [CallRow], file: &str) -> Result<(), LoadError> {
+    for row in [&rows[0], &rows[rows.len() - 1]] {
+        if row.arrives.is_none() {
+            return Err(LoadError::at(file, row.line.into(), "the first and the last stop of a trip need times"));
+        }
+    }
+    let mut timed: Option<(usize, i32)> = None;
+    for index in 0..rows.len() {
+        let (Some(arrives), Some(departs)) = (rows[index].arrives, rows[index].departs) else { continue };
+        let refuse = |what: &str| LoadError::at(file, rows[index].line.into(), what);
+        if departs < arrives {
+            return Err(refuse("departs before it arrives"));
+        }
+        if let Some((before, departed)) = timed {
+            if arrives < departed {
+                let what = format!("arrives before it has left the stop before (line {})", rows[before].line);
+                return Err(refuse(&what));
+            }
+            let gaps = (index - before) as i64;
+            for (step, row) in rows[before + 1..index].iter_mut().enumerate() {
+                let passed = i64::from(arrives - departed) * (step as i64 + 1) / gaps;
+                let time = departed + passed as i32;
+                (row.arrives, row.departs) = (Some(time), Some(time));
+            }
+        }
+        timed = Some((index, departs));
+    }
+    Ok(())
+}
+
+impl CallRow {
+    fn timed(&self) -> Call {
+        Call {
+            station: self.station,
+            arrives: self.arrives.expect("filled in"),
+            departs: self.departs.expect("filled in"),
+            boarding: self.boarding,
+            alighting: self.alighting,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The disk of a running log: operations are submitted and completed, never waited for.
+//!
+//! Two lanes. The log's writes go one at a time: at most one is in flight. Everything else (segments made, recycled and
+//! removed, the snapshot file) are [`Job`]s, rare and slow, one after the other on the driver's helper.
+//!
+//! Drivers, one file each: `uring` (a ring for the log writes), `plain` (a thread for them, where io_uring is not
+//! permitted), `memory` (deterministic, for tests and the simulator). A fault-injecting one would wrap another.
+
+mod choose;
+mod driver;
+mod jobs;
+mod memory;
+mod plain;
+mod uring;
+mod wake;
+mod worker;
+
+use std::os::fd::BorrowedFd;
+
+pub use choose::{Choice, Kind, Preference, choose};
+pub use driver::Driver;
+
+
+use crate::buffer::Buffer;
+use crate::error::DiskError;
+
+/// Where a log writes. Nothing here blocks.
+pub trait Disk {
+    /// Starts writing the first `len` bytes of `buffer` (whole blocks) at `offset` of a segment that a job has opened. At
+    /// most one write is in flight. It is complete when the bytes are durable.
+    fn write(&mut self, generation: u64, offset: u64, buffer: Buffer, len: usize);
+    /// Queues a job behind those already queued.
+    fn start(&mut self, job: Job);
+    /// Takes one completion, if there is one.
+    fn take(&mut self) -> Option<Event>;
+    /// Becomes readable when there may be a completion. It is an eventfd: the one who waits reads it; the driver only
+    /// writes. `None` for a disk in memory.
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// What is rare and slow. Each is made of several steps whose order makes every crash in between harmless.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Opens a segment that is there for log writes.
+    OpenSegment {
+        /// Which.
+        generation: u64,
+    },
+    /// Writes a segment of zeros under a temporary name, syncs, renames, syncs the directory, opens.
+    CreateSegment {
+        /// Which.
+        generation: u64,
+        /// Its size.
+        bytes: u64,
+    },
+    /// Renames an old segment to a new generation, syncs the directory, opens.
+    RecycleSegment {
+        /// The old one, which nothing needs any more.
+        from: u64,
+        /// The new one.
+        to: u64,
+    },
+    /// Removes an old segment, syncs the directory.
+    RemoveSegment {
+        /// Which.
+        generation: u64,
+    },
+    /// Writes and syncs a part of the snapshot file under its temporary name; the part at 0 makes the file.
+    WriteSnapshot {
+        /// Where the part begins.
+        offset: u64,
+        /// The part.
+        bytes: Vec<u8>,
+    },
+    /// Gives the snapshot its name, syncs the directory.
+    PublishSnapshot {
+        /// Its number.
+        number: u64,
+    },
+    /// Removes a snapshot that was given up.
+    DiscardSnapshot,
+    /// Removes an older snapshot, syncs the directory.
+    RemoveSnapshot {
+        /// Its number.
+        number: u64,
+    },
+}
+
+/// Why a job was not done.
+#[derive(Debug, Clone)]
+pub enum JobError {
+    /// No space left. Nothing has changed: temporary files are removed again.
+    NoSpace(DiskError),
+    /// The snapshot's temporary file could not be written, and was removed again. Nothing else has changed.
+    Abandoned(DiskError),
+    /// Anything else.
+    Fatal(DiskError),
+}
+
+/// A completion.
+#[derive(Debug)]
+pub enum Event {
+    /// The log write is durable, or has failed. Its buffer comes back.
+    Written {
+        /// As given to [`Disk::write`].
+        buffer: Buffer,
+        /// Whether it is durable.
+        result: Result<(), DiskError>,
+    },
+    /// The oldest queued job is done, or has failed.
+    Done(Result<(), JobError>),
+}

@@ -1,0 +1,116 @@
+//! Operating errors. A bug is an assertion, not an error.
+
+use std::io;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+/// Why a data directory is not opened, recovered, or changed. Nothing is retried and nothing is repaired behind the
+/// operator's back: each says which file, and where in it.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The directory holds something else.
+    #[error("{path} is not a data directory and is not empty: it holds {found:?}; nothing was changed")]
+    Foreign {
+        /// The directory.
+        path: String,
+        /// One of the names found in it.
+        found: String,
+    },
+    /// Another process has it open.
+    #[error("{path} is in use by another process ({holder})")]
+    Locked {
+        /// The directory, or the file within.
+        path: String,
+        /// What the lock file says of the other process.
+        holder: String,
+    },
+    /// A later version wrote it.
+    #[error(
+        "{file} has format version {version}, this program reads {supported}: use the program that wrote it, or a later one"
+    )]
+    Newer {
+        /// The file.
+        file: String,
+        /// Its version.
+        version: u16,
+        /// The latest version that is known here.
+        supported: u16,
+    },
+    /// Bytes that are not what was written.
+    #[error("{file} is damaged at byte {offset}: {reason}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file that must be there is absent.
+    #[error("{file} is missing: {reason}")]
+    Missing {
+        /// The file.
+        file: String,
+        /// Why it must be there.
+        reason: String,
+    },
+    /// The system refused: the file may be there and sound, but it cannot be known.
+    #[error("cannot {op} {file}: {source}")]
+    Io {
+        /// What was tried.
+        op: &'static str,
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The caller's [`crate::Recover`] did not take a record or an image.
+    #[error("{file}: {what} at byte {offset} was refused: {reason}")]
+    Refused {
+        /// The file.
+        file: String,
+        /// Where the frame or the slot section begins.
+        offset: u64,
+        /// Which record or slot.
+        what: String,
+        /// The caller's reason.
+        reason: String,
+    },
+    /// An option is out of its range.
+    #[error("{reason}")]
+    Options {
+        /// Which, and what it may be.
+        reason: String,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn io(op: &'static str, file: &str, source: io::Error) -> OpenError {
+        OpenError::Io { op, file: file.to_owned(), source }
+    }
+
+    pub(crate) fn damaged(file: &str, offset: u64, reason: impl Into<String>) -> OpenError {
+        OpenError::Damaged { file: file.to_owned(), offset, reason: reason.into() }
+    }
+}
+
+/// A write, a sync or a directory change that failed while the log was running. Fatal: what the disk holds is now unknown
+/// until the next start reads it.
+#[derive(Debug, Clone, Error)]
+#[error("cannot {op} {file}: {source}")]
+pub struct DiskError {
+    /// What was tried.
+    pub op: &'static str,
+    /// The file.
+    pub file: String,
+    /// What the system said.
+    pub source: Arc<io::Error>,
+}
+
+impl DiskError {
+    /// Wraps what the system said.
+    pub fn new(op: &'static str, file: impl Into<String>, source: io::Error) -> DiskError {
+        DiskError { op, file: file.into(), source: Arc::new(source) }
+    }
+}

@@ -1,0 +1,79 @@
+//! The file operations that the data directory needs, blocking and one by one: at start, and on the helper thread of a
+//! running log. A real file system and one in memory offer the same ones, so that every crash between two of them can be
+//! tried.
+//!
+//! Paths are relative to the data directory, with `/` between names; `""` is the data directory itself.
+
+mod memory;
+mod os;
+
+use std::io;
+use std::time::Duration;
+
+
+pub use os::OsFiles;
+
+/// A place that holds one data directory.
+pub trait Files: Clone + Send + Sync + 'static {
+    /// An open file.
+    type File: File;
+    /// Held while the directory is in use; dropping it gives it free.
+    type Lock: Send + Sync + 'static;
+
+    /// A file's name for messages; that of the directory itself for `""`.
+    fn display(&self, path: &str) -> String;
+    /// The names in a directory, sorted; `None` if there is no such directory.
+    fn list(&self, dir: &str) -> io::Result<Option<Vec<String>>>;
+    /// Makes one directory. It may be there.
+    fn make_dir(&self, dir: &str) -> io::Result<()>;
+    /// Opens for reading; `None` if there is no such file.
+    fn open_read(&self, file: &str) -> io::Result<Option<Self::File>>;
+    /// Opens for reading and writing a file that is there.
+    fn open_write(&self, file: &str) -> io::Result<Self::File>;
+    /// Makes an empty file, in place of one that may be there.
+    fn create(&self, file: &str) -> io::Result<Self::File>;
+    /// Renames a file within its directory.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, file: &str) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, dir: &str) -> io::Result<()>;
+    /// Makes what happened to the names of a directory durable.
+    fn sync_dir(&self, dir: &str) -> io::Result<()>;
+    /// Makes everything in the file system durable, whoever wrote it.
+    fn sync_all(&self) -> io::Result<()>;
+    /// Locks a file, making it if it is absent and `exclusive` is asked for. `Err(holder)` inside: another one has it.
+    fn lock(&self, file: &str, exclusive: bool) -> io::Result<Result<Self::Lock, String>>;
+}
+
+/// An open file.
+pub trait File: Send {
+    /// Length in bytes.
+    fn size(&self) -> io::Result<u64>;
+    /// Reads until `buf` is full or the file ends; how many bytes it were.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `buf`.
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
+    /// Takes the space for `bytes`, so that a full disk is known before they are written.
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
+    /// Makes contents and length durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Waits until no write to this file is in flight any more, not even one of a process that died. `false` when they
+    /// still are after `wait`.
+    fn settled(&self, wait: Duration) -> io::Result<bool>;
+}
+
+/// `dir/name`, or `name` alone within the data directory itself.
+pub(crate) fn join(dir: &str, name: &str) -> String {
+    if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
+}
+
+/// The directory part of a path.
+pub(crate) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(dir, _)| dir)
+}
+
+/// Whether an error says that there is no space left, which is foreseen.
+pub(crate) fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

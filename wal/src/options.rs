@@ -1,0 +1,83 @@
+//! What can be chosen for a data directory and its logs.
+
+use crate::error::OpenError;
+use crate::limits;
+
+/// Choices of the one who opens a data directory. Only `cores` and `entropy` are for creation; the others may change from
+/// one start to the next.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Cores of a new data directory. One that exists keeps its own until [`crate::DataDir::redistribute`].
+    pub cores: u16,
+    /// Size of new segments, a multiple of [`limits::BLOCK_BYTES`].
+    pub segment_bytes: u64,
+    /// Segments made ahead, ready to be written.
+    pub spare_segments: u32,
+    /// Room at and below which [`crate::Space::Reserve`] is reported. `None` is the size of one segment, that is: when the
+    /// last spare one is being written.
+    pub reserve_bytes: Option<u64>,
+    /// Log bytes after which a snapshot is due.
+    pub snapshot_log_bytes: u64,
+    /// The random bits of a new data directory: 16 bytes of id, 16 bytes of secret. `None` takes them from the system; a
+    /// simulator gives its own.
+    pub entropy: Option<[u8; 32]>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            cores: 1,
+            segment_bytes: 32 << 20,
+            spare_segments: 2,
+            reserve_bytes: None,
+            snapshot_log_bytes: 256 << 20,
+            entropy: None,
+        }
+    }
+}
+
+impl Options {
+    /// Room at and below which only the reserve is left.
+    pub fn reserve(&self) -> u64 {
+        self.reserve_bytes.unwrap_or(self.segment_bytes)
+    }
+
+    /// Spare segments that are kept when old ones are recycled: as many as the log is long between two snapshots, so that a
+    /// log which runs steadily writes no zeros.
+    pub fn spares_kept(&self) -> usize {
+        let between_snapshots = self.snapshot_log_bytes.div_ceil(self.segment_bytes);
+        self.spare_segments as usize + between_snapshots.min(1024) as usize
+    }
+
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
+        let wrong = |text: String| Err(OpenError::Options { reason: text });
+        if self.cores == 0 || self.cores > limits::CORES_MAX {
+            return wrong(format!("cores must be 1 to {}, not {}", limits::CORES_MAX, self.cores));
+        }
+        if self.segment_bytes < limits::SEGMENT_BYTES_MIN || self.segment_bytes > limits::SEGMENT_BYTES_MAX {
+            return wrong(format!(
+                "segment_bytes must be {} to {}, not {}",
+                limits::SEGMENT_BYTES_MIN,
+                limits::SEGMENT_BYTES_MAX,
+                self.segment_bytes
+            ));
+        }
+        if !self.segment_bytes.is_multiple_of(limits::BLOCK_BYTES as u64) {
+            return wrong(format!("segment_bytes must be a multiple of {}", limits::BLOCK_BYTES));
+        }
+        if self.spare_segments == 0 || self.spare_segments > limits::SPARE_SEGMENTS_MAX {
+            return wrong(format!("spare_segments must be 1 to {}", limits::SPARE_SEGMENTS_MAX));
+        }
+        if self.reserve() <= limits::EXHAUSTED_BYTES {
+            return wrong(format!("reserve_bytes must be more than {}", limits::EXHAUSTED_BYTES));
+        }
+        // Otherwise a log with all its spare segments would still report the reserve.
+        if self.reserve() > self.segment_bytes * u64::from(self.spare_segments) {
+            return wrong("reserve_bytes must not be more than all spare segments".to_owned());
+        }
+        if self.snapshot_log_bytes < self.segment_bytes {
+            return wrong("snapshot_log_bytes must be at least segment_bytes".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -33,9 +33,9 @@ pub const REFUNDS_PER_SLOT_MAX: usize = 1 << 20;
 pub const OUTBOX_PER_SLOT_MAX: usize = 1 << 16;
 
 /// Holds that one expiry record ends.
-pub const EXPIRED_PER_RECORD_MAX: usize = 128;
+pub const EXPIRED_PER_RECORD_MAX: usize = 64;
 /// Seats, over all its holds, that one expiry record frees. A single hold may exceed it on its own.
-pub const EXPIRED_SEATS_PER_RECORD_MAX: usize = 4_096;
+pub const EXPIRED_SEATS_PER_RECORD_MAX: usize = 2_000;
 /// Ended holds that one record forgets.
 pub const FORGOTTEN_PER_RECORD_MAX: usize = 256;
 /// Refunds in one page of a listing.

@@ -321,9 +321,17 @@ impl Stream {
 
     /// Writes what the socket takes at once, for a last word before closing.
     pub fn write_now(&self, bytes: &[u8]) {
+        let _ = socket2::SockRef::from(&self.borrowed()).send(bytes);
+    }
+
+    /// Tells the client that nothing more is coming.
+    pub fn close_sending(&self) {
+        let _ = socket2::SockRef::from(&self.borrowed()).shutdown(std::net::Shutdown::Write);
+    }
+
+    fn borrowed(&self) -> BorrowedFd<'_> {
         // SAFETY: the descriptor is open for as long as `self` lives.
-        let socket = unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) };
-        let _ = socket2::SockRef::from(&socket).send(bytes);
+        unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::calendar::Services;
-use crate::days::{DaySet, DateWindow, date_of};
+use crate::days::{DateWindow, DaySet, date_of};
 use crate::error::LoadError;
 use crate::formations::{Formation, Formations};
 use crate::source::Source;
@@ -87,8 +87,12 @@ impl Catalogue {
         let built = build_trains(&trips.rows, &calls, &services.days, &formations, &file)?;
         let visits = Visits::new(&built.trips, &calls.calls, stops.stations.len());
         let bounds = bounds(&built.trips, &services.days, &calls.calls);
-        let by_number =
-            built.trains.iter().enumerate().map(|(index, train)| (train.number.clone(), index as u32)).collect();
+        let by_number = built
+            .trains
+            .iter()
+            .enumerate()
+            .map(|(index, train)| (train.number.clone(), index as u32))
+            .collect();
         Ok(Catalogue {
             zone,
             stations: stops.stations,

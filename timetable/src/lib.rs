@@ -125,6 +125,18 @@ impl Timetable {
         Some(Run { catalogue: &self.catalogue, trip, date })
     }
 
+    /// All runs of a date that is on sale, in the order of their trains' numbers.
+    pub fn runs(&self, date: Date) -> impl Iterator<Item = Run<'_>> {
+        let day = days::day_of(date);
+        let trips = if self.window.has(day) { self.catalogue.trip_count() as u32 } else { 0 };
+        let catalogue = &*self.catalogue;
+        (0..trips).filter(move |trip| catalogue.runs(*trip, day)).map(move |trip| Run {
+            catalogue,
+            trip,
+            date,
+        })
+    }
+
     /// Stations whose code starts with the query or whose name has it somewhere, in whatever case, in the order of their
     /// codes; all of them where it is empty. A page goes on `after` the last code of the page before.
     #[must_use]

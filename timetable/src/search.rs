@@ -81,7 +81,9 @@ fn each_span(catalogue: &Catalogue, from: StationId, to: StationId, mut found: i
         let boards = |visit: &&Visit| calls[usize::from(visit.index)].boarding;
         let alights = |visit: &&Visit| calls[usize::from(visit.index)].alighting;
         let Some(last) = arrivals.iter().rfind(alights) else { continue };
-        let Some(board) = boardings.iter().filter(boards).rfind(|board| board.index < last.index) else { continue };
+        let Some(board) = boardings.iter().filter(boards).rfind(|board| board.index < last.index) else {
+            continue;
+        };
         let alight = arrivals.iter().filter(alights).find(|alight| alight.index > board.index);
         let alight = alight.expect("the last arrival is behind the boarding");
         found(trip, board.index, alight.index);

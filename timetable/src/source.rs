@@ -75,8 +75,10 @@ impl Source {
 
 /// A feed lies at the top of its zip or in one top-level folder.
 fn folder_of(archive: &ZipArchive<BufReader<File>>) -> Result<String, String> {
-    let mut found: Option<&str> = None;
+    let mut found: Option<String> = None;
     for name in archive.file_names() {
+        // A name that cannot be read is none that is looked for.
+        let Ok(name) = name else { continue };
         let Some(folder) = name.strip_suffix(LANDMARK) else { continue };
         if folder.is_empty() {
             return Ok(String::new());
@@ -85,11 +87,11 @@ fn folder_of(archive: &ZipArchive<BufReader<File>>) -> Result<String, String> {
         if !top_level || folder == "__MACOSX/" {
             continue;
         }
-        if found.replace(folder).is_some() {
+        if found.replace(folder.to_owned()).is_some() {
             return Err(format!("{LANDMARK} is in more than one folder"));
         }
     }
-    found.map(str::to_owned).ok_or_else(|| format!("has no {LANDMARK}, at the top or in one folder"))
+    found.ok_or_else(|| format!("has no {LANDMARK}, at the top or in one folder"))
 }
 
 /// Reads up to the limit of a table and then fails, so that a small zip cannot unpack into all of the memory.

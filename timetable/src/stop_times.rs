@@ -100,7 +100,8 @@ fn read_row(row: Row<'_>, columns: &Columns, trips: &Trips, stops: &Stops) -> Re
     let trip = trips.find(row.get(columns.trip), row)?;
     let station = stops.station(row.get(columns.stop), row)?;
     let sequence = row.get(columns.sequence);
-    let sequence = sequence.parse().map_err(|_| row.refuse(format!("stop_sequence {sequence:?} is no number")))?;
+    let sequence =
+        sequence.parse().map_err(|_| row.refuse(format!("stop_sequence {sequence:?} is no number")))?;
     let arrives = read_time(row, columns.arrives, "arrival_time")?;
     let departs = read_time(row, columns.departs, "departure_time")?;
     Ok(CallRow {
@@ -138,7 +139,10 @@ fn is_served(row: Row<'_>, column: Option<Column>, name: &str) -> Result<bool, L
 fn check_order(rows: &[CallRow], file: &str) -> Result<(), LoadError> {
     for pair in rows.windows(2) {
         if pair[0].sequence == pair[1].sequence {
-            let what = format!("stop_sequence {} of this trip is there already, in line {}", pair[1].sequence, pair[0].line);
+            let what = format!(
+                "stop_sequence {} of this trip is there already, in line {}",
+                pair[1].sequence, pair[0].line
+            );
             return Err(LoadError::at(file, pair[1].line.into(), what));
         }
     }
@@ -155,7 +159,11 @@ fn check_order(rows: &[CallRow], file: &str) -> Result<(), LoadError> {
 fn fill_times(rows: &mut [CallRow], file: &str) -> Result<(), LoadError> {
     for row in [&rows[0], &rows[rows.len() - 1]] {
         if row.arrives.is_none() {
-            return Err(LoadError::at(file, row.line.into(), "the first and the last stop of a trip need times"));
+            return Err(LoadError::at(
+                file,
+                row.line.into(),
+                "the first and the last stop of a trip need times",
+            ));
         }
     }
     let mut timed: Option<(usize, i32)> = None;

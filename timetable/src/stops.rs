@@ -42,7 +42,11 @@ impl Stops {
     pub(crate) fn read(source: &mut Source) -> Result<Stops, LoadError> {
         let file = source.shown("stops.txt");
         let rows = read_rows(source)?;
-        let (stations, ids) = collect_stations(&rows, &file)?;
+        let found = order_stations(&rows, &file)?;
+        let ids = found.iter().enumerate();
+        let ids = ids.map(|(index, (_, row))| (row.id.as_str(), (StationId(index as u32), row.kind)));
+        let ids: HashMap<&str, (StationId, Kind)> = ids.collect();
+        let stations = Stations::new(found.into_iter().map(|(station, _)| station.clone()).collect());
         let mut places = HashMap::with_capacity(rows.len());
         for row in &rows {
             let place = match (row.kind, row.parent.as_str()) {
@@ -123,13 +127,9 @@ fn read_station(row: Row<'_>, code: &str, name: &str) -> Result<Station, LoadErr
     Ok(Station { code: code.into(), name: name.into() })
 }
 
-/// The stations in the order of their codes, and which of the stops they are.
-fn collect_stations<'a>(
-    rows: &'a [StopRow],
-    file: &str,
-) -> Result<(Stations, HashMap<&'a str, (StationId, Kind)>), LoadError> {
-    let mut found: Vec<(&Station, &StopRow)> =
-        rows.iter().filter_map(|row| Some((row.station.as_ref()?, row))).collect();
+/// The stations with their rows, in the order of their codes.
+fn order_stations<'a>(rows: &'a [StopRow], file: &str) -> Result<Vec<(&'a Station, &'a StopRow)>, LoadError> {
+    let mut found: Vec<_> = rows.iter().filter_map(|row| Some((row.station.as_ref()?, row))).collect();
     found.sort_by(|(a, _), (b, _)| a.code.cmp(&b.code));
     for pair in found.windows(2) {
         let ((first, first_row), (second, second_row)) = (pair[0], pair[1]);
@@ -138,7 +138,5 @@ fn collect_stations<'a>(
             return Err(LoadError::at(file, second_row.line, what));
         }
     }
-    let ids = found.iter().enumerate().map(|(index, (_, row))| (row.id.as_str(), (StationId(index as u32), row.kind)));
-    let ids = ids.collect();
-    Ok((Stations::new(found.into_iter().map(|(station, _)| station.clone()).collect()), ids))
+    Ok(found)
 }

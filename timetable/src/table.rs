@@ -121,7 +121,9 @@ impl<'a> Table<'a> {
         }
         self.record.line = line;
         let Ok(raw) = std::str::from_utf8(&self.raw) else { return Err(self.refuse(line, "not UTF-8")) };
-        self.record.split(raw.trim_end_matches(['\r', '\n'])).map_err(|what| LoadError::at(&self.file, line, what))?;
+        self.record
+            .split(raw.trim_end_matches(['\r', '\n']))
+            .map_err(|what| LoadError::at(&self.file, line, what))?;
         Ok(true)
     }
 

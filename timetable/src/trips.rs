@@ -12,6 +12,7 @@ use crate::time::Zone;
 
 /// The time zone of the agencies. GTFS has all of a feed's agencies share one.
 pub(crate) fn read_zone(source: &mut Source) -> Result<Zone, LoadError> {
+    let file = source.shown("agency.txt");
     let mut table = Table::required(source, "agency.txt")?;
     let column = table.required_column("agency_timezone")?;
     let mut found: Option<(String, Zone)> = None;
@@ -29,12 +30,12 @@ pub(crate) fn read_zone(source: &mut Source) -> Result<Zone, LoadError> {
                 return Err(row.refuse(what));
             }
             None => {
-                let zone = Zone::named(name).ok_or_else(|| row.refuse(format!("unknown time zone {name}")))?;
+                let zone =
+                    Zone::named(name).ok_or_else(|| row.refuse(format!("unknown time zone {name}")))?;
                 found = Some((name.to_owned(), zone));
             }
         }
     }
-    let file = source.shown("agency.txt");
     found.map(|(_, zone)| zone).ok_or_else(|| LoadError::at(file, 1, "no agency, hence no time zone"))
 }
 

@@ -1,1 +1,373 @@
-//! (to come)
+//! A snapshot: the images of all slots of a core, each with the number of the record up to which it holds.
+//!
+//! ```text
+//! header                                        section, one for each slot
+//!  0  magic        8   "ILKSNAPS"                0  slot         2
+//!  8  version      2   1                         2  kind         2   1
+//! 10  core         2                             4  image bytes  4
+//! 12  epoch        4                             8  lsn          8
+//! 16  id          16   of the directory         16  image crc    4
+//! 32  number       8                            20  crc          4   of bytes 0 to 20
+//! 40  begin        8   lsn when it was begun    24  image
+//! 48  reserved    12   0
+//! 60  crc          4   of bytes 0 to 60         end, as long as a section's fixed part
+//!                                                0  slot         2   0xffff
+//!                                                2  kind         2   2
+//!                                                4  sections     4
+//!                                                8  end          8   lsn when it was ended
+//!                                               16  chain        4   CRC-32C of the header's crc and all sections' crcs
+//!                                               20  crc          4   of bytes 0 to 20
+//! ```
+
+use crate::bytes::{array, is_zero, put, u16_at, u32_at, u64_at};
+use crate::error::OpenError;
+use crate::files::{File, Files};
+use crate::frame::Owner;
+use crate::limits::{SLOT_IMAGE_BYTES_MAX, SLOTS};
+use crate::recover::Recover;
+use crate::types::Lsn;
+
+pub(crate) const MAGIC: [u8; 8] = *b"ILKSNAPS";
+pub(crate) const VERSION: u16 = 1;
+pub(crate) const HEADER_BYTES: usize = 64;
+pub(crate) const SECTION_BYTES: usize = 24;
+const KIND_SLOT: u16 = 1;
+const KIND_END: u16 = 2;
+const NO_SLOT: u16 = 0xffff;
+
+/// Which slots have been seen.
+#[derive(Debug, Clone)]
+pub(crate) struct SlotSet([u64; SLOTS as usize / 64]);
+
+impl SlotSet {
+    pub(crate) const fn new() -> SlotSet {
+        SlotSet([0; SLOTS as usize / 64])
+    }
+
+    /// Adds a slot below [`SLOTS`]; `false` if it was there.
+    pub(crate) fn insert(&mut self, slot: u16) -> bool {
+        let (word, bit) = (usize::from(slot) / 64, 1 << (slot % 64));
+        let new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        new
+    }
+}
+
+/// Writes a snapshot piece by piece to the end of a buffer.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    chain: u32,
+    sections: u32,
+    slots: SlotSet,
+}
+
+impl Encoder {
+    pub(crate) fn begin(to: &mut Vec<u8>, owner: &Owner, number: u64, begin: u64) -> Encoder {
+        let mut header = [0; HEADER_BYTES];
+        put(&mut header, 0, &MAGIC);
+        put(&mut header, 8, &VERSION.to_le_bytes());
+        put(&mut header, 10, &owner.core.to_le_bytes());
+        put(&mut header, 12, &owner.epoch.to_le_bytes());
+        put(&mut header, 16, &owner.id);
+        put(&mut header, 32, &number.to_le_bytes());
+        put(&mut header, 40, &begin.to_le_bytes());
+        let crc = crc32c::crc32c(&header[..60]);
+        put(&mut header, 60, &crc.to_le_bytes());
+        to.extend_from_slice(&header);
+        Encoder { chain: crc32c::crc32c(&crc.to_le_bytes()), sections: 0, slots: SlotSet::new() }
+    }
+
+    /// # Panics
+    /// When the slot is out of range or was added before, or the image is too large.
+    pub(crate) fn slot(&mut self, to: &mut Vec<u8>, slot: u16, lsn: u64, image: &[u8]) {
+        assert!(slot < SLOTS, "slot {slot} of {SLOTS}");
+        assert!(self.slots.insert(slot), "slot {slot} is in this snapshot already");
+        assert!(image.len() <= SLOT_IMAGE_BYTES_MAX, "the image of slot {slot} has {} bytes", image.len());
+        let bytes = u32::try_from(image.len()).expect("within the limit");
+        let crc = section(to, slot, KIND_SLOT, bytes, lsn, crc32c::crc32c(image));
+        to.extend_from_slice(image);
+        self.chain = crc32c::crc32c_append(self.chain, &crc.to_le_bytes());
+        self.sections += 1;
+    }
+
+    pub(crate) fn end(self, to: &mut Vec<u8>, end: u64) {
+        section(to, NO_SLOT, KIND_END, self.sections, end, self.chain);
+    }
+}
+
+fn section(to: &mut Vec<u8>, slot: u16, kind: u16, bytes: u32, lsn: u64, crc: u32) -> u32 {
+    let mut fixed = [0; SECTION_BYTES];
+    put(&mut fixed, 0, &slot.to_le_bytes());
+    put(&mut fixed, 2, &kind.to_le_bytes());
+    put(&mut fixed, 4, &bytes.to_le_bytes());
+    put(&mut fixed, 8, &lsn.to_le_bytes());
+    put(&mut fixed, 16, &crc.to_le_bytes());
+    let own = crc32c::crc32c(&fixed[..20]);
+    put(&mut fixed, 20, &own.to_le_bytes());
+    to.extend_from_slice(&fixed);
+    own
+}
+
+/// A snapshot that was read to its end and found whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Its number; the newest has the highest.
+    pub number: u64,
+    /// The last record when it was begun: all images hold at least up to here.
+    pub begin: Lsn,
+    /// The last record when it was ended: no image holds more.
+    pub end: Lsn,
+    /// Slots in it.
+    pub slots: u32,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+/// Reads a snapshot to its end and gives each image to `sink`.
+pub(crate) fn read<F: Files>(
+    files: &F,
+    path: &str,
+    owner: &Owner,
+    number: u64,
+    sink: &mut dyn Recover,
+) -> Result<SnapshotInfo, OpenError> {
+    let name = files.display(path);
+    let opened = files.open_read(path).map_err(|error| OpenError::io("open", &name, error))?;
+    let file = opened.ok_or_else(|| OpenError::Missing {
+        file: name.clone(),
+        reason: "it was in the directory a moment ago".to_owned(),
+    })?;
+    let bytes = file.size().map_err(|error| OpenError::io("read", &name, error))?;
+    let mut reader = Reader { file, name, at: 0, bytes, buffer: Vec::new() };
+    reader.whole(owner, number, sink)
+}
+
+struct Reader<T: File> {
+    file: T,
+    name: String,
+    at: u64,
+    bytes: u64,
+    buffer: Vec<u8>,
+}
+
+/// The fixed part of a section.
+struct Section {
+    at: u64,
+    slot: u16,
+    kind: u16,
+    count: u32,
+    lsn: u64,
+    crc: u32,
+    own_crc: u32,
+}
+
+impl<T: File> Reader<T> {
+    fn damaged<V>(&self, at: u64, reason: impl Into<String>) -> Result<V, OpenError> {
+        Err(OpenError::damaged(&self.name, at, reason))
+    }
+
+    /// Reads `length` more bytes into the buffer.
+    fn take(&mut self, length: usize) -> Result<(), OpenError> {
+        // Before memory is taken for it.
+        if length as u64 > self.bytes - self.at {
+            return self.damaged(self.at, "the snapshot is cut off");
+        }
+        self.buffer.resize(length, 0);
+        let read = self.file.read_at(&mut self.buffer, self.at);
+        let read = read.map_err(|error| OpenError::io("read", &self.name, error))?;
+        if read < length {
+            return self.damaged(self.at, "the snapshot is cut off");
+        }
+        self.at += length as u64;
+        Ok(())
+    }
+
+    fn whole(&mut self, owner: &Owner, number: u64, sink: &mut dyn Recover) -> Result<SnapshotInfo, OpenError> {
+        let (begin, crc) = self.header(owner, number)?;
+        let mut chain = crc32c::crc32c(&crc.to_le_bytes());
+        let mut slots = SlotSet::new();
+        let mut count = 0;
+        let mut last = begin;
+        loop {
+            let section = self.section()?;
+            if section.lsn < last {
+                return self.damaged(section.at, "a record number is lower than the one before");
+            }
+            last = section.lsn;
+            if section.kind == KIND_END {
+                return self.end(&section, number, begin, count, chain);
+            }
+            if !slots.insert(section.slot) {
+                return self.damaged(section.at, format!("slot {} comes twice", section.slot));
+            }
+            self.image(&section, sink)?;
+            chain = crc32c::crc32c_append(chain, &section.own_crc.to_le_bytes());
+            count += 1;
+        }
+    }
+
+    fn header(&mut self, owner: &Owner, number: u64) -> Result<(u64, u32), OpenError> {
+        self.take(HEADER_BYTES)?;
+        let header = &self.buffer;
+        let crc = u32_at(header, 60);
+        if header[..8] != MAGIC {
+            return self.damaged(0, "this is no snapshot");
+        }
+        if crc32c::crc32c(&header[..60]) != crc {
+            return self.damaged(0, "the snapshot header fails its checksum");
+        }
+        let version = u16_at(header, 8);
+        if version > VERSION {
+            return Err(OpenError::Newer { file: self.name.clone(), version, supported: VERSION });
+        }
+        let found = Owner { id: array(header, 16), epoch: u32_at(header, 12), core: u16_at(header, 10) };
+        if version == 0 || !is_zero(&header[48..60]) {
+            return self.damaged(0, "the snapshot header holds values that cannot be");
+        }
+        if found != *owner || u64_at(header, 32) != number {
+            return self.damaged(0, "the snapshot belongs to another directory, epoch, core or number");
+        }
+        Ok((u64_at(header, 40), crc))
+    }
+
+    fn section(&mut self) -> Result<Section, OpenError> {
+        let at = self.at;
+        self.take(SECTION_BYTES)?;
+        let fixed = &self.buffer;
+        let section = Section {
+            at,
+            slot: u16_at(fixed, 0),
+            kind: u16_at(fixed, 2),
+            count: u32_at(fixed, 4),
+            lsn: u64_at(fixed, 8),
+            crc: u32_at(fixed, 16),
+            own_crc: u32_at(fixed, 20),
+        };
+        if crc32c::crc32c(&fixed[..20]) != section.own_crc {
+            return self.damaged(at, "a section of the snapshot fails its checksum");
+        }
+        match (section.kind, section.slot) {
+            (KIND_SLOT, 0..SLOTS) if section.count as usize <= SLOT_IMAGE_BYTES_MAX => Ok(section),
+            (KIND_END, NO_SLOT) => Ok(section),
+            _ => self.damaged(at, "a section of the snapshot holds values that cannot be"),
+        }
+    }
+
+    fn image(&mut self, section: &Section, sink: &mut dyn Recover) -> Result<(), OpenError> {
+        self.take(section.count as usize)?;
+        if crc32c::crc32c(&self.buffer) != section.crc {
+            return self.damaged(section.at, format!("the image of slot {} fails its checksum", section.slot));
+        }
+        let taken = sink.slot(section.slot, Lsn(section.lsn), &self.buffer);
+        taken.map_err(|reason| OpenError::Refused {
+            file: self.name.clone(),
+            offset: section.at,
+            what: format!("slot {}", section.slot),
+            reason,
+        })
+    }
+
+    fn end(
+        &self,
+        end: &Section,
+        number: u64,
+        begin: u64,
+        count: u32,
+        chain: u32,
+    ) -> Result<SnapshotInfo, OpenError> {
+        if end.count != count || end.crc != chain {
+            return self.damaged(end.at, "sections of the snapshot are missing or changed");
+        }
+        if self.at != self.bytes {
+            return self.damaged(self.at, "bytes behind the end of the snapshot");
+        }
+        Ok(SnapshotInfo { number, begin: Lsn(begin), end: Lsn(end.lsn), slots: count, bytes: self.bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::MemoryFiles;
+
+    struct Taken(Vec<(u16, u64, Vec<u8>)>);
+
+    impl Recover for Taken {
+        fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
+            self.0.push((slot, lsn.0, image.to_vec()));
+            Ok(())
+        }
+
+        fn record(&mut self, _: Lsn, _: &[u8]) -> Result<(), String> {
+            Err("a snapshot has no records".to_owned())
+        }
+    }
+
+    fn owner() -> Owner {
+        Owner { id: *b"0123456789abcdef", epoch: 3, core: 2 }
+    }
+
+    fn example() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::begin(&mut bytes, &owner(), 5, 40);
+        encoder.slot(&mut bytes, 9, 41, b"nine");
+        encoder.slot(&mut bytes, 8, 43, b"");
+        encoder.end(&mut bytes, 44);
+        bytes
+    }
+
+    fn read_back(bytes: &[u8]) -> Result<(SnapshotInfo, Vec<(u16, u64, Vec<u8>)>), OpenError> {
+        let files = MemoryFiles::new();
+        files.make_dir("").unwrap();
+        files.create("s").unwrap().write_at(bytes, 0).unwrap();
+        let mut taken = Taken(Vec::new());
+        read(&files, "s", &owner(), 5, &mut taken).map(|info| (info, taken.0))
+    }
+
+    #[test]
+    fn fields_are_where_the_table_says() {
+        let bytes = example();
+        let check = |at: usize, expected: &[u8]| assert_eq!(&bytes[at..at + expected.len()], expected, "at {at}");
+        check(0, b"ILKSNAPS\x01\0\x02\0\x03\0\0\00123456789abcdef");
+        check(32, &5u64.to_le_bytes());
+        check(40, &40u64.to_le_bytes());
+        check(48, &[0; 12]);
+        check(60, &crc32c::crc32c(&bytes[..60]).to_le_bytes());
+        check(64, &[9, 0, 1, 0, 4, 0, 0, 0, 41, 0, 0, 0, 0, 0, 0, 0]);
+        check(80, &crc32c::crc32c(b"nine").to_le_bytes());
+        check(84, &crc32c::crc32c(&bytes[64..84]).to_le_bytes());
+        check(88, b"nine");
+        check(92, &[8, 0, 1, 0, 0, 0, 0, 0, 43, 0, 0, 0, 0, 0, 0, 0]);
+        check(116, &[0xff, 0xff, 2, 0, 2, 0, 0, 0, 44, 0, 0, 0, 0, 0, 0, 0]);
+        let crcs = [&bytes[60..64], &bytes[84..88], &bytes[112..116]].concat();
+        check(132, &crc32c::crc32c(&crcs).to_le_bytes());
+        assert_eq!(bytes.len(), 140);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (info, slots) = read_back(&example()).unwrap();
+        assert_eq!((info.begin, info.end, info.slots, info.bytes), (Lsn(40), Lsn(44), 2, 140));
+        assert_eq!(slots, [(9, 41, b"nine".to_vec()), (8, 43, Vec::new())]);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_other_length_is_refused() {
+        let sound = example();
+        for bit in 0..sound.len() * 8 {
+            let mut bytes = sound.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(read_back(&bytes).is_err(), "bit {bit}");
+        }
+        for length in 0..sound.len() {
+            assert!(read_back(&sound[..length]).is_err(), "length {length}");
+        }
+        assert!(read_back(&[sound.as_slice(), b"\0"].concat()).is_err());
+    }
+
+    #[test]
+    fn a_section_taken_out_is_missed() {
+        let sound = example();
+        assert!(read_back(&[&sound[..64], &sound[92..]].concat()).is_err());
+    }
+}

@@ -1,1 +1,197 @@
-//! (to come)
+//! The superblock: what a data directory is, in two copies of one block each.
+//!
+//! ```text
+//!    0  magic        8   "ILKSUPER"
+//!    8  version      2   1, the format of the whole directory
+//!   10  slots        2   4096
+//!   12  cores        2   0 while there is no epoch
+//!   14  copy         2   0 or 1, in that order in the file
+//!   16  id          16   random
+//!   32  secret      16   random, keys the placement of slots
+//!   48  sequence     8   counts the writings; of two sound copies the higher one holds
+//!   56  epoch        4   0: the directory is being made
+//!   60  reserved         0
+//! 4092  crc          4   CRC-32C of bytes 0 to 4092
+//! ```
+
+use crate::bytes::{array, is_zero, put, u16_at, u32_at, u64_at};
+use crate::error::OpenError;
+use crate::files::{File, Files};
+use crate::limits::{BLOCK_BYTES, CORES_MAX, SLOTS};
+use crate::names;
+
+pub(crate) const MAGIC: [u8; 8] = *b"ILKSUPER";
+pub(crate) const VERSION: u16 = 1;
+pub(crate) const FILE_BYTES: usize = 2 * BLOCK_BYTES;
+const CRC_AT: usize = BLOCK_BYTES - 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Superblock {
+    pub(crate) cores: u16,
+    pub(crate) id: [u8; 16],
+    pub(crate) secret: [u8; 16],
+    pub(crate) sequence: u64,
+    pub(crate) epoch: u32,
+}
+
+/// What one copy turns out to be.
+enum Copy {
+    Sound(Superblock),
+    Newer(u16),
+    Damaged(&'static str),
+}
+
+impl Superblock {
+    pub(crate) fn encode(&self, copy: u16) -> [u8; BLOCK_BYTES] {
+        let mut block = [0; BLOCK_BYTES];
+        put(&mut block, 0, &MAGIC);
+        put(&mut block, 8, &VERSION.to_le_bytes());
+        put(&mut block, 10, &SLOTS.to_le_bytes());
+        put(&mut block, 12, &self.cores.to_le_bytes());
+        put(&mut block, 14, &copy.to_le_bytes());
+        put(&mut block, 16, &self.id);
+        put(&mut block, 32, &self.secret);
+        put(&mut block, 48, &self.sequence.to_le_bytes());
+        put(&mut block, 56, &self.epoch.to_le_bytes());
+        let crc = crc32c::crc32c(&block[..CRC_AT]);
+        put(&mut block, CRC_AT, &crc.to_le_bytes());
+        block
+    }
+}
+
+fn decode(block: &[u8], copy: u16) -> Copy {
+    if block.len() < BLOCK_BYTES {
+        return Copy::Damaged("the superblock copy is cut off");
+    }
+    if block[..8] != MAGIC {
+        return Copy::Damaged("this is no superblock");
+    }
+    if crc32c::crc32c(&block[..CRC_AT]) != u32_at(block, CRC_AT) {
+        return Copy::Damaged("the superblock copy fails its checksum");
+    }
+    let version = u16_at(block, 8);
+    if version > VERSION {
+        return Copy::Newer(version);
+    }
+    let superblock = Superblock {
+        cores: u16_at(block, 12),
+        id: array(block, 16),
+        secret: array(block, 32),
+        sequence: u64_at(block, 48),
+        epoch: u32_at(block, 56),
+    };
+    // With its checksum right, wrong contents mean that some program wrote nonsense.
+    let cores_fit = superblock.cores <= CORES_MAX && (superblock.cores == 0) == (superblock.epoch == 0);
+    if version == 0 || u16_at(block, 10) != SLOTS || u16_at(block, 14) != copy || !cores_fit {
+        return Copy::Damaged("the superblock copy holds values that cannot be");
+    }
+    if !is_zero(&block[60..CRC_AT]) {
+        return Copy::Damaged("the superblock copy has reserved bytes that are not zero");
+    }
+    Copy::Sound(superblock)
+}
+
+/// What reading the superblock gives: the one that holds, and whether both copies say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) superblock: Superblock,
+    pub(crate) both: bool,
+}
+
+/// Reads both copies. Nothing is written.
+pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Read>, OpenError> {
+    let name = files.display(names::SUPERBLOCK);
+    let io = |op, source| OpenError::io(op, &name, source);
+    let Some(file) = files.open_read(names::SUPERBLOCK).map_err(|error| io("open", error))? else {
+        return Ok(None);
+    };
+    let mut bytes = [0; FILE_BYTES + 1];
+    let length = file.read_at(&mut bytes, 0).map_err(|error| io("read", error))?;
+    let bytes = &bytes[..length];
+    let copies = [
+        decode(&bytes[..length.min(BLOCK_BYTES)], 0),
+        decode(&bytes[length.min(BLOCK_BYTES)..length.min(FILE_BYTES)], 1),
+    ];
+    for copy in &copies {
+        if let Copy::Newer(version) = *copy {
+            return Err(OpenError::Newer { file: name, version, supported: VERSION });
+        }
+    }
+    let superblock = match &copies {
+        [Copy::Damaged(reason), Copy::Damaged(_)] => return Err(OpenError::damaged(&name, 0, *reason)),
+        [Copy::Sound(a), Copy::Sound(b)] if (a.id, a.secret) != (b.id, b.secret) => {
+            return Err(OpenError::damaged(&name, BLOCK_BYTES as u64, "the two copies are of different directories"));
+        }
+        [Copy::Sound(a), Copy::Sound(b)] if a.sequence >= b.sequence => *a,
+        [_, Copy::Sound(b)] => *b,
+        [Copy::Sound(a), _] => *a,
+        _ => unreachable!("newer copies are refused above"),
+    };
+    let sound = |copy: &Copy| matches!(copy, Copy::Sound(held) if *held == superblock);
+    Ok(Some(Read { superblock, both: length == FILE_BYTES && copies.iter().all(sound) }))
+}
+
+/// Writes both copies, one after the other, each durable before the next is begun: at every moment one of them is sound.
+/// `first` is the copy that does not hold now.
+pub(crate) fn write<F: Files>(files: &F, superblock: &Superblock) -> Result<(), OpenError> {
+    let name = files.display(names::SUPERBLOCK);
+    let io = |op, source| OpenError::io(op, &name, source);
+    let file = files.open_write(names::SUPERBLOCK).map_err(|error| io("open", error))?;
+    for copy in copies_to_write(&file, superblock).map_err(|error| io("read", error))? {
+        let block = superblock.encode(copy);
+        file.write_at(&block, u64::from(copy) * BLOCK_BYTES as u64).map_err(|error| io("write", error))?;
+        file.sync().map_err(|error| io("sync", error))?;
+    }
+    Ok(())
+}
+
+/// The copies that do not say this yet, a damaged or older one before the one that holds.
+fn copies_to_write(file: &impl File, superblock: &Superblock) -> std::io::Result<Vec<u16>> {
+    let mut found = Vec::new();
+    for copy in 0..2 {
+        let mut block = [0; BLOCK_BYTES];
+        let length = file.read_at(&mut block, u64::from(copy) * BLOCK_BYTES as u64)?;
+        let sequence = match decode(&block[..length], copy) {
+            Copy::Sound(held) if held == *superblock => continue,
+            Copy::Sound(held) => Some(held.sequence),
+            _ => None,
+        };
+        found.push((sequence, copy));
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, copy)| copy).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn superblock() -> Superblock {
+        Superblock { cores: 3, id: *b"0123456789abcdef", secret: *b"fedcba9876543210", sequence: 9, epoch: 2 }
+    }
+
+    #[test]
+    fn fields_are_where_the_table_says() {
+        let block = superblock().encode(1);
+        let check = |at: usize, expected: &[u8]| assert_eq!(&block[at..at + expected.len()], expected, "at {at}");
+        check(0, b"ILKSUPER");
+        check(8, &[1, 0, 0, 16, 3, 0, 1, 0]);
+        check(16, b"0123456789abcdef");
+        check(32, b"fedcba9876543210");
+        check(48, &[9, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0]);
+        check(60, &[0; CRC_AT - 60]);
+        check(CRC_AT, &crc32c::crc32c(&block[..CRC_AT]).to_le_bytes());
+    }
+
+    #[test]
+    fn every_flipped_bit_is_seen() {
+        let sound = superblock().encode(0);
+        assert!(matches!(decode(&sound, 0), Copy::Sound(held) if held == superblock()));
+        assert!(matches!(decode(&sound, 1), Copy::Damaged(_)), "the copies are not interchangeable");
+        for bit in 0..BLOCK_BYTES * 8 {
+            let mut block = sound;
+            block[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(decode(&block, 0), Copy::Damaged(_)), "bit {bit}");
+        }
+    }
+}

@@ -62,11 +62,7 @@ pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Step
 }
 
 /// The one way to a hold: what is there counts first, then what is free.
-fn hold<'a>(
-    slot: &'a Slot,
-    cx: &Context<'_>,
-    want: &Want<'_>,
-) -> Step<Result<Held<'a>, Rejection>> {
+fn hold<'a>(slot: &'a Slot, cx: &Context<'_>, want: &Want<'_>) -> Step<Result<Held<'a>, Rejection>> {
     let Some(p) = slot.partitions().get(want.partition) else {
         return open(slot, cx, want);
     };
@@ -139,11 +135,7 @@ fn make<'a>(
 }
 
 /// A partition is opened at its first hold, by what the timetable says or by what the first caller asks for.
-fn open<'a>(
-    slot: &Slot,
-    cx: &Context<'_>,
-    want: &Want<'_>,
-) -> Step<Result<Held<'a>, Rejection>> {
+fn open<'a>(slot: &Slot, cx: &Context<'_>, want: &Want<'_>) -> Step<Result<Held<'a>, Rejection>> {
     let (layout, segments, run) = match offer(slot, cx, want.partition) {
         Offer::Sold { layout, segments, run } => (layout, segments, Some(run)),
         Offer::NotSold => return refuse(Rejection::PartitionNotFound),
@@ -225,11 +217,7 @@ pub(super) fn confirm(slot: &Slot, cx: &Context<'_>, c: &HoldRef) -> Step<Reply>
 }
 
 /// A client's hold that no order owns.
-fn own_hold<'a>(
-    slot: &'a Slot,
-    cx: &Context<'_>,
-    c: &HoldRef,
-) -> Result<Held<'a>, Box<Step<Reply>>> {
+fn own_hold<'a>(slot: &'a Slot, cx: &Context<'_>, c: &HoldRef) -> Result<Held<'a>, Box<Step<Reply>>> {
     let Some(p) = slot.partitions().get(&c.partition) else {
         return Err(refuse(Rejection::HoldNotFound).into());
     };
@@ -292,11 +280,7 @@ pub(super) fn run(slot: &Slot, cx: &Context<'_>, c: &RunQuery) -> Step<Reply> {
     Step::Done(Ok(Answer::Run(view)))
 }
 
-pub(super) fn release_for_order(
-    slot: &Slot,
-    cx: &Context<'_>,
-    c: &OrderHold,
-) -> Step<FactReply> {
+pub(super) fn release_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold) -> Step<FactReply> {
     for_order(slot, cx, c, |p, h| {
         let reference = HoldRef { partition: c.partition.clone(), hold: c.hold.clone() };
         Body::HoldReleased(released(cx, p, &reference, h, ReleaseReason::Requested))
@@ -318,11 +302,7 @@ pub(super) fn confirm_for_order(
     })
 }
 
-pub(super) fn settle_for_order(
-    slot: &Slot,
-    cx: &Context<'_>,
-    c: &OrderHold,
-) -> Step<FactReply> {
+pub(super) fn settle_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold) -> Step<FactReply> {
     match find_for_order(slot, cx, c) {
         Ok((p, h)) => Step::Done(Ok(fact(c.order, &c.partition, p, &c.hold, h))),
         Err(step) => *step,

@@ -12,7 +12,8 @@ use crate::catalogue::RunDefinition;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::message::Tell;
 use crate::record::{
-    DecodeError, HoldRow, OrderRow, PartitionOpened, RefundRow, ReleaseReason, TellId, encode_versioned, versioned,
+    DecodeError, HoldRow, OrderRow, PartitionOpened, RefundRow, ReleaseReason, TellId, encode_versioned,
+    versioned,
 };
 
 /// The first byte of every encoded image. A change of any archived type needs a new one.

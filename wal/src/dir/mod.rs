@@ -16,6 +16,12 @@ pub struct CoreDir<F: Files = OsFiles> {
     pub(crate) dir: String,
 }
 
+impl<F: Files> CoreDir<F> {
+    pub(crate) fn path(&self, name: &str) -> String {
+        crate::files::join(&self.dir, name)
+    }
+}
+
 /// A data directory, open and locked.
 #[derive(Debug)]
 pub struct DataDir<F: Files = OsFiles> {

@@ -1,35 +1,132 @@
-//! Which driver can write the logs of a directory.
+//! Which driver can write the logs of a directory: it is tried, not guessed.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::Event;
+use super::uring::Ring;
+use super::wake::Wake;
+use crate::buffer::Buffer;
+use crate::limits::BLOCK_BYTES;
+
 /// A driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A ring.
+    /// An io_uring for the log writes.
     Uring,
-    /// A thread.
+    /// A thread for the log writes.
     Plain,
 }
 
-/// What is wished for.
+/// Which driver is wished for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Preference {
-    /// The ring where it is permitted, otherwise the thread.
+    /// io_uring where it works, otherwise the thread.
     #[default]
     Auto,
-    /// The ring or nothing.
+    /// io_uring or nothing.
     Uring,
     /// The thread.
     Plain,
 }
 
-/// What is taken, and why.
+/// Which driver is taken, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The driver.
     pub kind: Kind,
+    /// Whether writes go past the page cache.
+    pub direct: bool,
     /// Why, for the operator.
     pub reason: String,
 }
 
-/// Tries.
-pub fn choose(dir: &std::path::Path, preference: Preference) -> Result<Choice, String> {
-    unimplemented!("{dir:?} {preference:?}")
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Uring => "io_uring",
+            Kind::Plain => "a thread",
+        };
+        let flags = if self.direct { "O_DIRECT and O_DSYNC" } else { "O_DSYNC" };
+        write!(f, "log writes by {kind} with {flags}: {}", self.reason)
+    }
+}
+
+/// Tries the drivers on a nameless file in `dir`, which exists.
+///
+/// # Errors
+/// The reason why the preferred driver cannot be had.
+pub fn choose(dir: &Path, preference: Preference) -> Result<Choice, String> {
+    let file = probe_file(dir, OFlags::DSYNC | OFlags::DIRECT);
+    let direct = file.is_ok();
+    let plain = |reason: String| Choice { kind: Kind::Plain, direct, reason };
+    let tried = match &file {
+        _ if preference == Preference::Plain => return Ok(plain("asked for".to_owned())),
+        Ok(file) => try_ring(file),
+        Err(error) => Err(format!("{} has no O_DIRECT ({error})", dir.display())),
+    };
+    match (tried, preference) {
+        (Ok(()), Preference::Uring) => Ok(Choice { kind: Kind::Uring, direct, reason: "asked for".to_owned() }),
+        (Ok(()), _) => Ok(Choice { kind: Kind::Uring, direct, reason: "it works here".to_owned() }),
+        (Err(reason), Preference::Uring) => Err(format!("io_uring was asked for and cannot be used: {reason}")),
+        (Err(reason), _) => Ok(plain(format!("no io_uring: {reason}"))),
+    }
+}
+
+/// A file without a name, which is gone when it is closed.
+fn probe_file(dir: &Path, flags: OFlags) -> io::Result<fs::File> {
+    let flags = (OFlags::TMPFILE | flags).bits().cast_signed();
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(dir)
+}
+
+/// Writes one block the way a log does.
+fn try_ring(file: &fs::File) -> Result<(), String> {
+    let wake = Wake::new().map_err(|error| format!("no eventfd: {error}"))?;
+    let mut ring = Ring::new(&wake).map_err(|error| explain(&error))?;
+    ring.write(file.as_fd(), 0, 0, Buffer::zeroed(BLOCK_BYTES), BLOCK_BYTES);
+    match ring.wait() {
+        Some(Event::Written { result: Ok(()), .. }) => Ok(()),
+        Some(Event::Written { result: Err(error), .. }) => Err(format!("a direct write failed: {}", error.source)),
+        _ => Err("a direct write did not complete".to_owned()),
+    }
+}
+
+/// What the kernel's refusal of a ring means for the operator.
+fn explain(error: &io::Error) -> String {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOSYS) => "this kernel has none".to_owned(),
+        Some(Errno::PERM | Errno::ACCESS) => {
+            "it is not permitted here (a container's seccomp profile, or the sysctl kernel.io_uring_disabled)".to_owned()
+        }
+        Some(Errno::NOMEM) => {
+            "no memory for a ring (raise the limit on locked memory, `ulimit -l`, or LimitMEMLOCK= of the service)".to_owned()
+        }
+        Some(Errno::MFILE | Errno::NFILE) => "no file descriptor left for a ring (`ulimit -n`)".to_owned(),
+        _ => format!("a ring cannot be made: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let check = |errno: Errno, expected: &str| {
+            let text = explain(&io::Error::from(errno));
+            assert!(text.contains(expected), "{text}");
+        };
+        check(Errno::NOSYS, "kernel has none");
+        check(Errno::PERM, "kernel.io_uring_disabled");
+        check(Errno::NOMEM, "ulimit -l");
+        check(Errno::MFILE, "ulimit -n");
+        check(Errno::INVAL, "cannot be made");
+    }
 }

@@ -1,18 +1,63 @@
-//! The drivers as one type.
-use super::{Disk, Event, Job};
-use crate::buffer::Buffer;
+//! The drivers for a real disk as one type.
+
+use std::io;
 use std::os::fd::BorrowedFd;
 
-/// One of the drivers for a real disk.
+use super::choose::{Choice, Kind};
+use super::plain::Plain;
+use super::uring::Uring;
+use super::{Disk, Event, Job};
+use crate::buffer::Buffer;
+use crate::dir::CoreDir;
+use crate::files::OsFiles;
+
+/// The driver that was chosen, for one core.
 #[derive(Debug)]
-pub struct Driver;
-impl Disk for Driver {
-    fn write(&mut self, _: u64, _: u64, _: Buffer, _: usize) {}
-    fn start(&mut self, _: Job) {}
-    fn take(&mut self) -> Option<Event> {
-        None
+pub struct Driver(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Uring(Uring),
+    Plain(Plain),
+}
+
+impl Driver {
+    /// Starts a driver for the log of one core.
+    pub fn new(core: CoreDir<OsFiles>, choice: &Choice) -> io::Result<Driver> {
+        let inner = match choice.kind {
+            Kind::Uring => Inner::Uring(Uring::new(core, choice.direct)?),
+            Kind::Plain => Inner::Plain(Plain::new(core, choice.direct)?),
+        };
+        Ok(Driver(inner))
     }
+}
+
+impl Disk for Driver {
+    fn write(&mut self, generation: u64, offset: u64, buffer: Buffer, len: usize) {
+        match &mut self.0 {
+            Inner::Uring(disk) => disk.write(generation, offset, buffer, len),
+            Inner::Plain(disk) => disk.write(generation, offset, buffer, len),
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        match &mut self.0 {
+            Inner::Uring(disk) => disk.start(job),
+            Inner::Plain(disk) => disk.start(job),
+        }
+    }
+
+    fn take(&mut self) -> Option<Event> {
+        match &mut self.0 {
+            Inner::Uring(disk) => disk.take(),
+            Inner::Plain(disk) => disk.take(),
+        }
+    }
+
     fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
+        match &self.0 {
+            Inner::Uring(disk) => disk.wake_fd(),
+            Inner::Plain(disk) => disk.wake_fd(),
+        }
     }
 }

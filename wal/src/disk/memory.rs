@@ -1,1 +1,116 @@
-//! The disk in memory.
+//! A disk in memory that completes what the test says, when the test says so.
+
+use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
+
+use super::jobs::Runner;
+use super::{Disk, Event, Job};
+use crate::buffer::Buffer;
+use crate::dir::CoreDir;
+use crate::error::DiskError;
+use crate::files::{File, Files, MemoryFiles};
+use crate::names;
+
+/// The two lanes of a disk. Each completes in its own order; between them any order is possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// The log write.
+    Write,
+    /// The jobs.
+    Jobs,
+}
+
+/// The driver for [`MemoryFiles`]. A write is torn by a crash from the moment it is submitted, and durable from the moment
+/// it is finished.
+#[derive(Debug)]
+pub struct MemoryDisk {
+    core: CoreDir<MemoryFiles>,
+    runner: Runner<MemoryFiles>,
+    open: Vec<u64>,
+    write: Option<Flight>,
+    jobs: VecDeque<Job>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+struct Flight {
+    name: String,
+    buffer: Buffer,
+    submitted: std::io::Result<<MemoryFiles as Files>::File>,
+}
+
+impl MemoryDisk {
+    /// A disk for the log of one core.
+    pub fn new(core: CoreDir<MemoryFiles>) -> MemoryDisk {
+        MemoryDisk {
+            runner: Runner::new(core.clone()),
+            core,
+            open: Vec::new(),
+            write: None,
+            jobs: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Whether something waits to be finished.
+    pub fn is_waiting(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Write => self.write.is_some(),
+            Lane::Jobs => !self.jobs.is_empty(),
+        }
+    }
+
+    /// Finishes the oldest operation of a lane; `false` if there is none.
+    pub fn finish(&mut self, lane: Lane) -> bool {
+        let event = match lane {
+            Lane::Write => self.write.take().map(finish_write),
+            Lane::Jobs => self.jobs.pop_front().map(|job| self.finish_job(job)),
+        };
+        let any = event.is_some();
+        self.events.extend(event);
+        any
+    }
+
+    fn finish_job(&mut self, job: Job) -> Event {
+        let opens = match job {
+            Job::OpenSegment { generation }
+            | Job::CreateSegment { generation, .. }
+            | Job::RecycleSegment { to: generation, .. } => Some(generation),
+            _ => None,
+        };
+        let result = self.runner.run(job);
+        if result.is_ok() {
+            self.open.extend(opens);
+        }
+        Event::Done(result)
+    }
+}
+
+fn finish_write(flight: Flight) -> Event {
+    let result = flight.submitted.and_then(|file| file.sync());
+    let result = result.map_err(|error| DiskError::new("write", flight.name, error));
+    Event::Written { buffer: flight.buffer, result }
+}
+
+impl Disk for MemoryDisk {
+    fn write(&mut self, generation: u64, offset: u64, buffer: Buffer, len: usize) {
+        assert!(self.write.is_none(), "one write at a time");
+        assert!(self.open.contains(&generation), "segment {generation} was not opened by a job");
+        let name = names::segment(generation);
+        let file = self.core.files.open_write(&self.core.path(&name));
+        let submitted = file.and_then(|file| file.write_at(&buffer[..len], offset).map(|()| file));
+        self.write = Some(Flight { name, buffer, submitted });
+    }
+
+    fn start(&mut self, job: Job) {
+        self.jobs.push_back(job);
+    }
+
+    fn take(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}

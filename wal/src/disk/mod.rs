@@ -19,6 +19,7 @@ use std::os::fd::BorrowedFd;
 
 pub use choose::{Choice, Kind, Preference, choose};
 pub use driver::Driver;
+pub use memory::{Lane, MemoryDisk};
 
 
 use crate::buffer::Buffer;
@@ -77,8 +78,6 @@ pub enum Job {
         /// Its number.
         number: u64,
     },
-    /// Removes a snapshot that was given up.
-    DiscardSnapshot,
     /// Removes an older snapshot, syncs the directory.
     RemoveSnapshot {
         /// Its number.

@@ -1,1 +1,110 @@
-//! (to come)
+//! Log writes by a thread with pwrite, for where io_uring is not permitted. The segments are open with O_DSYNC, and with
+//! O_DIRECT where the file system has it.
+
+use std::fs;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use super::wake::Wake;
+use super::worker::{Helper, Reply, Segments, Worker, dead};
+use super::{Disk, Event, Job};
+use crate::buffer::Buffer;
+use crate::dir::CoreDir;
+use crate::error::DiskError;
+use crate::files::OsFiles;
+use crate::names;
+
+/// The driver.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    segments: Segments,
+    helper: Helper,
+    writer: Worker<Write, Written>,
+    wake: Wake,
+    /// The segment being written. The thread has its own descriptor of it, which shares the lock.
+    generation: u64,
+    failed: Option<DiskError>,
+}
+
+#[derive(Debug)]
+struct Write {
+    /// Given with the first write to a segment.
+    file: Option<OwnedFd>,
+    generation: u64,
+    offset: u64,
+    buffer: Buffer,
+    len: usize,
+}
+
+type Written = (Buffer, Result<(), DiskError>);
+
+impl Plain {
+    pub(crate) fn new(core: CoreDir<OsFiles>, direct: bool) -> io::Result<Plain> {
+        let wake = Wake::new()?;
+        let helper = Helper::spawn(core, direct, wake.clone())?;
+        let mut file = None;
+        let work = move |mut task: Write| {
+            if let Some(next) = task.file.take() {
+                file = Some(fs::File::from(next));
+            }
+            let file = file.as_ref().expect("the first write to a segment brings its file");
+            let written = write_once(file, &task.buffer[..task.len], task.offset);
+            let result = written.map_err(|error| DiskError::new("write", names::segment(task.generation), error));
+            (task.buffer, result)
+        };
+        let writer = Worker::spawn("wal-writer".to_owned(), wake.clone(), work)?;
+        Ok(Plain { segments: Segments::default(), helper, writer, wake, generation: 0, failed: None })
+    }
+}
+
+impl Disk for Plain {
+    fn write(&mut self, generation: u64, offset: u64, buffer: Buffer, len: usize) {
+        let file = self.segments.writing(generation).expect("the segment was opened by a job");
+        let mut task = Write { file: None, generation, offset, buffer, len };
+        if self.generation != generation {
+            match file.try_clone_to_owned() {
+                Ok(file) => task.file = Some(file),
+                Err(error) => {
+                    self.failed = Some(DiskError::new("open", names::segment(generation), error));
+                    self.wake.signal();
+                    return;
+                }
+            }
+            self.generation = generation;
+        }
+        self.writer.start(task);
+    }
+
+    fn start(&mut self, job: Job) {
+        self.helper.start(job);
+    }
+
+    fn take(&mut self) -> Option<Event> {
+        if let Some(error) = self.failed.take() {
+            return Some(Event::Written { buffer: Buffer::zeroed(0), result: Err(error) });
+        }
+        match self.writer.take() {
+            Reply::Done((buffer, result)) => Some(Event::Written { buffer, result }),
+            Reply::Dead => Some(Event::Written { buffer: Buffer::zeroed(0), result: Err(dead("wal-writer")) }),
+            Reply::Nothing => self.helper.take(&mut self.segments),
+        }
+    }
+
+    fn wake_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.wake.fd())
+    }
+}
+
+/// One write. What it leaves over is not tried again: nothing says what the rest would do.
+fn write_once(file: &fs::File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    loop {
+        match file.write_at(bytes, offset) {
+            Ok(written) if written == bytes.len() => return Ok(()),
+            Ok(written) => return Err(io::Error::other(format!("{written} of {} bytes written", bytes.len()))),
+            // Interrupted before anything was written.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

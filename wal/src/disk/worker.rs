@@ -1,1 +1,167 @@
-//! (to come)
+//! Threads beside a core thread: the helper that runs jobs, and what it shares with the thread of the plain driver.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+use super::jobs::Runner;
+use super::wake::Wake;
+use super::{Event, Job, JobError};
+use crate::dir::CoreDir;
+use crate::error::DiskError;
+use crate::files::OsFiles;
+use crate::names;
+
+/// A thread that answers each task with a reply and then signals.
+#[derive(Debug)]
+pub(crate) struct Worker<T, R> {
+    /// `None` only while it is being dropped.
+    tasks: Option<Sender<T>>,
+    replies: Receiver<R>,
+    waiting: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a worker has to say.
+pub(crate) enum Reply<R> {
+    Done(R),
+    Nothing,
+    /// The thread has died over a task.
+    Dead,
+}
+
+impl<T: Send + 'static, R: Send + 'static> Worker<T, R> {
+    pub(crate) fn spawn(
+        name: String,
+        wake: Wake,
+        mut work: impl FnMut(T) -> R + Send + 'static,
+    ) -> io::Result<Worker<T, R>> {
+        let (tasks, inbox) = channel::<T>();
+        let (outbox, replies) = channel();
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            leave_the_core();
+            // Signals even when the work panics, so that the death is noticed.
+            let _signal = SignalOnDrop(wake.clone());
+            for task in inbox {
+                if outbox.send(work(task)).is_err() {
+                    break;
+                }
+                wake.signal();
+            }
+        })?;
+        Ok(Worker { tasks: Some(tasks), replies, waiting: 0, thread: Some(thread) })
+    }
+
+    pub(crate) fn start(&mut self, task: T) {
+        self.waiting += 1;
+        // A thread that is gone is noticed by `take`, because a reply is still waited for.
+        let _ = self.tasks.as_ref().expect("not being dropped").send(task);
+    }
+
+    pub(crate) fn take(&mut self) -> Reply<R> {
+        match self.replies.try_recv() {
+            Ok(reply) => {
+                self.waiting -= 1;
+                Reply::Done(reply)
+            }
+            Err(TryRecvError::Disconnected) if self.waiting > 0 => {
+                self.waiting = 0;
+                Reply::Dead
+            }
+            Err(_) => Reply::Nothing,
+        }
+    }
+}
+
+impl<T, R> Drop for Worker<T, R> {
+    fn drop(&mut self) {
+        self.tasks = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct SignalOnDrop(Wake);
+
+impl Drop for SignalOnDrop {
+    fn drop(&mut self) {
+        self.0.signal();
+    }
+}
+
+/// A core thread is pinned, and a thread that it starts would share its core: this one may run everywhere.
+fn leave_the_core() {
+    let mut all = rustix::thread::CpuSet::new();
+    for cpu in 0..rustix::thread::CpuSet::MAX_CPU {
+        all.set(cpu);
+    }
+    // The kernel takes the part that is allowed. Where even that is refused, it stays on the core: slower, not wrong.
+    let _ = rustix::thread::sched_setaffinity(None, &all);
+}
+
+/// The error of a thread that died.
+pub(crate) fn dead(what: &'static str) -> DiskError {
+    DiskError::new("run", what, io::Error::other("the thread has died"))
+}
+
+type Answer = (Result<(), JobError>, Option<(u64, OwnedFd)>);
+
+/// Runs jobs on a real file system and opens the segments that they prepare.
+#[derive(Debug)]
+pub(crate) struct Helper(Worker<Job, Answer>);
+
+impl Helper {
+    pub(crate) fn spawn(core: CoreDir<OsFiles>, direct: bool, wake: Wake) -> io::Result<Helper> {
+        let mut runner = Runner::new(core.clone());
+        let work = move |job: Job| {
+            let opens = match job {
+                Job::OpenSegment { generation }
+                | Job::CreateSegment { generation, .. }
+                | Job::RecycleSegment { to: generation, .. } => Some(generation),
+                _ => None,
+            };
+            let result = runner.run(job);
+            match (result, opens) {
+                (Ok(()), Some(generation)) => {
+                    let name = names::segment(generation);
+                    match core.files.open_durable(&core.path(&name), direct) {
+                        Ok(file) => (Ok(()), Some((generation, file))),
+                        Err(error) => (Err(JobError::Fatal(DiskError::new("open", name, error))), None),
+                    }
+                }
+                (result, _) => (result, None),
+            }
+        };
+        Worker::spawn("wal-helper".to_owned(), wake, work).map(Helper)
+    }
+
+    pub(crate) fn start(&mut self, job: Job) {
+        self.0.start(job);
+    }
+
+    /// Takes a completion; a segment that was opened goes to `segments`.
+    pub(crate) fn take(&mut self, segments: &mut Segments) -> Option<Event> {
+        match self.0.take() {
+            Reply::Done((result, opened)) => {
+                segments.0.extend(opened);
+                Some(Event::Done(result))
+            }
+            Reply::Dead => Some(Event::Done(Err(JobError::Fatal(dead("wal-helper"))))),
+            Reply::Nothing => None,
+        }
+    }
+}
+
+/// The segments that are open for log writes.
+#[derive(Debug, Default)]
+pub(crate) struct Segments(Vec<(u64, OwnedFd)>);
+
+impl Segments {
+    /// The one to write now. Earlier ones are closed: the log does not go back.
+    pub(crate) fn writing(&mut self, generation: u64) -> Option<BorrowedFd<'_>> {
+        self.0.retain(|(other, _)| *other >= generation);
+        self.0.iter().find(|(other, _)| *other == generation).map(|(_, file)| file.as_fd())
+    }
+}

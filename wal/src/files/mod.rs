@@ -11,7 +11,8 @@ use std::io;
 use std::time::Duration;
 
 
-pub use os::OsFiles;
+pub use memory::{MemoryFile, MemoryFiles, MemoryLock, Trouble};
+pub use os::{OsFile, OsFiles};
 
 /// A place that holds one data directory.
 pub trait Files: Clone + Send + Sync + 'static {

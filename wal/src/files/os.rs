@@ -1,29 +1,214 @@
-//! x
-use super::*;
-/// x
+//! The real file system.
+
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
+
+use super::{File, Files};
+
+/// A directory of the real file system.
 #[derive(Debug, Clone)]
-pub struct OsFiles;
-impl File for () {
-    fn size(&self) -> io::Result<u64> { unimplemented!() }
-    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> { unimplemented!() }
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> { unimplemented!() }
-    fn allocate(&self, _: u64) -> io::Result<()> { unimplemented!() }
-    fn sync(&self) -> io::Result<()> { unimplemented!() }
-    fn settled(&self, _: Duration) -> io::Result<bool> { unimplemented!() }
+pub struct OsFiles {
+    root: Arc<PathBuf>,
 }
+
+/// An open file of the real file system.
+#[derive(Debug)]
+pub struct OsFile(fs::File);
+
+impl OsFiles {
+    /// The directory at `path`, which may be absent.
+    pub fn new(path: impl AsRef<Path>) -> io::Result<OsFiles> {
+        Ok(OsFiles { root: Arc::new(std::path::absolute(path)?) })
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.root.as_path().to_owned() } else { self.root.join(path) }
+    }
+
+    /// Opens a segment for log writes: every write is durable when it is complete. It is locked for as long as the file or a
+    /// write to it lives, which can be longer than the process: see [`File::settled`].
+    pub(crate) fn open_durable(&self, file: &str, direct: bool) -> io::Result<OwnedFd> {
+        let flags = if direct { OFlags::DSYNC | OFlags::DIRECT } else { OFlags::DSYNC };
+        let flags = flags.bits().cast_signed();
+        let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(self.path(file))?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(file.into())
+    }
+}
+
 impl Files for OsFiles {
-    type File = ();
-    type Lock = ();
-    fn display(&self, _: &str) -> String { unimplemented!() }
-    fn list(&self, _: &str) -> io::Result<Option<Vec<String>>> { unimplemented!() }
-    fn make_dir(&self, _: &str) -> io::Result<()> { unimplemented!() }
-    fn open_read(&self, _: &str) -> io::Result<Option<()>> { unimplemented!() }
-    fn open_write(&self, _: &str) -> io::Result<()> { unimplemented!() }
-    fn create(&self, _: &str) -> io::Result<()> { unimplemented!() }
-    fn rename(&self, _: &str, _: &str) -> io::Result<()> { unimplemented!() }
-    fn remove(&self, _: &str) -> io::Result<()> { unimplemented!() }
-    fn remove_dir(&self, _: &str) -> io::Result<()> { unimplemented!() }
-    fn sync_dir(&self, _: &str) -> io::Result<()> { unimplemented!() }
-    fn sync_all(&self) -> io::Result<()> { unimplemented!() }
-    fn lock(&self, _: &str, _: bool) -> io::Result<Result<(), String>> { unimplemented!() }
+    type File = OsFile;
+    type Lock = Option<OwnedFd>;
+
+    fn display(&self, path: &str) -> String {
+        self.path(path).display().to_string()
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Option<Vec<String>>> {
+        let entries = match fs::read_dir(self.path(dir)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let name = |entry: io::Result<fs::DirEntry>| Ok(OsStr::to_string_lossy(&entry?.file_name()).into_owned());
+        let mut names = entries.map(name).collect::<io::Result<Vec<_>>>()?;
+        names.sort_unstable();
+        Ok(Some(names))
+    }
+
+    fn make_dir(&self, dir: &str) -> io::Result<()> {
+        let path = self.path(dir);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+            // Nobody else makes the name of the data directory itself durable.
+            Ok(()) if dir.is_empty() => match path.parent() {
+                Some(parent) => fs::File::open(parent)?.sync_all(),
+                None => Ok(()),
+            },
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn open_read(&self, file: &str) -> io::Result<Option<OsFile>> {
+        match fs::File::open(self.path(file)) {
+            Ok(file) => {
+                // What a cache holds may never have reached the disk: a failed write-back leaves its pages behind. Read
+                // the disk. A file system without this advice reads as it can.
+                let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+                Ok(Some(OsFile(file)))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_write(&self, file: &str) -> io::Result<OsFile> {
+        OpenOptions::new().read(true).write(true).open(self.path(file)).map(OsFile)
+    }
+
+    fn create(&self, file: &str) -> io::Result<OsFile> {
+        let path = self.path(file);
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).map(OsFile)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, file: &str) -> io::Result<()> {
+        fs::remove_file(self.path(file))
+    }
+
+    fn remove_dir(&self, dir: &str) -> io::Result<()> {
+        fs::remove_dir(self.path(dir))
+    }
+
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        fs::File::open(self.path(dir))?.sync_all()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(fs::File::open(self.path(""))?)?)
+    }
+
+    fn lock(&self, file: &str, exclusive: bool) -> io::Result<Result<Option<OwnedFd>, String>> {
+        let path = self.path(file);
+        let opened = if exclusive {
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)
+        } else {
+            fs::File::open(&path)
+        };
+        let file = match opened {
+            Ok(file) => file,
+            // Without a lock file nobody can have locked it, and a reader makes none.
+            Err(error) if error.kind() == ErrorKind::NotFound && !exclusive => return Ok(Ok(None)),
+            Err(error) => return Err(error),
+        };
+        let operation = if exclusive {
+            FlockOperation::NonBlockingLockExclusive
+        } else {
+            FlockOperation::NonBlockingLockShared
+        };
+        match rustix::fs::flock(&file, operation) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = [0; 64];
+                let length = file.read_at(&mut holder, 0)?;
+                return Ok(Err(String::from_utf8_lossy(&holder[..length]).trim().to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if exclusive {
+            file.set_len(0)?;
+            file.write_all_at(format!("process {}\n", std::process::id()).as_bytes(), 0)?;
+        }
+        Ok(Ok(Some(file.into())))
+    }
+}
+
+impl File for OsFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.0.read_at(&mut buf[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(buf, offset)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, bytes) {
+            // Then the writes that follow find out.
+            Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()?;
+        // Written once and not read again soon: leave the memory to others, and direct writes nothing to invalidate.
+        let _ = rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed);
+        Ok(())
+    }
+
+    fn settled(&self, wait: Duration) -> io::Result<bool> {
+        // A write in flight holds the description it was submitted through, and that holds its lock.
+        let begin = Instant::now();
+        loop {
+            match rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockShared) {
+                Ok(()) => {
+                    rustix::fs::flock(&self.0, FlockOperation::Unlock)?;
+                    return Ok(true);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) if begin.elapsed() < wait => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
+                // No locks here, so none were taken either.
+                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => return Ok(true),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }

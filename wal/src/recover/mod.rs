@@ -1,6 +1,22 @@
-//! Reading a core's snapshot and log.
+//! Reading a core's snapshot and log at start.
 
+pub(crate) mod listing;
+pub(crate) mod scan;
+mod window;
+
+use std::time::Duration;
+
+use crate::dir::CoreDir;
+use crate::error::OpenError;
+use crate::files::{File, Files};
+use crate::frame::Owner;
+use crate::limits::CLAIM_WAIT_MS;
+use crate::names;
+use crate::snapshot::{self, SnapshotInfo};
 use crate::types::Lsn;
+
+use listing::Listing;
+use scan::{Scan, SegmentFile, Step, Tail};
 
 /// Takes what recovery reads, in order: first the slots of the snapshot, then the records.
 pub trait Recover {
@@ -11,7 +27,7 @@ pub trait Recover {
     fn record(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), String>;
 }
 
-/// A torn tail.
+/// A torn tail. It was never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
     /// The segment.
@@ -24,11 +40,125 @@ pub struct Cut {
     pub reason: String,
 }
 
-/// What recovery found.
+/// What recovery found, and where the log goes on.
 #[derive(Debug)]
 pub struct Recovered {
     /// The last record; it and all before it are durable.
     pub last: Lsn,
-    /// The torn tail, if there was one. It was never acknowledged.
+    /// The snapshot that recovery began with.
+    pub snapshot: SnapshotInfo,
+    /// Records given to the taker.
+    pub records: u64,
+    /// Bytes of log from the snapshot on.
+    pub log_bytes: u64,
+    /// The torn tail, if there was one.
     pub cut: Option<Cut>,
+    pub(crate) owner: Owner,
+    /// Segments with frames, the one that the log goes on in last. The second number is that of the last record in it, or a
+    /// later one for segments that were not read.
+    pub(crate) segments: Vec<(SegmentFile, u64)>,
+    pub(crate) spares: Vec<SegmentFile>,
+    pub(crate) offset: u64,
+    pub(crate) previous_crc: u32,
+    pub(crate) closed: bool,
+    pub(crate) listing: Listing,
+}
+
+/// Reads snapshot and log of one core. Everything must have been synced before.
+pub(crate) fn recover<F: Files>(
+    core: &CoreDir<F>,
+    owner: Owner,
+    sink: &mut dyn Recover,
+) -> Result<Recovered, OpenError> {
+    let listing = Listing::read(core)?;
+    settle(core, &listing)?;
+    let number = *listing.snapshots.last().expect("checked by the listing");
+    let path = core.path(&names::snapshot(number));
+    let snapshot = snapshot::read(&core.files, &path, &owner, number, sink)?;
+    let mut scan = Scan::new(core.clone(), owner, &listing, Some(snapshot.begin.0 + 1))?;
+    let mut last_in = Vec::new();
+    let (mut records, mut log_bytes) = (0, 0);
+    let tail = loop {
+        match scan.next()? {
+            Step::End(tail) => break tail,
+            Step::Frame(header) => {
+                last_in.resize(scan.frame_segment() + 1, header.first_lsn - 1);
+                last_in[scan.frame_segment()] = header.next_lsn() - 1;
+                if header.next_lsn() > snapshot.begin.0 + 1 {
+                    log_bytes += header.frame_bytes() as u64;
+                    records += give(&scan, header.first_lsn, snapshot.begin, sink)?;
+                }
+            }
+        }
+    };
+    if tail.next_lsn <= snapshot.end.0 {
+        let segment = core.path(&names::segment(scan.segments[tail.segment].generation));
+        let reason = format!(
+            "the log ends with record {}, and its snapshot holds record {}, which counted only because the log was durable \
+             up to there",
+            tail.next_lsn - 1,
+            snapshot.end
+        );
+        return Err(OpenError::damaged(&core.files.display(&segment), tail.offset, reason));
+    }
+    Ok(finish(owner, snapshot, records, log_bytes, scan.segments, last_in, tail, listing))
+}
+
+/// Gives the records of a frame that are not in every image. How many they were.
+fn give<F: Files>(scan: &Scan<F>, first: u64, after: Lsn, sink: &mut dyn Recover) -> Result<u64, OpenError> {
+    let mut given = 0;
+    for (lsn, record) in (first..).map(Lsn).zip(scan.records()) {
+        if lsn <= after {
+            continue;
+        }
+        given += 1;
+        sink.record(lsn, record).map_err(|reason| {
+            let (file, offset) = scan.frame_place();
+            OpenError::Refused { file, offset, what: format!("record {lsn}"), reason }
+        })?;
+    }
+    Ok(given)
+}
+
+#[expect(clippy::too_many_arguments, reason = "puts together what recovery gathered, once")]
+fn finish(
+    owner: Owner,
+    snapshot: SnapshotInfo,
+    records: u64,
+    log_bytes: u64,
+    mut segments: Vec<SegmentFile>,
+    last_in: Vec<u64>,
+    tail: Tail,
+    listing: Listing,
+) -> Recovered {
+    let spares = segments.split_off(tail.segment + 1);
+    Recovered {
+        last: Lsn(tail.next_lsn - 1),
+        snapshot,
+        records,
+        log_bytes,
+        cut: tail.cut,
+        owner,
+        segments: segments.into_iter().zip(last_in).collect(),
+        spares,
+        offset: tail.offset,
+        previous_crc: tail.previous_crc,
+        closed: tail.closed,
+        listing,
+    }
+}
+
+/// Waits until no write of a process that died is in flight any more: it could land behind what is read now.
+fn settle<F: Files>(core: &CoreDir<F>, listing: &Listing) -> Result<(), OpenError> {
+    for generation in &listing.segments {
+        let path = core.path(&names::segment(*generation));
+        let name = core.files.display(&path);
+        let opened = core.files.open_read(&path).map_err(|error| OpenError::io("open", &name, error))?;
+        let Some(file) = opened else { continue };
+        let settled = file.settled(Duration::from_millis(CLAIM_WAIT_MS));
+        if !settled.map_err(|error| OpenError::io("lock", &name, error))? {
+            return Err(OpenError::Locked { path: name, holder: "a write that is still in flight".to_owned() });
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,66 @@
+//! What the edge asks of the engine, as the server puts it together on each core.
+
+use std::future::Future;
+
+use engine::answer::Reply;
+use engine::command::Request;
+
+use crate::service::Service;
+
+/// The engine as one core sees it. Belongs to that core and so do its futures: nothing here is sent anywhere.
+pub trait Backend: 'static {
+    /// Applies a command where it belongs. Ends when the reply may leave, which is when all it shows is durable.
+    ///
+    /// The future may be dropped unfinished (the client's time is up, the server stops): the command goes on, its
+    /// reply is lost, and repeating the request tells the outcome.
+    fn call(&self, request: Request) -> impl Future<Output = Reply>;
+
+    /// Unpredictable bits for a new order's id.
+    fn fresh_entropy(&self) -> u128;
+
+    /// The timetable that trains are sold from.
+    fn timetable(&self) -> &timetable::Timetable;
+
+    /// Whether the service can do its work; the first thing that it misses, if not.
+    ///
+    /// # Errors
+    /// The dependency that is down.
+    fn ready(&self, service: Service) -> Result<(), Dependency>;
+
+    /// How far the ticket worker is.
+    fn worker(&self) -> WorkerStatus;
+}
+
+/// What a service can be waiting for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dependency {
+    Wal,
+    Mysql,
+    Redis,
+    Kafka,
+}
+
+impl Dependency {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Dependency::Wal => "wal",
+            Dependency::Mysql => "mysql",
+            Dependency::Redis => "redis",
+            Dependency::Kafka => "kafka",
+        }
+    }
+}
+
+/// The ticket worker's place in the log.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct WorkerStatus {
+    /// Records behind it.
+    pub position: u64,
+    /// Records ahead of it.
+    pub backlog: u64,
+    /// Age of the oldest record ahead of it; 0 where there is none.
+    pub lag_ms: u64,
+    /// What went wrong last, until it goes right again.
+    pub last_error: Option<String>,
+}

@@ -1,0 +1,257 @@
+//! Refuses requests whose end two readers could place differently, before hyper sees them.
+//!
+//! hyper drops a `Content-Length` that stands beside a `Transfer-Encoding`, and takes the same length twice. A proxy in
+//! front may choose otherwise, and then bytes of one request pass for another one's. So the bytes of a connection go
+//! through here first, head by head; where a head is ambiguous, a byte of it is spoiled, so that hyper refuses it. All
+//! that is kept is the place in the message and the line that is not yet complete. Never decides anything else.
+
+use memchr::memchr;
+
+/// Bytes kept of a line that came in pieces; more is not needed to know what it says.
+const LINE_BYTES_MAX: usize = 512;
+
+/// Where in the stream of requests the next byte is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    /// In a head, its request line included.
+    Head { begun: bool, length: Option<u64>, chunked: bool },
+    /// In a body of known length.
+    Body { left: u64 },
+    /// In the line that says how long the next chunk is.
+    ChunkSize,
+    /// In a chunk, or its line end.
+    Chunk { left: u64 },
+    /// In the lines after the last chunk.
+    Trailers,
+    /// Refused: the connection is as good as closed.
+    Refused,
+}
+
+const START: Place = Place::Head { begun: false, length: None, chunked: false };
+
+/// Follows the requests of one connection.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    place: Place,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+}
+
+impl Guard {
+    pub(crate) const fn new() -> Guard {
+        Guard { place: START, line: Vec::new() }
+    }
+
+    /// Whether a head has begun and not ended.
+    pub(crate) fn in_head(&self) -> bool {
+        matches!(self.place, Place::Head { begun, .. } if begun || !self.line.is_empty())
+    }
+
+    /// Whether a head was refused. What comes after is not looked at.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.place == Place::Refused
+    }
+
+    /// Follows what was just read. Spoils the line end that makes a head ambiguous.
+    pub(crate) fn follow(&mut self, mut bytes: &mut [u8]) {
+        while !bytes.is_empty() {
+            match self.place {
+                Place::Refused => return,
+                Place::Body { left } => {
+                    let taken = skip(left, bytes.len());
+                    bytes = &mut bytes[taken..];
+                    let left = left - taken as u64;
+                    self.place = if left == 0 { START } else { Place::Body { left } };
+                }
+                Place::Chunk { left } => {
+                    let taken = skip(left, bytes.len());
+                    bytes = &mut bytes[taken..];
+                    let left = left - taken as u64;
+                    self.place = if left == 0 { Place::ChunkSize } else { Place::Chunk { left } };
+                }
+                Place::Head { .. } | Place::ChunkSize | Place::Trailers => {
+                    let Some(end) = memchr(b'\n', bytes) else {
+                        self.keep(bytes);
+                        return;
+                    };
+                    self.end_line(&mut bytes[..=end]);
+                    bytes = &mut bytes[end + 1..];
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, piece: &[u8]) {
+        let room = LINE_BYTES_MAX.saturating_sub(self.line.len());
+        self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+    }
+
+    /// `last` is the rest of a line, its line end included.
+    fn end_line(&mut self, last: &mut [u8]) {
+        let end = last.len() - 1;
+        if self.line.is_empty() {
+            self.place = next(self.place, without_return(&last[..end]));
+        } else {
+            self.keep(&last[..end]);
+            self.place = next(self.place, without_return(&self.line));
+            self.line.clear();
+        }
+        if self.place == Place::Refused {
+            last[end] = 0;
+        }
+    }
+}
+
+fn skip(left: u64, here: usize) -> usize {
+    usize::try_from(left).map_or(here, |left| left.min(here))
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The place after a whole line.
+fn next(place: Place, line: &[u8]) -> Place {
+    match place {
+        Place::Head { begun: false, .. } if line.is_empty() => START,
+        Place::Head { begun: false, length, chunked } => Place::Head { begun: true, length, chunked },
+        Place::Head { length, chunked, .. } if line.is_empty() => match (chunked, length) {
+            (true, _) => Place::ChunkSize,
+            (false, None | Some(0)) => START,
+            (false, Some(left)) => Place::Body { left },
+        },
+        Place::Head { length, chunked, .. } => header(line, length, chunked),
+        Place::ChunkSize => match chunk_size(line) {
+            Some(0) => Place::Trailers,
+            // The chunk's own line end counts with it: hyper closes where it is not one.
+            Some(size) => Place::Chunk { left: size.saturating_add(2) },
+            None => Place::Refused,
+        },
+        Place::Trailers if line.is_empty() => START,
+        Place::Trailers => Place::Trailers,
+        Place::Body { .. } | Place::Chunk { .. } | Place::Refused => unreachable!("these have no lines"),
+    }
+}
+
+/// The place after a header line of a head that has said so much about its body.
+fn header(line: &[u8], length: Option<u64>, chunked: bool) -> Place {
+    let same = Place::Head { begun: true, length, chunked };
+    // Most headers are neither, and the first letter says so.
+    if !matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
+        return same;
+    }
+    let Some(colon) = memchr(b':', line) else { return same };
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    if name.eq_ignore_ascii_case(b"content-length") {
+        match decimal(value.trim_ascii()) {
+            Some(given) if length.is_none() && !chunked => {
+                Place::Head { begun: true, length: Some(given), chunked }
+            }
+            _ => Place::Refused,
+        }
+    } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        if length.is_none() && !chunked {
+            Place::Head { begun: true, length, chunked: true }
+        } else {
+            Place::Refused
+        }
+    } else {
+        same
+    }
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |number, digit| {
+        let digit = char::from(*digit).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// The size at the beginning of a chunk's first line; an extension may follow.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let text = std::str::from_utf8(&line[..digits]).ok()?;
+    u64::from_str_radix(text, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Follows `stream` cut at every place into two pieces, and in single bytes.
+    fn check(stream: &str, refused: bool, in_head: bool) {
+        for cut in 0..=stream.len() {
+            let mut guard = Guard::new();
+            let mut bytes = stream.as_bytes().to_vec();
+            let (first, second) = bytes.split_at_mut(cut);
+            guard.follow(first);
+            guard.follow(second);
+            assert_eq!(guard.has_refused(), refused, "{stream:?} cut at {cut}");
+            assert_eq!(guard.in_head(), in_head, "{stream:?} cut at {cut}");
+            assert_eq!(bytes != stream.as_bytes(), refused, "{stream:?} cut at {cut}: spoiled only if refused");
+        }
+        let mut guard = Guard::new();
+        let mut bytes = stream.as_bytes().to_vec();
+        bytes.chunks_mut(1).for_each(|byte| guard.follow(byte));
+        assert_eq!(guard.has_refused(), refused, "{stream:?} byte by byte");
+    }
+
+    #[test]
+    fn plain_requests_pass() {
+        check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", false, false);
+        check("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", false, false);
+        check("\r\n\nPOST / HTTP/1.1\nCONTENT-LENGTH:  5 \n\nhelloGET / HTTP/1.1\n\n", false, false);
+        check("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\nGET / HT", false, true);
+        check("POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nGET", false, false);
+    }
+
+    #[test]
+    fn chunks_are_followed_to_their_end() {
+        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        check(&format!("{head}5;x=y\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n"), false, true);
+        check(&format!("{head}0\r\nA: b\r\n\r\n"), false, false);
+        check(&format!("{head}1B\r\nContent-Length: 5\r\nTransfer-\r\n"), false, false);
+        check(&format!("{head}zz\r\n"), true, false);
+        check(&format!("{head}ffffffffffffffff0\r\n"), true, false);
+    }
+
+    #[test]
+    fn what_two_readers_could_read_differently_is_refused() {
+        for headers in [
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            "transfer-encoding: chunked\r\nA: b\r\ncontent-length: 5\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: -5\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 18446744073709551616\r\n",
+        ] {
+            check(&format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\nhello"), true, false);
+        }
+    }
+
+    #[test]
+    fn a_body_is_never_taken_for_a_head() {
+        let body = "Content-Length: 1\r\nContent-Length: 2\r\n\r\n";
+        let length = body.len();
+        check(&format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}"), false, false);
+    }
+
+    #[test]
+    fn a_long_line_in_pieces_is_not_kept_whole() {
+        let mut guard = Guard::new();
+        for _ in 0..10_000 {
+            guard.follow(&mut b"GET / xxxxxxxxxxxx".to_vec());
+        }
+        assert!(guard.line.len() <= LINE_BYTES_MAX);
+        assert!(guard.in_head());
+    }
+}

@@ -1,0 +1,92 @@
+//! Every bound of the edge, by name. What lies beyond one is answered or closed, never stored.
+
+/// Bounds of one core's connections and requests. Times are milliseconds and are kept to within [`Limits::sweep_ms`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the first byte of a request to the end of its headers; beyond: 408 and close.
+    pub header_ms: u64,
+    /// Request line and headers together; beyond: 431 and close.
+    pub header_bytes_max: usize,
+    /// Headers of one request; beyond: 431 and close. Other than [`HEADERS_MAX_FREE`] costs an allocation a request.
+    pub headers_max: usize,
+    /// From the end of the headers to the end of the body; beyond: 408 and close.
+    pub body_ms: u64,
+    /// Bytes of a body; beyond: 413 and close.
+    pub body_bytes_max: usize,
+    /// From the end of the body until the answer: beyond it 504, `outcome_unknown` where a write is under way.
+    pub request_ms: u64,
+    /// Between two requests of a connection, and for a client to take its answer; beyond: close.
+    pub idle_ms: u64,
+    /// Connections open on one core; beyond: 503 and close, unread.
+    pub connections_max: usize,
+    /// Requests under way on one core; beyond: 503 with `Retry-After`.
+    pub in_flight_max: usize,
+    /// For answers under way when the server stops; beyond: closed unanswered.
+    pub stop_ms: u64,
+    /// A request slower than this is a warning in the log.
+    pub slow_ms: u64,
+    /// How often a core looks for what is overdue.
+    pub sweep_ms: u64,
+}
+
+/// The number of headers that can be parsed without an allocation.
+pub const HEADERS_MAX_FREE: usize = 100;
+
+/// Seconds that a refused client is asked to wait (`Retry-After`).
+pub const RETRY_AFTER_SECS: &str = "1";
+
+/// Bytes that are read and dropped after an answer that closes, so that the client gets to see the answer.
+pub(crate) const LINGER_BYTES_MAX: usize = 1 << 20;
+/// Time for the same.
+pub(crate) const LINGER_MS: u64 = 1_000;
+/// Pause after the system refused to hand out a connection (out of descriptors, out of memory).
+pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
+/// For requests on their way to arrive after the listeners closed, and between two looks at who is still there.
+pub(crate) const STOP_GRACE_MS: u64 = 20;
+/// Connections taken from one listener before other tasks get a turn.
+pub(crate) const ACCEPT_BURST: usize = 64;
+/// Connections that may wait to be accepted, for each listener.
+pub(crate) const BACKLOG: i32 = 4_096;
+
+/// Bytes of a trace id or request id that a client gives; a longer one is replaced.
+pub const TRACE_HEADER_BYTES_MAX: usize = 128;
+/// Stations in one answer.
+pub const STATIONS_PAGE_MAX: usize = 1_000;
+/// Stations in one answer where the request does not say.
+pub const STATIONS_PAGE_DEFAULT: usize = 100;
+/// Refunds in one answer where the request does not say.
+pub const REFUNDS_PAGE_DEFAULT: usize = 100;
+
+/// The least that hyper accepts as a buffer.
+const HYPER_BUFFER_MIN: usize = 8_192;
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            header_ms: 10_000,
+            header_bytes_max: 16 << 10,
+            headers_max: HEADERS_MAX_FREE,
+            body_ms: 10_000,
+            body_bytes_max: 64 << 10,
+            request_ms: 15_000,
+            idle_ms: 75_000,
+            connections_max: 16_384,
+            in_flight_max: 8_192,
+            stop_ms: 10_000,
+            slow_ms: 1_000,
+            sweep_ms: 100,
+        }
+    }
+}
+
+impl Limits {
+    /// What a connection may buffer while a request is read.
+    #[must_use]
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.header_bytes_max.max(HYPER_BUFFER_MIN)
+    }
+}
+
+const _: () = assert!(REFUNDS_PAGE_DEFAULT <= engine::limits::REFUNDS_PAGE_MAX);
+const _: () = assert!(STATIONS_PAGE_DEFAULT <= STATIONS_PAGE_MAX);
+const _: () = assert!(TRACE_HEADER_BYTES_MAX >= engine::limits::TRACE_ID_BYTES_MAX);

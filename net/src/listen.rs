@@ -1,0 +1,111 @@
+//! Addresses and ports: claimed by one process first, then shared between its cores.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::limits::BACKLOG;
+use crate::service::Service;
+
+/// Where the five services listen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Addresses {
+    pub ip: IpAddr,
+    /// Added to every service's own port.
+    pub offset: u16,
+}
+
+/// A service's port that cannot be had.
+#[derive(Debug)]
+pub struct PortError {
+    pub service: Service,
+    pub address: SocketAddr,
+    pub error: io::Error,
+}
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot listen on {}: {}", self.service, self.address, self.error)
+    }
+}
+
+impl std::error::Error for PortError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// A socket that listens for one service on one core.
+pub type ServiceListener = (Service, TcpListener);
+
+impl Addresses {
+    #[must_use]
+    pub fn of(&self, service: Service) -> SocketAddr {
+        SocketAddr::new(self.ip, service.port() + self.offset)
+    }
+}
+
+/// Finds out whether another process has any of the ports: cores bind with `SO_REUSEPORT`, and would share them with it
+/// unnoticed. Nothing listens afterwards.
+///
+/// # Errors
+/// The first port that cannot be had.
+pub fn claim_ports(addresses: &Addresses) -> Result<(), PortError> {
+    let sockets = Service::ALL.map(|service| bind(addresses, service, false));
+    sockets.into_iter().try_for_each(|socket| socket.map(drop))
+}
+
+/// The listeners of one core.
+///
+/// # Errors
+/// The first port that cannot be had.
+pub fn core_listeners(addresses: &Addresses) -> Result<Vec<ServiceListener>, PortError> {
+    Service::ALL.into_iter().map(|service| Ok((service, bind(addresses, service, true)?))).collect()
+}
+
+fn bind(addresses: &Addresses, service: Service, shared: bool) -> Result<TcpListener, PortError> {
+    let address = addresses.of(service);
+    open(address, shared).map_err(|error| PortError { service, address, error })
+}
+
+/// A listening socket; `shared` lets every core of this user have one on the same port.
+pub(crate) fn open(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // So that a restart need not wait for connections of its predecessor to be forgotten.
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_named() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let Some(offset) = port.checked_sub(Service::Query.port()) else { return };
+        let addresses = Addresses { ip: Ipv4Addr::LOCALHOST.into(), offset };
+        let error = claim_ports(&addresses).expect_err("the port is taken");
+        assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn cores_share_a_port() {
+        let first = open((Ipv4Addr::LOCALHOST, 0).into(), true).unwrap();
+        let address = first.local_addr().unwrap();
+        open(address, true).expect("a second core listens on the same port");
+        let alone = open(address, false).expect_err("a claim sees that it is taken");
+        assert_eq!(alone.kind(), io::ErrorKind::AddrInUse);
+    }
+}

@@ -1,0 +1,64 @@
+//! The settings of the environment that change what the routes do.
+
+use serde_json::json;
+
+use crate::support::session::{number, text};
+use crate::support::time::rfc3339_ms;
+use crate::support::{Launch, Port};
+
+/// Catches: a setting that is not read, or read for something else.
+#[test]
+fn defaults_come_from_the_environment() {
+    let server = Launch::new()
+        .env("ORDER_INVENTORY_PARTITION_KEY", "the-default")
+        .env("ORDER_INVENTORY_DEFAULT_QTY", "3")
+        .env("ORDER_INVENTORY_CAPACITY", "9")
+        .env("INVENTORY_HOLD_TTL_SECS", "40")
+        .start();
+    let mut session = server.session();
+    let id = session.new_order("settings");
+    let order = session.reserve(&json!({"order_id": id})).ok();
+    assert_eq!(order["PartitionKey"], "the-default");
+    assert_eq!(number(&order, "Qty"), 3);
+    assert_eq!(session.available("the-default"), 6);
+    let life = rfc3339_ms(text(&order, "ExpiresAt")) - rfc3339_ms(text(&order, "UpdatedAt"));
+    assert!((20_000..=41_000).contains(&life), "{life} ms of 40 s");
+}
+
+/// Catches: log lines that are no JSON or lack what names their origin; version and environment not passed on.
+#[test]
+fn log_lines_name_their_origin() {
+    let server = Launch::new().env("APP_ENV", "blackbox").env("APP_VERSION", "9.8.7-test").start();
+    server.session().new_order("log");
+    let launch = server.stop();
+    let log = std::fs::read_to_string(launch.home().join("server.log")).expect("the server's log");
+    assert!(log.lines().count() > 0, "a server says that it starts");
+    for line in log.lines() {
+        let value: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("a log line that is no JSON ({e}): {line}"));
+        assert!(value["service"].is_string(), "{line}");
+        assert_eq!(value["env"], "blackbox", "{line}");
+        assert_eq!(value["version"], "9.8.7-test", "{line}");
+    }
+}
+
+/// Catches: settings of the old system that are dropped in silence.
+#[test]
+fn a_setting_that_means_nothing_any_more_is_named() {
+    let server = Launch::new().env("INVENTORY_SHARD_COUNT", "16").env("INVENTORY_WAL_BUFFER", "1024").start();
+    let log = server.log();
+    for name in ["INVENTORY_SHARD_COUNT", "INVENTORY_WAL_BUFFER"] {
+        assert!(log.contains(name), "{name} is not named in: {log}");
+    }
+}
+
+/// Catches: a service that is not there without the optional dependencies, or says so wrongly.
+#[test]
+fn every_port_is_healthy_and_ready() {
+    let server = Launch::new().start();
+    let mut session = server.session();
+    for port in Port::ALL {
+        assert_eq!(session.get(port, "/healthz").ok(), json!({"status": "ok"}), "{port:?}");
+        assert_eq!(session.get(port, "/readyz").ok(), json!({"status": "ready"}), "{port:?}");
+    }
+}

@@ -1,0 +1,394 @@
+//! The built binary as a process: started on ports of its own, awaited, killed, stopped, restarted.
+//!
+//! Its environment is empty but for what a test sets, so that no setting of the machine leaks in.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use super::session::{Port, Session};
+use super::{Conn, DEADLINE};
+
+/// Bytes of a log segment in tests: small, so that a start does not write much.
+const SEGMENT_BYTES: &str = "1048576";
+
+/// Inherited by the server beside what a test sets: what tools for coverage and backtraces need.
+const PASSED_ON: [&str; 3] = ["PATH", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
+
+/// Lines of its standard error that a failing test shows of each server.
+const SHOWN_LINES: usize = 60;
+
+/// A directory for one test; gone afterwards unless the test failed.
+#[derive(Debug)]
+pub(crate) struct Home(PathBuf);
+
+impl Home {
+    fn new() -> Home {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("blackbox-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // A directory of that name is left from an older run whose process id was the same.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a directory for the test");
+        Home(path)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("kept for inspection: {}", self.0.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// How a server is started. Clones share the home and the ports: a restart is `start` once more.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    home: Arc<Home>,
+    data_dir: PathBuf,
+    offset: u16,
+    cores: u32,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+}
+
+/// What a command that ended by itself left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Both outputs, for searching.
+    pub(crate) fn said(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Asserts a failure that names all of `names`, and that is no crash of the program.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, names: &[&str]) {
+        let said = self.said();
+        assert!(!self.status.success(), "succeeded instead of refusing: {said}");
+        assert!(self.status.code().is_some(), "killed by a signal: {:?} {said}", self.status);
+        assert!(!said.contains("panicked at"), "a panic is no refusal: {said}");
+        for name in names {
+            assert!(said.contains(name), "{name:?} is not named in: {said}");
+        }
+    }
+}
+
+impl Launch {
+    /// One core, an empty data directory, free ports.
+    pub(crate) fn new() -> Launch {
+        let home = Home::new();
+        Launch {
+            data_dir: home.0.join("data"),
+            home: Arc::new(home),
+            offset: free_offset(),
+            cores: 1,
+            args: Vec::new(),
+            env: BTreeMap::from([("INTERLOCK_SEGMENT_BYTES".to_owned(), SEGMENT_BYTES.to_owned())]),
+        }
+    }
+
+    pub(crate) fn cores(mut self, cores: u32) -> Launch {
+        self.cores = cores;
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Launch {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn without_env(mut self, name: &str) -> Launch {
+        self.env.remove(name);
+        self
+    }
+
+    pub(crate) fn args(mut self, args: &[&str]) -> Launch {
+        self.args.extend(args.iter().map(|&a| a.to_owned()));
+        self
+    }
+
+    pub(crate) fn data_dir(mut self, dir: &Path) -> Launch {
+        self.data_dir = dir.to_owned();
+        self
+    }
+
+    /// The same server on other ports.
+    pub(crate) fn other_ports(mut self) -> Launch {
+        self.offset = free_offset();
+        self
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// A directory beside the data for whatever else a test needs.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home.0
+    }
+
+    pub(crate) fn offset(&self) -> u16 {
+        self.offset
+    }
+
+    pub(crate) fn addr(&self, port: Port) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port.number() + self.offset))
+    }
+
+    pub(crate) fn sign_key(&self) -> Option<&str> {
+        self.env.get("PAYMENT_CALLBACK_SIGN_KEY").map(String::as_str)
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub(crate) fn start(&self) -> Server {
+        let mut server = self.spawn();
+        server.until_ready();
+        server
+    }
+
+    /// Starts the server and waits for nothing.
+    pub(crate) fn spawn(&self) -> Server {
+        let stderr = OpenOptions::new().create(true).append(true).open(self.stderr_path());
+        let stderr = stderr.expect("a file for standard error");
+        let child = self
+            .command()
+            .arg("serve")
+            .args(self.serve_args())
+            .stdin(Stdio::null())
+            .stdout(stderr.try_clone().expect("a second handle"))
+            .stderr(stderr)
+            .spawn()
+            .expect("the built binary starts");
+        Server { child, launch: self.clone() }
+    }
+
+    /// Runs `serve`, which is expected to end by itself before it is ready.
+    pub(crate) fn serve_to_end(&self) -> Ended {
+        let mut args = vec!["serve".to_owned()];
+        args.extend(self.serve_args());
+        self.run(&args.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Runs a command to its end, with this launch's environment.
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = |what| self.home().join(format!("{what}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+        let (out, err) = (name("stdout"), name("stderr"));
+        let mut child = self
+            .command()
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(File::create(&out).expect("a file for output"))
+            .stderr(File::create(&err).expect("a file for errors"))
+            .spawn()
+            .expect("the built binary starts");
+        let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("the child can be waited for") {
+                break status;
+            }
+            if started.elapsed() > DEADLINE {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("{args:?} did not end within {DEADLINE:?}: {}{}", read(&out), read(&err));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
+        Ended { status, stdout: read(&out), stderr: read(&err) }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_interlock"));
+        command.env_clear().current_dir(self.home()).envs(&self.env);
+        for name in PASSED_ON {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+    }
+
+    fn serve_args(&self) -> Vec<String> {
+        let mut args = vec!["--data-dir".to_owned(), self.data_dir.display().to_string()];
+        args.extend(["--port-offset".to_owned(), self.offset.to_string()]);
+        args.extend(["--cores".to_owned(), self.cores.to_string()]);
+        args.extend(self.args.iter().cloned());
+        args
+    }
+
+    fn stderr_path(&self) -> PathBuf {
+        self.home().join("server.log")
+    }
+
+    /// Every file of the data directory with its bytes: what "not touched" is compared by.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        files(&self.data_dir)
+    }
+}
+
+/// Every file below `dir` with its bytes.
+pub(crate) fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![dir.to_owned()];
+    while let Some(dir) = waiting.pop() {
+        for entry in fs::read_dir(&dir).expect("a readable directory") {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else {
+                let bytes = fs::read(&path).expect("a readable file");
+                found.insert(path, bytes);
+            }
+        }
+    }
+    found
+}
+
+/// Asserts that two listings of files are the same, without printing megabytes where they are not.
+#[track_caller]
+pub(crate) fn assert_untouched(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTreeMap<PathBuf, Vec<u8>>) {
+    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(before), names(after), "files came or went");
+    for (path, bytes) in before {
+        assert!(after[path] == *bytes, "{} was written to", path.display());
+    }
+}
+
+/// A running server. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    launch: Launch,
+}
+
+impl Server {
+    /// Waits until the gateway says that it is ready.
+    pub(crate) fn until_ready(&mut self) {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                panic!("the server ended while starting: {status}\n{}", self.log_tail());
+            }
+            let answer = Conn::open(self.addr(Port::Gateway)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
+            if answer.is_ok_and(|a| a.status == 200) {
+                return;
+            }
+            assert!(started.elapsed() < DEADLINE, "not ready within {DEADLINE:?}\n{}", self.log_tail());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    /// Calls by the five services' own ports.
+    pub(crate) fn session(&self) -> Session {
+        Session::new(&self.launch, false)
+    }
+
+    /// Every call by the gateway's port.
+    pub(crate) fn gateway(&self) -> Session {
+        Session::new(&self.launch, true)
+    }
+
+    pub(crate) fn conn(&self, port: Port) -> Conn {
+        Conn::open(self.addr(port)).expect("a connection")
+    }
+
+    pub(crate) fn addr(&self, port: Port) -> SocketAddr {
+        self.launch.addr(port)
+    }
+
+    pub(crate) fn launch(&self) -> &Launch {
+        &self.launch
+    }
+
+    /// Everything that this and earlier servers of the same launch wrote to standard output and error.
+    pub(crate) fn log(&self) -> String {
+        let bytes = fs::read(self.launch.stderr_path()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The exit status, where the server has ended by itself.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the child can be waited for")
+    }
+
+    /// `kill -9`. Gives what is needed to start it again.
+    pub(crate) fn kill(mut self) -> Launch {
+        self.kill_now();
+        self.launch.clone()
+    }
+
+    /// `kill -9` through a shared reference's owner: the process is gone when this returns.
+    pub(crate) fn kill_now(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Sends SIGTERM and waits for nothing.
+    pub(crate) fn terminate(&self) {
+        // The shell's own `kill`: a program of that name is not installed everywhere.
+        let script = format!("kill -TERM {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &script]).status().expect("a shell");
+        assert!(status.success(), "SIGTERM could not be sent");
+    }
+
+    /// Waits for the end after [`Server::terminate`]. Gives the exit code, `None` where a signal ended it.
+    pub(crate) fn wait_end(mut self) -> Option<i32> {
+        let status = super::until("the server to stop", || self.ended());
+        status.code()
+    }
+
+    /// Stops cleanly, asserts that it ended with 0, and gives what is needed to start it again.
+    pub(crate) fn stop(self) -> Launch {
+        let launch = self.launch.clone();
+        self.terminate();
+        assert_eq!(self.wait_end(), Some(0), "SIGTERM ends the server with 0");
+        launch
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill_now();
+        if std::thread::panicking() {
+            eprintln!("--- the server on ports +{} said last:\n{}", self.launch.offset, self.log_tail());
+        }
+    }
+}
+
+/// An offset whose five ports are free, and that no other test of this process has got.
+fn free_offset() -> u16 {
+    // Below the kernel's ephemeral ports, so that no client's socket sits on one.
+    const STEPS: u32 = 2_700;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..STEPS {
+        let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let step = (std::process::id().wrapping_mul(37) + taken) % STEPS;
+        let offset = u16::try_from(100 + step * 5).expect("a port number");
+        let free = |port: Port| TcpListener::bind(("127.0.0.1", port.number() + offset)).is_ok();
+        if Port::ALL.into_iter().all(free) {
+            return offset;
+        }
+    }
+    panic!("no five free ports on this machine");
+}

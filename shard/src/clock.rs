@@ -1,0 +1,97 @@
+//! Engine time: starts at the later of the wall clock and the last logged time, goes with a clock that never jumps,
+//! and is led gently towards the wall clock. Pure: both clocks are arguments.
+
+use engine::ids::Time;
+
+/// Engine time gains or loses at most one part in so many while it is led towards the wall clock.
+const SLEW_PARTS: u64 = 50;
+
+/// Engine time as a function of two clocks. One bad jump of the wall clock neither freezes deadlines nor ends them.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    time: Time,
+    /// The steady clock when `time` was true, in milliseconds.
+    steady_ms: u64,
+    /// Milliseconds of slew that were due but did not make a whole one, times `SLEW_PARTS`.
+    slew_rest: u64,
+}
+
+impl Clock {
+    #[must_use]
+    pub fn new(wall_ms: u64, steady_ms: u64, last_logged: Time) -> Clock {
+        Clock { time: Time(wall_ms.max(last_logged.0)), steady_ms, slew_rest: 0 }
+    }
+
+    /// The time now. Never less than what was returned or [`Clock::advance`]d to before.
+    pub fn now(&mut self, wall_ms: u64, steady_ms: u64) -> Time {
+        let passed = steady_ms.saturating_sub(self.steady_ms);
+        self.steady_ms = self.steady_ms.max(steady_ms);
+        let steady = self.time.0 + passed;
+        let allowance = passed + self.slew_rest;
+        let slew_max = allowance / SLEW_PARTS;
+        self.slew_rest = allowance % SLEW_PARTS;
+        let led = if wall_ms >= steady {
+            steady + (wall_ms - steady).min(slew_max)
+        } else {
+            steady - (steady - wall_ms).min(slew_max)
+        };
+        self.time = Time(led.max(self.time.0));
+        self.time
+    }
+
+    /// Another core's time is ahead: what it has said has happened.
+    pub fn advance(&mut self, to: Time) {
+        self.time = self.time.max(to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_at_the_later_of_wall_and_log() {
+        assert_eq!(Clock::new(1_000, 5, Time(700)).now(1_000, 5), Time(1_000));
+        assert_eq!(Clock::new(1_000, 5, Time(7_000)).now(1_000, 5), Time(7_000));
+    }
+
+    #[test]
+    fn follows_the_steady_clock() {
+        let mut clock = Clock::new(1_000_000, 0, Time(0));
+        for ms in 1..1_000 {
+            assert_eq!(clock.now(1_000_000 + ms, ms), Time(1_000_000 + ms));
+        }
+    }
+
+    #[test]
+    fn a_jump_of_the_wall_clock_is_followed_slowly() {
+        const DAY_MS: u64 = 86_400_000;
+        for wall_start in [0, 30 * DAY_MS] {
+            let mut clock = Clock::new(10 * DAY_MS, 0, Time(0));
+            let mut last = Time(0);
+            for steady in (0..=100_000).step_by(10) {
+                let now = clock.now(wall_start + steady, steady);
+                assert!(now >= last, "never backwards");
+                let passed = now.0 - 10 * DAY_MS;
+                assert!(passed.abs_diff(steady) <= steady / SLEW_PARTS + 1, "{passed} after {steady}");
+                last = now;
+            }
+            // It is led all the same, by a fiftieth of what passed.
+            assert!((last.0 - 10 * DAY_MS).abs_diff(100_000) >= 1_900);
+        }
+    }
+
+    #[test]
+    fn arrives_at_the_wall_clock_and_stays() {
+        let mut clock = Clock::new(1_000_000, 0, Time(1_000_100));
+        assert_eq!(clock.now(1_010_000, 10_000), Time(1_010_000));
+        assert_eq!(clock.now(1_020_000, 20_000), Time(1_020_000));
+    }
+
+    #[test]
+    fn a_steady_clock_that_stands_still_moves_nothing() {
+        let mut clock = Clock::new(1_000, 50, Time(0));
+        assert_eq!(clock.now(9_000, 50), Time(1_000));
+        assert_eq!(clock.now(9_000, 40), Time(1_000));
+    }
+}

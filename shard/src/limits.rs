@@ -1,0 +1,34 @@
+//! Every bound of the loop, by name.
+
+/// Commands waiting for their turn; beyond it they are refused as busy.
+pub const INBOX_MAX: usize = 16_384;
+/// Commands and messages that one turn takes before it looks at the disk again.
+pub const TAKEN_PER_TURN_MAX: usize = 1_024;
+/// Operations that wait for another slot.
+pub const OPERATIONS_MAX: usize = 65_536;
+/// Operations queued for one order, the one under way included.
+pub const OPERATIONS_PER_ORDER_MAX: usize = 16;
+/// Callers that wait for one operation.
+pub const WAITERS_MAX: usize = 64;
+/// Times that one operation may ask other slots.
+pub const ASKS_MAX: u32 = 16;
+/// Records that one run of one operation may cause in its slot; expiry of what is due counts.
+pub const RECORDS_PER_RUN_MAX: u32 = 65_536;
+/// Records that time alone causes in one turn.
+pub const DUE_RECORDS_PER_TURN_MAX: usize = 64;
+/// A tell that was not answered is sent again after this long.
+pub const RESEND_MS: u64 = 1_000;
+/// Tells sent again in one turn.
+pub const RESENT_PER_TURN_MAX: usize = 256;
+/// How often orders past their deadline are looked for.
+pub const SWEEP_MS: u64 = 1_000;
+/// Overdue orders that one sweep asks after.
+pub const OVERDUE_PER_SWEEP_MAX: usize = 1_024;
+/// Tells that one record notes as answered.
+pub const ACKS_PER_RECORD_MAX: usize = 1_024;
+/// Bytes of slot images that one turn gives to a snapshot.
+pub const SNAPSHOT_BYTES_PER_TURN: usize = 256 * 1_024;
+/// Slots that one turn gives to a snapshot.
+pub const SNAPSHOT_SLOTS_PER_TURN: usize = 64;
+/// Bytes of records kept together in one frame of the log at most; more than that is split between records.
+pub const GROUP_BYTES_MAX: usize = 64 * 1_024;

@@ -1,0 +1,165 @@
+//! Operations under way: those that wait for another slot, and those that wait for their order.
+//!
+//! One operation at a time is under way for an order. The same request again joins it; another one queues behind it.
+//! All of this is memory only: a crash forgets it, and the outboxes bring what was begun to its end.
+
+use std::collections::VecDeque;
+
+use engine::command::Command;
+use engine::decide::Progress;
+use engine::ids::{OrderId, SlotId};
+use engine::record::TellId;
+use engine::text::Text;
+use hashbrown::HashMap;
+use wal::Lsn;
+
+use crate::limits::{OPERATIONS_MAX, OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
+use crate::message::OpId;
+use crate::shard::Token;
+
+/// Who is told how an operation ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waiter {
+    Client(Token),
+    /// A slot whose tell began it, and waits for the acknowledgement.
+    Tell {
+        from: SlotId,
+        tell: TellId,
+    },
+    /// Nobody: the loop began it by itself.
+    Nobody,
+}
+
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(crate) id: OpId,
+    pub(crate) slot: SlotId,
+    pub(crate) command: Command,
+    pub(crate) trace: Text,
+    pub(crate) progress: Progress,
+    /// What it has been shown of this core's log through other slots.
+    pub(crate) gate: Lsn,
+    /// How often it has asked other slots.
+    pub(crate) asks: u32,
+    pub(crate) waiters: Vec<Waiter>,
+}
+
+impl Operation {
+    /// The order it changes; it is alone in doing so.
+    pub(crate) fn lock(&self) -> Option<OrderId> {
+        match &self.command {
+            Command::Reserve(c) => Some(c.order),
+            Command::Cancel(c) => Some(c.order),
+            Command::Pay(c) => OrderId::parse(c.order.as_str()),
+            _ => None,
+        }
+    }
+
+    /// Whether this operation's end is also the other's. A payment that its claim brings back is the same payment,
+    /// whatever else the client's request named.
+    fn ends(&self, other: &Operation) -> bool {
+        match (&self.command, &other.command) {
+            (Command::Pay(a), Command::Pay(b)) if other.progress.claimed => {
+                a.order == b.order && a.txn == b.txn
+            }
+            (a, b) => a == b,
+        }
+    }
+}
+
+/// What became of an operation that wanted to begin.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// Nothing is under way for its order: run it.
+    Run(Operation),
+    /// It waits, or its callers wait with one that is there.
+    Waits,
+    Refused(Operation),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Operations {
+    waiting: HashMap<OpId, Operation>,
+    /// The front of each is under way.
+    by_order: HashMap<OrderId, VecDeque<OpId>>,
+    last_id: u64,
+}
+
+impl Operations {
+    pub(crate) fn next_id(&mut self) -> OpId {
+        self.last_id += 1;
+        OpId(self.last_id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Joins, queues or lets run.
+    pub(crate) fn admit(&mut self, op: Operation) -> Admission {
+        let Some(queue) = op.lock().and_then(|order| self.by_order.get_mut(&order)) else {
+            return Admission::Run(op);
+        };
+        for id in queue.iter() {
+            let there = self.waiting.get_mut(id).expect("a queued operation is kept");
+            if !there.ends(&op) {
+                continue;
+            }
+            if there.waiters.len() + op.waiters.len() > WAITERS_MAX {
+                return Admission::Refused(op);
+            }
+            there.progress.claimed |= op.progress.claimed;
+            there.waiters.extend(op.waiters);
+            return Admission::Waits;
+        }
+        if queue.len() >= OPERATIONS_PER_ORDER_MAX || self.waiting.len() >= OPERATIONS_MAX {
+            return Admission::Refused(op);
+        }
+        queue.push_back(op.id);
+        self.waiting.insert(op.id, op);
+        Admission::Waits
+    }
+
+    /// There is room for one more that waits for another slot.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting.len() < OPERATIONS_MAX
+    }
+
+    /// Keeps an operation that is under way until another slot has answered.
+    pub(crate) fn park(&mut self, op: Operation) {
+        if let Some(order) = op.lock() {
+            let queue = self.by_order.entry(order).or_default();
+            match queue.front() {
+                None => queue.push_back(op.id),
+                Some(front) => assert_eq!(*front, op.id, "one operation at a time is under way for an order"),
+            }
+        }
+        self.waiting.insert(op.id, op);
+    }
+
+    /// Takes a parked operation out, to go on with it. Its order stays locked.
+    pub(crate) fn unpark(&mut self, id: OpId) -> Option<Operation> {
+        self.waiting.remove(&id)
+    }
+
+    /// The operation has ended: its order is free for the next one, which is returned.
+    pub(crate) fn release(&mut self, op: &Operation) -> Option<OpId> {
+        let order = op.lock()?;
+        let queue = self.by_order.get_mut(&order)?;
+        if queue.front() == Some(&op.id) {
+            queue.pop_front();
+        }
+        match queue.front() {
+            Some(next) => Some(*next),
+            None => {
+                self.by_order.remove(&order);
+                None
+            }
+        }
+    }
+
+    /// Something is under way for the order.
+    pub(crate) fn is_locked(&self, order: OrderId) -> bool {
+        self.by_order.contains_key(&order)
+    }
+}

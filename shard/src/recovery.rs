@@ -1,0 +1,90 @@
+//! From snapshot and log back to slots.
+
+use engine::ids::{SlotId, Time};
+use engine::limits::SLOTS;
+use engine::record::Record;
+use engine::slots::core_of;
+use engine::state::Slot;
+use wal::{Lsn, Recover};
+
+use crate::shard::slots_of;
+
+/// The slots of one core while they are read back.
+#[derive(Debug)]
+pub struct Recovery {
+    core: u16,
+    cores: u16,
+    slots: Vec<(Slot, Lsn)>,
+    records: u64,
+}
+
+impl Recovery {
+    /// Blank slots of core `core` of `cores`.
+    #[must_use]
+    pub fn new(core: u16, cores: u16) -> Recovery {
+        let slots = slots_of(core, cores).map(|slot| (Slot::new(slot), Lsn(0))).collect();
+        Recovery { core, cores, slots, records: 0 }
+    }
+
+    /// Slots that were read under another number of cores.
+    #[must_use]
+    pub fn of(core: u16, cores: u16, slots: Vec<Slot>) -> Recovery {
+        let slots = slots.into_iter().map(|slot| (slot, Lsn(0))).collect();
+        Recovery { core, cores, slots, records: 0 }
+    }
+
+    #[must_use]
+    pub fn into_slots(self) -> Vec<Slot> {
+        self.slots.into_iter().map(|(slot, _)| slot).collect()
+    }
+
+    /// Records that were applied over the snapshot.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The time of the last record of all.
+    #[must_use]
+    pub fn last_time(&self) -> Time {
+        self.slots.iter().map(|(slot, _)| slot.time()).max().unwrap_or_default()
+    }
+
+    fn entry(&mut self, slot: SlotId) -> Result<&mut (Slot, Lsn), String> {
+        if core_of(slot, self.cores) != self.core {
+            return Err(format!("slot {} is not core {}'s", slot.get(), self.core));
+        }
+        Ok(&mut self.slots[usize::from(slot.get() / self.cores)])
+    }
+}
+
+impl Recover for Recovery {
+    fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
+        if slot >= SLOTS {
+            return Err(format!("there is no slot {slot}"));
+        }
+        let id = SlotId::new(slot);
+        let entry = self.entry(id)?;
+        let read =
+            if image.is_empty() { Slot::new(id) } else { Slot::decode(image).map_err(|e| e.to_string())? };
+        if read.id() != id {
+            return Err(format!("the image of slot {} stands as slot {slot}", read.id().get()));
+        }
+        *entry = (read, lsn);
+        Ok(())
+    }
+
+    fn record(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), String> {
+        let record = Record::decode(record).map_err(|e| e.to_string())?;
+        let (slot, image) = self.entry(record.slot)?;
+        if lsn <= *image {
+            return Ok(());
+        }
+        if record.seq != slot.seq() + 1 {
+            return Err(format!("record {} of slot {} follows {}", record.seq, slot.id().get(), slot.seq()));
+        }
+        slot.apply(&record);
+        self.records += 1;
+        Ok(())
+    }
+}

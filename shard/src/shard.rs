@@ -1,0 +1,414 @@
+//! One core's shard: its slots, its log, and the turn that moves them on.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use engine::answer::{Rejection, Reply};
+use engine::catalogue::Catalogue;
+use engine::command::Request;
+use engine::decide::{Context, Policy};
+use engine::ids::{OrderId, SlotId, Time};
+use engine::limits::SLOTS;
+use engine::record::{Body, Record, TellId};
+use engine::slots::{SlotHash, core_of};
+use engine::state::Slot;
+use engine::text::Text;
+use hashbrown::HashMap;
+use wal::disk::{Disk, DiskError};
+use wal::{Log, Lsn, Millis, Space};
+
+use crate::gate::Gate;
+use crate::limits::{GROUP_BYTES_MAX, INBOX_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
+use crate::message::{Envelope, Message, OpId};
+use crate::operations::Operations;
+use crate::recovery::Recovery;
+use crate::stats::Stats;
+
+/// Slots by the time at which they want attention.
+pub(crate) type Agenda = BTreeSet<(Time, SlotId)>;
+
+/// The driver's name for a caller that waits for a reply.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Token(pub u64);
+
+/// What a shard is told once.
+#[derive(Clone)]
+pub struct Config {
+    pub core: u16,
+    pub cores: u16,
+    pub hash: SlotHash,
+    pub policy: Policy,
+    pub catalogue: Arc<dyn Catalogue + Send + Sync>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("core", &self.core).field("cores", &self.cores).finish_non_exhaustive()
+    }
+}
+
+/// What leaves a shard; each only when all that it shows is durable.
+#[derive(Debug)]
+pub enum Output {
+    Reply {
+        token: Token,
+        reply: Reply,
+    },
+    Send {
+        core: u16,
+        envelope: Envelope,
+    },
+    /// An order was paid, or is found paid and without a ticket at the start.
+    Paid {
+        order: OrderId,
+        lsn: Lsn,
+    },
+}
+
+/// A slot, the last record that changed it, and where it stands on the agendas.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    pub(crate) slot: Slot,
+    pub(crate) last: Lsn,
+    due: Option<Time>,
+    deadline: Option<Time>,
+}
+
+/// See the crate. Methods are of three kinds: `submit` and `deliver` put something in, `turn` moves everything on,
+/// `pop_output` takes something out.
+#[derive(Debug)]
+pub struct Shard<D: Disk> {
+    pub(crate) config: Config,
+    pub(crate) log: Log<D>,
+    owned: Vec<Owned>,
+    pub(crate) now: Time,
+    pub(crate) outputs: Gate<Output>,
+    pub(crate) operations: Operations,
+    inbox: VecDeque<(Token, Request)>,
+    delivered: VecDeque<Envelope>,
+    /// Operations to go on with.
+    pub(crate) runnable: VecDeque<OpId>,
+    /// Which slots fall due when.
+    pub(crate) agenda: Agenda,
+    /// Which slots have an order whose deadline passes when.
+    pub(crate) deadlines: Agenda,
+    /// Tells that were sent, oldest first: looked at again when they should have been answered.
+    pub(crate) sent: VecDeque<(Time, SlotId, TellId)>,
+    /// Acknowledgements of this turn, by the slot that told.
+    pub(crate) acks: HashMap<SlotId, Vec<TellId>>,
+    pub(crate) next_sweep: Time,
+    /// The next slot that the open snapshot takes.
+    pub(crate) snapshot_next: Option<usize>,
+    pub(crate) stopping: bool,
+    pub(crate) stats: Stats,
+    scratch: Vec<u8>,
+    group_bytes: usize,
+}
+
+impl<D: Disk> Shard<D> {
+    /// A shard that goes on where `recovered` ended; `log` as well.
+    #[must_use]
+    pub fn new(config: Config, recovered: Recovery, log: Log<D>, now: Time) -> Shard<D> {
+        let now = now.max(recovered.last_time());
+        let owned = recovered
+            .into_slots()
+            .into_iter()
+            .map(|slot| Owned { slot, last: Lsn(0), due: None, deadline: None })
+            .collect();
+        let mut shard = Shard {
+            config,
+            log,
+            owned,
+            now,
+            outputs: Gate::new(),
+            operations: Operations::default(),
+            inbox: VecDeque::new(),
+            delivered: VecDeque::new(),
+            runnable: VecDeque::new(),
+            agenda: Agenda::new(),
+            deadlines: Agenda::new(),
+            sent: VecDeque::new(),
+            acks: HashMap::new(),
+            next_sweep: now,
+            snapshot_next: None,
+            stopping: false,
+            stats: Stats::default(),
+            scratch: Vec::new(),
+            group_bytes: 0,
+        };
+        shard.take_up();
+        shard
+    }
+
+    /// What the state says is still to be done: tells not answered, tickets not issued, deadlines.
+    fn take_up(&mut self) {
+        for index in 0..self.owned.len() {
+            let owned = &self.owned[index];
+            let slot = owned.slot.id();
+            let tells: Vec<_> = owned.slot.outbox().values().cloned().collect();
+            let paid: Vec<_> = owned.slot.orders().unticketed().iter().copied().collect();
+            for tell in tells {
+                self.send_tell(slot, tell, Text::from(""));
+            }
+            for order in paid {
+                self.outputs.push(Lsn(0), self.log.durable(), Output::Paid { order, lsn: Lsn(0) });
+            }
+            self.note_due(index);
+        }
+    }
+
+    /// A client's command, or another part's of this process. Its reply carries `token`.
+    ///
+    /// # Errors
+    /// It was refused at once; no reply follows.
+    pub fn submit(&mut self, token: Token, request: Request) -> Result<(), Rejection> {
+        if self.stopping {
+            return Err(Rejection::Stopping);
+        }
+        if self.inbox.len() >= INBOX_MAX {
+            return Err(Rejection::Busy);
+        }
+        self.inbox.push_back((token, request));
+        Ok(())
+    }
+
+    /// A message from another core.
+    pub fn deliver(&mut self, envelope: Envelope) {
+        debug_assert_eq!(core_of(envelope.to, self.config.cores), self.config.core);
+        self.delivered.push_back(envelope);
+    }
+
+    /// Takes what is waiting, decides and applies it, and starts the next write. Outputs are then ready to be popped.
+    ///
+    /// # Errors
+    /// The log could not be written. The shard must not be used any more, and nothing it holds back may be sent.
+    pub fn turn(&mut self, now: Time) -> Result<(), DiskError> {
+        self.now = self.now.max(now);
+        self.poll_log()?;
+        self.take_work();
+        self.do_due();
+        self.sweep_overdue();
+        self.resend();
+        self.note_acks();
+        self.take_work();
+        self.end_group();
+        self.feed_snapshot();
+        self.poll_log()
+    }
+
+    pub fn pop_output(&mut self) -> Option<Output> {
+        self.outputs.pop()
+    }
+
+    /// When the next turn is due even if nothing comes in.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        if self.outputs.has_ready() {
+            return Some(self.now);
+        }
+        let log = self.log.next_wake().map(|ms| Time(ms.0));
+        if self.is_backed_up() {
+            // Only the disk helps now, and it has a wake-up of its own.
+            return log;
+        }
+        if self.has_work() || self.feeds_snapshot() {
+            return Some(self.now);
+        }
+        let due = self.agenda.first().map(|(at, _)| *at);
+        let retry = self.now.plus(SWEEP_MS);
+        let due = if self.room(false).is_ok() { due } else { due.map(|at| at.max(retry)) };
+        let resend = self.sent.front().map(|(at, _, _)| *at);
+        let sweep = self.deadlines.first().map(|(at, _)| at.plus(SWEEP_MS).max(self.next_sweep));
+        log.into_iter().chain(due).chain(resend).chain(sweep).min()
+    }
+
+    /// From here on commands are refused; what was accepted goes on.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Nothing is under way, everything that may leave has left, and the log says so itself.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        !self.has_work() && self.operations.len() == 0 && self.outputs.is_empty() && self.log.is_quiet()
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    #[must_use]
+    pub fn log(&self) -> &Log<D> {
+        &self.log
+    }
+
+    /// For whoever plays the disk.
+    pub fn log_mut(&mut self) -> &mut Log<D> {
+        &mut self.log
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Operations that wait for another slot.
+    #[must_use]
+    pub fn operations_waiting(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// Commands that wait for their turn.
+    #[must_use]
+    pub fn inbox_len(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// The slots of this core, for whoever checks them.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.owned.iter().map(|owned| &owned.slot)
+    }
+
+    fn has_work(&self) -> bool {
+        !self.inbox.is_empty() || !self.delivered.is_empty() || !self.runnable.is_empty()
+    }
+
+    fn poll_log(&mut self) -> Result<(), DiskError> {
+        self.end_group();
+        self.log.poll(Millis(self.now.0))?;
+        self.outputs.open(self.log.durable());
+        Ok(())
+    }
+
+    /// Messages first: they finish what was begun.
+    fn take_work(&mut self) {
+        for _ in 0..TAKEN_PER_TURN_MAX {
+            if self.is_backed_up() {
+                return;
+            }
+            if let Some(id) = self.runnable.pop_front() {
+                self.resume(id);
+            } else if let Some(envelope) = self.delivered.pop_front() {
+                self.now = self.now.max(envelope.time);
+                self.handle(envelope);
+            } else if let Some((token, request)) = self.inbox.pop_front() {
+                self.begin(token, request);
+            } else {
+                return;
+            }
+            self.end_group();
+        }
+    }
+
+    /// More is appended than the disk has taken: what is not begun yet waits.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.log.backlog_bytes() >= wal::limits::BACKLOG_BYTES_MAX
+    }
+
+    /// Whether the log has room for a record of this kind of work.
+    pub(crate) fn room(&self, is_new_sale: bool) -> Result<(), Rejection> {
+        match self.log.space() {
+            Space::Plenty => Ok(()),
+            Space::Reserve if !is_new_sale => Ok(()),
+            Space::Reserve | Space::Exhausted => Err(Rejection::LogFull),
+        }
+    }
+
+    pub(crate) fn context(&self) -> Context<'_> {
+        let Config { hash, policy, catalogue, .. } = &self.config;
+        Context { now: self.now, catalogue: &**catalogue, hash, policy }
+    }
+
+    pub(crate) fn index(&self, slot: SlotId) -> usize {
+        debug_assert_eq!(core_of(slot, self.config.cores), self.config.core, "a slot has one owner");
+        usize::from(slot.get() / self.config.cores)
+    }
+
+    pub(crate) fn owned(&self, slot: SlotId) -> &Owned {
+        &self.owned[self.index(slot)]
+    }
+
+    pub(crate) fn all_owned(&self) -> &[Owned] {
+        &self.owned
+    }
+
+    /// Logs and applies one record, and sends on what it tells.
+    pub(crate) fn append(&mut self, slot: SlotId, body: Body, trace: &Text) {
+        let index = self.index(slot);
+        let owned = &mut self.owned[index];
+        let time = self.now.max(owned.slot.time());
+        let record = Record { slot, seq: owned.slot.seq() + 1, time, trace: trace.clone(), body };
+        self.scratch.clear();
+        record.encode(&mut self.scratch);
+        let lsn = self.log.append(&self.scratch);
+        self.group_bytes += self.scratch.len();
+        let first_tell = owned.slot.next_tell();
+        owned.slot.apply(&record);
+        owned.last = lsn;
+        self.stats.count(&record.body);
+        if first_tell != owned.slot.next_tell() {
+            let tells: Vec<_> =
+                owned.slot.outbox().range(first_tell..).map(|(_, tell)| tell.clone()).collect();
+            for tell in tells {
+                self.send_tell(slot, tell, trace.clone());
+            }
+        }
+        if let Body::OrderPaid(row) = &record.body {
+            self.outputs.push(lsn, self.log.durable(), Output::Paid { order: row.order, lsn });
+        }
+        self.note_due(index);
+        if self.group_bytes > GROUP_BYTES_MAX {
+            self.end_group();
+        }
+    }
+
+    fn end_group(&mut self) {
+        if self.group_bytes > 0 {
+            self.log.end_command();
+            self.group_bytes = 0;
+        }
+    }
+
+    fn note_due(&mut self, index: usize) {
+        let owned = &mut self.owned[index];
+        let slot = owned.slot.id();
+        let due = owned.slot.next_due(&self.config.policy);
+        move_on(&mut self.agenda, slot, &mut owned.due, due);
+        let deadline = owned.slot.orders().next_deadline();
+        move_on(&mut self.deadlines, slot, &mut owned.deadline, deadline);
+    }
+
+    /// To a slot of this core at once, in the order of the log; to another's when what it shows is durable.
+    pub(crate) fn send(&mut self, envelope: Envelope, gate: Lsn) {
+        let core = core_of(envelope.to, self.config.cores);
+        if core == self.config.core {
+            self.delivered.push_back(envelope);
+            return;
+        }
+        self.stats.messages_sent += 1;
+        self.outputs.push(gate, self.log.durable(), Output::Send { core, envelope });
+    }
+
+    pub(crate) fn envelope(&self, from: SlotId, to: SlotId, trace: Text, message: Message) -> Envelope {
+        Envelope { from, to, time: self.now, trace, message }
+    }
+}
+
+fn move_on(agenda: &mut Agenda, slot: SlotId, at: &mut Option<Time>, next: Option<Time>) {
+    if *at == next {
+        return;
+    }
+    if let Some(old) = *at {
+        agenda.remove(&(old, slot));
+    }
+    if let Some(new) = next {
+        agenda.insert((new, slot));
+    }
+    *at = next;
+}
+
+/// The slots that a core owns, in order.
+pub(crate) fn slots_of(core: u16, cores: u16) -> impl Iterator<Item = SlotId> {
+    (0..SLOTS).map(SlotId::new).filter(move |slot| core_of(*slot, cores) == core)
+}

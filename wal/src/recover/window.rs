@@ -1,0 +1,51 @@
+//! Reading a file forwards in large pieces.
+
+use crate::error::OpenError;
+use crate::files::{File, Files};
+use crate::limits::CHUNK_BYTES;
+
+/// An open file and the piece of it that is in memory.
+pub(crate) struct Window<T: File> {
+    file: T,
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<T: File> Window<T> {
+    pub(crate) fn open<F: Files<File = T>>(files: &F, path: &str) -> Result<Window<T>, OpenError> {
+        let name = files.display(path);
+        let opened = files.open_read(path).map_err(|error| OpenError::io("open", &name, error))?;
+        let Some(file) = opened else {
+            return Err(OpenError::Missing { file: name, reason: "it was in the directory a moment ago".to_owned() });
+        };
+        let size = file.size().map_err(|error| OpenError::io("read", &name, error))?;
+        Ok(Window { file, name, size, start: 0, bytes: Vec::new() })
+    }
+
+    pub(crate) fn file(&self) -> &T {
+        &self.file
+    }
+
+    /// The bytes from `offset` on, `length` of them or as many as the file has.
+    pub(crate) fn get(&mut self, offset: u64, length: usize) -> Result<&[u8], OpenError> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = length.min(left);
+        if length == 0 {
+            return Ok(&[]);
+        }
+        let held = offset >= self.start && offset + length as u64 <= self.start + self.bytes.len() as u64;
+        if !held {
+            self.bytes.resize(left.min(length.max(CHUNK_BYTES)), 0);
+            let read = self.file.read_at(&mut self.bytes, offset);
+            let read = read.map_err(|error| OpenError::io("read", &self.name, error))?;
+            // Shorter than a moment ago: what is not there is as good as not there.
+            self.bytes.truncate(read);
+            self.start = offset;
+        }
+        let from = usize::try_from(offset - self.start).expect("within the piece");
+        let to = (from + length).min(self.bytes.len());
+        Ok(&self.bytes[from..to])
+    }
+}

@@ -59,7 +59,7 @@ impl<D: Disk> Shard<D> {
     }
 
     /// Decides, logs and applies until the operation is done, or has to wait.
-    fn run(&mut self, mut op: Operation) {
+    fn run(&mut self, op: Operation) {
         for _ in 0..RECORDS_PER_RUN_MAX {
             let cx = self.context();
             match decide(&self.owned(op.slot).slot, &cx, &op.command, op.progress) {

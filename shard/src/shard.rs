@@ -14,8 +14,8 @@ use engine::slots::{SlotHash, core_of};
 use engine::state::Slot;
 use engine::text::Text;
 use hashbrown::HashMap;
-use wal::disk::{Disk, DiskError};
-use wal::{Log, Lsn, Millis, Space};
+use wal::disk::Disk;
+use wal::{DiskError, Log, Lsn, Millis, Space};
 
 use crate::gate::Gate;
 use crate::limits::{GROUP_BYTES_MAX, INBOX_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};

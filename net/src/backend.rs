@@ -18,8 +18,8 @@ pub trait Backend: 'static {
     /// Unpredictable bits for a new order's id.
     fn fresh_entropy(&self) -> u128;
 
-    /// The timetable that trains are sold from.
-    fn timetable(&self) -> &timetable::Timetable;
+    /// The timetable that trains are sold from, as of now.
+    fn timetable(&self) -> timetable::Timetable;
 
     /// Whether the service can do its work; the first thing that it misses, if not.
     ///

@@ -191,7 +191,7 @@ impl<B: Backend> Edge<B> {
         }
         if end == End::SlowHead {
             io.write_now(REFUSED_SLOW_HEAD);
-        } else if io.took_refusal() {
+        } else if !well && io.took_refusal() {
             io.write_now(REFUSED_FRAMING);
         }
         io.close_sending();

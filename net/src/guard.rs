@@ -213,7 +213,7 @@ mod tests {
         let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
         check(&format!("{head}5;x=y\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n"), false, true);
         check(&format!("{head}0\r\nA: b\r\n\r\n"), false, false);
-        check(&format!("{head}1B\r\nContent-Length: 5\r\nTransfer-\r\n"), false, false);
+        check(&format!("{head}1C\r\nContent-Length: 5\r\nTransfer-\r\n"), false, false);
         check(&format!("{head}zz\r\n"), true, false);
         check(&format!("{head}ffffffffffffffff0\r\n"), true, false);
     }

@@ -1,2 +1,42 @@
-//! x
+//! The edge: HTTP/1.1 and JSON in front of the engine, on every core by itself.
+//!
+//! A core has one [`Edge`] over its own [`Backend`]. It accepts connections for the five services, reads requests within
+//! [`Limits`], translates them to the engine's commands and its replies to the contract's answers. Nothing here decides
+//! about seats, orders or money, and nothing here blocks or is shared between cores but counters.
+//!
+//! Reading order: `backend`, `edge`, `connection`, `handle`, `router`, `routes/`, `errors`, `json/`. Whatever names the
+//! asynchronous runtime is in [`runtime`].
+
+pub mod errors;
+pub mod limits;
+pub mod logs;
+pub mod metrics;
+pub mod openapi;
+pub mod router;
 pub mod runtime;
+pub mod signature;
+
+mod backend;
+mod body;
+mod config;
+mod connection;
+mod edge;
+mod fields;
+mod guard;
+mod handle;
+mod join;
+mod json;
+mod listen;
+mod query;
+mod random;
+mod reply;
+mod routes;
+mod service;
+mod trace;
+
+pub use backend::{Backend, Dependency, WorkerStatus};
+pub use config::{Config, Defaults};
+pub use edge::Edge;
+pub use limits::Limits;
+pub use listen::{Addresses, PortError, ServiceListener, claim_ports, core_listeners};
+pub use service::Service;

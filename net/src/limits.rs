@@ -54,6 +54,10 @@ pub const TRACE_HEADER_BYTES_MAX: usize = 128;
 pub const STATIONS_PAGE_MAX: usize = 1_000;
 /// Stations in one answer where the request does not say.
 pub const STATIONS_PAGE_DEFAULT: usize = 100;
+/// Runs of one search that the engine is asked about at a time.
+pub(crate) const RUNS_AT_ONCE: usize = 32;
+/// Refunds in one answer: one less than the engine lists, because one more tells whether there is more.
+pub const REFUNDS_PAGE_MAX: usize = engine::limits::REFUNDS_PAGE_MAX - 1;
 /// Refunds in one answer where the request does not say.
 pub const REFUNDS_PAGE_DEFAULT: usize = 100;
 
@@ -87,6 +91,6 @@ impl Limits {
     }
 }
 
-const _: () = assert!(REFUNDS_PAGE_DEFAULT <= engine::limits::REFUNDS_PAGE_MAX);
+const _: () = assert!(REFUNDS_PAGE_DEFAULT <= REFUNDS_PAGE_MAX);
 const _: () = assert!(STATIONS_PAGE_DEFAULT <= STATIONS_PAGE_MAX);
 const _: () = assert!(TRACE_HEADER_BYTES_MAX >= engine::limits::TRACE_ID_BYTES_MAX);

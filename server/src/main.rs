@@ -1,1 +1,54 @@
-fn main() {}
+//! The `interlock` binary. What it does stands in the order in which it is done.
+
+mod backend;
+mod catalogue;
+mod cli;
+mod clocks;
+mod config;
+mod core;
+mod links;
+mod log_tools;
+mod logging;
+mod mailbox;
+mod metrics;
+mod record_json;
+mod recovery;
+mod serve;
+mod settings;
+mod stop;
+mod worker;
+
+use std::process::ExitCode;
+
+use cli::Action;
+use config::Config;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit code of a process that cannot promise anything any more: its disk failed, or a part of it did.
+pub(crate) const EXIT_FATAL: i32 = 70;
+
+fn main() -> ExitCode {
+    let done = match cli::read() {
+        Ok(Action::Serve(settings)) => Config::new(&settings).map_err(Into::into).and_then(|config| {
+            logging::start(&config);
+            // From here on a panic anywhere ends the process: no core goes on without the others.
+            logging::end_on_panic();
+            serve::serve(&config)
+        }),
+        Ok(Action::Config(settings)) => {
+            Config::new(&settings).map_err(Into::into).map(|_| print!("{}", settings.print()))
+        }
+        Ok(Action::LogCheck(dir)) => log_tools::check(&dir),
+        Ok(Action::LogDump(dir)) => log_tools::dump(&dir),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("interlock: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

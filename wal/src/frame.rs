@@ -206,7 +206,11 @@ pub(crate) fn records(payload: &[u8], count: u32) -> Result<Records<'_>, &'stati
         }
         rest = &tail[length..];
     }
-    if rest.is_empty() { Ok(Records { rest: payload }) } else { Err("a frame has bytes behind its last record") }
+    if rest.is_empty() {
+        Ok(Records { rest: payload })
+    } else {
+        Err("a frame has bytes behind its last record")
+    }
 }
 
 /// Iterates over the records of a checked payload.
@@ -278,7 +282,14 @@ impl Builder {
     }
 
     /// Completes the frame: the buffer, how much of it is the frame, and the crc that the next frame carries.
-    pub(crate) fn seal(mut self, owner: Owner, place: Place, first: u64, durable: u64, previous: u32) -> Sealed {
+    pub(crate) fn seal(
+        mut self,
+        owner: Owner,
+        place: Place,
+        first: u64,
+        durable: u64,
+        previous: u32,
+    ) -> Sealed {
         let end = HEADER_BYTES + self.payload_bytes;
         let bytes = frame_bytes(self.payload_bytes);
         self.buffer.grow(bytes);
@@ -330,7 +341,9 @@ mod tests {
     #[test]
     fn fields_are_where_the_table_says() {
         let sealed = frame(&[b"one", b""]);
-        let check = |at: usize, expected: &[u8]| assert_eq!(&sealed.buffer[at..at + expected.len()], expected, "at {at}");
+        let check = |at: usize, expected: &[u8]| {
+            assert_eq!(&sealed.buffer[at..at + expected.len()], expected, "at {at}")
+        };
         check(0, b"ILKFRAME");
         check(8, &[1, 0, 2, 0, 3, 0, 0, 0]);
         check(16, b"0123456789abcdef");

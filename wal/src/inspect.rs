@@ -1,1 +1,263 @@
-//! (to come)
+//! Looking at a data directory without taking it over: nothing is written. A directory in use is refused, because what a
+//! running log changes would look like damage.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use crate::dir::CoreDir;
+use crate::error::OpenError;
+use crate::files::{Files, OsFiles};
+use crate::frame::Owner;
+use crate::names;
+use crate::recover::listing::Listing;
+use crate::recover::scan::{Scan, Step};
+use crate::recover::{Cut, Recover};
+use crate::snapshot::{self, SnapshotInfo};
+use crate::superblock::{self, Superblock};
+use crate::types::Lsn;
+
+/// What a directory holds.
+#[derive(Debug)]
+pub struct Report {
+    /// The directory.
+    pub path: String,
+    /// Its id.
+    pub id: [u8; 16],
+    /// Its epoch; 0 when it was never finished, and holds nothing.
+    pub epoch: u32,
+    /// Its cores.
+    pub cores: Vec<CoreReport>,
+    /// Whether both copies of the superblock are sound and agree. The next start repairs one that is not.
+    pub superblock_whole: bool,
+}
+
+impl Report {
+    /// Whether a start would find nothing to refuse.
+    pub fn is_sound(&self) -> bool {
+        self.cores.iter().all(|core| core.problem.is_none())
+    }
+}
+
+/// What one core's files hold, as far as they could be read.
+#[derive(Debug, Default)]
+pub struct CoreReport {
+    /// Which core.
+    pub core: u16,
+    /// The newest snapshot.
+    pub snapshot: Option<SnapshotInfo>,
+    /// Segments with frames, and those behind the end of the log.
+    pub segments: usize,
+    /// See `segments`.
+    pub spare_segments: usize,
+    /// Frames.
+    pub frames: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// The first record that is still there; 0 if there is none.
+    pub first: Lsn,
+    /// The last record.
+    pub last: Lsn,
+    /// A torn tail, which the next start cuts.
+    pub cut: Option<Cut>,
+    /// Why a start would refuse this core, or would if it read the segments that the snapshot has passed.
+    pub problem: Option<OpenError>,
+}
+
+/// One record of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose log.
+    pub core: u16,
+    /// Its number there.
+    pub lsn: Lsn,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads everything in a directory that nobody has open.
+///
+/// # Errors
+/// When it is no data directory, is in use, or its superblock cannot be believed. What is wrong with a core's files is in
+/// its report.
+pub fn check(path: impl AsRef<Path>) -> Result<Report, OpenError> {
+    check_on(&os_files(path.as_ref())?)
+}
+
+/// [`check`] on any kind of files.
+///
+/// # Errors
+/// As there.
+pub fn check_on<F: Files>(files: &F) -> Result<Report, OpenError> {
+    let (read, _lock) = look(files)?;
+    let superblock = read.superblock;
+    let core = |number| {
+        let mut report = CoreReport { core: number, ..CoreReport::default() };
+        report.problem = check_core(files, &superblock, &mut report).err();
+        report
+    };
+    Ok(Report {
+        path: files.display(""),
+        id: superblock.id,
+        epoch: superblock.epoch,
+        cores: (0..superblock.cores).map(core).collect(),
+        superblock_whole: read.both,
+    })
+}
+
+/// All records that are in the logs, core by core, also those that a snapshot has passed.
+///
+/// # Errors
+/// As [`check`]. What is wrong with a core's files ends the iteration with an error.
+pub fn records(path: impl AsRef<Path>) -> Result<Records<OsFiles>, OpenError> {
+    records_on(os_files(path.as_ref())?)
+}
+
+/// [`records`] on any kind of files.
+///
+/// # Errors
+/// As there.
+pub fn records_on<F: Files>(files: F) -> Result<Records<F>, OpenError> {
+    let (read, lock) = look(&files)?;
+    Ok(Records {
+        files,
+        superblock: read.superblock,
+        core: 0,
+        scan: None,
+        frame: VecDeque::new(),
+        _lock: lock,
+    })
+}
+
+/// Iterates over [`records`].
+pub struct Records<F: Files> {
+    files: F,
+    superblock: Superblock,
+    core: u16,
+    scan: Option<Scan<F>>,
+    frame: VecDeque<Entry>,
+    _lock: F::Lock,
+}
+
+impl<F: Files> std::fmt::Debug for Records<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+impl<F: Files> Iterator for Records<F> {
+    type Item = Result<Entry, OpenError>;
+
+    fn next(&mut self) -> Option<Result<Entry, OpenError>> {
+        loop {
+            if let Some(entry) = self.frame.pop_front() {
+                return Some(Ok(entry));
+            }
+            if self.core >= self.superblock.cores {
+                return None;
+            }
+            if let Err(error) = self.advance() {
+                self.core = self.superblock.cores;
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+impl<F: Files> Records<F> {
+    /// Reads the next frame, or goes on to the next core.
+    fn advance(&mut self) -> Result<(), OpenError> {
+        let mut scan = match self.scan.take() {
+            Some(scan) => scan,
+            None => scan_all(&self.files, &self.superblock, self.core)?,
+        };
+        match scan.next()? {
+            Step::End(_) => self.core += 1,
+            Step::Frame(header) => {
+                let core = self.core;
+                let numbered = (header.first_lsn..).map(Lsn).zip(scan.records());
+                self.frame.extend(numbered.map(|(lsn, bytes)| Entry { core, lsn, bytes: bytes.to_vec() }));
+                self.scan = Some(scan);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn os_files(path: &Path) -> Result<OsFiles, OpenError> {
+    OsFiles::new(path).map_err(|error| OpenError::io("find", &path.display().to_string(), error))
+}
+
+fn look<F: Files>(files: &F) -> Result<(superblock::Read, F::Lock), OpenError> {
+    let read = || {
+        superblock::read(files)?.ok_or_else(|| OpenError::Missing {
+            file: files.display(names::SUPERBLOCK),
+            reason: "without one this is no data directory".to_owned(),
+        })
+    };
+    read()?;
+    let locked = files.lock(names::LOCK, false);
+    let locked = locked.map_err(|error| OpenError::io("lock", &files.display(names::LOCK), error))?;
+    let lock = locked.map_err(|holder| OpenError::Locked { path: files.display(""), holder })?;
+    Ok((read()?, lock))
+}
+
+fn place<F: Files>(files: &F, superblock: &Superblock, core: u16) -> (CoreDir<F>, Owner) {
+    let owner = Owner { id: superblock.id, epoch: superblock.epoch, core };
+    (CoreDir::new(files, superblock.epoch, core), owner)
+}
+
+fn scan_all<F: Files>(files: &F, superblock: &Superblock, core: u16) -> Result<Scan<F>, OpenError> {
+    let (dir, owner) = place(files, superblock, core);
+    let listing = Listing::read(&dir)?;
+    Scan::new(dir, owner, &listing, None)
+}
+
+fn check_core<F: Files>(
+    files: &F,
+    superblock: &Superblock,
+    report: &mut CoreReport,
+) -> Result<(), OpenError> {
+    let (dir, owner) = place(files, superblock, report.core);
+    let listing = Listing::read(&dir)?;
+    let number = *listing.snapshots.last().expect("checked by the listing");
+    let path = dir.path(&names::snapshot(number));
+    let snapshot = snapshot::read(files, &path, &owner, number, &mut Nobody)?;
+    report.snapshot = Some(snapshot);
+    let mut scan = Scan::new(dir, owner, &listing, None)?;
+    let mut begin = None;
+    loop {
+        match scan.next()? {
+            Step::Frame(header) => {
+                begin.get_or_insert(header.first_lsn);
+                if header.records > 0 && report.first == Lsn::NONE {
+                    report.first = Lsn(header.first_lsn);
+                }
+                report.segments = scan.frame_segment() + 1;
+                report.frames += 1;
+                report.records += u64::from(header.records);
+                report.bytes += header.frame_bytes() as u64;
+                report.last = Lsn(header.next_lsn() - 1);
+            }
+            Step::End(tail) => {
+                report.spare_segments = scan.segments.len() - report.segments;
+                report.cut = tail.cut.clone();
+                return scan.proves(&snapshot, begin.unwrap_or(tail.next_lsn), &tail);
+            }
+        }
+    }
+}
+
+/// Takes images and forgets them.
+struct Nobody;
+
+impl Recover for Nobody {
+    fn slot(&mut self, _: u16, _: Lsn, _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn record(&mut self, _: Lsn, _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+}

@@ -30,4 +30,5 @@ pub use error::{DiskError, OpenError};
 pub use log::{Log, SnapshotState, Space, Stats};
 pub use options::Options;
 pub use recover::{Cut, Recover, Recovered};
+pub use snapshot::SnapshotInfo;
 pub use types::{Lsn, Millis};

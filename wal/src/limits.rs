@@ -34,7 +34,7 @@ pub const BACKLOG_BYTES_MAX: usize = 8 << 20;
 pub const BACKLOG_BYTES_HARD: usize = 4 * BACKLOG_BYTES_MAX;
 
 /// Below this much room a log counts as exhausted: a frame with one more command might not fit.
-pub const EXHAUSTED_BYTES: u64 = 2 * COMMAND_BYTES_MAX as u64;
+pub const EXHAUSTED_BYTES: u64 = (COMMAND_BYTES_MAX + 2 * BLOCK_BYTES) as u64;
 
 /// A log without a new record for this long writes one empty frame, which says that all before it is durable.
 pub const IDLE_CLOSE_MS: u64 = 20;

@@ -46,7 +46,11 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 /// The number in a name, if the name is written exactly as this module writes it.
 fn parse(name: &str, prefix: &str, digits: usize) -> Option<u64> {
     let number = name.strip_prefix(prefix)?;
-    if number.len() == digits && number.bytes().all(|byte| byte.is_ascii_digit()) { number.parse().ok() } else { None }
+    if number.len() == digits && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        number.parse().ok()
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -60,7 +64,14 @@ mod tests {
         assert_eq!(parse_snapshot(&snapshot(u64::MAX)), Some(u64::MAX));
         assert_eq!(parse_epoch(&epoch_dir(7)), Some(7));
         assert_eq!(core_dir(1, 2), "epoch-0000000001/core-00002");
-        for foreign in ["log-12", "log-0000000000000000001x", "log-00000000000000000012.new", "+og-1", "", "log-99999999999999999999"] {
+        for foreign in [
+            "log-12",
+            "log-0000000000000000001x",
+            "log-00000000000000000012.new",
+            "+og-1",
+            "",
+            "log-99999999999999999999",
+        ] {
             assert_eq!(parse_segment(foreign), None, "{foreign}");
         }
         assert!(is_temporary(&segment_new(3)) && is_temporary(SNAPSHOT_NEW));

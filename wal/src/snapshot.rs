@@ -58,7 +58,7 @@ impl SlotSet {
 pub(crate) struct Encoder {
     chain: u32,
     sections: u32,
-    slots: SlotSet,
+    slots: Box<SlotSet>,
 }
 
 impl Encoder {
@@ -74,7 +74,7 @@ impl Encoder {
         let crc = crc32c::crc32c(&header[..60]);
         put(&mut header, 60, &crc.to_le_bytes());
         to.extend_from_slice(&header);
-        Encoder { chain: crc32c::crc32c(&crc.to_le_bytes()), sections: 0, slots: SlotSet::new() }
+        Encoder { chain: crc32c::crc32c(&crc.to_le_bytes()), sections: 0, slots: Box::new(SlotSet::new()) }
     }
 
     /// # Panics
@@ -182,7 +182,12 @@ impl<T: File> Reader<T> {
         Ok(())
     }
 
-    fn whole(&mut self, owner: &Owner, number: u64, sink: &mut dyn Recover) -> Result<SnapshotInfo, OpenError> {
+    fn whole(
+        &mut self,
+        owner: &Owner,
+        number: u64,
+        sink: &mut dyn Recover,
+    ) -> Result<SnapshotInfo, OpenError> {
         let (begin, crc) = self.header(owner, number)?;
         let mut chain = crc32c::crc32c(&crc.to_le_bytes());
         let mut slots = SlotSet::new();
@@ -256,7 +261,8 @@ impl<T: File> Reader<T> {
     fn image(&mut self, section: &Section, sink: &mut dyn Recover) -> Result<(), OpenError> {
         self.take(section.count as usize)?;
         if crc32c::crc32c(&self.buffer) != section.crc {
-            return self.damaged(section.at, format!("the image of slot {} fails its checksum", section.slot));
+            return self
+                .damaged(section.at, format!("the image of slot {} fails its checksum", section.slot));
         }
         let taken = sink.slot(section.slot, Lsn(section.lsn), &self.buffer);
         taken.map_err(|reason| OpenError::Refused {
@@ -327,7 +333,8 @@ mod tests {
     #[test]
     fn fields_are_where_the_table_says() {
         let bytes = example();
-        let check = |at: usize, expected: &[u8]| assert_eq!(&bytes[at..at + expected.len()], expected, "at {at}");
+        let check =
+            |at: usize, expected: &[u8]| assert_eq!(&bytes[at..at + expected.len()], expected, "at {at}");
         check(0, b"ILKSNAPS\x01\0\x02\0\x03\0\0\00123456789abcdef");
         check(32, &5u64.to_le_bytes());
         check(40, &40u64.to_le_bytes());

@@ -120,7 +120,11 @@ pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Read>, OpenError> {
     let superblock = match &copies {
         [Copy::Damaged(reason), Copy::Damaged(_)] => return Err(OpenError::damaged(&name, 0, *reason)),
         [Copy::Sound(a), Copy::Sound(b)] if (a.id, a.secret) != (b.id, b.secret) => {
-            return Err(OpenError::damaged(&name, BLOCK_BYTES as u64, "the two copies are of different directories"));
+            return Err(OpenError::damaged(
+                &name,
+                BLOCK_BYTES as u64,
+                "the two copies are of different directories",
+            ));
         }
         [Copy::Sound(a), Copy::Sound(b)] if a.sequence >= b.sequence => *a,
         [_, Copy::Sound(b)] => *b,
@@ -173,7 +177,8 @@ mod tests {
     #[test]
     fn fields_are_where_the_table_says() {
         let block = superblock().encode(1);
-        let check = |at: usize, expected: &[u8]| assert_eq!(&block[at..at + expected.len()], expected, "at {at}");
+        let check =
+            |at: usize, expected: &[u8]| assert_eq!(&block[at..at + expected.len()], expected, "at {at}");
         check(0, b"ILKSUPER");
         check(8, &[1, 0, 0, 16, 3, 0, 1, 0]);
         check(16, b"0123456789abcdef");

@@ -12,7 +12,7 @@ use crate::state::{Order, Slot};
 pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Step<Reply> {
     if let Some(order) = slot.orders().by_key(&c.key) {
         return if order.row.amount == c.amount {
-            show(slot, order)
+            settle_first(cx, order).unwrap_or_else(|| show(slot, order))
         } else {
             refuse(Rejection::AmountDiffers)
         };

@@ -10,7 +10,7 @@ use crate::support::session::{list, number, text, texts};
 use crate::support::time::{rfc3339_ms, tomorrow};
 use crate::support::{Launch, Port, Server, Session, together};
 
-/// A train of the built-in timetable on a date, with at least four stops.
+/// A run of a train.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) train: String,
@@ -21,7 +21,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Finds a run by looking for trains between the stations that the server knows.
+    /// Finds a run of at least four stops, by looking for trains between the stations that the server knows.
     pub(crate) fn find(session: &mut Session) -> Run {
         let date = tomorrow();
         let stations = session.get(Port::Gateway, "/v1/stations?limit=100").ok();
@@ -31,7 +31,7 @@ impl Run {
                 for train in trains(session, from, to, &date) {
                     let run = Run::read(session, text(&train, "train"), &date);
                     let distinct: BTreeSet<&String> = run.stops.iter().collect();
-                    if run.stops.len() >= 4 && distinct.len() == run.stops.len() {
+                    if run.stops.len() >= 4 && distinct.len() == run.stops.len() && run.ends_on(session, &date) {
                         return run;
                     }
                 }
@@ -60,6 +60,13 @@ impl Run {
             text(stop, "code").to_owned()
         });
         Run { train: train.to_owned(), date: date.to_owned(), stops: stops.collect(), classes }
+    }
+
+    /// Whether the run arrives on that date: then it is searched under its own date from every stop.
+    fn ends_on(&self, session: &mut Session, date: &str) -> bool {
+        let run = session.get(Port::Gateway, &format!("/v1/trains/{}/{}", encode(&self.train), self.date)).ok();
+        let last = list(&run, "stops").last().expect("a stop");
+        text(last, "arrives_at").starts_with(date)
     }
 
     /// What the search says about this run between two of its stops: the train's entry and one class of it.

@@ -1,15 +1,30 @@
-//! The data directory.
+//! The data directory: recognised, locked, read, and distributed over cores.
 
+mod epoch;
+mod open;
+mod start;
+
+use std::any::Any;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::disk::{Choice, Disk, Driver};
 use crate::error::OpenError;
-use crate::files::{Files, OsFiles};
+use crate::files::{Files, OsFiles, join};
+use crate::frame::Owner;
+use crate::limits::{CORES_MAX, SLOTS};
 use crate::log::Log;
+use crate::names;
 use crate::options::Options;
-use crate::recover::{Recover, Recovered};
+use crate::recover::{Recover, Recovered, recover};
+use crate::superblock::{self, Superblock};
 
-/// The directory of one core's log in the current epoch.
+pub use epoch::SnapshotSink;
+
+/// Held by the directory and by every log of it; the lock goes with the last of them.
+pub(crate) type Lock = Arc<dyn Any + Send + Sync>;
+
+/// The place of one core's files in one epoch.
 #[derive(Debug, Clone)]
 pub struct CoreDir<F: Files = OsFiles> {
     pub(crate) files: F,
@@ -17,88 +32,154 @@ pub struct CoreDir<F: Files = OsFiles> {
 }
 
 impl<F: Files> CoreDir<F> {
+    pub(crate) fn new(files: &F, epoch: u32, core: u16) -> CoreDir<F> {
+        CoreDir { files: files.clone(), dir: names::core_dir(epoch, core) }
+    }
+
     pub(crate) fn path(&self, name: &str) -> String {
-        crate::files::join(&self.dir, name)
+        join(&self.dir, name)
     }
 }
 
-/// A data directory, open and locked.
+/// A data directory, recognised and locked.
 #[derive(Debug)]
 pub struct DataDir<F: Files = OsFiles> {
     files: F,
-}
-
-/// Takes the images of one core's slots when a directory is distributed anew.
-#[derive(Debug)]
-pub struct SnapshotSink<'a> {
-    _a: &'a (),
-}
-
-impl SnapshotSink<'_> {
-    /// Adds a slot that the core shall own.
-    pub fn slot(&mut self, slot: u16, image: &[u8]) -> Result<(), OpenError> {
-        unimplemented!("{slot} {image:?}")
-    }
+    options: Options,
+    superblock: Superblock,
+    lock: Lock,
 }
 
 impl DataDir<OsFiles> {
-    /// Opens the directory, or makes it if it is absent or empty.
+    /// Opens the data directory at `path`, or makes one if there is nothing or an empty directory.
+    ///
+    /// # Errors
+    /// A directory that holds something else, is in use, damaged or of a later version is refused, and nothing in it is
+    /// changed.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<DataDir, OpenError> {
-        unimplemented!("{:?} {options:?}", path.as_ref())
+        let path = path.as_ref();
+        let files = OsFiles::new(path);
+        let files = files.map_err(|error| OpenError::io("find", &path.display().to_string(), error))?;
+        DataDir::open_on(files, options)
     }
-    /// A driver for the log writes of one core.
+
+    /// Starts a driver for the log of one core. The helper threads that it starts may run on every core, whatever the
+    /// calling thread is pinned to.
+    ///
+    /// # Errors
+    /// When a ring or a thread cannot be had.
     pub fn disk(&self, core: u16, choice: &Choice) -> Result<Driver, OpenError> {
-        unimplemented!("{core} {choice:?}")
+        let dir = self.core_dir(core);
+        let name = self.files.display(&dir.dir);
+        Driver::new(dir, choice).map_err(|error| OpenError::io("start a driver for", &name, error))
     }
 }
 
 impl<F: Files> DataDir<F> {
     /// [`DataDir::open`] on any kind of files.
+    ///
+    /// # Errors
+    /// As there.
     pub fn open_on(files: F, options: &Options) -> Result<DataDir<F>, OpenError> {
-        let _ = files;
-        unimplemented!("{options:?}")
+        options.check()?;
+        let (lock, superblock) = open::open(&files, options)?;
+        Ok(DataDir { files, options: options.clone(), superblock, lock })
     }
+
     /// 128 random bits, made with the directory.
     pub fn id(&self) -> [u8; 16] {
-        unimplemented!()
+        self.superblock.id
     }
-    /// 128 random bits that key the placement of slots.
+
+    /// 128 random bits, made with the directory, that key the placement of slots.
     pub fn secret(&self) -> [u8; 16] {
-        unimplemented!()
+        self.superblock.secret
     }
-    /// Cores that the slots are distributed over.
+
+    /// Cores that the slots are distributed over, each with a log of its own.
     pub fn cores(&self) -> u16 {
-        unimplemented!()
+        self.superblock.cores
     }
+
     /// Counts the distributions, from 1.
     pub fn epoch(&self) -> u32 {
-        unimplemented!()
+        self.superblock.epoch
     }
-    /// Slots, fixed.
+
+    /// Slots, fixed for the life of the directory.
     pub fn slots(&self) -> u16 {
-        unimplemented!()
+        SLOTS
     }
-    /// The place of one core's files.
+
+    /// The place of one core's files, for a driver.
+    ///
+    /// # Panics
+    /// When there is no such core.
     pub fn core_dir(&self, core: u16) -> CoreDir<F> {
-        CoreDir { files: self.files.clone(), dir: format!("{core}") }
+        assert!(core < self.cores(), "core {core} of {}", self.cores());
+        CoreDir::new(&self.files, self.epoch(), core)
     }
-    /// Reads snapshot and log of one core, in order.
+
+    fn owner(&self, core: u16) -> Owner {
+        Owner { id: self.id(), epoch: self.epoch(), core }
+    }
+
+    /// Reads snapshot and log of one core, in order. May run for several cores at once. Writes nothing.
+    ///
+    /// The file system was synced when the directory was opened, so what is read here is durable.
+    ///
+    /// # Errors
+    /// What is damaged, missing or unreadable is refused by file and offset; so is what `sink` refuses.
+    ///
+    /// # Panics
+    /// When there is no such core.
     pub fn recover(&self, core: u16, sink: &mut dyn Recover) -> Result<Recovered, OpenError> {
-        let _ = sink;
-        unimplemented!("{core}")
+        recover(&self.core_dir(core), self.owner(core), sink)
     }
-    /// Starts the log where recovery ended.
+
+    /// Starts the log where recovery ended: removes what counts as nothing, overwrites a torn tail with zeros, and lets
+    /// `disk` open the segments.
+    ///
+    /// # Errors
+    /// When a file cannot be changed.
+    ///
+    /// # Panics
+    /// When `at` is of another core or epoch, a bug.
     pub fn log<D: Disk>(&self, core: u16, at: Recovered, disk: D) -> Result<Log<D>, OpenError> {
-        let _ = disk;
-        unimplemented!("{core} {at:?}")
+        assert_eq!(at.owner, self.owner(core), "recovered from another log");
+        let at = start::prepare(&self.core_dir(core), at, &self.options)?;
+        Ok(Log::new(at, &self.options, disk, self.lock.clone()))
     }
-    /// Distributes all slots over another number of cores.
+
+    /// Distributes all slots over another number of cores: writes a snapshot for each under a new epoch, flips the
+    /// superblock, removes the old epoch. A crash anywhere leaves the old or the new one whole. The logs begin anew with
+    /// record 1.
+    ///
+    /// `images` is called once for each new core, in order, and adds every slot that it shall own. All cores have been
+    /// recovered before, and no log has been started.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or `images` says so. The old epoch holds on unless the superblock was flipped, and the
+    /// directory must be opened again.
+    ///
+    /// # Panics
+    /// When a log is running, the number of cores is out of range, or a slot is added twice.
     pub fn redistribute(
         &mut self,
         cores: u16,
         images: impl FnMut(u16, &mut SnapshotSink<'_>) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
-        let _ = images;
-        unimplemented!("{cores}")
+        assert!(cores > 0 && cores <= CORES_MAX, "{cores} cores");
+        assert_eq!(Arc::strong_count(&self.lock), 1, "a log is running");
+        let next = Superblock {
+            cores,
+            epoch: self.superblock.epoch + 1,
+            sequence: self.superblock.sequence + 1,
+            ..self.superblock
+        };
+        epoch::build(&self.files, &next, &self.options, images)?;
+        superblock::write(&self.files, &next)?;
+        self.superblock = next;
+        epoch::remove_others(&self.files, next.epoch)
     }
 }

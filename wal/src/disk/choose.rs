@@ -73,9 +73,13 @@ pub fn choose(dir: &Path, preference: Preference) -> Result<Choice, String> {
         Err(error) => Err(format!("{} has no O_DIRECT ({error})", dir.display())),
     };
     match (tried, preference) {
-        (Ok(()), Preference::Uring) => Ok(Choice { kind: Kind::Uring, direct, reason: "asked for".to_owned() }),
+        (Ok(()), Preference::Uring) => {
+            Ok(Choice { kind: Kind::Uring, direct, reason: "asked for".to_owned() })
+        }
         (Ok(()), _) => Ok(Choice { kind: Kind::Uring, direct, reason: "it works here".to_owned() }),
-        (Err(reason), Preference::Uring) => Err(format!("io_uring was asked for and cannot be used: {reason}")),
+        (Err(reason), Preference::Uring) => {
+            Err(format!("io_uring was asked for and cannot be used: {reason}"))
+        }
         (Err(reason), _) => Ok(plain(format!("no io_uring: {reason}"))),
     }
 }
@@ -93,7 +97,9 @@ fn try_ring(file: &fs::File) -> Result<(), String> {
     ring.write(file.as_fd(), 0, 0, Buffer::zeroed(BLOCK_BYTES), BLOCK_BYTES);
     match ring.wait() {
         Some(Event::Written { result: Ok(()), .. }) => Ok(()),
-        Some(Event::Written { result: Err(error), .. }) => Err(format!("a direct write failed: {}", error.source)),
+        Some(Event::Written { result: Err(error), .. }) => {
+            Err(format!("a direct write failed: {}", error.source))
+        }
         _ => Err("a direct write did not complete".to_owned()),
     }
 }

@@ -17,7 +17,7 @@ pub struct Driver(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    Uring(Uring),
+    Uring(Box<Uring>),
     Plain(Plain),
 }
 
@@ -25,7 +25,7 @@ impl Driver {
     /// Starts a driver for the log of one core.
     pub fn new(core: CoreDir<OsFiles>, choice: &Choice) -> io::Result<Driver> {
         let inner = match choice.kind {
-            Kind::Uring => Inner::Uring(Uring::new(core, choice.direct)?),
+            Kind::Uring => Inner::Uring(Box::new(Uring::new(core, choice.direct)?)),
             Kind::Plain => Inner::Plain(Plain::new(core, choice.direct)?),
         };
         Ok(Driver(inner))

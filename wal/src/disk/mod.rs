@@ -8,7 +8,7 @@
 
 mod choose;
 mod driver;
-mod jobs;
+pub(crate) mod jobs;
 mod memory;
 mod plain;
 mod uring;
@@ -20,7 +20,6 @@ use std::os::fd::BorrowedFd;
 pub use choose::{Choice, Kind, Preference, choose};
 pub use driver::Driver;
 pub use memory::{Lane, MemoryDisk};
-
 
 use crate::buffer::Buffer;
 use crate::error::DiskError;

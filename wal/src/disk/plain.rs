@@ -50,7 +50,8 @@ impl Plain {
             }
             let file = file.as_ref().expect("the first write to a segment brings its file");
             let written = write_once(file, &task.buffer[..task.len], task.offset);
-            let result = written.map_err(|error| DiskError::new("write", names::segment(task.generation), error));
+            let result =
+                written.map_err(|error| DiskError::new("write", names::segment(task.generation), error));
             (task.buffer, result)
         };
         let writer = Worker::spawn("wal-writer".to_owned(), wake.clone(), work)?;
@@ -86,7 +87,9 @@ impl Disk for Plain {
         }
         match self.writer.take() {
             Reply::Done((buffer, result)) => Some(Event::Written { buffer, result }),
-            Reply::Dead => Some(Event::Written { buffer: Buffer::zeroed(0), result: Err(dead("wal-writer")) }),
+            Reply::Dead => {
+                Some(Event::Written { buffer: Buffer::zeroed(0), result: Err(dead("wal-writer")) })
+            }
             Reply::Nothing => self.helper.take(&mut self.segments),
         }
     }
@@ -101,7 +104,9 @@ fn write_once(file: &fs::File, bytes: &[u8], offset: u64) -> io::Result<()> {
     loop {
         match file.write_at(bytes, offset) {
             Ok(written) if written == bytes.len() => return Ok(()),
-            Ok(written) => return Err(io::Error::other(format!("{written} of {} bytes written", bytes.len()))),
+            Ok(written) => {
+                return Err(io::Error::other(format!("{written} of {} bytes written", bytes.len())));
+            }
             // Interrupted before anything was written.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -85,11 +85,19 @@ impl Ring {
         Ok(Ring { ring, in_flight: None, refused: None })
     }
 
-    pub(crate) fn write(&mut self, file: BorrowedFd<'_>, generation: u64, offset: u64, buffer: Buffer, len: usize) {
+    pub(crate) fn write(
+        &mut self,
+        file: BorrowedFd<'_>,
+        generation: u64,
+        offset: u64,
+        buffer: Buffer,
+        len: usize,
+    ) {
         assert!(self.in_flight.is_none(), "one write at a time");
         let length = u32::try_from(len).expect("a frame is small");
         assert!(len <= buffer.len());
-        let write = opcode::Write::new(types::Fd(file.as_raw_fd()), buffer.as_ptr(), length).offset(offset).build();
+        let write =
+            opcode::Write::new(types::Fd(file.as_raw_fd()), buffer.as_ptr(), length).offset(offset).build();
         self.in_flight = Some(Flight { buffer, len, generation });
         // SAFETY: the kernel reads `len` bytes of the buffer until the write is complete. The buffer's memory does not move
         // with `Buffer`; it stays in `in_flight`, unchanged, until the completion is taken, or is leaked. The descriptor is
@@ -123,7 +131,8 @@ impl Ring {
             written if usize::try_from(written) == Ok(flight.len) => Ok(()),
             written => Err(io::Error::other(format!("{written} of {} bytes written", flight.len))),
         };
-        let result = result.map_err(|error| DiskError::new("write", names::segment(flight.generation), error));
+        let result =
+            result.map_err(|error| DiskError::new("write", names::segment(flight.generation), error));
         Some(Event::Written { buffer: flight.buffer, result })
     }
 }

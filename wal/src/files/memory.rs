@@ -201,7 +201,11 @@ impl MemoryFiles {
 
     fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = self.lock_state();
-        if state.life == self.life { Ok(state) } else { Err(io::Error::other("a handle from before the crash")) }
+        if state.life == self.life {
+            Ok(state)
+        } else {
+            Err(io::Error::other("a handle from before the crash"))
+        }
     }
 
     /// Counts a changing operation, and fails it if that is foreseen.

@@ -10,7 +10,6 @@ mod os;
 use std::io;
 use std::time::Duration;
 
-
 pub use memory::{MemoryFile, MemoryFiles, MemoryLock, Trouble};
 pub use os::{OsFile, OsFiles};
 

@@ -58,7 +58,8 @@ impl Files for OsFiles {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let name = |entry: io::Result<fs::DirEntry>| Ok(OsStr::to_string_lossy(&entry?.file_name()).into_owned());
+        let name =
+            |entry: io::Result<fs::DirEntry>| Ok(OsStr::to_string_lossy(&entry?.file_name()).into_owned());
         let mut names = entries.map(name).collect::<io::Result<Vec<_>>>()?;
         names.sort_unstable();
         Ok(Some(names))

@@ -1,8 +1,25 @@
 //! The log of one core while it runs.
 
-use crate::disk::Disk;
+mod batch;
+mod segments;
+mod snapshots;
+
+use std::fmt;
+
+use crate::dir::Lock;
+use crate::disk::{Disk, Event, JobError};
 use crate::error::DiskError;
+use crate::frame::{Owner, Place};
+use crate::limits::{BLOCK_BYTES, EXHAUSTED_BYTES, IDLE_CLOSE_MS};
+use crate::options::Options;
+use crate::recover::Recovered;
 use crate::types::{Lsn, Millis};
+
+use batch::Batch;
+use segments::Segments;
+use snapshots::Snapshots;
+
+pub use snapshots::SnapshotState;
 
 /// How much room a log has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,21 +32,6 @@ pub enum Space {
     Plenty,
 }
 
-/// Where the snapshot under way stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SnapshotState {
-    /// None is under way. It comes to this as well when one is abandoned: a caller in the middle of one starts over when
-    /// the next one is due.
-    Idle,
-    /// Between begin and end.
-    Open {
-        /// Bytes that wait for the disk. Add slots while it is below [`crate::limits::SNAPSHOT_BUFFER_BYTES_MAX`].
-        buffered_bytes: usize,
-    },
-    /// After the end: being written, or waiting for the log to be durable up to it.
-    Finishing,
-}
-
 /// Counts since start, for metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -37,6 +39,8 @@ pub struct Stats {
     pub frames: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// Closing frames written.
+    pub closing_frames: u64,
     /// Segments made of zeros.
     pub segments_created: u64,
     /// Segments recycled.
@@ -54,28 +58,202 @@ pub struct Stats {
 /// The log of one core: records in, frames out, durable up to a number.
 ///
 /// Getters: [`appended`](Log::appended), [`durable`](Log::durable), [`backlog_bytes`](Log::backlog_bytes),
-/// [`space`](Log::space), [`is_quiet`](Log::is_quiet), [`next_wake`](Log::next_wake). Input: [`append`](Log::append),
-/// [`end_command`](Log::end_command), the `snapshot_*` calls, [`keep_from`](Log::keep_from). [`poll`](Log::poll) alone
-/// talks to the disk.
-#[derive(Debug)]
+/// [`space`](Log::space), [`is_quiet`](Log::is_quiet), [`next_wake`](Log::next_wake),
+/// [`snapshot_due`](Log::snapshot_due), [`snapshot_state`](Log::snapshot_state), [`stats`](Log::stats). Input:
+/// [`append`](Log::append), [`end_command`](Log::end_command), the other `snapshot_*` calls, [`keep_from`](Log::keep_from).
+/// [`poll`](Log::poll) alone talks to the disk.
 pub struct Log<D: Disk> {
     disk: D,
+    owner: Owner,
+    batch: Batch,
+    segments: Segments,
+    snapshots: Snapshots,
+    snapshot_log_bytes: u64,
+    appended: Lsn,
+    /// The last record given to the disk.
+    written: Lsn,
+    durable: Lsn,
+    previous_crc: u32,
+    flight: Option<Flight>,
+    /// The job under way: at most one, so that none of them rests on another that may fail.
+    job: Option<Change>,
+    /// Whether the last frame says that all before it is durable.
+    closed: bool,
+    /// When the log last had something to do.
+    active: Millis,
+    now: Millis,
+    keep_from: Lsn,
+    failed: Option<DiskError>,
+    stats: Stats,
+    _lock: Lock,
+}
+
+/// The write under way.
+#[derive(Debug)]
+struct Flight {
+    /// The last record in it.
+    last: Lsn,
+    bytes: usize,
+    closing: bool,
+}
+
+/// What the job under way changes when it is done.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Segments(segments::Change),
+    Snapshot(snapshots::Change),
+}
+
+impl<D: Disk> fmt::Debug for Log<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("core", &self.owner.core)
+            .field("appended", &self.appended)
+            .field("durable", &self.durable)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<D: Disk> Log<D> {
+    pub(crate) fn new(at: Recovered, options: &Options, disk: D, lock: Lock) -> Log<D> {
+        Log {
+            disk,
+            owner: at.owner,
+            batch: Batch::new(options.segment_bytes),
+            segments: Segments::new(&at, options),
+            snapshots: Snapshots::new(at.owner, at.snapshot.number, at.snapshot.begin, at.log_bytes),
+            snapshot_log_bytes: options.snapshot_log_bytes,
+            appended: at.last,
+            written: at.last,
+            durable: at.last,
+            previous_crc: at.previous_crc,
+            flight: None,
+            job: None,
+            closed: at.closed,
+            active: Millis(0),
+            now: Millis(0),
+            keep_from: Lsn::MAX,
+            failed: None,
+            stats: Stats::default(),
+            _lock: lock,
+        }
+    }
+
+    /// The last record appended.
+    pub fn appended(&self) -> Lsn {
+        self.appended
+    }
+
+    /// The last record that is on the disk, with all before it.
+    pub fn durable(&self) -> Lsn {
+        self.durable
+    }
+
+    /// Bytes of frames that are not durable. From [`crate::limits::BACKLOG_BYTES_MAX`] on, take no new work.
+    pub fn backlog_bytes(&self) -> usize {
+        self.batch.bytes() + self.flight.as_ref().map_or(0, |flight| flight.bytes)
+    }
+
+    /// How much room there is, what waits in memory taken off.
+    pub fn space(&self) -> Space {
+        let room = self.segments.room_behind(self.batch.bytes());
+        if room < EXHAUSTED_BYTES {
+            Space::Exhausted
+        } else if room <= self.segments.reserve_bytes() {
+            Space::Reserve
+        } else {
+            Space::Plenty
+        }
+    }
+
+    /// Whether no write is in flight, the batch is empty and the closing frame is written (or there is no room for it): with
+    /// no snapshot under way, the time to stop.
+    pub fn is_quiet(&self) -> bool {
+        self.flight.is_none() && self.batch.is_empty() && (self.closed || !self.segments.can_close())
+    }
+
+    /// When to poll at the latest, even if no completion comes.
+    pub fn next_wake(&self) -> Option<Millis> {
+        let closing = if self.wants_to_close() { Some(self.active.after(IDLE_CLOSE_MS)) } else { None };
+        [closing, self.segments.retry_at(), self.snapshots.retry_at()].into_iter().flatten().min()
+    }
+
+    /// Counts since start.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The disk, for the one who waits for it.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// The disk, for tests and simulators that drive it.
+    pub fn disk_mut(&mut self) -> &mut D {
+        &mut self.disk
+    }
+
     /// Adds a record to the open batch and numbers it. It is not durable before [`durable`](Log::durable) says so.
     ///
     /// # Panics
     /// When the records of the open command exceed [`crate::limits::COMMAND_BYTES_MAX`], or the backlog exceeds
-    /// [`crate::limits::BACKLOG_BYTES_HARD`]: bugs of a caller which did not look at
+    /// [`crate::limits::BACKLOG_BYTES_HARD`]: bugs of a caller that did not look at
     /// [`backlog_bytes`](Log::backlog_bytes) and [`space`](Log::space).
     pub fn append(&mut self, record: &[u8]) -> Lsn {
-        unimplemented!("{record:?}")
+        self.batch.push(record);
+        self.appended = self.appended.next();
+        self.appended
     }
 
     /// The records appended since the last call belong together: a crash keeps all of them or none.
     pub fn end_command(&mut self) {
-        unimplemented!()
+        self.batch.end_command();
+    }
+
+    /// Keeps the log from this record on even when a snapshot has passed it. [`Lsn::MAX`], which it is at first, keeps
+    /// nothing beyond the snapshot; `Lsn(1)` keeps all that is there.
+    pub fn keep_from(&mut self, lsn: Lsn) {
+        self.keep_from = lsn;
+    }
+
+    /// Whether to begin a snapshot: the log has grown by the option since the last one, or segments run out and a snapshot
+    /// would make some free.
+    pub fn snapshot_due(&self) -> bool {
+        if !self.snapshots.may_begin(self.now) {
+            return false;
+        }
+        let kept = Lsn(self.keep_from.0.saturating_sub(1));
+        let gains = self.segments.gains_from(self.floor(), self.durable.min(kept));
+        self.snapshots.log_bytes() >= self.snapshot_log_bytes || (self.space() != Space::Plenty && gains)
+    }
+
+    /// Where the snapshot under way stands.
+    pub fn snapshot_state(&self) -> SnapshotState {
+        self.snapshots.state()
+    }
+
+    /// Begins a snapshot.
+    ///
+    /// # Panics
+    /// When one is under way, a bug.
+    pub fn snapshot_begin(&mut self) {
+        self.snapshots.begin(self.appended);
+    }
+
+    /// Adds the image of one slot, which holds all records up to [`appended`](Log::appended) at this moment. Every slot that
+    /// the core owns is added once, an empty one with what stands for empty. Ignored when the snapshot was abandoned.
+    ///
+    /// # Panics
+    /// When the slot is out of range or was added before, or its image exceeds
+    /// [`crate::limits::SLOT_IMAGE_BYTES_MAX`].
+    pub fn snapshot_slot(&mut self, slot: u16, image: &[u8]) {
+        self.snapshots.slot(slot, image, self.appended);
+    }
+
+    /// Ends the snapshot. It counts once it is written, synced and named, and the log durable up to it; then older segments
+    /// that nobody needs are recycled. Ignored when the snapshot was abandoned.
+    pub fn snapshot_end(&mut self) {
+        self.snapshots.end(self.appended);
     }
 
     /// Takes completions, starts the next write if none is in flight, prepares spare segments, feeds the snapshot file,
@@ -87,93 +265,120 @@ impl<D: Disk> Log<D> {
     /// # Panics
     /// When a command is open, a bug.
     pub fn poll(&mut self, now: Millis) -> Result<(), DiskError> {
-        unimplemented!("{now:?}")
+        assert!(!self.batch.has_open_command(), "poll between commands");
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.now = now;
+        while let Some(event) = self.disk.take() {
+            let handled = match event {
+                Event::Written { buffer, result } => {
+                    self.batch.recycle(buffer);
+                    result.map(|()| self.handle_written())
+                }
+                Event::Done(result) => self.handle_done(result),
+            };
+            if let Err(error) = handled {
+                self.failed = Some(error.clone());
+                return Err(error);
+            }
+        }
+        self.poll_write();
+        self.poll_job();
+        Ok(())
     }
 
-    /// When to poll at the latest, even if no completion comes.
-    pub fn next_wake(&self) -> Option<Millis> {
-        unimplemented!()
+    fn handle_written(&mut self) {
+        let flight = self.flight.take().expect("a write was in flight");
+        self.durable = flight.last;
+        self.closed = flight.closing;
+        self.active = self.now;
+        self.segments.written();
+        self.snapshots.count_log_bytes(flight.bytes);
+        self.stats.frames += 1;
+        self.stats.bytes += flight.bytes as u64;
+        self.stats.closing_frames += u64::from(flight.closing);
     }
 
-    /// The last record appended.
-    pub fn appended(&self) -> Lsn {
-        unimplemented!()
+    fn handle_done(&mut self, result: Result<(), JobError>) -> Result<(), DiskError> {
+        let change = self.job.take().expect("a job was under way");
+        match (change, result) {
+            (_, Err(JobError::Fatal(error))) => return Err(error),
+            (Change::Segments(change), Ok(())) => {
+                self.segments.done(change);
+                match change {
+                    segments::Change::Open => {}
+                    segments::Change::Create => self.stats.segments_created += 1,
+                    segments::Change::Recycle => self.stats.segments_recycled += 1,
+                    segments::Change::Remove => self.stats.segments_removed += 1,
+                }
+            }
+            (Change::Segments(_), Err(JobError::NoSpace(_))) => {
+                self.stats.segments_refused += 1;
+                self.segments.refused(self.now);
+            }
+            (Change::Segments(_), Err(JobError::Abandoned(error))) => return Err(error),
+            (Change::Snapshot(change), Ok(())) => {
+                self.stats.snapshots += u64::from(self.snapshots.done(change))
+            }
+            (Change::Snapshot(_), Err(JobError::NoSpace(_) | JobError::Abandoned(_))) => {
+                self.stats.snapshots_abandoned += 1;
+                self.snapshots.abandon(self.now);
+            }
+        }
+        Ok(())
     }
 
-    /// The last record that is on the disk, with all before it.
-    pub fn durable(&self) -> Lsn {
-        unimplemented!()
+    fn wants_to_close(&self) -> bool {
+        !self.closed && self.flight.is_none() && self.batch.is_empty() && self.segments.can_close()
     }
 
-    /// Bytes appended and not yet durable. From [`crate::limits::BACKLOG_BYTES_MAX`] on, take no new work.
-    pub fn backlog_bytes(&self) -> usize {
-        unimplemented!()
+    /// Starts the next write: what waits, or a closing frame when the log has been idle.
+    fn poll_write(&mut self) {
+        if self.flight.is_some() {
+            return;
+        }
+        let closing = self.batch.is_empty();
+        if closing && !(self.wants_to_close() && self.now >= self.active.after(IDLE_CLOSE_MS)) {
+            return;
+        }
+        let bytes = if closing { BLOCK_BYTES } else { self.batch.next_frame_bytes() };
+        let Some(room) = self.segments.take(bytes, self.written.0) else {
+            return;
+        };
+        let frame = self.batch.take();
+        let first = self.written.next();
+        let last = Lsn(self.written.0 + u64::from(frame.records()));
+        let place =
+            Place { generation: room.generation, offset: room.offset, segment_bytes: room.segment_bytes };
+        let sealed = frame.seal(self.owner, place, first.0, self.durable.0, self.previous_crc);
+        assert_eq!(sealed.bytes, bytes, "the frame has the size that room was taken for");
+        assert_eq!(self.durable, self.written, "one write at a time");
+        self.previous_crc = sealed.crc;
+        self.written = last;
+        self.flight = Some(Flight { last, bytes, closing });
+        self.disk.write(room.generation, room.offset, sealed.buffer, bytes);
     }
 
-    /// How much room there is, what waits in memory taken off.
-    pub fn space(&self) -> Space {
-        unimplemented!()
+    /// Starts the next job, the most needed first.
+    fn poll_job(&mut self) {
+        if self.job.is_some() {
+            return;
+        }
+        let floor = self.floor();
+        let segments = |(change, job)| (Change::Segments(change), job);
+        let snapshot = |(change, job)| (Change::Snapshot(change), job);
+        let next = (self.segments.urgent_job(floor, self.now).map(segments))
+            .or_else(|| self.snapshots.job(self.durable).map(snapshot))
+            .or_else(|| self.segments.prune(floor, self.now).map(segments));
+        if let Some((change, job)) = next {
+            self.job = Some(change);
+            self.disk.start(job);
+        }
     }
 
-    /// Whether nothing is in flight, the batch is empty and the closing frame is written (or no room is left for it): the
-    /// time to stop, with no snapshot under way.
-    pub fn is_quiet(&self) -> bool {
-        unimplemented!()
-    }
-
-    /// Whether to begin a snapshot: the log has grown by the option since the last one, or segments run out and a snapshot
-    /// would free some.
-    pub fn snapshot_due(&self) -> bool {
-        unimplemented!()
-    }
-
-    /// Begins a snapshot.
-    ///
-    /// # Panics
-    /// When one is under way, a bug.
-    pub fn snapshot_begin(&mut self) {
-        unimplemented!()
-    }
-
-    /// Adds the image of one slot, which holds all records up to [`appended`](Log::appended) at this moment. Every slot that
-    /// the core owns is added once, an empty one with what stands for empty. Ignored when the snapshot has been abandoned.
-    ///
-    /// # Panics
-    /// When the slot is none of the directory's, was added before, or its image exceeds
-    /// [`crate::limits::SLOT_IMAGE_BYTES_MAX`].
-    pub fn snapshot_slot(&mut self, slot: u16, image: &[u8]) {
-        unimplemented!("{slot} {image:?}")
-    }
-
-    /// Ends the snapshot. It counts once it is written, synced and named, and the log durable up to it; then older segments
-    /// that nobody needs are recycled. Ignored when the snapshot has been abandoned.
-    pub fn snapshot_end(&mut self) {
-        unimplemented!()
-    }
-
-    /// Where the snapshot under way stands.
-    pub fn snapshot_state(&self) -> SnapshotState {
-        unimplemented!()
-    }
-
-    /// Keeps the log from this record on even when a snapshot has passed it. [`Lsn::MAX`], which it is at first, keeps
-    /// nothing beyond the snapshot; `Lsn(1)` keeps all that is there.
-    pub fn keep_from(&mut self, lsn: Lsn) {
-        unimplemented!("{lsn}")
-    }
-
-    /// Counts since start.
-    pub fn stats(&self) -> Stats {
-        unimplemented!()
-    }
-
-    /// The disk, for the one who waits for it.
-    pub fn disk(&self) -> &D {
-        &self.disk
-    }
-
-    /// The disk, for tests that drive it.
-    pub fn disk_mut(&mut self) -> &mut D {
-        &mut self.disk
+    /// The last record that nobody needs: the snapshot holds it, and no one else asked for it.
+    fn floor(&self) -> Lsn {
+        self.snapshots.holds().min(Lsn(self.keep_from.0.saturating_sub(1)))
     }
 }

@@ -21,7 +21,10 @@ impl Listing {
         let name = core.files.display(&core.dir);
         let found = core.files.list(&core.dir).map_err(|error| OpenError::io("list", &name, error))?;
         let Some(found) = found else {
-            return Err(OpenError::Missing { file: name, reason: "the superblock counts this core".to_owned() });
+            return Err(OpenError::Missing {
+                file: name,
+                reason: "the superblock counts this core".to_owned(),
+            });
         };
         let mut listing = Listing::default();
         for name in found {
@@ -45,10 +48,16 @@ impl Listing {
             Err(OpenError::Missing { file, reason: reason.to_owned() })
         };
         if self.snapshots.is_empty() {
-            return missing(names::snapshot(0), "every core has a snapshot from the beginning of its epoch on");
+            return missing(
+                names::snapshot(0),
+                "every core has a snapshot from the beginning of its epoch on",
+            );
         }
         let Some(first) = self.segments.first() else {
-            return missing(names::segment(1), "every core has a log segment from the beginning of its epoch on");
+            return missing(
+                names::segment(1),
+                "every core has a log segment from the beginning of its epoch on",
+            );
         };
         for (generation, found) in (*first..).zip(&self.segments) {
             if generation != *found {

@@ -91,16 +91,7 @@ pub(crate) fn recover<F: Files>(
             }
         }
     };
-    if tail.next_lsn <= snapshot.end.0 {
-        let segment = core.path(&names::segment(scan.segments[tail.segment].generation));
-        let reason = format!(
-            "the log ends with record {}, and its snapshot holds record {}, which counted only because the log was durable \
-             up to there",
-            tail.next_lsn - 1,
-            snapshot.end
-        );
-        return Err(OpenError::damaged(&core.files.display(&segment), tail.offset, reason));
-    }
+    scan.proves(&snapshot, snapshot.begin.0 + 1, &tail)?;
     Ok(finish(owner, snapshot, records, log_bytes, scan.segments, last_in, tail, listing))
 }
 
@@ -157,7 +148,10 @@ fn settle<F: Files>(core: &CoreDir<F>, listing: &Listing) -> Result<(), OpenErro
         let Some(file) = opened else { continue };
         let settled = file.settled(Duration::from_millis(CLAIM_WAIT_MS));
         if !settled.map_err(|error| OpenError::io("lock", &name, error))? {
-            return Err(OpenError::Locked { path: name, holder: "a write that is still in flight".to_owned() });
+            return Err(OpenError::Locked {
+                path: name,
+                holder: "a write that is still in flight".to_owned(),
+            });
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use crate::files::Files;
 use crate::frame::{self, Header, Owner, Place, Sight};
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::names;
+use crate::snapshot::SnapshotInfo;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
@@ -125,7 +126,9 @@ impl<F: Files> Scan<F> {
         }
         let at = At { segment: 0, offset: 0 };
         match earliest {
-            Some(lsn) => self.damaged(at, format!("the log begins with record {lsn}, its snapshot ends before {from}")),
+            Some(lsn) => {
+                self.damaged(at, format!("the log begins with record {lsn}, its snapshot ends before {from}"))
+            }
             None => self.damaged(at, "no segment of the log begins with a sound frame"),
         }
     }
@@ -166,10 +169,31 @@ impl<F: Files> Scan<F> {
         Ok(Step::Frame(header))
     }
 
+    /// Holds a log that was read to its end, and begins with record `begin` or before, against its snapshot.
+    pub(crate) fn proves(&self, snapshot: &SnapshotInfo, begin: u64, tail: &Tail) -> Result<(), OpenError> {
+        let SnapshotInfo { begin: held, end: holds, .. } = *snapshot;
+        if begin > held.0 + 1 {
+            let reason =
+                format!("the log begins with record {begin}, its snapshot holds all up to {held} only");
+            return self.damaged(At { segment: 0, offset: 0 }, reason);
+        }
+        if tail.next_lsn <= holds.0 {
+            let last = tail.next_lsn - 1;
+            let reason = format!(
+                "the log ends with record {last}, and its snapshot holds record {holds}, which counted only because the log \
+                 was durable up to there"
+            );
+            return self.damaged(At { segment: tail.segment, offset: tail.offset }, reason);
+        }
+        Ok(())
+    }
+
     /// Whether this may be the next frame of the log.
     fn follows(&self, header: &Header) -> bool {
         match self.expected {
-            Some(expected) => (header.first_lsn, header.previous_crc) == (expected.lsn, expected.previous_crc),
+            Some(expected) => {
+                (header.first_lsn, header.previous_crc) == (expected.lsn, expected.previous_crc)
+            }
             // The first frame that is read: all before it may be pruned, unless it is the first of all.
             None if header.place.generation == 1 => (header.first_lsn, header.previous_crc) == (1, 0),
             None => true,
@@ -330,7 +354,11 @@ fn sizes<F: Files>(core: &CoreDir<F>, generations: &[u64]) -> Result<Vec<Segment
         let window = Window::open(&core.files, &core.path(&names::segment(*generation)))?;
         let bytes = window.size;
         if !bytes.is_multiple_of(BLOCK) || !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) {
-            return Err(OpenError::damaged(&window.name, bytes, "no segment has this length: it was cut off"));
+            return Err(OpenError::damaged(
+                &window.name,
+                bytes,
+                "no segment has this length: it was cut off",
+            ));
         }
         Ok(SegmentFile { generation: *generation, bytes })
     };

@@ -18,14 +18,13 @@ impl<T: File> Window<T> {
         let name = files.display(path);
         let opened = files.open_read(path).map_err(|error| OpenError::io("open", &name, error))?;
         let Some(file) = opened else {
-            return Err(OpenError::Missing { file: name, reason: "it was in the directory a moment ago".to_owned() });
+            return Err(OpenError::Missing {
+                file: name,
+                reason: "it was in the directory a moment ago".to_owned(),
+            });
         };
         let size = file.size().map_err(|error| OpenError::io("read", &name, error))?;
         Ok(Window { file, name, size, start: 0, bytes: Vec::new() })
-    }
-
-    pub(crate) fn file(&self) -> &T {
-        &self.file
     }
 
     /// The bytes from `offset` on, `length` of them or as many as the file has.

@@ -1,0 +1,14 @@
+//! The engine by its public interface: slots driven without disk, clock or threads, every delivery under control.
+
+mod formats;
+mod ids;
+mod inventory;
+mod largest;
+mod limits;
+mod model;
+mod opening;
+mod orders;
+mod payments;
+mod races;
+mod refunds;
+mod support;

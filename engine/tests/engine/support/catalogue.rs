@@ -1,0 +1,54 @@
+//! A timetable by table: what is not in it is ad hoc.
+
+use std::collections::BTreeMap;
+
+use allocator::{Coach, Layout, RowBlock};
+use engine::catalogue::{Catalogue, Definition, Listing, LocalTime, RunDefinition, Stop};
+use engine::ids::{PartitionKey, Time};
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    entries: BTreeMap<String, Option<(Layout, RunDefinition)>>,
+}
+
+impl Table {
+    pub(crate) fn sells(mut self, key: &str, layout: Layout, run: RunDefinition) -> Table {
+        self.entries.insert(key.into(), Some((layout, run)));
+        self
+    }
+
+    pub(crate) fn refuses(mut self, key: &str) -> Table {
+        self.entries.insert(key.into(), None);
+        self
+    }
+}
+
+impl Catalogue for Table {
+    fn find(&self, key: &PartitionKey) -> Listing {
+        match self.entries.get(key.as_str()) {
+            None => Listing::AdHoc,
+            Some(None) => Listing::NotSold,
+            Some(Some((layout, run))) => {
+                Listing::Sold(Definition { layout: layout.clone(), run: run.clone() })
+            }
+        }
+    }
+}
+
+/// A run with so many stops, called `<name> 0`, `<name> 1` and so on.
+pub(crate) fn run(name: &str, stops: usize, ends_at: Time) -> RunDefinition {
+    let at = |secs: i64| Some(LocalTime { unix_secs: secs, offset_secs: 28_800 });
+    let stop = |i: usize| Stop {
+        code: format!("{name}{i}"),
+        name: format!("{name} {i}"),
+        arrives_at: if i == 0 { None } else { at(i as i64 * 600) },
+        departs_at: if i + 1 == stops { None } else { at(i as i64 * 600 + 60) },
+    };
+    RunDefinition { stops: (0..stops).map(stop).collect(), ends_at }
+}
+
+/// Coaches of two rows each, `A`, `C` and `F` in a row: six seats a coach.
+pub(crate) fn coaches(numbers: &[&str]) -> Layout {
+    let rows = || vec![RowBlock { first_row: 1, rows: 2, plan: "AC F".into() }];
+    Layout::Labelled(numbers.iter().map(|number| Coach { number: (*number).into(), rows: rows() }).collect())
+}

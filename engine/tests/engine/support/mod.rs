@@ -1,0 +1,74 @@
+//! What the tests share: names, a catalogue by table, a world of slots, and what must hold in it.
+
+pub(crate) mod catalogue;
+pub(crate) mod check;
+pub(crate) mod names;
+pub(crate) mod world;
+
+use engine::answer::{Answer, OrderView, PartitionView, Reply};
+use engine::record::{Body, Record};
+
+/// The order that a reply shows.
+#[track_caller]
+pub(crate) fn order_of(reply: &Reply) -> &OrderView {
+    match reply {
+        Ok(Answer::Order(view)) => view,
+        other => panic!("expected an order, got {other:?}"),
+    }
+}
+
+/// The partition that a reply shows.
+#[track_caller]
+pub(crate) fn partition_of(reply: &Reply) -> &PartitionView {
+    match reply {
+        Ok(Answer::Partition(view)) => view,
+        other => panic!("expected a partition, got {other:?}"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn available_of(reply: &Reply) -> u32 {
+    match reply {
+        Ok(Answer::Availability { available, .. }) => *available,
+        other => panic!("expected an availability, got {other:?}"),
+    }
+}
+
+/// What kind of record it is.
+pub(crate) fn kind(record: &Record) -> &'static str {
+    match record.body {
+        Body::PartitionOpened(_) => "PartitionOpened",
+        Body::PartitionForgotten { .. } => "PartitionForgotten",
+        Body::HoldMade(_) => "HoldMade",
+        Body::HoldAdopted(_) => "HoldAdopted",
+        Body::HoldConfirmed(_) => "HoldConfirmed",
+        Body::HoldReleased(_) => "HoldReleased",
+        Body::HoldsExpired(_) => "HoldsExpired",
+        Body::HoldsForgotten { .. } => "HoldsForgotten",
+        Body::OrderCreated(_) => "OrderCreated",
+        Body::OrderReserved(_) => "OrderReserved",
+        Body::OrderPaid(_) => "OrderPaid",
+        Body::OrderTicketed(_) => "OrderTicketed",
+        Body::OrderCancelled(_) => "OrderCancelled",
+        Body::TxnClaimed { .. } => "TxnClaimed",
+        Body::RefundOwed(_) => "RefundOwed",
+        Body::RefundSettled(_) => "RefundSettled",
+        Body::TellsAcked { .. } => "TellsAcked",
+    }
+}
+
+/// A reply in one word: the order's status, the hold's status, or `!` and the refusal.
+pub(crate) fn word(reply: &Reply) -> String {
+    match reply {
+        Ok(Answer::Order(view)) => match view.cancel_reason {
+            Some(reason) => format!("{:?}({reason:?})", view.status),
+            None => format!("{:?}", view.status),
+        },
+        Ok(Answer::Partition(view)) => format!("{:?}", view.hold.status),
+        Ok(Answer::Availability { available, .. }) => format!("available {available}"),
+        Ok(Answer::Refund(view)) => format!("refund {:?}", view.status),
+        Ok(Answer::Refunds(views)) => format!("{} refunds", views.len()),
+        Ok(Answer::Run(view)) => format!("{} classes", view.classes.len()),
+        Err(rejection) => format!("!{rejection:?}"),
+    }
+}

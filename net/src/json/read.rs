@@ -1,0 +1,237 @@
+//! Requests: objects whose fields are told by their exact names.
+//!
+//! Unknown fields are ignored and `null` is the same as absent. Anything else that is off is the same error: a document
+//! that is not an object, a wrong type, a field that comes twice, bytes behind the document, too deep a nest.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::errors::Problem;
+
+/// A string, borrowed from the body where it has no escapes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Str<'a>(Cow<'a, str>);
+
+impl Deref for Str<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Str<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Str<'de>, D::Error> {
+        struct Take;
+        impl<'de> Visitor<'de> for Take {
+            type Value = Str<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Take)
+    }
+}
+
+/// A value that is read and dropped. Unlike serde's own it counts how deep it is in.
+pub(crate) struct Skip;
+
+impl<'de> Deserialize<'de> for Skip {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Skip, D::Error> {
+        deserializer.deserialize_any(Skip)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip {
+    type Value = Skip;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+
+    fn visit_unit<E>(self) -> Result<Skip, E> {
+        Ok(Skip)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Skip, A::Error> {
+        while seq.next_element::<Skip>()?.is_some() {}
+        Ok(Skip)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Skip, A::Error> {
+        while map.next_entry::<Skip, Skip>()?.is_some() {}
+        Ok(Skip)
+    }
+}
+
+/// Declares what a route reads: a struct of optional fields under the names that they have in JSON.
+macro_rules! fields {
+    ($(#[$doc:meta])* $name:ident<$a:lifetime> { $($field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $name<$a> {
+            $(pub(crate) $field: Option<$type>,)*
+        }
+
+        impl<$a> serde::Deserialize<$a> for $name<$a> {
+            fn deserialize<D: serde::Deserializer<$a>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Take;
+                impl<$a> serde::de::Visitor<$a> for Take {
+                    type Value = $name<$a>;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+
+                    fn visit_map<A: serde::de::MapAccess<$a>>(self, mut map: A) -> Result<$name<$a>, A::Error> {
+                        $(let mut $field: Option<Option<$type>> = None;)*
+                        while let Some(key) = map.next_key::<$crate::json::read::Str<$a>>()? {
+                            match &*key {
+                                $(stringify!($field) => {
+                                    if $field.replace(map.next_value()?).is_some() {
+                                        return Err(serde::de::Error::duplicate_field(stringify!($field)));
+                                    }
+                                })*
+                                _ => {
+                                    map.next_value::<$crate::json::read::Skip>()?;
+                                }
+                            }
+                        }
+                        Ok($name { $($field: $field.flatten(),)* })
+                    }
+                }
+                deserializer.deserialize_map(Take)
+            }
+        }
+    };
+}
+pub(crate) use fields;
+
+/// Reads a body.
+pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
+    // Once for the whole, so that strings need not be looked at again.
+    let text = std::str::from_utf8(body).map_err(|_| Problem::invalid_json())?;
+    serde_json::from_str(text).map_err(|_| Problem::invalid_json())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fields! {
+        Sample<'a> { name: Str<'a>, count: i64 }
+    }
+
+    fn check(body: &str, expected: Option<(Option<&str>, Option<i64>)>) {
+        let read = parse::<Sample<'_>>(body.as_bytes()).ok();
+        let read = read.as_ref().map(|sample| (sample.name.as_deref(), sample.count));
+        assert_eq!(read, expected, "{body:?}");
+    }
+
+    fn refuse(body: &str) {
+        check(body, None);
+    }
+
+    #[test]
+    fn fields_are_told_by_their_exact_names() {
+        check(r#"{"name":"a","count":-3}"#, Some((Some("a"), Some(-3))));
+        check(" \n{ \"count\" : 9223372036854775807 }\t", Some((None, Some(i64::MAX))));
+        check(r#"{"name":null,"count":null}"#, Some((None, None)));
+        check("{}", Some((None, None)));
+        check(r#"{"Name":"a","COUNT":1}"#, Some((None, None)));
+        check(r#"{"na\u006de":"\u00e9\n"}"#, Some((Some("é\n"), None)));
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_whatever_they_hold() {
+        let value = r#"[1,-1,1.5e3,true,null,"x",{"a":[{}]},18446744073709551615]"#;
+        check(&format!(r#"{{"x":{value},"count":1,"x":2}}"#), Some((None, Some(1))));
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused() {
+        for body in ["", " ", "nul", "{", "}", r#"{"count"}"#, r#"{"count":}"#, r#"{"count":1,}"#, "{'count':1}"] {
+            refuse(body);
+        }
+        let whole = r#"{"name":"a","count":12}"#;
+        for end in 0..whole.len() {
+            refuse(&whole[..end]);
+        }
+    }
+
+    #[test]
+    fn bytes_behind_the_document_are_refused() {
+        for rest in ["x", "{}", ",", "null", "\0", "//"] {
+            refuse(&format!(r#"{{"count":1}}{rest}"#));
+        }
+    }
+
+    #[test]
+    fn wrong_types_are_refused() {
+        for body in ["null", "1", "true", r#""x""#, "[]", r#"["a",1]"#] {
+            refuse(body);
+        }
+        for value in ["1.0", "1e2", "\"1\"", "true", "[]", "{}", "9223372036854775808", "-9223372036854775809"] {
+            refuse(&format!(r#"{{"count":{value}}}"#));
+        }
+        for value in ["1", "true", "[]", "{}"] {
+            refuse(&format!(r#"{{"name":{value}}}"#));
+        }
+    }
+
+    #[test]
+    fn a_field_that_comes_twice_is_refused() {
+        refuse(r#"{"count":1,"count":1}"#);
+        refuse(r#"{"count":null,"count":1}"#);
+        refuse(r#"{"name":"a","na\u006de":"b"}"#);
+    }
+
+    #[test]
+    fn deep_nests_are_refused_wherever_they_are() {
+        for depth in [200, 10_000] {
+            refuse(&"[".repeat(depth));
+            refuse(&"{\"a\":".repeat(depth));
+            refuse(&format!(r#"{{"x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth)));
+            refuse(&format!(r#"{{"x":{}1{}}}"#, "{\"a\":".repeat(depth), "}".repeat(depth)));
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused() {
+        assert!(parse::<Sample<'_>>(b"{\"name\":\"\xff\"}").is_err());
+        assert!(parse::<Sample<'_>>(b"{\"x\":\"\xff\"}").is_err());
+        refuse(r#"{"name":"\ud800"}"#);
+    }
+}

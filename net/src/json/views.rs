@@ -1,0 +1,207 @@
+//! The engine's views as the contract's objects.
+
+use engine::answer::{
+    CancelReason, HoldStatus, OrderStatus, OrderView, PartitionView, RefundReason, RefundStatus, RefundView,
+};
+use engine::command::RefundCursor;
+use engine::ids::SlotId;
+use engine::text::Text;
+
+use super::write::{Object, object};
+
+/// Room for a usual answer, so that it is allocated once.
+const USUAL_BYTES: usize = 512;
+
+fn json(fill: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL_BYTES);
+    object(&mut out, fill);
+    out
+}
+
+/// `State`
+pub(crate) fn state(view: &PartitionView) -> Vec<u8> {
+    json(|o| {
+        o.text("partition_key", view.partition.as_str());
+        o.number("capacity", view.capacity);
+        o.number("available", view.available);
+        o.number("confirmed", view.confirmed);
+        o.number("last_seq", view.last_seq);
+        o.object("holds", |holds| {
+            let hold = &view.hold;
+            holds.foreign_key_object(hold.hold.as_str(), |o| {
+                o.text("hold_id", hold.hold.as_str());
+                o.number("qty", hold.quantity);
+                o.texts("seats", hold.seats.iter().map(Text::as_str));
+                o.time("expires_at", hold.expires_at);
+                o.text("status", hold_status(hold.status));
+            });
+        });
+    })
+}
+
+pub(crate) fn availability(partition: &str, available: u32) -> Vec<u8> {
+    json(|o| {
+        o.text("partition_key", partition);
+        o.number("available", available);
+    })
+}
+
+/// `Order`
+pub(crate) fn order(view: &OrderView) -> Vec<u8> {
+    json(|o| {
+        o.text("OrderID", order_id(view).as_str());
+        o.text("IdempotencyKey", view.key.as_str());
+        o.text("Status", order_status(view.status));
+        o.number("AmountCents", view.amount.0);
+        o.time("CreatedAt", view.created_at);
+        o.time("UpdatedAt", view.updated_at);
+        if let Some(reservation) = &view.reservation {
+            o.text("PartitionKey", reservation.partition.as_str());
+            o.text("HoldID", reservation.hold.as_str());
+            o.number("Qty", reservation.quantity);
+            o.number("FromIndex", reservation.from);
+            o.number("ToIndex", reservation.to);
+            o.texts("Seats", reservation.seats.iter().map(Text::as_str));
+            // Once it is paid or cancelled, nothing expires any more.
+            if view.status == OrderStatus::Reserved {
+                o.time("ExpiresAt", reservation.expires_at);
+            }
+        }
+        if let Some(reason) = view.cancel_reason {
+            o.text("CancelReason", cancel_reason(reason));
+        }
+        if let Some(txn) = &view.txn {
+            o.text("ProviderTxnID", txn.as_str());
+        }
+        if let Some(refund) = view.refund {
+            o.text("Refund", refund_status(refund));
+        }
+    })
+}
+
+/// `OrderView`
+pub(crate) fn order_view(view: &OrderView) -> Vec<u8> {
+    json(|o| {
+        o.text("order_id", order_id(view).as_str());
+        o.text("status", order_status(view.status));
+        o.number("amount_cents", view.amount.0);
+        if let Some(txn) = &view.txn {
+            o.text("provider_txn_id", txn.as_str());
+        }
+        // Seats are a ticket's: before there is one, they are only held.
+        if view.status == OrderStatus::Ticketed
+            && let Some(reservation) = &view.reservation
+        {
+            o.joined("seat_no", reservation.seats.iter().map(Text::as_str));
+            o.texts("seats", reservation.seats.iter().map(Text::as_str));
+        }
+        o.time("updated_at", view.updated_at);
+    })
+}
+
+pub(crate) fn refund(view: &RefundView) -> Vec<u8> {
+    json(|o| refund_fields(o, view))
+}
+
+/// A page of refunds, and the cursor that the next one begins behind.
+pub(crate) fn refunds(page: &[RefundView], next: Option<RefundCursor>) -> Vec<u8> {
+    json(|o| {
+        o.objects("refunds", page.iter(), refund_fields);
+        if let Some(next) = next {
+            o.text("next", &cursor_text(next));
+        }
+    })
+}
+
+fn refund_fields(o: &mut Object<'_>, view: &RefundView) {
+    o.text("order_id", view.order.as_str());
+    o.text("provider_txn_id", view.txn.as_str());
+    if let Some(amount) = view.amount {
+        o.number("amount_cents", amount.0);
+    }
+    o.text("reason", refund_reason(view.reason));
+    o.text("status", refund_status(view.status));
+    o.time("created_at", view.created_at);
+    if let Some(settled) = &view.settled {
+        o.text("reference", settled.reference.as_str());
+        o.time("settled_at", settled.at);
+    }
+}
+
+/// A cursor as clients carry it: slot, then number, in hexadecimal.
+pub(crate) fn cursor_text(cursor: RefundCursor) -> String {
+    format!("{:03x}{:016x}", cursor.slot.get(), cursor.number)
+}
+
+pub(crate) fn cursor(text: &str) -> Option<RefundCursor> {
+    let plain = text.len() == 19 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let (slot, number) = plain.then(|| text.split_at(3))?;
+    let slot = SlotId::new(u16::from_str_radix(slot, 16).ok()?);
+    Some(RefundCursor { slot, number: u64::from_str_radix(number, 16).ok()? })
+}
+
+// A cursor's three digits are exactly a slot.
+const _: () = assert!(engine::limits::SLOTS == 1 << 12);
+
+fn order_id(view: &OrderView) -> engine::ids::OrderName {
+    view.order.name()
+}
+
+pub(crate) const fn order_status(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Init => "INIT",
+        OrderStatus::Reserved => "RESERVED",
+        OrderStatus::Paid => "PAID",
+        OrderStatus::Ticketed => "TICKETED",
+        OrderStatus::Cancelled => "CANCELLED",
+    }
+}
+
+const fn hold_status(status: HoldStatus) -> &'static str {
+    match status {
+        HoldStatus::Held => "held",
+        HoldStatus::Confirmed => "confirmed",
+        HoldStatus::Released => "released",
+        HoldStatus::Expired => "expired",
+    }
+}
+
+const fn cancel_reason(reason: CancelReason) -> &'static str {
+    match reason {
+        CancelReason::Requested => "requested",
+        CancelReason::HoldExpired => "hold_expired",
+        CancelReason::Abandoned => "abandoned",
+    }
+}
+
+const fn refund_status(status: RefundStatus) -> &'static str {
+    match status {
+        RefundStatus::Required => "required",
+        RefundStatus::Settled => "settled",
+    }
+}
+
+const fn refund_reason(reason: RefundReason) -> &'static str {
+    match reason {
+        RefundReason::AlreadyPaid => "already_paid",
+        RefundReason::HoldExpired => "hold_expired",
+        RefundReason::InvalidState => "invalid_state",
+        RefundReason::Unmatched => "unmatched",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_come_back_as_they_were() {
+        for (slot, number) in [(0, 0), (4095, u64::MAX), (17, 3)] {
+            let place = RefundCursor { slot: SlotId::new(slot), number };
+            assert_eq!(cursor(&cursor_text(place)), Some(place));
+        }
+        for bad in ["", "000", "0000000000000000000x", "00000000000000000+0", "00000000000000000é"] {
+            assert_eq!(cursor(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Settings as types. A value that means nothing is refused with its name and where it came from.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use engine::decide::Policy;
+use engine::ids::PartitionKey;
+use engine::limits::{AD_HOC_CAPACITY_MAX, QUANTITY_MAX};
+use thiserror::Error;
+use wal::disk::Preference;
+
+use crate::settings::Settings;
+
+/// What `interlock serve` runs with.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) timetable: Option<PathBuf>,
+    pub(crate) formations: Option<PathBuf>,
+    pub(crate) cores: NonZeroU16,
+    pub(crate) listen: IpAddr,
+    pub(crate) port_offset: u16,
+    pub(crate) disk: Preference,
+    pub(crate) network: net::runtime::DriverChoice,
+    pub(crate) ad_hoc: bool,
+    pub(crate) segment_bytes: u64,
+    pub(crate) snapshot_log_bytes: u64,
+    pub(crate) policy: Policy,
+    pub(crate) default_partition: PartitionKey,
+    pub(crate) default_quantity: u32,
+    pub(crate) order_capacity: u32,
+    pub(crate) payment_key: Option<String>,
+    pub(crate) env: String,
+    pub(crate) version: String,
+    pub(crate) log_level: tracing::Level,
+}
+
+#[derive(Debug, Error)]
+pub(crate) enum ConfigError {
+    #[error("{name} = {value:?} ({source_name}): expected {expected}")]
+    Value { name: &'static str, value: String, source_name: String, expected: String },
+    #[error(
+        "listening on {0} without a payment key would let anyone there mark orders as paid: set PAYMENT_CALLBACK_SIGN_KEY, \
+         or --allow-unsigned-payments on"
+    )]
+    Unsigned(IpAddr),
+}
+
+/// The most that a log segment or the log between snapshots may be set to.
+const LOG_BYTES_MAX: u64 = 1 << 40;
+/// The longest a hold may last, and an ended one be remembered.
+const SECONDS_MAX: u64 = 366 * 86_400;
+/// Standard ports are moved up to here at most, so that they stay ports.
+const PORT_OFFSET_MAX: u16 = u16::MAX - 8_084;
+
+impl Config {
+    pub(crate) fn new(settings: &Settings) -> Result<Config, ConfigError> {
+        let read = Reader { settings };
+        let seconds = |name| read.number::<u64>(name, 1, SECONDS_MAX).map(|secs| secs * 1_000);
+        let policy = Policy {
+            hold_ttl_ms: seconds("hold_ttl_secs")?,
+            retention_ms: seconds("retention_secs")?,
+            ..Policy::default()
+        };
+        let config = Config {
+            data_dir: PathBuf::from(read.text("data_dir")?),
+            timetable: read.optional("timetable").map(PathBuf::from),
+            formations: read.optional("formations").map(PathBuf::from),
+            cores: read.cores()?,
+            listen: read.parsed("listen", "an IP address")?,
+            port_offset: read.number("port_offset", 0, PORT_OFFSET_MAX)?,
+            disk: read.word(
+                "disk",
+                &[("auto", Preference::Auto), ("uring", Preference::Uring), ("plain", Preference::Plain)],
+            )?,
+            network: read.word(
+                "network",
+                &[
+                    ("auto", net::runtime::DriverChoice::Auto),
+                    ("uring", net::runtime::DriverChoice::Uring),
+                    ("epoll", net::runtime::DriverChoice::Epoll),
+                ],
+            )?,
+            ad_hoc: read.switch("ad_hoc")?,
+            segment_bytes: read.number("segment_bytes", 1, LOG_BYTES_MAX)?,
+            snapshot_log_bytes: read.number("snapshot_log_bytes", 1, LOG_BYTES_MAX)?,
+            policy,
+            default_partition: read.key("default_partition")?,
+            default_quantity: read.number("default_quantity", 1, QUANTITY_MAX)?,
+            order_capacity: read.number("order_capacity", 1, AD_HOC_CAPACITY_MAX)?,
+            payment_key: read.optional("payment_key").map(str::to_owned),
+            env: read.text("env")?.to_owned(),
+            version: read.text("version")?.to_owned(),
+            log_level: read.parsed("log_level", "error, warn, info, debug or trace")?,
+        };
+        let allowed = read.switch("allow_unsigned_payments")?;
+        if config.payment_key.is_none() && !config.listen.is_loopback() && !allowed {
+            return Err(ConfigError::Unsigned(config.listen));
+        }
+        Ok(config)
+    }
+
+    /// Where the service listens whose standard port is `port`.
+    pub(crate) fn address(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.listen, port + self.port_offset)
+    }
+}
+
+struct Reader<'a> {
+    settings: &'a Settings,
+}
+
+impl<'a> Reader<'a> {
+    fn refuse<T>(&self, name: &'static str, expected: impl Into<String>) -> Result<T, ConfigError> {
+        let (value, source) = self.settings.get(name);
+        let (value, source_name) = (value.to_owned(), source.to_string());
+        Err(ConfigError::Value { name, value, source_name, expected: expected.into() })
+    }
+
+    fn optional(&self, name: &'static str) -> Option<&'a str> {
+        Some(self.settings.get(name).0).filter(|value| !value.is_empty())
+    }
+
+    fn text(&self, name: &'static str) -> Result<&'a str, ConfigError> {
+        self.optional(name).map_or_else(|| self.refuse(name, "some text"), Ok)
+    }
+
+    fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> Result<T, ConfigError> {
+        self.settings.get(name).0.parse().or_else(|_| self.refuse(name, expected))
+    }
+
+    fn number<T>(&self, name: &'static str, min: T, max: T) -> Result<T, ConfigError>
+    where
+        T: FromStr + PartialOrd + Copy + std::fmt::Display,
+    {
+        let expected = format!("a number from {min} to {max}");
+        let value: T = self.parsed(name, &expected)?;
+        if value < min || value > max { self.refuse(name, expected) } else { Ok(value) }
+    }
+
+    fn word<T: Copy>(&self, name: &'static str, words: &[(&str, T)]) -> Result<T, ConfigError> {
+        let value = self.settings.get(name).0;
+        match words.iter().find(|(word, _)| *word == value) {
+            Some((_, meaning)) => Ok(*meaning),
+            None => self.refuse(name, words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")),
+        }
+    }
+
+    fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
+        self.word(name, &[("on", true), ("off", false), ("true", true), ("false", false)])
+    }
+
+    fn key(&self, name: &'static str) -> Result<PartitionKey, ConfigError> {
+        PartitionKey::parse(self.settings.get(name).0)
+            .or_else(|e| self.refuse(name, format!("a partition key: it {e}")))
+    }
+
+    fn cores(&self) -> Result<NonZeroU16, ConfigError> {
+        let available = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        if self.optional("cores").is_none() {
+            let cores =
+                u16::try_from(available).unwrap_or(wal::limits::CORES_MAX).min(wal::limits::CORES_MAX);
+            return Ok(NonZeroU16::new(cores).unwrap_or(NonZeroU16::MIN));
+        }
+        let cores = self.number("cores", 1, wal::limits::CORES_MAX)?;
+        Ok(NonZeroU16::new(cores).expect("at least 1"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let find =
+            |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::new(&Settings::merge(None, find, |_| None).expect("settings"))
+    }
+
+    #[test]
+    fn defaults_are_good() {
+        let config = config(&[]).expect("defaults");
+        assert!(config.listen.is_loopback());
+        assert_eq!(config.address(8080), "127.0.0.1:8080".parse().expect("an address"));
+        assert_eq!(config.policy.hold_ttl_ms, 120_000);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_source() {
+        for (env, value, expected) in [
+            ("INTERLOCK_CORES", "0", "a number from 1"),
+            ("INTERLOCK_CORES", "many", "a number from 1"),
+            ("INTERLOCK_LISTEN", "localhost", "an IP address"),
+            ("INTERLOCK_PORT_OFFSET", "60000", "a number from 0 to 57451"),
+            ("INTERLOCK_DISK", "floppy", "auto, uring, plain"),
+            ("INVENTORY_HOLD_TTL_SECS", "-1", "a number from 1"),
+            ("ORDER_INVENTORY_PARTITION_KEY", " x", "begins or ends with a blank"),
+            ("ORDER_INVENTORY_DEFAULT_QTY", "2001", "a number from 1 to 2000"),
+            ("INTERLOCK_AD_HOC", "maybe", "on, off"),
+            ("INTERLOCK_LOG_LEVEL", "loud", "error, warn"),
+        ] {
+            let error = config(&[(env, value)]).expect_err(env).to_string();
+            assert!(
+                error.contains(env) && error.contains(value.trim()) && error.contains(expected),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn beyond_loopback_payments_must_be_signed() {
+        let beyond = ("INTERLOCK_LISTEN", "0.0.0.0");
+        assert!(matches!(config(&[beyond]), Err(ConfigError::Unsigned(_))));
+        assert!(config(&[beyond, ("PAYMENT_CALLBACK_SIGN_KEY", "k")]).is_ok());
+        assert!(config(&[beyond, ("INTERLOCK_ALLOW_UNSIGNED_PAYMENTS", "on")]).is_ok());
+    }
+}

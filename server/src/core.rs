@@ -1,0 +1,304 @@
+//! One core: a pinned thread with its runtime, its edge, its shard, and the loop that drives the shard.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::answer::{Rejection, Reply};
+use engine::command::Request;
+use engine::ids::Time;
+use engine::slots::SlotHash;
+use net::metrics::Metrics;
+use net::runtime::{self, Bell, Readable, Runtime, Switch};
+use net::{Edge, ServiceListener};
+use shard::{Clock, Output, Shard, Token};
+use wal::disk::{Disk as _, Driver};
+
+use crate::backend::CoreBackend;
+use crate::catalogue::OnSale;
+use crate::clocks;
+use crate::links::{Links, Parcel};
+use crate::mailbox::{self, Mailbox, Notify, Posted};
+use crate::metrics::CoreGauges;
+use crate::stop::Stop;
+use crate::worker::{self, Worker, WorkerCell};
+
+/// How exactly deadlines are kept while nothing else happens.
+const TICK: Duration = Duration::from_millis(5);
+/// How often an idle core looks whether it has a deadline at all.
+const IDLE_TICK: Duration = Duration::from_millis(50);
+/// For shards to come to rest once every edge has answered.
+const REST_MAX: Duration = Duration::from_secs(5);
+
+/// What a core is made of, before its thread starts.
+pub(crate) struct Parts {
+    pub(crate) core: u16,
+    pub(crate) cores: u16,
+    pub(crate) shard: Shard<Driver>,
+    pub(crate) clock: Clock,
+    pub(crate) links: Links,
+    pub(crate) bell: Bell,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) hash: SlotHash,
+    pub(crate) on_sale: Arc<OnSale>,
+    pub(crate) workers: Arc<[WorkerCell]>,
+    pub(crate) listeners: Vec<ServiceListener>,
+    pub(crate) edge: Arc<net::Config>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) gauges: CoreGauges,
+}
+
+/// What the tasks of a core share.
+struct Shared {
+    notify: Rc<Notify>,
+    mailbox: Rc<Mailbox>,
+    now: Rc<Cell<Time>>,
+    /// When the shard wants its next turn.
+    wake: Cell<Option<Instant>>,
+    stop_edge: Rc<Switch>,
+    done: Switch,
+}
+
+/// Runs a core until it has stopped, on the thread that is its own.
+///
+/// # Errors
+/// What kept it from running at all.
+pub(crate) fn run(runtime: &mut Runtime, parts: Parts) -> io::Result<()> {
+    runtime.block_on(async {
+        let notify = Rc::new(Notify::default());
+        let shared = Rc::new(Shared {
+            mailbox: Mailbox::new(parts.core, notify.clone()),
+            notify,
+            now: Rc::new(Cell::new(parts.shard.now())),
+            wake: Cell::new(None),
+            stop_edge: Rc::new(Switch::new()),
+            done: Switch::new(),
+        });
+        let backend = CoreBackend {
+            mailbox: shared.mailbox.clone(),
+            hash: parts.hash,
+            cores: parts.cores,
+            on_sale: parts.on_sale,
+            workers: parts.workers.clone(),
+            stop: parts.stop.clone(),
+            now: shared.now.clone(),
+        };
+        let edge = Edge::new(usize::from(parts.core), backend, parts.edge, parts.metrics);
+        watch_disk(&parts.shard, &shared)?;
+        watch_bell(&parts.bell, &shared)?;
+        runtime::spawn(tick(shared.clone()));
+        let driver = Driving {
+            shard: parts.shard,
+            clock: parts.clock,
+            links: parts.links,
+            worker: Worker::new(parts.core, parts.workers),
+            core: parts.core,
+            stop: parts.stop.clone(),
+            gauges: parts.gauges,
+            shared: shared.clone(),
+            posted: Vec::new(),
+            resting_since: None,
+        };
+        runtime::spawn(driver.run());
+        edge.serve(parts.listeners, shared.stop_edge.clone()).await?;
+        parts.stop.edge_closed();
+        shared.done.wait().await;
+        Ok(())
+    })
+}
+
+/// The disk completes on a descriptor: that is read, and the loop goes on.
+fn watch_disk(shard: &Shard<Driver>, shared: &Rc<Shared>) -> io::Result<()> {
+    let Some(fd) = shard.log().disk().wake_fd() else {
+        return Err(io::Error::other("the disk driver cannot be waited for"));
+    };
+    let readable = Readable::new(&fd)?;
+    let mut event = File::from(fd.try_clone_to_owned()?);
+    let shared = shared.clone();
+    runtime::spawn(async move {
+        loop {
+            if let Err(error) = readable.wait().await {
+                fatal("cannot wait for the disk", &error);
+            }
+            // Whether it was this read or an earlier one that took the count does not matter.
+            let _ = event.read(&mut [0; 8]);
+            shared.notify.notify();
+        }
+    });
+    Ok(())
+}
+
+/// Another core has put something into a ring, or the process is to stop.
+fn watch_bell(bell: &Bell, shared: &Rc<Shared>) -> io::Result<()> {
+    let waiter = bell.waiter()?;
+    let shared = shared.clone();
+    runtime::spawn(async move {
+        loop {
+            if let Err(error) = waiter.wait().await {
+                fatal("cannot wait for other cores", &error);
+            }
+            shared.notify.notify();
+        }
+    });
+    Ok(())
+}
+
+/// Deadlines are kept to within a tick: a timer for each would cost more than it gives.
+async fn tick(shared: Rc<Shared>) {
+    while !shared.done.is_thrown() {
+        let pause = match shared.wake.get().map(|at| at.saturating_duration_since(Instant::now())) {
+            None => IDLE_TICK,
+            Some(Duration::ZERO) => {
+                shared.notify.notify();
+                TICK
+            }
+            Some(left) => left.min(TICK),
+        };
+        runtime::sleep(pause).await;
+    }
+}
+
+/// The shard of this core and everything that its loop moves.
+struct Driving {
+    shard: Shard<Driver>,
+    clock: Clock,
+    links: Links,
+    worker: Worker,
+    core: u16,
+    stop: Arc<Stop>,
+    gauges: CoreGauges,
+    shared: Rc<Shared>,
+    /// Kept for its memory; empty between turns.
+    posted: Vec<Posted>,
+    resting_since: Option<Instant>,
+}
+
+impl Driving {
+    async fn run(mut self) {
+        loop {
+            let now = self.clock.now(clocks::wall_ms(), clocks::steady_ms());
+            self.collect();
+            if let Err(error) = self.shard.turn(now) {
+                fatal("the log cannot be written: nothing more is acknowledged", &error);
+            }
+            self.clock.advance(self.shard.now());
+            self.shared.now.set(self.shard.now());
+            self.distribute();
+            self.issue_tickets();
+            self.links.flush();
+            self.gauges.publish(&self.shard);
+            self.worker.publish();
+            if self.has_stopped() {
+                self.shared.done.throw();
+                return;
+            }
+            self.wait().await;
+        }
+    }
+
+    /// What came from this core's requests and from other cores.
+    fn collect(&mut self) {
+        let mut posted = std::mem::take(&mut self.posted);
+        self.shared.mailbox.take(&mut posted);
+        for Posted { core, token, request } in posted.drain(..) {
+            if core == self.core {
+                self.submit(token, request);
+            } else if self.links.is_jammed(core) {
+                self.reply(token, Err(Rejection::Busy));
+            } else {
+                self.links.send(core, Parcel::Command { token, request });
+            }
+        }
+        self.posted = posted;
+        while let Some(parcel) = self.links.receive() {
+            match parcel {
+                Parcel::Command { token, request } => self.submit(token, request),
+                Parcel::Reply { token, reply } => self.shared.mailbox.reply(token, reply),
+                Parcel::Message(envelope) => self.shard.deliver(envelope),
+            }
+        }
+    }
+
+    fn submit(&mut self, token: Token, request: Request) {
+        if let Err(rejection) = self.shard.submit(token, request) {
+            self.reply(token, Err(rejection));
+        }
+    }
+
+    /// What the shard lets go, to where it belongs.
+    fn distribute(&mut self) {
+        while let Some(output) = self.shard.pop_output() {
+            match output {
+                Output::Reply { token, reply } => self.reply(token, reply),
+                Output::Send { core, envelope } => self.links.send(core, Parcel::Message(envelope)),
+                Output::Paid { order, .. } => self.worker.paid(order, self.shard.now()),
+            }
+        }
+    }
+
+    fn reply(&mut self, token: Token, reply: Reply) {
+        if worker::is_worker(token) {
+            self.worker.replied(token, &reply, self.shard.now());
+        } else if mailbox::core_of(token) == self.core {
+            self.shared.mailbox.reply(token, reply);
+        } else {
+            self.links.send(mailbox::core_of(token), Parcel::Reply { token, reply });
+        }
+    }
+
+    fn issue_tickets(&mut self) {
+        let mut issued = false;
+        while let Some((token, request)) = self.worker.next(self.shard.now()) {
+            match self.shard.submit(token, request) {
+                Ok(()) => issued = true,
+                Err(_) => self.worker.refused(token, self.shard.now()),
+            }
+        }
+        if issued {
+            self.shared.notify.notify();
+        }
+    }
+
+    async fn wait(&self) {
+        let now = self.shard.now();
+        let wake = self.shard.next_wake().into_iter().chain(self.worker.next_wake(now)).min();
+        let more = self.links.has_incoming() || self.shared.mailbox.has_posted();
+        if more || wake.is_some_and(|at| at <= now) {
+            // Other tasks first: what they post makes the next batch.
+            runtime::yield_now().await;
+            return;
+        }
+        let stopping = self.resting_since.map(|_| now);
+        let waiting = self.links.has_waiting().then_some(now);
+        let wake = wake.or(stopping).or(waiting);
+        self.shared
+            .wake
+            .set(wake.map(|at| Instant::now() + Duration::from_millis(at.0.saturating_sub(now.0))));
+        self.shared.notify.wait().await;
+    }
+
+    /// On the way out: edges close, then shards come to rest, then all cores leave together.
+    fn has_stopped(&mut self) -> bool {
+        if !self.stop.is_asked() {
+            return false;
+        }
+        self.shared.stop_edge.throw();
+        if !self.stop.edges_are_closed() {
+            return false;
+        }
+        let since = *self.resting_since.get_or_insert_with(Instant::now);
+        self.shard.stop();
+        let rests = self.shard.is_quiet() && !self.links.has_waiting() && !self.links.has_incoming();
+        let all_rest = self.stop.rest(self.core, rests);
+        all_rest || since.elapsed() > REST_MAX
+    }
+}
+
+/// Nothing can be promised any more: the process ends at once, unanswered, and recovery decides.
+fn fatal(what: &str, error: &dyn std::error::Error) -> ! {
+    tracing::error!(%error, "{what}");
+    std::process::exit(crate::EXIT_FATAL)
+}

@@ -1,0 +1,93 @@
+//! `interlock log check` and `interlock log dump`: a data directory as it lies there. Nothing is written to it.
+
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+
+use engine::record::Record;
+use wal::inspect::{self, CoreReport};
+
+use crate::record_json;
+
+type Error = Box<dyn std::error::Error>;
+
+/// Verifies the directory whole, every record and every slot image included, and prints what it holds.
+///
+/// # Errors
+/// What is wrong with it, by file and offset.
+pub(crate) fn check(dir: &Path) -> Result<(), Error> {
+    let report = inspect::check(dir)?;
+    let id = report.id.iter().fold(String::new(), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}");
+        id
+    });
+    println!("{}: id {id}, epoch {}, {} cores", report.path, report.epoch, report.cores.len());
+    if !report.superblock_whole {
+        println!("superblock: one of its two copies is not sound; the next start writes it again");
+    }
+    for core in &report.cores {
+        println!("{}", describe(core));
+    }
+    let problems: Vec<_> = report.cores.iter().filter_map(|core| core.problem.as_ref()).collect();
+    if let Some(problem) = problems.first() {
+        return Err(
+            format!("{} of {} cores are damaged: {problem}", problems.len(), report.cores.len()).into()
+        );
+    }
+    let mut records = 0u64;
+    for entry in inspect::records(dir)? {
+        let entry = entry?;
+        Record::decode(&entry.bytes)
+            .map_err(|e| format!("core {} record {}: {e}", entry.core, entry.lsn.0))?;
+        records += 1;
+    }
+    println!("sound: {records} records decoded");
+    Ok(())
+}
+
+fn describe(core: &CoreReport) -> String {
+    let mut line = format!("core {}: ", core.core);
+    match &core.snapshot {
+        Some(snapshot) => write!(line, "snapshot {snapshot:?}; "),
+        None => write!(line, "no snapshot; "),
+    }
+    .expect("text");
+    write!(
+        line,
+        "{} segments and {} spare, {} frames, {} records ({} to {}), {} bytes",
+        core.segments, core.spare_segments, core.frames, core.records, core.first.0, core.last.0, core.bytes
+    )
+    .expect("text");
+    if let Some(cut) = &core.cut {
+        write!(
+            line,
+            "; torn at {} offset {} ({}): the next start cuts {} bytes",
+            cut.file, cut.offset, cut.reason, cut.bytes
+        )
+        .expect("text");
+    }
+    if let Some(problem) = &core.problem {
+        write!(line, "; DAMAGED: {problem}").expect("text");
+    }
+    line
+}
+
+/// Prints every record of the logs as a JSON line.
+///
+/// # Errors
+/// Where the log cannot be read any further, by file and offset.
+pub(crate) fn dump(dir: &Path) -> Result<(), Error> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for entry in inspect::records(dir)? {
+        let entry = entry?;
+        let record = Record::decode(&entry.bytes)
+            .map_err(|e| format!("core {} record {}: {e}", entry.core, entry.lsn.0))?;
+        serde_json::to_writer(&mut out, &record_json::record(entry.core, entry.lsn.0, &record))?;
+        if let Err(error) = out.write_all(b"\n") {
+            // Whoever reads has seen enough.
+            return if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error.into()) };
+        }
+    }
+    out.flush()?;
+    Ok(())
+}

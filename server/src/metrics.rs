@@ -1,0 +1,92 @@
+//! What engine, log and worker show to Prometheus: published by each core, summed at the scrape.
+
+use std::sync::Arc;
+
+use net::metrics::{Cells, CoreCell, Registry};
+use shard::{Shard, Stats};
+use wal::disk::Driver;
+
+/// Names, helps and where in [`Stats`] the number is.
+type Counter = (&'static str, &'static str, &'static [(&'static str, &'static str)], fn(&Stats) -> u64);
+
+const COUNTERS: &[Counter] = &[
+    ("interlock_holds_total", "Holds by what became of them.", &[("outcome", "made")], |s| s.holds_made),
+    ("interlock_holds_total", "", &[("outcome", "confirmed")], |s| s.holds_confirmed),
+    ("interlock_holds_total", "", &[("outcome", "released")], |s| s.holds_released),
+    ("interlock_holds_total", "", &[("outcome", "expired")], |s| s.holds_expired),
+    ("interlock_orders_total", "Orders by the status they reached.", &[("status", "INIT")], |s| {
+        s.orders_created
+    }),
+    ("interlock_orders_total", "", &[("status", "RESERVED")], |s| s.orders_reserved),
+    ("interlock_orders_total", "", &[("status", "PAID")], |s| s.orders_paid),
+    ("interlock_orders_total", "", &[("status", "TICKETED")], |s| s.orders_ticketed),
+    ("interlock_orders_total", "", &[("status", "CANCELLED")], |s| s.orders_cancelled),
+    ("interlock_refunds_total", "Refunds by what became of them.", &[("status", "required")], |s| {
+        s.refunds_owed
+    }),
+    ("interlock_refunds_total", "", &[("status", "settled")], |s| s.refunds_settled),
+    ("interlock_partitions_opened_total", "Partitions opened.", &[], |s| s.partitions_opened),
+    ("interlock_commands_total", "Commands that a shard took.", &[], |s| s.commands),
+    ("interlock_commands_refused_total", "Commands that were refused.", &[], |s| s.commands_refused),
+    ("interlock_messages_total", "Messages sent to other cores.", &[], |s| s.messages_sent),
+    ("interlock_tells_resent_total", "Tells sent again for want of an answer.", &[], |s| s.tells_resent),
+    ("interlock_log_records_total", "Records appended to the log.", &[], |s| s.records),
+    ("interlock_snapshots_total", "Snapshots handed to the log.", &[], |s| s.snapshots),
+];
+
+/// Cells for all cores.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    counters: Vec<(Arc<Cells>, fn(&Stats) -> u64)>,
+    waiting: Arc<Cells>,
+    backlog: Arc<Cells>,
+}
+
+/// The cells of one core.
+#[derive(Debug)]
+pub(crate) struct CoreGauges {
+    counters: Vec<(CoreCell, fn(&Stats) -> u64)>,
+    waiting: CoreCell,
+    backlog: CoreCell,
+}
+
+impl Gauges {
+    pub(crate) fn register(registry: &mut Registry) -> Gauges {
+        let counters = COUNTERS
+            .iter()
+            .map(|(name, help, labels, read)| (registry.counter(name, help, labels), *read))
+            .collect();
+        Gauges {
+            counters,
+            waiting: registry.gauge(
+                "interlock_operations_waiting",
+                "Operations that wait for another slot.",
+                &[],
+            ),
+            backlog: registry.gauge(
+                "interlock_log_backlog_bytes",
+                "Bytes appended and not yet durable.",
+                &[],
+            ),
+        }
+    }
+
+    pub(crate) fn core(&self, core: usize) -> CoreGauges {
+        CoreGauges {
+            counters: self.counters.iter().map(|(cells, read)| (cells.core(core), *read)).collect(),
+            waiting: self.waiting.core(core),
+            backlog: self.backlog.core(core),
+        }
+    }
+}
+
+impl CoreGauges {
+    pub(crate) fn publish(&self, shard: &Shard<Driver>) {
+        let stats = shard.stats();
+        for (cell, read) in &self.counters {
+            cell.set(read(&stats));
+        }
+        self.waiting.set(shard.operations_waiting() as u64);
+        self.backlog.set(shard.log().backlog_bytes() as u64);
+    }
+}

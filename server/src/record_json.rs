@@ -1,0 +1,133 @@
+//! Records as JSON, for people and scripts that look into a log. Times are milliseconds since the Unix epoch.
+
+use engine::record::{Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation};
+use engine::text::Text;
+use serde_json::{Value, json};
+
+pub(crate) fn record(core: u16, lsn: u64, record: &Record) -> Value {
+    let (kind, body) = body(&record.body);
+    json!({
+        "core": core,
+        "lsn": lsn,
+        "slot": record.slot.get(),
+        "seq": record.seq,
+        "time_ms": record.time.0,
+        "trace_id": record.trace.as_str(),
+        "type": kind,
+        "body": body,
+    })
+}
+
+fn body(body: &Body) -> (&'static str, Value) {
+    match body {
+        Body::PartitionOpened(opened) => ("partition_opened", partition(opened)),
+        Body::PartitionForgotten { partition } => {
+            ("partition_forgotten", json!({"partition_key": partition.as_str()}))
+        }
+        Body::HoldMade(row) => ("hold_made", hold(row)),
+        Body::HoldAdopted(row) => ("hold_adopted", hold(row)),
+        Body::HoldConfirmed(row) => ("hold_confirmed", hold(row)),
+        Body::HoldReleased(row) => ("hold_released", hold(row)),
+        Body::HoldsExpired(rows) => {
+            ("holds_expired", json!({"holds": rows.iter().map(hold).collect::<Vec<_>>()}))
+        }
+        Body::HoldsForgotten { partition, holds } => (
+            "holds_forgotten",
+            json!({
+                "partition_key": partition.as_str(),
+                "hold_ids": holds.iter().map(engine::ids::HoldId::as_str).collect::<Vec<_>>(),
+            }),
+        ),
+        Body::OrderCreated(row) => ("order_created", order(row)),
+        Body::OrderReserved(row) => ("order_reserved", order(row)),
+        Body::OrderPaid(row) => ("order_paid", order(row)),
+        Body::OrderTicketed(row) => ("order_ticketed", order(row)),
+        Body::OrderCancelled(row) => ("order_cancelled", order(row)),
+        Body::TxnClaimed { txn, order } => {
+            ("txn_claimed", json!({"provider_txn_id": txn.as_str(), "order_id": order.to_string()}))
+        }
+        Body::RefundOwed(row) => ("refund_owed", refund(row)),
+        Body::RefundSettled(row) => ("refund_settled", refund(row)),
+        Body::TellsAcked { tells } => {
+            ("tells_acked", json!({"tells": tells.iter().map(|tell| tell.0).collect::<Vec<_>>()}))
+        }
+    }
+}
+
+fn partition(opened: &PartitionOpened) -> Value {
+    let stops = |run: &engine::catalogue::RunDefinition| {
+        run.stops.iter().map(|stop| stop.code.clone()).collect::<Vec<_>>()
+    };
+    json!({
+        "partition_key": opened.partition.as_str(),
+        "capacity": opened.layout.seats(),
+        "segments": opened.segments,
+        "stops": opened.run.as_ref().map(stops),
+        "ends_at_ms": opened.run.as_ref().map(|run| run.ends_at.0),
+    })
+}
+
+fn texts(texts: &[Text]) -> Vec<&str> {
+    texts.iter().map(Text::as_str).collect()
+}
+
+fn hold(row: &HoldRow) -> Value {
+    json!({
+        "partition_key": row.partition.as_str(),
+        "hold_id": row.hold.as_str(),
+        "partition_seq": row.partition_seq,
+        "status": format!("{:?}", row.status).to_uppercase(),
+        "order_id": row.owner.map(|order| order.to_string()),
+        "qty": row.quantity,
+        "from_index": row.from,
+        "to_index": row.to,
+        "segments": row.segments,
+        "capacity": row.capacity,
+        "seat_numbers": row.seats,
+        "seats": texts(&row.labels),
+        "expires_at_ms": row.deadline.0,
+        "provider_txn_id": row.txn.as_ref().map(engine::ids::TxnId::as_str),
+        "release_reason": row.release_reason.map(|reason| format!("{reason:?}").to_lowercase()),
+        "keep_until_ms": row.keep_until.0,
+    })
+}
+
+fn order(row: &OrderRow) -> Value {
+    json!({
+        "order_id": row.order.to_string(),
+        "idempotency_key": row.key.as_str(),
+        "status": format!("{:?}", row.status).to_uppercase(),
+        "amount_cents": row.amount.0,
+        "created_at_ms": row.created_at.0,
+        "abandon_at_ms": row.abandon_at.0,
+        "reservation": row.reservation.as_ref().map(reservation),
+        "cancel_reason": row.cancel_reason.map(|reason| format!("{reason:?}")),
+        "provider_txn_id": row.txn.as_ref().map(engine::ids::TxnId::as_str),
+    })
+}
+
+fn reservation(r: &Reservation) -> Value {
+    json!({
+        "partition_key": r.partition.as_str(),
+        "hold_id": r.hold.as_str(),
+        "qty": r.quantity,
+        "from_index": r.from,
+        "to_index": r.to,
+        "segments": r.segments,
+        "capacity": r.capacity,
+        "seats": texts(&r.labels),
+        "expires_at_ms": r.deadline.0,
+    })
+}
+
+fn refund(row: &RefundRow) -> Value {
+    json!({
+        "number": row.number,
+        "order_id": row.order.as_str(),
+        "provider_txn_id": row.txn.as_str(),
+        "amount_cents": row.amount.map(|amount| amount.0),
+        "reason": format!("{:?}", row.reason),
+        "created_at_ms": row.created_at.0,
+        "settled": row.settled.as_ref().map(|s| json!({"reference": s.reference.as_str(), "at_ms": s.at.0})),
+    })
+}

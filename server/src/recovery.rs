@@ -1,0 +1,56 @@
+//! From a data directory to shards: every core's snapshot and log read in parallel, and the slots dealt out again when
+//! the number of cores has changed.
+
+use std::thread;
+
+use engine::slots::core_of;
+use engine::state::Slot;
+use shard::Recovery;
+use wal::{DataDir, OpenError, Recovered};
+
+/// One core's slots, and where its log goes on.
+pub(crate) type Core = (Recovery, Recovered);
+
+/// Reads the directory for `cores` cores.
+///
+/// # Errors
+/// What refuses to be read or written, by file and offset.
+pub(crate) fn recover(dir: &mut DataDir, cores: u16) -> Result<Vec<Core>, OpenError> {
+    let found = read_all(dir)?;
+    if dir.cores() == cores {
+        return Ok(found);
+    }
+    tracing::info!(
+        from = u64::from(dir.cores()),
+        to = u64::from(cores),
+        "dealing the slots out to another number of cores"
+    );
+    let slots: Vec<Slot> = found.into_iter().flat_map(|(core, _)| core.into_slots()).collect();
+    let mut image = Vec::new();
+    dir.redistribute(cores, |core, sink| {
+        for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {
+            image.clear();
+            if !slot.is_blank() {
+                slot.encode(&mut image);
+            }
+            sink.slot(slot.id().get(), &image)?;
+        }
+        Ok(())
+    })?;
+    drop(slots);
+    // What is sold from is what was written, as after any other start.
+    read_all(dir)
+}
+
+fn read_all(dir: &DataDir) -> Result<Vec<Core>, OpenError> {
+    let cores = dir.cores();
+    let read = |core| {
+        let mut recovery = Recovery::new(core, cores);
+        let recovered = dir.recover(core, &mut recovery)?;
+        Ok((recovery, recovered))
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|core| scope.spawn(move || read(core))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a panic ends the process")).collect()
+    })
+}

@@ -1,0 +1,284 @@
+//! Every setting, once: its name, its environment variable, its default and what it means. Flags win over the
+//! environment, the environment over the file, the file over the defaults. Values are text here; `config` types them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// One setting as users write it.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// In the file, and with dashes as a flag.
+    pub(crate) name: &'static str,
+    pub(crate) env: &'static str,
+    /// Empty where there is none.
+    pub(crate) default: &'static str,
+    pub(crate) value_name: &'static str,
+    pub(crate) help: &'static str,
+    /// Never printed.
+    pub(crate) secret: bool,
+}
+
+const fn setting(
+    name: &'static str,
+    env: &'static str,
+    default: &'static str,
+    value_name: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { name, env, default, value_name, help, secret: false }
+}
+
+const fn secret(
+    name: &'static str,
+    env: &'static str,
+    value_name: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { name, env, default: "", value_name, help, secret: true }
+}
+
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting("data_dir", "INTERLOCK_DATA_DIR", "data", "DIR", "where the log and its snapshots are kept"),
+    setting(
+        "timetable",
+        "INTERLOCK_TIMETABLE",
+        "",
+        "PATH",
+        "a GTFS feed, directory or zip; empty: the built-in one",
+    ),
+    setting(
+        "formations",
+        "INTERLOCK_FORMATIONS",
+        "",
+        "FILE",
+        "coaches and seats of each kind of train (TOML); empty: beside the feed, else built in",
+    ),
+    setting("cores", "INTERLOCK_CORES", "", "N", "shards, one thread each; empty: one for each processor"),
+    setting("listen", "INTERLOCK_LISTEN", "127.0.0.1", "ADDR", "address of all listeners"),
+    setting("port_offset", "INTERLOCK_PORT_OFFSET", "0", "N", "added to every standard port (8080 to 8084)"),
+    setting("disk", "INTERLOCK_DISK", "auto", "DRIVER", "auto, uring or plain: how the log is written"),
+    setting("network", "INTERLOCK_NETWORK", "auto", "DRIVER", "auto, uring or epoll: how sockets are served"),
+    setting("ad_hoc", "INTERLOCK_AD_HOC", "on", "on|off", "sell partitions that no timetable defines"),
+    setting("segment_bytes", "INTERLOCK_SEGMENT_BYTES", "33554432", "BYTES", "size of a log segment"),
+    setting(
+        "snapshot_log_bytes",
+        "INTERLOCK_SNAPSHOT_LOG_BYTES",
+        "268435456",
+        "BYTES",
+        "log written between two snapshots of a core",
+    ),
+    setting("hold_ttl_secs", "INVENTORY_HOLD_TTL_SECS", "120", "SECONDS", "how long a hold lasts"),
+    setting(
+        "retention_secs",
+        "INTERLOCK_RETENTION_SECS",
+        "86400",
+        "SECONDS",
+        "how long an ended hold is remembered",
+    ),
+    setting(
+        "default_partition",
+        "ORDER_INVENTORY_PARTITION_KEY",
+        "G123|2026-02-11|2nd",
+        "KEY",
+        "partition of a reservation that names none",
+    ),
+    setting(
+        "default_quantity",
+        "ORDER_INVENTORY_DEFAULT_QTY",
+        "1",
+        "SEATS",
+        "seats of a reservation that names none",
+    ),
+    setting(
+        "order_capacity",
+        "ORDER_INVENTORY_CAPACITY",
+        "500",
+        "SEATS",
+        "capacity of an ad hoc partition that an order opens",
+    ),
+    secret(
+        "payment_key",
+        "PAYMENT_CALLBACK_SIGN_KEY",
+        "KEY",
+        "key of payment signatures; empty: payments are not verified",
+    ),
+    setting(
+        "allow_unsigned_payments",
+        "INTERLOCK_ALLOW_UNSIGNED_PAYMENTS",
+        "off",
+        "on|off",
+        "listen beyond loopback without a payment key",
+    ),
+    setting("env", "APP_ENV", "dev", "NAME", "`env` of every log line"),
+    setting("version", "APP_VERSION", env!("CARGO_PKG_VERSION"), "NAME", "`version` of every log line"),
+    setting("log_level", "INTERLOCK_LOG_LEVEL", "info", "LEVEL", "error, warn, info, debug or trace"),
+];
+
+/// Variables of the system before this one that mean nothing here, and why.
+pub(crate) const RETIRED: &[(&str, &str)] = &[
+    ("MYSQL_DSN", "selling does not go through MySQL, and nothing follows the log into it yet"),
+    ("REDIS_ADDR", "selling does not go through Redis, and nothing follows the log into it yet"),
+    ("REDIS_PASSWORD", "selling does not go through Redis, and nothing follows the log into it yet"),
+    ("REDIS_DB", "selling does not go through Redis, and nothing follows the log into it yet"),
+    ("KAFKA_BROKERS", "selling does not go through Kafka, and nothing follows the log into it yet"),
+    ("INVENTORY_SHARD_COUNT", "there is one shard for each core: --cores"),
+    ("INVENTORY_SNAPSHOT_INTERVAL_SECS", "snapshots follow the size of the log: --snapshot-log-bytes"),
+    ("INVENTORY_SNAPSHOT_OPS_THRESHOLD", "snapshots follow the size of the log: --snapshot-log-bytes"),
+    ("INVENTORY_WAL_BUFFER", "the log sizes its own batches"),
+    ("HTTP_PORT", "every service has its own port: --port-offset moves them all"),
+    ("INVENTORY_SERVICE_URL", "orders and inventory are one process"),
+    ("SEAT_ALLOCATOR_ADDR", "seats are allocated in this process"),
+];
+
+/// Where a value came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Source {
+    Default,
+    File(PathBuf),
+    Env(&'static str),
+    Flag(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File(path) => write!(f, "file {}", path.display()),
+            Source::Env(name) => write!(f, "environment {name}"),
+            Source::Flag(name) => write!(f, "flag --{}", name.replace('_', "-")),
+        }
+    }
+}
+
+/// The value in force for each setting.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    values: BTreeMap<&'static str, (String, Source)>,
+}
+
+#[derive(Debug, Error)]
+pub(crate) enum SettingsError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}: {what}", path.display())]
+    Syntax { path: PathBuf, what: String },
+    #[error("{}: there is no setting `{name}`; `interlock config` lists them", path.display())]
+    Unknown { path: PathBuf, name: String },
+    #[error("{}: `{name}` is neither text, a number nor a truth value", path.display())]
+    Shape { path: PathBuf, name: String },
+}
+
+impl Settings {
+    /// Merges what was given: `flags` and `env` look a setting up, `file` is read when there is one.
+    pub(crate) fn merge(
+        file: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+        flags: impl Fn(&str) -> Option<String>,
+    ) -> Result<Settings, SettingsError> {
+        let mut written = file.map(read_file).transpose()?.unwrap_or_default();
+        let mut values = BTreeMap::new();
+        for setting in SETTINGS {
+            let from_file = written.remove(setting.name);
+            let value = if let Some(value) = flags(setting.name) {
+                (value, Source::Flag(setting.name))
+            } else if let Some(value) = env(setting.env) {
+                (value, Source::Env(setting.env))
+            } else if let (Some(value), Some(path)) = (from_file, file) {
+                (value, Source::File(path.to_owned()))
+            } else {
+                (setting.default.to_owned(), Source::Default)
+            };
+            values.insert(setting.name, value);
+        }
+        match (written.into_keys().next(), file) {
+            (Some(name), Some(path)) => Err(SettingsError::Unknown { path: path.to_owned(), name }),
+            _ => Ok(Settings { values }),
+        }
+    }
+
+    /// # Panics
+    /// When there is no such setting.
+    pub(crate) fn get(&self, name: &str) -> (&str, &Source) {
+        let (value, source) = self.values.get(name).expect("settings are named as in the table");
+        (value, source)
+    }
+
+    /// Every setting, its value (secrets hidden) and where it came from, a line each.
+    pub(crate) fn print(&self) -> String {
+        let mut lines = String::new();
+        for setting in SETTINGS {
+            let (value, source) = self.get(setting.name);
+            let shown = if setting.secret && !value.is_empty() { "(hidden)" } else { value };
+            lines.push_str(&format!("{} = {shown:?}  # {source}\n", setting.name));
+        }
+        lines
+    }
+}
+
+fn read_file(path: &Path) -> Result<BTreeMap<String, String>, SettingsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| SettingsError::Syntax { path: path.to_owned(), what: e.to_string() })?;
+    let mut values = BTreeMap::new();
+    for (name, value) in table {
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(true) => "on".to_owned(),
+            toml::Value::Boolean(false) => "off".to_owned(),
+            _ => return Err(SettingsError::Shape { path: path.to_owned(), name }),
+        };
+        values.insert(name, text);
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("interlock.toml");
+        std::fs::write(&path, file).expect("a file");
+        let find = |pairs: &[(&str, &str)], name: &str| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        Settings::merge(Some(&path), |name| find(env, name), |name| find(flags, name))
+    }
+
+    #[test]
+    fn flags_over_environment_over_file_over_default() {
+        let file = "cores = 3\nlisten = \"10.0.0.1\"\nenv = \"prod\"\n";
+        let env = [("INTERLOCK_CORES", "4"), ("INTERLOCK_LISTEN", "10.0.0.2")];
+        let settings = merged(file, &env, &[("cores", "5")]).expect("settings");
+        assert_eq!(settings.get("cores"), ("5", &Source::Flag("cores")));
+        assert_eq!(settings.get("listen"), ("10.0.0.2", &Source::Env("INTERLOCK_LISTEN")));
+        assert_eq!(settings.get("env").0, "prod");
+        assert_eq!(settings.get("port_offset"), ("0", &Source::Default));
+    }
+
+    #[test]
+    fn a_file_with_an_unknown_setting_is_refused_by_name() {
+        let error = merged("coers = 3\n", &[], &[]).expect_err("refused").to_string();
+        assert!(error.contains("`coers`"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_file_is_refused_with_its_line() {
+        let error = merged("cores = 3\ncores = \n", &[], &[]).expect_err("refused").to_string();
+        assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let settings = merged("payment_key = \"hush\"\n", &[], &[]).expect("settings");
+        assert!(!settings.print().contains("hush"));
+        assert!(settings.print().contains("payment_key = \"(hidden)\""));
+    }
+}

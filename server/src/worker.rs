@@ -1,0 +1,152 @@
+//! The ticket worker of one core: follows the orders that its shard has durably paid, and issues their tickets.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine::answer::{Rejection, Reply};
+use engine::command::{Command, Request};
+use engine::ids::{OrderId, Time};
+use engine::text::Text;
+use shard::Token;
+
+/// Tickets that are being issued at a time.
+const IN_FLIGHT_MAX: usize = 1_024;
+/// Before a refused ticket is tried again.
+const RETRY_MS: u64 = 100;
+
+/// What `/worker/status` shows of one core; written by its worker, read by any core.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerCell {
+    position: AtomicU64,
+    backlog: AtomicU64,
+    /// When the oldest waiting order was paid, as engine time; 0 where none waits.
+    oldest: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+/// The status of all workers together.
+pub(crate) fn status(cells: &[WorkerCell], now: Time) -> net::WorkerStatus {
+    let mut status = net::WorkerStatus::default();
+    for cell in cells {
+        status.position += cell.position.load(Ordering::Relaxed);
+        status.backlog += cell.backlog.load(Ordering::Relaxed);
+        let oldest = cell.oldest.load(Ordering::Relaxed);
+        if oldest != 0 {
+            status.lag_ms = status.lag_ms.max(now.0.saturating_sub(oldest));
+        }
+        if let Some(error) = &*cell.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            status.last_error = Some(error.clone());
+        }
+    }
+    status
+}
+
+#[derive(Debug)]
+struct Paid {
+    order: OrderId,
+    since: Time,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    cells: Arc<[WorkerCell]>,
+    core: usize,
+    queue: VecDeque<Paid>,
+    in_flight: VecDeque<(Token, Paid)>,
+    next_token: u64,
+    retry_at: Time,
+    issued: u64,
+    has_failed: bool,
+}
+
+/// Tokens of workers have this bit; those of mailboxes never do, because there are fewer cores.
+const WORKER_BIT: u64 = 1 << 63;
+
+pub(crate) fn is_worker(token: Token) -> bool {
+    token.0 & WORKER_BIT != 0
+}
+
+impl Worker {
+    pub(crate) fn new(core: u16, cells: Arc<[WorkerCell]>) -> Worker {
+        Worker {
+            cells,
+            core: usize::from(core),
+            queue: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            next_token: WORKER_BIT,
+            retry_at: Time(0),
+            issued: 0,
+            has_failed: false,
+        }
+    }
+
+    /// An order was paid, durably.
+    pub(crate) fn paid(&mut self, order: OrderId, now: Time) {
+        self.queue.push_back(Paid { order, since: now });
+    }
+
+    /// The next ticket to issue, if one may be.
+    pub(crate) fn next(&mut self, now: Time) -> Option<(Token, Request)> {
+        if self.in_flight.len() >= IN_FLIGHT_MAX || now < self.retry_at {
+            return None;
+        }
+        let paid = self.queue.pop_front()?;
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        let request = Request { command: Command::IssueTicket { order: paid.order }, trace: Text::from("") };
+        self.in_flight.push_back((token, paid));
+        Some((token, request))
+    }
+
+    /// What became of a ticket. Refused for want of room, it is tried again; the order waits at its place.
+    pub(crate) fn replied(&mut self, token: Token, reply: &Reply, now: Time) {
+        let place = self.in_flight.iter().position(|(waiting, _)| *waiting == token);
+        let (_, paid) = place.and_then(|place| self.in_flight.remove(place)).expect("a ticket under way");
+        let error = match reply {
+            Ok(_) => None,
+            Err(rejection) => Some(format!("{rejection:?}: order {}", paid.order)),
+        };
+        match reply {
+            Err(Rejection::Busy | Rejection::LogFull | Rejection::LimitReached) => {
+                self.retry_at = now.plus(RETRY_MS);
+                self.queue.push_front(paid);
+            }
+            _ => self.issued += 1,
+        }
+        if error.is_some() || self.has_failed {
+            self.has_failed = error.is_some();
+            *self.cell().last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = error;
+        }
+    }
+
+    /// The shard took nothing more.
+    pub(crate) fn refused(&mut self, token: Token, now: Time) {
+        self.replied(token, &Err(Rejection::Busy), now);
+    }
+
+    /// Whether tickets are being issued or wait for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// When a refused ticket is to be tried again.
+    pub(crate) fn next_wake(&self, now: Time) -> Option<Time> {
+        (!self.queue.is_empty() && now < self.retry_at).then_some(self.retry_at)
+    }
+
+    /// Shows where it is.
+    pub(crate) fn publish(&self) {
+        let cell = self.cell();
+        let oldest = self.in_flight.front().map(|(_, paid)| paid).or(self.queue.front());
+        cell.position.store(self.issued, Ordering::Relaxed);
+        cell.backlog.store((self.queue.len() + self.in_flight.len()) as u64, Ordering::Relaxed);
+        cell.oldest.store(oldest.map_or(0, |paid| paid.since.0), Ordering::Relaxed);
+    }
+
+    fn cell(&self) -> &WorkerCell {
+        &self.cells[self.core]
+    }
+}

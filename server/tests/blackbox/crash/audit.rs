@@ -1,0 +1,320 @@
+//! Holds a restarted server to everything that it, or the one before it, ever said.
+//!
+//! Which assertion catches what:
+//! - an acknowledged write that is lost, or answers otherwise: [`repeat`], each write again;
+//! - a read taken back: [`check_sights`];
+//! - an order that is stuck, or half a step across slots: [`settle`], which waits for its end, and [`verdict`];
+//! - money lost or paid twice: [`verdict`] and [`check_refunds`];
+//! - a seat held twice: [`Ledger::check_stays`];
+//! - seats that never come back, or come back though they are sold: [`Ledger::check_availability`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::book::{Journey, Op, Place, Sight, Step, Told};
+use super::load::read;
+use super::rules::{CLOCK_SLACK_MS, Stay, follows, overlap};
+use crate::support::session::texts;
+use crate::support::time::{now_ms, rfc3339_ms};
+use crate::support::{Server, Session, until};
+
+/// Connections of the audit.
+const AUDITORS: usize = 16;
+
+/// Runs `work` over all of `items`, on several connections.
+pub(super) fn each<T: Send>(server: &Server, items: &mut [T], work: impl Fn(&mut Session, &mut T) + Sync) {
+    let share = items.len().div_ceil(AUDITORS).max(1);
+    std::thread::scope(|scope| {
+        for (i, share) in items.chunks_mut(share).enumerate() {
+            let work = &work;
+            scope.spawn(move || {
+                let mut session = if i % 2 == 0 { server.session() } else { server.gateway() };
+                share.iter_mut().for_each(|item| work(&mut session, item));
+            });
+        }
+    });
+}
+
+/// Repeats every write of a journey: those that were answered must be answered alike, and one that was not gets its
+/// outcome now.
+pub(super) fn repeat(session: &mut Session, journey: &mut Journey) {
+    for i in 0..journey.steps.len() {
+        let step = &journey.steps[i];
+        if step.told.as_ref().is_some_and(|told| !is_repeatable(&step.op, told)) {
+            continue;
+        }
+        let told = Told::of(&step.op.send_until_known(session, &journey.want));
+        let checked = match &step.told {
+            None => check_first(step, &told),
+            Some(before) => check_again(journey, step, before, &told),
+        };
+        checked.unwrap_or_else(|what| panic!("{what}\nthe journey: {journey:#?}"));
+        let step = &mut journey.steps[i];
+        if step.told.is_none() {
+            step.told = Some(told);
+            step.done_ms = now_ms();
+        }
+    }
+    let Some(order) = journey.order().map(str::to_owned) else { return };
+    let now = read(session, &order, false).expect("an answer");
+    let orders = journey.steps.iter().filter_map(|s| s.told.as_ref()).filter(|t| t.is_ok());
+    for told in orders {
+        follows(&told.body, &now).unwrap_or_else(|what| panic!("{what}\nthe journey: {journey:#?}"));
+    }
+    if let Some(settled) = &journey.settled {
+        assert_eq!(&now, settled, "what had ended has changed\nthe journey: {journey:#?}");
+    }
+    let reserved = journey.accepted(|op| matches!(op, Op::Reserve { .. })).is_some();
+    assert!(!reserved || now["Status"] != "INIT", "a reservation is gone: {now}\nthe journey: {journey:#?}");
+}
+
+/// A refused hold or reservation may well be possible now; everything else has its answer for ever.
+fn is_repeatable(op: &Op, told: &Told) -> bool {
+    told.is_ok() || !matches!(op, Op::Reserve { .. } | Op::TryHold { .. })
+}
+
+/// Whether a write that was cut off may end like this.
+fn check_first(step: &Step, told: &Told) -> Result<(), String> {
+    let legal = match (&step.op, told.status) {
+        (_, 200) => true,
+        (Op::Create { .. } | Op::Cancel { .. }, _) => false,
+        (Op::TryHold { .. }, 400) | (Op::Reserve { .. }, 409) if told.error() == "insufficient stock" => true,
+        (_, status) => status == 409,
+    };
+    if legal { Ok(()) } else { Err(format!("no legal end of {step:?}: {told:?}")) }
+}
+
+/// Whether a write that was answered with `before` may be answered with `again`.
+fn check_again(journey: &Journey, step: &Step, before: &Told, again: &Told) -> Result<(), String> {
+    let wrong = || Err(format!("answered otherwise: {step:?}, now {again:?}"));
+    if !before.is_ok() {
+        let same = again.status == before.status && again.error() == before.error();
+        return if same { Ok(()) } else { wrong() };
+    }
+    match &step.op {
+        Op::TryHold { .. } | Op::Confirm { .. } | Op::Release { .. } => check_hold(journey, step, before, again),
+        // An order that has gone on cannot be reserved any more; that it has, the read afterwards shows.
+        Op::Reserve { .. } if again.status == 409 => Ok(()),
+        Op::Create { .. } | Op::Reserve { .. } | Op::Pay { .. } | Op::Cancel { .. } => {
+            if again.is_ok() { follows(&before.body, &again.body) } else { wrong() }
+        }
+    }
+}
+
+fn check_hold(journey: &Journey, step: &Step, before: &Told, again: &Told) -> Result<(), String> {
+    let wrong = |what: &str| Err(format!("{what}: {step:?}, now {again:?}"));
+    let hold = journey.hold().expect("a hold's journey");
+    let (was, is) = (&before.body["holds"][hold], &again.body["holds"][hold]);
+    let is_try = matches!(step.op, Op::TryHold { .. });
+    let confirmed = journey.accepted(|op| matches!(op, Op::Confirm { .. })).is_some();
+    let released = journey.accepted(|op| matches!(op, Op::Release { .. })).is_some();
+    // An end that was asked for and not answered may have come.
+    let ending = journey.first_sent_ms(|op| matches!(op, Op::Confirm { .. } | Op::Release { .. })).is_some();
+    if again.is_ok() {
+        if ["hold_id", "qty", "seats"].iter().any(|f| was[f] != is[f]) {
+            return wrong("another hold than before");
+        }
+        if is_try && released {
+            return wrong("a released hold is held again");
+        }
+        let overdue = expires_ms(was) + CLOCK_SLACK_MS < step.done_ms.max(now_ms());
+        if is_try && !ending && overdue && is["status"] != "expired" {
+            // The answer is older than this comparison: it is overdue only if it was so when it was asked.
+            return wrong("an expired hold is still held");
+        }
+        return Ok(());
+    }
+    let expired = now_ms() + CLOCK_SLACK_MS >= expires_ms(was);
+    if is_try && again.status == 409 && !confirmed && (released || expired || ending) {
+        return Ok(());
+    }
+    wrong("a hold is gone")
+}
+
+fn expires_ms(hold: &serde_json::Value) -> u64 {
+    let text = hold["expires_at"].as_str().unwrap_or_else(|| panic!("no expires_at in {hold}"));
+    rfc3339_ms(text) as u64
+}
+
+/// Waits until the order has ended, and pays some of the expired ones: too late, so that the money is owed back.
+pub(super) fn settle(session: &mut Session, journey: &mut Journey, late_txn: Option<String>) {
+    let Some(order) = journey.order().map(str::to_owned) else { return };
+    let ended = |session: &mut Session| {
+        until(&format!("order {order} to end"), || {
+            let now = read(session, &order, false).expect("an answer");
+            ["INIT", "TICKETED", "CANCELLED"].contains(&now["Status"].as_str().unwrap_or_default()).then_some(now)
+        })
+    };
+    let mut now = ended(session);
+    if let Some(txn) = late_txn
+        && now["CancelReason"] == "hold_expired"
+    {
+        let told = journey.go(session, Op::Pay { order: order.clone(), txn }).expect("an answer").expect("an outcome");
+        assert_eq!((told.status, told.error()), (409, "hold expired"), "{journey:#?}");
+        now = ended(session);
+    }
+    journey.settled = Some(now);
+    verdict(journey).unwrap_or_else(|what| panic!("{what}\nthe journey: {journey:#?}"));
+}
+
+/// Whether an order has ended as its answers say.
+fn verdict(journey: &Journey) -> Result<(), String> {
+    let now = journey.settled.as_ref().expect("a settled order");
+    let status = now["Status"].as_str().unwrap_or_default();
+    let reserved = journey.accepted(|op| matches!(op, Op::Reserve { .. }));
+    let paid: BTreeSet<&str> = payments(journey).filter(|(_, told)| told.is_ok()).map(|(txn, _)| txn).collect();
+    let cancelled = journey.accepted(|op| matches!(op, Op::Cancel { .. })).is_some();
+    let ensure = |holds: bool, what: &str| if holds { Ok(()) } else { Err(format!("{what}: {now}")) };
+    ensure(paid.len() <= 1, "paid with two transactions")?;
+    ensure((status == "TICKETED") == (paid.len() == 1), "a payment is acknowledged if and only if there is a ticket")?;
+    if let Some(txn) = paid.first() {
+        ensure(now["ProviderTxnID"] == *txn, "ticketed for another payment")?;
+        let reserved = reserved.and_then(|s| s.told.as_ref()).ok_or("a ticket without a reservation")?;
+        ensure(now["Seats"] == reserved.body["Seats"], "ticketed with other seats")?;
+        ensure(!cancelled, "ticketed and cancelled")?;
+    }
+    ensure(!cancelled || status == "CANCELLED", "an acknowledged cancel is gone")?;
+    ensure(reserved.is_none() || status != "INIT", "an acknowledged reservation is gone")?;
+    ensure(status != "CANCELLED" || cancelled || now["CancelReason"] == "hold_expired", "cancelled by nobody")?;
+    let owed = owed(journey).next().is_some();
+    ensure(now["Refund"] == if owed { "required".into() } else { serde_json::Value::Null }, "another refund")
+}
+
+fn payments(journey: &Journey) -> impl Iterator<Item = (&str, &Told)> {
+    journey.steps.iter().filter_map(|step| match (&step.op, &step.told) {
+        (Op::Pay { txn, .. }, Some(told)) => Some((txn.as_str(), told)),
+        _ => None,
+    })
+}
+
+/// Transactions of a journey that are owed back, by what its payments were told.
+fn owed(journey: &Journey) -> impl Iterator<Item = &str> {
+    let owed = |told: &Told| ["already paid", "hold expired", "invalid state transition"].contains(&told.error());
+    payments(journey).filter(move |(_, told)| owed(told)).map(|(txn, _)| txn)
+}
+
+/// Exactly the refunds that were announced are owed, each once.
+pub(super) fn check_refunds<'a>(session: &mut Session, journeys: impl Iterator<Item = &'a Journey>) {
+    let mut expected = BTreeSet::new();
+    for journey in journeys {
+        let order = journey.order().unwrap_or_default();
+        expected.extend(owed(journey).map(|txn| (order.to_owned(), txn.to_owned())));
+    }
+    let mut listed = BTreeSet::new();
+    for refund in session.refunds("") {
+        let field = |name: &str| refund[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(refund["status"], "required", "nobody settled {refund}");
+        let new = listed.insert((field("order_id"), field("provider_txn_id")));
+        assert!(new, "owed twice: {refund}");
+    }
+    let lost: Vec<_> = expected.difference(&listed).collect();
+    let made_up: Vec<_> = listed.difference(&expected).collect();
+    assert!(lost.is_empty() && made_up.is_empty(), "refunds lost: {lost:?}, owed to nobody: {made_up:?}");
+}
+
+/// Everything that was read is still true, and was in order while it was read.
+pub(super) fn check_sights(sights: &[Sight], journeys: &[Journey]) {
+    let settled: BTreeMap<&str, &serde_json::Value> =
+        journeys.iter().filter_map(|j| Some((j.order()?, j.settled.as_ref()?))).collect();
+    let mut by_order: BTreeMap<&str, Vec<&Sight>> = BTreeMap::new();
+    for sight in sights {
+        by_order.entry(&sight.order).or_default().push(sight);
+    }
+    for (order, seen) in by_order {
+        // An order whose creation was not answered to its creator was not known to readers either.
+        let now = settled.get(order).unwrap_or_else(|| panic!("{order} was read and is not in the book"));
+        for sight in &seen {
+            follows(&sight.seen, now).unwrap_or_else(|what| panic!("a read was taken back: {what}"));
+        }
+        for (a, b) in seen.iter().flat_map(|a| seen.iter().map(move |b| (a, b))) {
+            if a.done_ms < b.sent_ms && a.is_view == b.is_view {
+                follows(&a.seen, &b.seen).unwrap_or_else(|what| panic!("two reads contradict each other: {what}"));
+            }
+        }
+    }
+}
+
+/// Which seats were certainly whose, and which are sold.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// By place, seat and segment.
+    stays: BTreeMap<(String, String, usize), Vec<Stay>>,
+    places: BTreeMap<String, Arc<Place>>,
+}
+
+impl Ledger {
+    /// Adds what a journey's answers say about seats. The journey is settled.
+    pub(super) fn add(&mut self, journey: &Journey) {
+        self.places.insert(journey.want.place.key.clone(), journey.want.place.clone());
+        let Some((seats, stay)) = stay(journey) else { return };
+        assert_eq!(seats.len() as u64, journey.want.qty, "as many seats as were asked for: {journey:#?}");
+        let (from, to) = journey.want.ends();
+        for seat in seats {
+            for segment in from..to {
+                let key = (journey.want.place.key.clone(), seat.clone(), segment);
+                self.stays.entry(key).or_default().push(stay.clone());
+            }
+        }
+    }
+
+    /// No seat was two people's on a segment.
+    pub(super) fn check_stays(&self) {
+        for ((place, seat, segment), stays) in &self.stays {
+            if let Some((a, b)) = overlap(stays) {
+                panic!("{place}: seat {seat} on segment {segment} was {a:?}'s and {b:?}'s");
+            }
+        }
+    }
+
+    /// Every seat that is not sold is free: on each segment, and on the whole run. Holds have a moment to end.
+    pub(super) fn check_availability(&self, server: &Server) {
+        let mut places: Vec<&Arc<Place>> = self.places.values().collect();
+        each(server, &mut places, |session, place| {
+            let mut sold = vec![BTreeSet::new(); place.segments];
+            let in_place = |key: &&(String, String, usize)| key.0 == place.key;
+            for key in self.stays.keys().filter(in_place) {
+                if self.stays[key].iter().any(|s| s.end_ms == u64::MAX) {
+                    sold[key.2].insert(key.1.as_str());
+                }
+            }
+            let anywhere: BTreeSet<&str> = sold.iter().flatten().copied().collect();
+            let mut spans: Vec<(usize, usize, usize)> =
+                sold.iter().enumerate().map(|(s, seats)| (s, s + 1, seats.len())).collect();
+            spans.push((0, place.segments, anywhere.len()));
+            for (from, to, sold) in spans {
+                let expected = place.capacity - sold as i64;
+                let mut last = 0;
+                let what = format!("{} to have {expected} seats from {from} to {to}", place.key);
+                until(&what, || {
+                    last = session.available_on(&place.key, from, to);
+                    assert!(last <= expected, "{}: {last} seats from {from} to {to}, {expected} expected", place.key);
+                    (last == expected).then_some(())
+                });
+            }
+        });
+    }
+}
+
+/// The seats that a journey was given, and for how long they were certainly its own.
+fn stay(journey: &Journey) -> Option<(Vec<String>, Stay)> {
+    let (given, seats, expires_at, sold, end) = if journey.is_order() {
+        let given = journey.accepted(|op| matches!(op, Op::Reserve { .. }))?;
+        let order = &given.told.as_ref()?.body;
+        if order["Seats"].is_null() {
+            return None;
+        }
+        let expires_at = order["ExpiresAt"].as_str().map(|t| rfc3339_ms(t) as u64);
+        let sold = journey.settled.as_ref()?["Status"] == "TICKETED";
+        (given, texts(order, "Seats"), expires_at, sold, journey.first_sent_ms(|op| matches!(op, Op::Cancel { .. })))
+    } else {
+        let given = journey.accepted(|op| matches!(op, Op::TryHold { .. }))?;
+        let hold = &given.told.as_ref()?.body["holds"][journey.hold()?];
+        let sold = journey.accepted(|op| matches!(op, Op::Confirm { .. })).is_some();
+        let end = journey.first_sent_ms(|op| matches!(op, Op::Release { .. }));
+        (given, texts(hold, "seats"), Some(expires_ms(hold)), sold, end)
+    };
+    let expired = expires_at.unwrap_or(given.done_ms).saturating_sub(CLOCK_SLACK_MS);
+    let end_ms = if sold { u64::MAX } else { end.unwrap_or(u64::MAX - 1).min(expired) };
+    let who = journey.order().or(journey.hold()).unwrap_or_default().to_owned();
+    Some((seats, Stay { who, start_ms: given.done_ms, end_ms }))
+}

@@ -1,0 +1,238 @@
+//! The drill's clients: each buys, holds, cancels, pays and reads on a connection of its own until the server is gone.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::book::{Journey, Op, Place, Sight, Told, Want};
+use crate::support::http::encode;
+use crate::support::time::now_ms;
+use crate::support::{Port, Rng, Session};
+
+/// What the clients of one cycle share.
+#[derive(Debug)]
+pub(super) struct Load {
+    pub(super) cycle: u64,
+    pub(super) places: Vec<Arc<Place>>,
+    /// Writes that were answered with 200.
+    pub(super) acknowledged: AtomicU64,
+    /// Set before the server is killed: from here on a broken connection is no defect.
+    pub(super) killing: AtomicBool,
+    /// Orders that any client may look at.
+    pub(super) known: Mutex<Vec<String>>,
+}
+
+/// What one client has to tell afterwards.
+#[derive(Debug, Default)]
+pub(super) struct Tale {
+    pub(super) journeys: Vec<Journey>,
+    pub(super) sights: Vec<Sight>,
+}
+
+/// The connection broke.
+struct Broken;
+
+struct Client<'a> {
+    load: &'a Load,
+    session: Session,
+    rng: Rng,
+    name: String,
+    begun: u64,
+    /// Transactions that paid an order of this client.
+    spent: Vec<String>,
+    tale: Tale,
+}
+
+/// Works until the server is gone.
+pub(super) fn run(load: &Load, number: usize, session: Session, rng: Rng) -> Tale {
+    let name = format!("c{}-{number}", load.cycle);
+    let mut client =
+        Client { load, session, rng, name, begun: 0, spent: Vec::new(), tale: Tale::default() };
+    loop {
+        let ended = match client.rng.below(100) {
+            0..60 => client.order(),
+            60..82 => client.hold(),
+            82..96 => client.look(),
+            _ => client.look_at_seats(),
+        };
+        if ended.is_err() {
+            assert!(load.killing.load(Ordering::SeqCst), "the connection broke while the server was meant to run");
+            return client.tale;
+        }
+    }
+}
+
+impl Client<'_> {
+    fn fresh(&mut self) -> String {
+        self.begun += 1;
+        format!("{}-{}", self.name, self.begun)
+    }
+
+    fn want(&mut self) -> Want {
+        let place = self.rng.pick(&self.load.places).clone();
+        let qty = 1 + self.rng.below(3);
+        let mut span = None;
+        if place.segments > 1 {
+            let from = self.rng.below(place.segments as u64) as usize;
+            span = Some((from, from + 1 + self.rng.below((place.segments - from) as u64) as usize));
+        }
+        Want { place, qty, span }
+    }
+
+    /// One write of a journey. `Ok(None)` where its outcome is unknown but the server lives.
+    fn write(&mut self, journey: &mut Journey, op: Op) -> Result<Option<Told>, Broken> {
+        let told = journey.go(&mut self.session, op).map_err(|_| Broken)?;
+        match &told {
+            Some(told) if told.is_ok() => {
+                self.load.acknowledged.fetch_add(1, Ordering::SeqCst);
+            }
+            Some(told) => assert!([400, 409].contains(&told.status), "{:?}", journey.steps.last()),
+            None => {}
+        }
+        Ok(told)
+    }
+
+    /// An order from its creation to wherever chance takes it.
+    fn order(&mut self) -> Result<(), Broken> {
+        let mut journey = Journey::new(self.want());
+        let ended = self.order_steps(&mut journey);
+        self.tale.journeys.push(journey);
+        ended
+    }
+
+    fn order_steps(&mut self, journey: &mut Journey) -> Result<(), Broken> {
+        let key = self.fresh();
+        let amount_cents = 1 + self.rng.below(1_000_000);
+        let Some(created) = self.write(journey, Op::Create { key: key.clone(), amount_cents })? else {
+            return Ok(());
+        };
+        assert!(created.is_ok(), "{created:?}");
+        let order = created.body["OrderID"].as_str().expect("an id").to_owned();
+        self.load.known.lock().expect("no client has failed").push(order.clone());
+        let Some(reserved) = self.write(journey, Op::Reserve { order: order.clone() })? else { return Ok(()) };
+        let pay = |txn: String| Op::Pay { order: order.clone(), txn };
+        if !reserved.is_ok() {
+            assert_eq!(reserved.error(), "insufficient stock");
+            if self.rng.below(5) == 0 {
+                self.write(journey, pay(key))?;
+            }
+            return Ok(());
+        }
+        match self.rng.below(100) {
+            0..50 => {
+                self.paid(journey, pay(key.clone()), &key)?;
+            }
+            50..58 => {
+                self.paid(journey, pay(key.clone()), &key)?;
+                self.write(journey, pay(key))?;
+            }
+            58..66 => {
+                if self.paid(journey, pay(key.clone()), &key)? {
+                    self.write(journey, pay(format!("{key}-second")))?;
+                }
+            }
+            66..70 if !self.spent.is_empty() => {
+                let txn = self.rng.pick(&self.spent).clone();
+                self.write(journey, pay(txn))?;
+            }
+            70..84 => {
+                if self.write(journey, Op::Cancel { order: order.clone() })?.is_some_and(|t| t.is_ok())
+                    && self.rng.below(4) == 0
+                {
+                    self.write(journey, pay(key))?;
+                }
+            }
+            _ => {}
+        }
+        if self.rng.below(4) == 0 { self.read(&order) } else { Ok(()) }
+    }
+
+    /// Pays, and remembers the transaction that paid. True where the outcome is known.
+    fn paid(&mut self, journey: &mut Journey, op: Op, txn: &str) -> Result<bool, Broken> {
+        let told = self.write(journey, op)?;
+        if told.as_ref().is_some_and(Told::is_ok) {
+            self.spent.push(txn.to_owned());
+        }
+        Ok(told.is_some())
+    }
+
+    /// A hold without an order.
+    fn hold(&mut self) -> Result<(), Broken> {
+        let mut journey = Journey::new(self.want());
+        let ended = self.hold_steps(&mut journey);
+        self.tale.journeys.push(journey);
+        ended
+    }
+
+    fn hold_steps(&mut self, journey: &mut Journey) -> Result<(), Broken> {
+        let hold = self.fresh();
+        let Some(held) = self.write(journey, Op::TryHold { hold: hold.clone() })? else { return Ok(()) };
+        if !held.is_ok() {
+            assert_eq!(held.error(), "insufficient stock");
+            return Ok(());
+        }
+        match self.rng.below(10) {
+            0..3 => self.write(journey, Op::Confirm { hold })?,
+            3..7 => self.write(journey, Op::Release { hold })?,
+            _ => None,
+        };
+        Ok(())
+    }
+
+    /// Reads an order of whichever client.
+    fn look(&mut self) -> Result<(), Broken> {
+        let order = {
+            let known = self.load.known.lock().expect("no client has failed");
+            if known.is_empty() {
+                return Ok(());
+            }
+            self.rng.pick(&known).clone()
+        };
+        self.read(&order)
+    }
+
+    fn read(&mut self, order: &str) -> Result<(), Broken> {
+        let is_view = self.rng.below(3) == 0;
+        let sent_ms = now_ms();
+        let seen = read(&mut self.session, order, is_view).ok_or(Broken)?;
+        self.tale.sights.push(Sight { order: order.to_owned(), sent_ms, done_ms: now_ms(), seen, is_view });
+        Ok(())
+    }
+
+    fn look_at_seats(&mut self) -> Result<(), Broken> {
+        let place = self.rng.pick(&self.load.places).clone();
+        let path = format!("/inventory/availability?partition_key={}", encode(&place.key));
+        let answer = self.session.try_call(Port::Inventory, "GET", &path, &[], None).map_err(|_| Broken)?;
+        // Nobody may have opened it yet.
+        if answer.status != 404 {
+            let available = answer.ok()["available"].as_i64().expect("a number");
+            assert!((0..=place.capacity).contains(&available), "{available} of {}", place.capacity);
+        }
+        Ok(())
+    }
+}
+
+/// Reads an order by the order or the query port; a view is written as an order. `None` where the connection broke.
+pub(super) fn read(session: &mut Session, order: &str, is_view: bool) -> Option<Value> {
+    let (port, path) = if is_view { (Port::Query, "/query/orders") } else { (Port::Order, "/orders/get") };
+    let path = format!("{path}?order_id={}", encode(order));
+    let answer = session.try_call(port, "GET", &path, &[], None).ok()?;
+    let seen = answer.ok();
+    if !is_view {
+        return Some(seen);
+    }
+    let mut written = json!({});
+    let names = [
+        ("order_id", "OrderID"),
+        ("status", "Status"),
+        ("amount_cents", "AmountCents"),
+        ("provider_txn_id", "ProviderTxnID"),
+    ];
+    for (from, to) in names {
+        if !seen[from].is_null() {
+            written[to] = seen[from].clone();
+        }
+    }
+    Some(written)
+}

@@ -1,0 +1,161 @@
+//! An epoch: one distribution of the slots over cores. It is built whole before the superblock names it, and removed after
+//! the superblock names another one.
+
+use std::io;
+
+use super::CoreDir;
+use crate::buffer::Buffer;
+use crate::disk::jobs::zeroed_file;
+use crate::error::OpenError;
+use crate::files::{File, Files, join};
+use crate::frame::{Builder, Owner, Place};
+use crate::limits::CHUNK_BYTES;
+use crate::names;
+use crate::options::Options;
+use crate::snapshot::{Encoder, SlotSet};
+use crate::superblock::Superblock;
+
+/// The number of the snapshot that an epoch begins with.
+const FIRST_SNAPSHOT: u64 = 0;
+
+/// Takes the images of the slots that one core shall own.
+pub struct SnapshotSink<'a> {
+    file: &'a dyn File,
+    name: &'a str,
+    encoder: Encoder,
+    buffer: Vec<u8>,
+    offset: u64,
+    /// Over all cores: a slot has one owner.
+    seen: &'a mut SlotSet,
+}
+
+impl std::fmt::Debug for SnapshotSink<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SnapshotSink").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl SnapshotSink<'_> {
+    /// Adds a slot.
+    ///
+    /// # Errors
+    /// When the file cannot be written; give it on.
+    ///
+    /// # Panics
+    /// When the slot is out of range, has been added before, for this core or another, or its image is too large.
+    pub fn slot(&mut self, slot: u16, image: &[u8]) -> Result<(), OpenError> {
+        self.encoder.slot(&mut self.buffer, slot, 0, image);
+        assert!(self.seen.insert(slot), "slot {slot} has an owner already");
+        if self.buffer.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), OpenError> {
+        let written = self.file.write_at(&self.buffer, self.offset);
+        written.map_err(|error| OpenError::io("write", self.name, error))?;
+        self.offset += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Builds the epoch that `superblock` is going to name: for each core a snapshot at record 0 and a first segment with one
+/// empty frame. All of it is durable when this returns.
+pub(super) fn build<F: Files>(
+    files: &F,
+    superblock: &Superblock,
+    options: &Options,
+    mut images: impl FnMut(u16, &mut SnapshotSink<'_>) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    let epoch = superblock.epoch;
+    let mut seen = SlotSet::new();
+    make_dir(files, &names::epoch_dir(epoch))?;
+    for number in 0..superblock.cores {
+        let core = CoreDir::new(files, epoch, number);
+        let owner = Owner { id: superblock.id, epoch, core: number };
+        make_dir(files, &core.dir)?;
+        snapshot(&core, &owner, &mut seen, |sink| images(number, sink))?;
+        segment(&core, owner, options.segment_bytes)?;
+        sync_dir(files, &core.dir)?;
+    }
+    sync_dir(files, &names::epoch_dir(epoch))?;
+    sync_dir(files, "")
+}
+
+/// Removes every epoch but the one that holds: what is left of an unfinished one, or the one before. Nothing reads them any
+/// more.
+pub(super) fn remove_others<F: Files>(files: &F, epoch: u32) -> Result<(), OpenError> {
+    let root = files.display("");
+    let found = files.list("").map_err(|error| OpenError::io("list", &root, error))?.unwrap_or_default();
+    let mut any = false;
+    for name in found.iter().filter(|name| names::parse_epoch(name).is_some_and(|other| other != epoch)) {
+        for core in list(files, name)? {
+            let core = join(name, &core);
+            for file in list(files, &core)? {
+                let file = join(&core, &file);
+                files.remove(&file).map_err(|error| OpenError::io("remove", &files.display(&file), error))?;
+            }
+            remove_dir(files, &core)?;
+        }
+        remove_dir(files, name)?;
+        any = true;
+    }
+    if any { sync_dir(files, "") } else { Ok(()) }
+}
+
+fn snapshot<F: Files>(
+    core: &CoreDir<F>,
+    owner: &Owner,
+    seen: &mut SlotSet,
+    images: impl FnOnce(&mut SnapshotSink<'_>) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    let path = core.path(names::SNAPSHOT_NEW);
+    let name = core.files.display(&path);
+    let io = |op, error| OpenError::io(op, &name, error);
+    let file = core.files.create(&path).map_err(|error| io("create", error))?;
+    let mut buffer = Vec::new();
+    let encoder = Encoder::begin(&mut buffer, owner, FIRST_SNAPSHOT, 0);
+    let mut sink = SnapshotSink { file: &file, name: &name, encoder, buffer, offset: 0, seen };
+    images(&mut sink)?;
+    let mut rest = sink.buffer;
+    sink.encoder.end(&mut rest, 0);
+    file.write_at(&rest, sink.offset).map_err(|error| io("write", error))?;
+    file.sync().map_err(|error| io("sync", error))?;
+    rename(core, names::SNAPSHOT_NEW, &names::snapshot(FIRST_SNAPSHOT))
+}
+
+/// The first segment, which begins with an empty frame: so a log is never without one, and one that is gone is missed.
+fn segment<F: Files>(core: &CoreDir<F>, owner: Owner, bytes: u64) -> Result<(), OpenError> {
+    let new = names::segment_new(1);
+    let name = core.files.display(&core.path(&new));
+    let io = |op, error| OpenError::io(op, &name, error);
+    let file = zeroed_file(core, &new, bytes).map_err(|(op, _, error)| io(op, error))?;
+    let place = Place { generation: 1, offset: 0, segment_bytes: bytes };
+    let frame = Builder::new(Buffer::zeroed(0)).seal(owner, place, 1, 0, 0);
+    file.write_at(&frame.buffer[..frame.bytes], 0).map_err(|error| io("write", error))?;
+    file.sync().map_err(|error| io("sync", error))?;
+    rename(core, &new, &names::segment(1))
+}
+
+fn rename<F: Files>(core: &CoreDir<F>, from: &str, to: &str) -> Result<(), OpenError> {
+    let (from, to) = (core.path(from), core.path(to));
+    core.files.rename(&from, &to).map_err(|error| OpenError::io("rename", &core.files.display(&from), error))
+}
+
+fn make_dir<F: Files>(files: &F, dir: &str) -> Result<(), OpenError> {
+    files.make_dir(dir).map_err(|error| OpenError::io("make", &files.display(dir), error))
+}
+
+fn remove_dir<F: Files>(files: &F, dir: &str) -> Result<(), OpenError> {
+    files.remove_dir(dir).map_err(|error| OpenError::io("remove", &files.display(dir), error))
+}
+
+fn sync_dir<F: Files>(files: &F, dir: &str) -> Result<(), OpenError> {
+    files.sync_dir(dir).map_err(|error| OpenError::io("sync", &files.display(dir), error))
+}
+
+/// The names in a directory that was listed a moment ago. Not a directory: an error.
+fn list<F: Files>(files: &F, dir: &str) -> Result<Vec<String>, OpenError> {
+    let gone = || io::Error::from(io::ErrorKind::NotFound);
+    let found = files.list(dir).and_then(|found| found.ok_or_else(gone));
+    found.map_err(|error| OpenError::io("list", &files.display(dir), error))
+}

@@ -1,0 +1,125 @@
+//! Recognising a directory before anything in it is touched, locking it, and making a new one.
+//!
+//! A new directory is made in this order, so that a crash leaves either nothing that counts or something that the next start
+//! goes on from: the lock file; a superblock without an epoch; the first epoch; the superblock that names it.
+
+use std::sync::Arc;
+
+use super::{Lock, epoch};
+use crate::error::OpenError;
+use crate::files::{File, Files};
+use crate::names;
+use crate::options::Options;
+use crate::superblock::{self, Superblock};
+
+/// Names that an empty directory may have: those of a beginning that a crash cut short, and what a file system makes for
+/// itself.
+const EMPTY: [&str; 3] = [names::LOCK, names::SUPERBLOCK_NEW, "lost+found"];
+
+/// What a directory looks like from outside.
+enum Looks {
+    /// Absent, or without anything that counts.
+    Empty,
+    /// A sound superblock.
+    Ours(superblock::Read),
+}
+
+/// Opens or makes the directory. The superblock that holds is then in both copies, and names an epoch.
+pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(Lock, Superblock), OpenError> {
+    let before = look(files)?;
+    if matches!(before, Looks::Empty) {
+        files.make_dir("").map_err(|error| OpenError::io("make", &files.display(""), error))?;
+    }
+    let lock = lock(files)?;
+    // Before anything is believed: what a process wrote that died may not be on the disk yet.
+    files.sync_all().map_err(|error| OpenError::io("sync", &files.display(""), error))?;
+    // Another process may have changed it, or made it, before the lock was ours.
+    let read = match look(files)? {
+        Looks::Ours(read) => read,
+        Looks::Empty => begin(files, options)?,
+    };
+    let mut superblock = read.superblock;
+    if !read.both {
+        superblock::write(files, &superblock)?;
+    }
+    epoch::remove_others(files, superblock.epoch)?;
+    if superblock.epoch == 0 {
+        let next =
+            Superblock { cores: options.cores, epoch: 1, sequence: superblock.sequence + 1, ..superblock };
+        epoch::build(files, &next, options, |_, _| Ok(()))?;
+        superblock::write(files, &next)?;
+        superblock = next;
+    }
+    Ok((lock, superblock))
+}
+
+/// Reads what is there and changes nothing.
+fn look<F: Files>(files: &F) -> Result<Looks, OpenError> {
+    let root = files.display("");
+    let found = files.list("").map_err(|error| OpenError::io("list", &root, error))?;
+    let found = found.unwrap_or_default();
+    if found.iter().any(|name| name == names::SUPERBLOCK) {
+        let read = superblock::read(files)?;
+        return read.map(Looks::Ours).ok_or_else(|| no_superblock(files));
+    }
+    let Some(other) = found.iter().find(|name| !EMPTY.contains(&name.as_str())) else {
+        return Ok(Looks::Empty);
+    };
+    // The superblock is there before the first epoch is, so this is no beginning that was cut short.
+    if names::parse_epoch(other).is_some() && found.iter().any(|name| name == names::LOCK) {
+        return Err(no_superblock(files));
+    }
+    Err(OpenError::Foreign { path: root, found: other.clone() })
+}
+
+fn no_superblock<F: Files>(files: &F) -> OpenError {
+    let reason = "the directory holds logs, and only the superblock says whose".to_owned();
+    OpenError::Missing { file: files.display(names::SUPERBLOCK), reason }
+}
+
+fn lock<F: Files>(files: &F) -> Result<Lock, OpenError> {
+    let locked = files.lock(names::LOCK, true);
+    let locked = locked.map_err(|error| OpenError::io("lock", &files.display(names::LOCK), error))?;
+    match locked {
+        Ok(lock) => Ok(Arc::new(lock)),
+        Err(holder) => Err(OpenError::Locked { path: files.display(""), holder }),
+    }
+}
+
+/// Writes the superblock of a directory that has no epoch yet.
+fn begin<F: Files>(files: &F, options: &Options) -> Result<superblock::Read, OpenError> {
+    let name = files.display(names::SUPERBLOCK_NEW);
+    let io = |op, error| OpenError::io(op, &name, error);
+    let mut entropy = [0; 32];
+    match options.entropy {
+        Some(given) => entropy = given,
+        None => random(&mut entropy).map_err(|error| io("take random bits for", error))?,
+    }
+    let (id, secret) = entropy.split_at(16);
+    let superblock = Superblock {
+        cores: 0,
+        id: id.try_into().expect("half of 32 bytes"),
+        secret: secret.try_into().expect("half of 32 bytes"),
+        sequence: 1,
+        epoch: 0,
+    };
+    let file = files.create(names::SUPERBLOCK_NEW).map_err(|error| io("create", error))?;
+    let both = [superblock.encode(0), superblock.encode(1)];
+    file.write_at(both.as_flattened(), 0).map_err(|error| io("write", error))?;
+    file.sync().map_err(|error| io("sync", error))?;
+    files.rename(names::SUPERBLOCK_NEW, names::SUPERBLOCK).map_err(|error| io("rename", error))?;
+    files.sync_dir("").map_err(|error| OpenError::io("sync", &files.display(""), error))?;
+    Ok(superblock::Read { superblock, both: true })
+}
+
+fn random(to: &mut [u8]) -> std::io::Result<()> {
+    let mut done = 0;
+    while done < to.len() {
+        match rustix::rand::getrandom(&mut to[done..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(taken) => done += taken,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What is done to a core's files between recovery and the first write of the log.
+
+use std::sync::Arc;
+
+use super::CoreDir;
+use crate::bytes::is_zero;
+use crate::disk::jobs::{Runner, zero};
+use crate::disk::{Job, JobError};
+use crate::error::OpenError;
+use crate::files::{File, Files};
+use crate::limits::{CHUNK_BYTES, FRAME_BYTES_MAX};
+use crate::names;
+use crate::options::Options;
+use crate::recover::Recovered;
+use crate::recover::scan::SegmentFile;
+
+/// Removes what counts as nothing, drops spare segments of another size, overwrites with zeros wherever a write can have
+/// been under way, and makes the spare segments that are missing. All of it can be done again after a crash in between.
+pub(super) fn prepare<F: Files>(
+    core: &CoreDir<F>,
+    mut at: Recovered,
+    options: &Options,
+) -> Result<Recovered, OpenError> {
+    for name in &at.listing.temporary {
+        remove(core, name)?;
+    }
+    // The snapshots before the newest were about to be removed; the log they would need may be gone already.
+    for number in at.listing.snapshots.iter().filter(|number| **number != at.snapshot.number) {
+        remove(core, &names::snapshot(*number))?;
+    }
+    // From the highest down, so that no crash leaves a gap. A spare segment behind one that is dropped goes too.
+    let keep = at.spares.iter().take_while(|spare| spare.bytes == options.segment_bytes).count();
+    for spare in at.spares.drain(keep..).rev() {
+        remove(core, &names::segment(spare.generation))?;
+    }
+    invalidate(core, &at)?;
+    add_spares(core, &mut at, options)?;
+    Ok(at)
+}
+
+/// At the end of the log, and at the beginning of the next segment, a torn frame may have left blocks that recovery saw or
+/// did not see. They are made zero before a frame is written there, so that nothing of it can ever be taken for a frame, or
+/// for proof of one.
+fn invalidate<F: Files>(core: &CoreDir<F>, at: &Recovered) -> Result<(), OpenError> {
+    let (current, _) = at.segments.last().expect("a log has a segment");
+    let reach = FRAME_BYTES_MAX as u64;
+    zero_unless_zero(core, current.generation, at.offset, current.bytes.min(at.offset + reach))?;
+    match at.spares.first() {
+        Some(next) => zero_unless_zero(core, next.generation, 0, next.bytes.min(reach)),
+        None => Ok(()),
+    }
+}
+
+/// A full disk is foreseen: then the log starts with what there is, and tries again while it runs.
+fn add_spares<F: Files>(core: &CoreDir<F>, at: &mut Recovered, options: &Options) -> Result<(), OpenError> {
+    let (current, _) = *at.segments.last().expect("a log has a segment");
+    let mut runner = Runner::new(core.clone());
+    while at.spares.len() < options.spare_segments as usize {
+        let generation = current.generation + at.spares.len() as u64 + 1;
+        let bytes = options.segment_bytes;
+        match runner.run(Job::CreateSegment { generation, bytes }) {
+            Ok(()) => at.spares.push(SegmentFile { generation, bytes }),
+            Err(JobError::NoSpace(_)) => break,
+            Err(JobError::Abandoned(error) | JobError::Fatal(error)) => {
+                let source = Arc::try_unwrap(error.source).unwrap_or_else(|error| error.kind().into());
+                return Err(OpenError::io(error.op, &core.files.display(&core.path(&error.file)), source));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn zero_unless_zero<F: Files>(
+    core: &CoreDir<F>,
+    generation: u64,
+    from: u64,
+    to: u64,
+) -> Result<(), OpenError> {
+    let path = core.path(&names::segment(generation));
+    let name = core.files.display(&path);
+    let io = |op, error| OpenError::io(op, &name, error);
+    let file = core.files.open_write(&path).map_err(|error| io("open", error))?;
+    let mut bytes = vec![0; CHUNK_BYTES];
+    let mut offset = from;
+    while offset < to {
+        let piece = usize::try_from((to - offset).min(CHUNK_BYTES as u64)).expect("at most a chunk");
+        let read = file.read_at(&mut bytes[..piece], offset).map_err(|error| io("read", error))?;
+        if !is_zero(&bytes[..read]) {
+            zero(&file, from, to).map_err(|error| io("write", error))?;
+            return file.sync().map_err(|error| io("sync", error));
+        }
+        offset += piece as u64;
+    }
+    Ok(())
+}
+
+fn remove<F: Files>(core: &CoreDir<F>, name: &str) -> Result<(), OpenError> {
+    let path = core.path(name);
+    let io = |op, error| OpenError::io(op, &core.files.display(&path), error);
+    core.files.remove(&path).map_err(|error| io("remove", error))?;
+    core.files.sync_dir(&core.dir).map_err(|error| io("sync the directory of", error))
+}

@@ -1,0 +1,163 @@
+//! Records on their way into frames.
+
+use std::collections::VecDeque;
+
+use crate::buffer::Buffer;
+use crate::frame::{Builder, HEADER_BYTES, frame_bytes};
+use crate::limits::{
+    BACKLOG_BYTES_HARD, BLOCK_BYTES, COMMAND_BYTES_MAX, FRAME_BYTES_MAX, RECORD_FRAMING_BYTES,
+};
+
+/// Buffers kept for use again: one that is written, one that fills, and one between them.
+const POOL_BUFFERS: usize = 3;
+
+/// The open batch: full frames, and one that fills. A command's records are in one of them.
+#[derive(Debug)]
+pub(super) struct Batch {
+    full: VecDeque<Builder>,
+    open: Builder,
+    /// Where the open command begins in the open frame, and its records there.
+    command_at: usize,
+    command_records: u32,
+    /// Bytes of frames, counted whole, that have not been taken.
+    frames_bytes: usize,
+    frame_bytes_max: usize,
+    pool: Vec<Buffer>,
+}
+
+impl Batch {
+    pub(super) fn new(segment_bytes: u64) -> Batch {
+        let frame_bytes_max = usize::try_from(segment_bytes).unwrap_or(usize::MAX).min(FRAME_BYTES_MAX);
+        Batch {
+            full: VecDeque::new(),
+            open: Builder::new(Buffer::zeroed(BLOCK_BYTES)),
+            command_at: 0,
+            command_records: 0,
+            frames_bytes: 0,
+            frame_bytes_max,
+            pool: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.open.records() == 0
+    }
+
+    pub(super) fn has_open_command(&self) -> bool {
+        self.command_records > 0
+    }
+
+    /// Bytes that the waiting frames take on the disk.
+    pub(super) fn bytes(&self) -> usize {
+        self.frames_bytes + if self.open.records() == 0 { 0 } else { self.open.frame_bytes() }
+    }
+
+    pub(super) fn push(&mut self, record: &[u8]) {
+        let length = RECORD_FRAMING_BYTES + record.len();
+        let command_bytes = self.open.payload_bytes() - self.command_at + length;
+        assert!(command_bytes <= COMMAND_BYTES_MAX, "the records of one command have {command_bytes} bytes");
+        if frame_bytes(self.open.payload_bytes() + length) > self.frame_bytes_max {
+            self.move_command_on();
+        }
+        self.open.push(record);
+        self.command_records += 1;
+        assert!(self.bytes() <= BACKLOG_BYTES_HARD, "{} bytes of log wait for the disk", self.bytes());
+    }
+
+    pub(super) fn end_command(&mut self) {
+        self.command_at = self.open.payload_bytes();
+        self.command_records = 0;
+    }
+
+    /// The open frame is full: the open command goes to the next one as a whole.
+    fn move_command_on(&mut self) {
+        let buffer = self.spare_buffer();
+        let next = self.open.split_off(self.command_at, self.command_records, buffer);
+        let full = std::mem::replace(&mut self.open, next);
+        assert!(full.records() > 0, "a command fits into a frame");
+        self.command_at = 0;
+        self.frames_bytes += full.frame_bytes();
+        self.full.push_back(full);
+    }
+
+    /// The size of the frame that [`Batch::take`] would give.
+    pub(super) fn next_frame_bytes(&self) -> usize {
+        self.full.front().unwrap_or(&self.open).frame_bytes()
+    }
+
+    /// The next frame; an empty one if nothing waits.
+    pub(super) fn take(&mut self) -> Builder {
+        assert!(!self.has_open_command(), "a command is open");
+        if let Some(full) = self.full.pop_front() {
+            self.frames_bytes -= full.frame_bytes();
+            return full;
+        }
+        self.command_at = 0;
+        let buffer = self.spare_buffer();
+        std::mem::replace(&mut self.open, Builder::new(buffer))
+    }
+
+    fn spare_buffer(&mut self) -> Buffer {
+        self.pool.pop().unwrap_or_else(|| Buffer::zeroed(HEADER_BYTES))
+    }
+
+    /// Takes a buffer back that has been written.
+    pub(super) fn recycle(&mut self, buffer: Buffer) {
+        if self.pool.len() < POOL_BUFFERS {
+            self.pool.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::SEGMENT_BYTES_MIN;
+
+    #[test]
+    fn a_command_is_never_split() {
+        let mut batch = Batch::new(SEGMENT_BYTES_MIN);
+        let record = vec![7; 50_000];
+        for _ in 0..5 {
+            batch.push(&record);
+            batch.push(&record);
+            batch.end_command();
+        }
+        let mut records = Vec::new();
+        while !batch.is_empty() {
+            assert!(batch.next_frame_bytes() as u64 <= SEGMENT_BYTES_MIN);
+            records.push(batch.take().records());
+        }
+        // 262,144 bytes have room for five records, so for two commands.
+        assert_eq!(records, [4, 4, 2]);
+        assert_eq!(batch.bytes(), 0);
+    }
+
+    #[test]
+    fn the_largest_command_fits_behind_a_nearly_full_frame() {
+        let mut batch = Batch::new(SEGMENT_BYTES_MIN);
+        batch.push(&vec![1; COMMAND_BYTES_MAX - 4]);
+        batch.end_command();
+        batch.push(&vec![1; COMMAND_BYTES_MAX - 4]);
+        batch.end_command();
+        assert_eq!((batch.take().records(), batch.take().records()), (1, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "the records of one command")]
+    fn a_command_beyond_the_limit_is_a_bug() {
+        let mut batch = Batch::new(SEGMENT_BYTES_MIN);
+        batch.push(&vec![1; COMMAND_BYTES_MAX - 4]);
+        batch.push(b"");
+    }
+
+    #[test]
+    #[should_panic(expected = "wait for the disk")]
+    fn a_backlog_beyond_the_limit_is_a_bug() {
+        let mut batch = Batch::new(SEGMENT_BYTES_MIN);
+        for _ in 0..=BACKLOG_BYTES_HARD / 100_000 {
+            batch.push(&[1; 100_000]);
+            batch.end_command();
+        }
+    }
+}

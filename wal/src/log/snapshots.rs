@@ -1,0 +1,186 @@
+//! The snapshot under way: encoded into memory, written part by part, and named when the log is durable up to it.
+
+use crate::disk::Job;
+use crate::frame::Owner;
+use crate::limits::SNAPSHOT_RETRY_MS;
+use crate::snapshot::Encoder;
+use crate::types::{Lsn, Millis};
+
+/// Less than this is written only when nothing more comes: every part costs a sync.
+const PART_BYTES_MIN: usize = 1 << 20;
+
+/// Where the snapshot under way stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotState {
+    /// None is under way. It comes to this as well when one is abandoned: a caller in the middle of one starts over when
+    /// the next one is due.
+    Idle,
+    /// Between begin and end.
+    Open {
+        /// Bytes that wait for the disk. Add slots while it is below [`crate::limits::SNAPSHOT_BUFFER_BYTES_MAX`].
+        buffered_bytes: usize,
+    },
+    /// After the end: being written, or waiting for the log to be durable up to it.
+    Finishing,
+}
+
+/// What a job under way does to the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Write { bytes: usize },
+    Publish,
+    Remove,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    Open(Encoder),
+    Finishing { end: u64 },
+}
+
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    owner: Owner,
+    phase: Phase,
+    /// The newest one that counts, and what it holds at least.
+    number: u64,
+    holds: Lsn,
+    /// Whether the one before is still there.
+    older: Option<u64>,
+    begin: u64,
+    buffer: Vec<u8>,
+    /// Bytes given to the disk, done or not.
+    submitted: u64,
+    /// Bytes that the disk has not done.
+    in_flight: usize,
+    /// Log bytes since the newest one that counts was begun, and those of them from before the one under way.
+    log_bytes: u64,
+    log_bytes_before: u64,
+    retry_at: Option<Millis>,
+}
+
+impl Snapshots {
+    pub(super) fn new(owner: Owner, number: u64, holds: Lsn, log_bytes: u64) -> Snapshots {
+        Snapshots {
+            owner,
+            phase: Phase::Idle,
+            number,
+            holds,
+            older: None,
+            begin: 0,
+            buffer: Vec::new(),
+            submitted: 0,
+            in_flight: 0,
+            log_bytes,
+            log_bytes_before: 0,
+            retry_at: None,
+        }
+    }
+
+    /// The last record that the newest snapshot holds for every slot.
+    pub(super) fn holds(&self) -> Lsn {
+        self.holds
+    }
+
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.log_bytes
+    }
+
+    pub(super) fn count_log_bytes(&mut self, bytes: usize) {
+        self.log_bytes += bytes as u64;
+    }
+
+    /// Whether one may begin: none is under way, and the time after an abandoned one is over.
+    pub(super) fn may_begin(&self, now: Millis) -> bool {
+        matches!(self.phase, Phase::Idle) && self.retry_at.is_none_or(|at| now >= at)
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Millis> {
+        self.retry_at
+    }
+
+    pub(super) fn state(&self) -> SnapshotState {
+        match self.phase {
+            Phase::Idle => SnapshotState::Idle,
+            Phase::Open(_) => SnapshotState::Open { buffered_bytes: self.buffer.len() + self.in_flight },
+            Phase::Finishing { .. } => SnapshotState::Finishing,
+        }
+    }
+
+    pub(super) fn begin(&mut self, appended: Lsn) {
+        assert!(matches!(self.phase, Phase::Idle), "a snapshot is under way");
+        self.retry_at = None;
+        self.begin = appended.0;
+        self.submitted = 0;
+        self.log_bytes_before = self.log_bytes;
+        self.phase = Phase::Open(Encoder::begin(&mut self.buffer, &self.owner, self.number + 1, appended.0));
+    }
+
+    pub(super) fn slot(&mut self, slot: u16, image: &[u8], appended: Lsn) {
+        if let Phase::Open(encoder) = &mut self.phase {
+            encoder.slot(&mut self.buffer, slot, appended.0, image);
+        }
+    }
+
+    pub(super) fn end(&mut self, appended: Lsn) {
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Open(encoder) => {
+                encoder.end(&mut self.buffer, appended.0);
+                self.phase = Phase::Finishing { end: appended.0 };
+            }
+            other => self.phase = other,
+        }
+    }
+
+    /// The next step, if there is one.
+    pub(super) fn job(&mut self, durable: Lsn) -> Option<(Change, Job)> {
+        if let Some(number) = self.older {
+            return Some((Change::Remove, Job::RemoveSnapshot { number }));
+        }
+        let finishing = match self.phase {
+            Phase::Idle => return None,
+            Phase::Open(_) => None,
+            Phase::Finishing { end } => Some(end),
+        };
+        if self.buffer.len() >= PART_BYTES_MIN || (finishing.is_some() && !self.buffer.is_empty()) {
+            let bytes = std::mem::take(&mut self.buffer);
+            let offset = self.submitted;
+            self.submitted += bytes.len() as u64;
+            self.in_flight = bytes.len();
+            return Some((Change::Write { bytes: bytes.len() }, Job::WriteSnapshot { offset, bytes }));
+        }
+        // It counts only once the log is durable up to it.
+        match finishing {
+            Some(end) if durable.0 >= end => {
+                Some((Change::Publish, Job::PublishSnapshot { number: self.number + 1 }))
+            }
+            _ => None,
+        }
+    }
+
+    /// A step is done. Whether the snapshot now counts.
+    pub(super) fn done(&mut self, change: Change) -> bool {
+        match change {
+            Change::Write { bytes } => self.in_flight -= bytes,
+            Change::Remove => self.older = None,
+            Change::Publish => {
+                self.older = Some(self.number);
+                self.number += 1;
+                self.holds = Lsn(self.begin);
+                self.log_bytes -= self.log_bytes_before;
+                self.phase = Phase::Idle;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A step could not be done: the snapshot is given up, its file is gone, and another is due later.
+    pub(super) fn abandon(&mut self, now: Millis) {
+        self.phase = Phase::Idle;
+        self.buffer = Vec::new();
+        self.in_flight = 0;
+        self.retry_at = Some(now.after(SNAPSHOT_RETRY_MS));
+    }
+}

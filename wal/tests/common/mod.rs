@@ -1,0 +1,292 @@
+//! What the tests share: a log over files in memory, and a model that says what must come back.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part of this")]
+
+use std::collections::BTreeMap;
+
+use wal::disk::{Lane, MemoryDisk};
+use wal::files::MemoryFiles;
+use wal::{
+    DataDir, DiskError, Log, Lsn, Millis, OpenError, Options, Recover, Recovered, SnapshotState, limits,
+};
+
+/// Few slots, so that each has several records.
+pub const SLOTS: u16 = 5;
+
+pub fn options() -> Options {
+    Options {
+        cores: 1,
+        segment_bytes: limits::SEGMENT_BYTES_MIN,
+        spare_segments: 2,
+        reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096),
+        snapshot_log_bytes: 2 * limits::SEGMENT_BYTES_MIN,
+        entropy: Some(*b"the id of a test, and its secret"),
+    }
+}
+
+/// Small random numbers that are the same for the same seed.
+#[derive(Debug, Clone)]
+pub struct Rng(u64);
+
+impl Rng {
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % end
+    }
+
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// A record: its slot, its value, and filling.
+pub fn record(slot: u16, value: u64, size: usize) -> Vec<u8> {
+    let mut bytes = slot.to_le_bytes().to_vec();
+    bytes.extend(value.to_le_bytes());
+    bytes.resize(bytes.len() + size, value as u8);
+    bytes
+}
+
+/// The state of all slots: which values each took, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State(pub BTreeMap<u16, Vec<u64>>);
+
+impl State {
+    pub fn apply(&mut self, record: &[u8]) -> Result<(), String> {
+        let (slot, value) = parse(record)?;
+        self.0.entry(slot).or_default().push(value);
+        Ok(())
+    }
+
+    pub fn image(&self, slot: u16) -> Vec<u8> {
+        self.0.get(&slot).into_iter().flatten().flat_map(|value| value.to_le_bytes()).collect()
+    }
+}
+
+fn parse(record: &[u8]) -> Result<(u16, u64), String> {
+    if record.len() < 10 {
+        return Err("too short".to_owned());
+    }
+    let slot = u16::from_le_bytes(record[..2].try_into().unwrap());
+    let value = u64::from_le_bytes(record[2..10].try_into().unwrap());
+    if record[10..].iter().any(|byte| *byte != value as u8) {
+        return Err("filling that was never written".to_owned());
+    }
+    Ok((slot, value))
+}
+
+/// Takes what recovery gives, by the rule that a taker follows.
+#[derive(Debug, Default)]
+pub struct Taken {
+    pub state: State,
+    images: BTreeMap<u16, Lsn>,
+    pub records: Vec<(Lsn, Vec<u8>)>,
+}
+
+impl Recover for Taken {
+    fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
+        assert!(self.records.is_empty(), "images come before records");
+        let values = image.chunks(8).map(|value| u64::from_le_bytes(value.try_into().unwrap())).collect();
+        self.images.insert(slot, lsn);
+        self.state.0.insert(slot, values);
+        Ok(())
+    }
+
+    fn record(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), String> {
+        if let Some((last, _)) = self.records.last() {
+            assert_eq!(lsn, last.next(), "records come in order");
+        }
+        self.records.push((lsn, record.to_vec()));
+        let (slot, _) = parse(record)?;
+        if self.images.get(&slot).is_none_or(|image| lsn > *image) {
+            self.state.apply(record)?;
+        }
+        Ok(())
+    }
+}
+
+impl Taken {
+    /// The state without slots that nothing happened to.
+    pub fn state(&self) -> State {
+        let mut state = self.state.clone();
+        state.0.retain(|_, values| !values.is_empty());
+        state
+    }
+}
+
+/// Opens core 0 of a directory in memory and starts its log.
+pub fn start(
+    files: &MemoryFiles,
+    options: &Options,
+) -> Result<(Log<MemoryDisk>, Taken, Lsn, Option<wal::Cut>), OpenError> {
+    let dir = DataDir::open_on(files.clone(), options)?;
+    let mut taken = Taken::default();
+    let at: Recovered = dir.recover(0, &mut taken)?;
+    let (last, cut) = (at.last, at.cut.clone());
+    let log = dir.log(0, at, MemoryDisk::new(dir.core_dir(0)))?;
+    Ok((log, taken, last, cut))
+}
+
+/// Reads core 0 and gives the directory free again.
+pub fn read(files: &MemoryFiles, options: &Options) -> Result<(Taken, Recovered), OpenError> {
+    let dir = DataDir::open_on(files.clone(), options)?;
+    let mut taken = Taken::default();
+    let at = dir.recover(0, &mut taken)?;
+    Ok((taken, at))
+}
+
+/// Finishes and polls until nothing is under way.
+pub fn settle(log: &mut Log<MemoryDisk>, now: Millis) -> Result<(), DiskError> {
+    loop {
+        log.poll(now)?;
+        let write = log.disk_mut().finish(Lane::Write);
+        let job = log.disk_mut().finish(Lane::Jobs);
+        if !write && !job {
+            return log.poll(now);
+        }
+    }
+}
+
+/// Finishes log writes only.
+pub fn settle_writes(log: &mut Log<MemoryDisk>, now: Millis) -> Result<(), DiskError> {
+    loop {
+        log.poll(now)?;
+        if !log.disk_mut().finish(Lane::Write) {
+            return log.poll(now);
+        }
+    }
+}
+
+/// Appends one record as a command.
+pub fn append(log: &mut Log<MemoryDisk>, record: &[u8]) -> Lsn {
+    let lsn = log.append(record);
+    log.end_command();
+    lsn
+}
+
+/// A log, and what it must hold.
+pub struct Pair {
+    pub files: MemoryFiles,
+    pub options: Options,
+    pub log: Log<MemoryDisk>,
+    /// All records ever appended that the log may still hold, from 1.
+    pub history: Vec<Vec<u8>>,
+    /// Last record numbers of commands.
+    pub commands: Vec<Lsn>,
+    pub state: State,
+    pub now: Millis,
+    /// The highest number that was ever reported durable.
+    pub durable: Lsn,
+    snapshot_slot: Option<u16>,
+    value: u64,
+}
+
+impl Pair {
+    pub fn new(files: &MemoryFiles, options: Options) -> Pair {
+        let (log, taken, ..) = start(files, &options).unwrap();
+        assert!(taken.records.is_empty());
+        Pair {
+            files: files.clone(),
+            options,
+            log,
+            history: Vec::new(),
+            commands: vec![Lsn::NONE],
+            state: State::default(),
+            now: Millis(1_000),
+            durable: Lsn::NONE,
+            snapshot_slot: None,
+            value: 0,
+        }
+    }
+
+    pub fn command(&mut self, sizes: &[usize]) {
+        for size in sizes {
+            self.value += 1;
+            let bytes = record((self.value % u64::from(SLOTS)) as u16, self.value, *size);
+            let lsn = self.log.append(&bytes);
+            self.state.apply(&bytes).unwrap();
+            self.history.push(bytes);
+            assert_eq!(lsn.0, self.history.len() as u64);
+        }
+        self.log.end_command();
+        self.commands.push(self.log.appended());
+    }
+
+    pub fn poll(&mut self) -> Result<(), DiskError> {
+        let result = self.log.poll(self.now);
+        assert!(self.log.durable() >= self.durable, "durable goes back");
+        self.durable = self.log.durable();
+        result
+    }
+
+    /// One step of a snapshot: begins one, adds a slot, or ends it.
+    pub fn snapshot_step(&mut self) {
+        match (self.log.snapshot_state(), self.snapshot_slot) {
+            (SnapshotState::Idle, _) => {
+                self.log.snapshot_begin();
+                self.snapshot_slot = Some(0);
+            }
+            (SnapshotState::Open { .. }, Some(slot)) if slot < SLOTS => {
+                self.log.snapshot_slot(slot, &self.state.image(slot));
+                self.snapshot_slot = Some(slot + 1);
+            }
+            (SnapshotState::Open { .. }, _) => self.log.snapshot_end(),
+            (SnapshotState::Finishing, _) => {}
+        }
+    }
+
+    pub fn settle(&mut self) -> Result<(), DiskError> {
+        settle(&mut self.log, self.now)?;
+        self.durable = self.log.durable();
+        Ok(())
+    }
+
+    /// Takes one whole snapshot.
+    pub fn snapshot(&mut self) {
+        self.snapshot_step();
+        while self.log.snapshot_state() != SnapshotState::Finishing {
+            self.snapshot_step();
+        }
+        self.settle().unwrap();
+        assert_eq!(self.log.snapshot_state(), SnapshotState::Idle);
+    }
+
+    /// The state after record `last`.
+    pub fn state_at(&self, last: Lsn) -> State {
+        let mut state = State::default();
+        for record in &self.history[..last.0 as usize] {
+            state.apply(record).unwrap();
+        }
+        state
+    }
+
+    /// Holds what was recovered against the model.
+    pub fn check(&self, taken: &Taken, last: Lsn) {
+        assert!(last >= self.durable, "record {} was reported durable, {last} came back", self.durable);
+        assert!(last.0 <= self.history.len() as u64, "{last} was never written");
+        assert!(self.commands.contains(&last), "{last} is in the middle of a command");
+        for (lsn, record) in &taken.records {
+            assert!(*record == self.history[lsn.0 as usize - 1], "record {lsn} is not what was written");
+        }
+        assert_eq!(taken.state(), self.state_at(last), "after record {last}");
+    }
+
+    /// Starts anew on `files` after a crash, and holds what comes back against the model.
+    pub fn again(self, files: MemoryFiles) -> Result<Pair, (Pair, OpenError)> {
+        let (log, taken, last, _) = match start(&files, &self.options) {
+            Ok(started) => started,
+            Err(error) => return Err((Pair { files, ..self }, error)),
+        };
+        self.check(&taken, last);
+        let state = self.state_at(last);
+        let mut pair = Pair { files, log, state, snapshot_slot: None, durable: last, ..self };
+        pair.history.truncate(last.0 as usize);
+        pair.commands.retain(|command| *command <= last);
+        Ok(pair)
+    }
+}

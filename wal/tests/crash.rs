@@ -1,0 +1,192 @@
+//! Crashes: whatever was reported durable comes back, in order, whole commands, and nothing else.
+
+mod common;
+
+use common::{Pair, Rng, SLOTS, options};
+use wal::Options;
+use wal::disk::Lane;
+use wal::files::MemoryFiles;
+use wal::{OpenError, SnapshotState};
+
+/// Random work for a while: commands, completions in any order, snapshots, time. Ends early when the disk stops.
+fn work(pair: &mut Pair, rng: &mut Rng, turns: u64) {
+    for _ in 0..turns {
+        let room = pair.log.space() != wal::Space::Exhausted && pair.log.backlog_bytes() < 300_000;
+        match rng.below(10) {
+            0..=2 if room => {
+                let records = 1 + rng.below(3);
+                let sizes: Vec<_> = (0..records)
+                    .map(|_| if rng.chance(20) { rng.below(30_000) } else { rng.below(200) } as usize)
+                    .collect();
+                pair.command(&sizes);
+            }
+            3..=5 => _ = pair.log.disk_mut().finish(Lane::Write),
+            6 | 7 => _ = pair.log.disk_mut().finish(Lane::Jobs),
+            8 => {
+                if pair.log.snapshot_due()
+                    || pair.log.snapshot_state() != SnapshotState::Idle
+                    || rng.chance(5)
+                {
+                    pair.snapshot_step();
+                }
+            }
+            _ => pair.now = pair.now.after(rng.below(30)),
+        }
+        if pair.poll().is_err() {
+            return;
+        }
+    }
+}
+
+/// One life after the other, each ended by a crash at some step, with some part of what was not durable surviving.
+fn lives(seed: u64) {
+    let mut rng = Rng::new(seed);
+    let files = MemoryFiles::new();
+    let mut pair = Pair::new(&files, Options { spare_segments: 1 + rng.below(2) as u32, ..options() });
+    for _ in 0..6 {
+        if rng.chance(70) {
+            pair.files.stop_at(pair.files.steps() + rng.below(60));
+        }
+        let turns = 20 + rng.below(200);
+        work(&mut pair, &mut rng, turns);
+        pair = crash_until_started(pair, &mut rng);
+    }
+    // At last without a crash: all that was appended comes back.
+    pair.files.stop_at(u64::MAX);
+    pair.settle().unwrap();
+    assert_eq!(pair.log.durable(), pair.log.appended());
+    let files = pair.files.restart();
+    assert!(pair.again(files).is_ok());
+}
+
+/// Crashes, and starts again until a start is not cut short by the next crash.
+fn crash_until_started(mut pair: Pair, rng: &mut Rng) -> Pair {
+    loop {
+        let survives = [0, 10, 50, 90, 100][rng.below(5) as usize];
+        let files = if rng.chance(15) {
+            pair.files.restart()
+        } else {
+            let mut torn = rng.clone();
+            pair.files.crash(|| torn.chance(survives))
+        };
+        rng.below(2);
+        if rng.chance(30) {
+            files.stop_at(files.steps() + rng.below(12));
+        }
+        match pair.again(files) {
+            Ok(started) => return started,
+            Err((failed, OpenError::Io { source, .. })) => {
+                assert_eq!(source.kind(), std::io::ErrorKind::Other, "{source}");
+                pair = failed;
+            }
+            Err((_, error)) => panic!("refused: {error}"),
+        }
+    }
+}
+
+#[test]
+fn lives_that_end_in_crashes() {
+    for seed in 0..200 {
+        let result = std::panic::catch_unwind(|| lives(seed));
+        if let Err(panic) = result {
+            eprintln!("seed {seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// A fixed story with a segment change, a snapshot, and recycling.
+fn story(pair: &mut Pair) -> Result<(), wal::DiskError> {
+    for round in 0..3 {
+        for size in [100, 30_000, 0, 60_000] {
+            pair.command(&[size, 10]);
+            pair.poll()?;
+            pair.log.disk_mut().finish(Lane::Write);
+            pair.poll()?;
+        }
+        for _ in 0..SLOTS + 2 {
+            pair.snapshot_step();
+            pair.poll()?;
+            pair.log.disk_mut().finish(Lane::Jobs);
+        }
+        pair.now = pair.now.after(50 + round);
+        pair.settle()?;
+        pair.command(&[50]);
+        pair.poll()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_crash_at_every_step_of_a_story() {
+    let begin = MemoryFiles::new();
+    drop(Pair::new(&begin, options()));
+    let begin_steps = begin.steps();
+    let steps = {
+        let files = begin.fork();
+        let mut pair = Pair::new(&files, options());
+        story(&mut pair).unwrap();
+        assert!(pair.log.stats().snapshots >= 3 && pair.log.stats().segments_recycled > 0);
+        files.steps() - begin_steps
+    };
+    for step in 0..=steps {
+        for pattern in 0..5 {
+            let files = begin.fork();
+            files.stop_at(begin_steps + step);
+            // A start may be cut short as well.
+            drop(common::start(&files, &options()));
+            let files = files.restart();
+            let at = files.steps();
+            let mut pair = Pair::new(&files, options());
+            files.stop_at(at + step);
+            let _ = story(&mut pair);
+            let mut rng = Rng::new(step * 5 + pattern);
+            let files = pair.files.crash(|| match pattern {
+                0 => false,
+                1 => true,
+                _ => rng.chance(50),
+            });
+            let (mut pair, error) = match pair.again(files) {
+                Ok(pair) => (pair, None),
+                Err((pair, error)) => (pair, Some(error)),
+            };
+            assert!(error.is_none(), "step {step}, pattern {pattern}: {error:?}");
+            // And it goes on from there.
+            pair.command(&[20_000]);
+            pair.settle().unwrap();
+            let files = pair.files.crash(|| false);
+            let again = pair.again(files);
+            assert!(
+                again.is_ok(),
+                "step {step}, pattern {pattern}: {:?}",
+                again.err().map(|(_, error)| error)
+            );
+        }
+    }
+}
+
+/// A long torn frame is overwritten by a shorter one, which is torn again; nothing of the long one may come back.
+#[test]
+fn a_torn_frame_is_made_zero_before_it_is_overwritten() {
+    for kept in 0..64 {
+        let files = MemoryFiles::new();
+        let mut pair = Pair::new(&files, options());
+        pair.command(&[100]);
+        pair.settle().unwrap();
+        pair.command(&[20_000, 10_000]);
+        pair.poll().unwrap();
+        let mut sector = 0;
+        let files = pair.files.crash(|| {
+            sector += 1;
+            sector != kept
+        });
+        let mut pair = pair.again(files).map_err(|(_, error)| error).unwrap();
+        for size in [10, 6_000, 10] {
+            pair.command(&[size]);
+            pair.poll().unwrap();
+            let mut rng = Rng::new(kept);
+            let files = pair.files.crash(|| rng.chance(50));
+            pair = pair.again(files).map_err(|(_, error)| error).unwrap();
+        }
+    }
+}

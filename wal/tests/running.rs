@@ -115,7 +115,9 @@ fn without_spare_segments_only_the_reserve_is_left_and_then_nothing() {
     );
     // A log keeps nothing that a snapshot has passed, so it is due, and makes room.
     assert!(log.snapshot_due());
+    settle(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
     let retry = log.next_wake().unwrap();
+    assert_eq!(retry, Millis(limits::SPARE_RETRY_MS));
     settle(&mut log, retry).unwrap();
     assert_eq!((log.stats().segments_refused, log.space()), (2, Space::Exhausted));
     files.set_capacity(None);

@@ -1,5 +1,8 @@
 //! Names that hash to chosen slots, and the commands that are made of them.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use allocator::Span;
 use engine::command::{AdHoc, Cancel, Command, CreateOrder, HoldRef, Named, Pay, Reserve, TryHold};
 use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, TxnId};
@@ -60,21 +63,21 @@ pub(crate) struct Names {
 impl Names {
     pub(crate) fn new(placement: Placement) -> Names {
         let hash = SlotHash::new(SECRET);
-        let partition =
-            search(placement.partition, |text| hash.partition(&partition(text)), "train").nth(0).unwrap();
-        Names { partition: PartitionKey::parse(&partition).unwrap(), hash, placement }
+        let place = |text: &str| hash.partition(&partition(text));
+        let partition = partition(&search(placement.partition, place, "train", 0));
+        Names { partition, hash, placement }
     }
 
     /// An idempotency key in the orders' slot.
     pub(crate) fn key(&self, nth: usize) -> IdempotencyKey {
         let place = |text: &str| self.hash.idempotency_key(&key(text));
-        key(&search(self.placement.order, place, "key").nth(nth).unwrap())
+        key(&search(self.placement.order, place, "key", nth))
     }
 
     /// A transaction id in their slot.
     pub(crate) fn txn(&self, nth: usize) -> TxnId {
         let place = |text: &str| self.hash.txn(&txn(text));
-        txn(&search(self.placement.txn, place, "txn").nth(nth).unwrap())
+        txn(&search(self.placement.txn, place, "txn", nth))
     }
 
     /// The id that the order of the key with the same number has.
@@ -144,7 +147,16 @@ fn entropy(nth: usize) -> u128 {
     (nth as u128 + 1) << 20
 }
 
-/// The texts `<stem>-0`, `<stem>-1`, … that are placed in the slot.
-fn search(slot: u16, place: impl Fn(&str) -> SlotId, stem: &str) -> impl Iterator<Item = String> {
-    (0..).map(move |i| format!("{stem}-{i}")).filter(move |text| place(text) == SlotId::new(slot))
+/// The texts `<stem>-0`, `<stem>-1`, … in the order of their numbers, of which one in 4,096 is in a slot.
+fn search(slot: u16, place: impl Fn(&str) -> SlotId, stem: &'static str, nth: usize) -> String {
+    type Found = BTreeMap<(&'static str, u16), Vec<(u32, String)>>;
+    static FOUND: Mutex<Found> = Mutex::new(Found::new());
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = found.entry((stem, slot)).or_default();
+    while found.len() <= nth {
+        let from = found.last().map_or(0, |(last, _)| last + 1);
+        let texts = (from..).map(|i| (i, format!("{stem}-{i}")));
+        found.extend(texts.into_iter().find(|(_, text)| place(text) == SlotId::new(slot)));
+    }
+    found[nth].1.clone()
 }

@@ -18,6 +18,9 @@ use crate::support::session::texts;
 use crate::support::time::{now_ms, rfc3339_ms};
 use crate::support::{Server, Session, until};
 
+/// What a payment is told whose transaction another order claimed.
+const TXN_USED: &str = "transaction id already used";
+
 /// Connections of the audit.
 const AUDITORS: usize = 16;
 
@@ -38,15 +41,20 @@ pub(super) fn each<T: Send>(server: &Server, items: &mut [T], work: impl Fn(&mut
 /// Repeats every write of a journey: those that were answered must be answered alike, and one that was not gets its
 /// outcome now.
 pub(super) fn repeat(session: &mut Session, journey: &mut Journey) {
+    let mut has_gone_on = false;
     for i in 0..journey.steps.len() {
         let step = &journey.steps[i];
         if step.told.as_ref().is_some_and(|told| !is_repeatable(&step.op, told)) {
             continue;
         }
+        let asked_ms = now_ms();
         let told = Told::of(&step.op.send_until_known(session, &journey.want));
         let checked = match &step.told {
             None => check_first(step, &told),
-            Some(before) => check_again(journey, step, before, &told),
+            Some(before) => {
+                has_gone_on |= matches!(step.op, Op::Reserve { .. }) && !told.is_ok();
+                check_again(journey, step, before, &told, asked_ms)
+            }
         };
         checked.unwrap_or_else(|what| panic!("{what}\nthe journey: {journey:#?}"));
         let step = &mut journey.steps[i];
@@ -66,6 +74,7 @@ pub(super) fn repeat(session: &mut Session, journey: &mut Journey) {
     }
     let reserved = journey.accepted(|op| matches!(op, Op::Reserve { .. })).is_some();
     assert!(!reserved || now["Status"] != "INIT", "a reservation is gone: {now}\nthe journey: {journey:#?}");
+    assert!(!has_gone_on || now["Status"] != "RESERVED", "a reservation is refused: {now}\nthe journey: {journey:#?}");
 }
 
 /// A refused hold or reservation may well be possible now; everything else has its answer for ever.
@@ -85,14 +94,18 @@ fn check_first(step: &Step, told: &Told) -> Result<(), String> {
 }
 
 /// Whether a write that was answered with `before` may be answered with `again`.
-fn check_again(journey: &Journey, step: &Step, before: &Told, again: &Told) -> Result<(), String> {
+fn check_again(journey: &Journey, step: &Step, before: &Told, again: &Told, asked_ms: u64) -> Result<(), String> {
     let wrong = || Err(format!("answered otherwise: {step:?}, now {again:?}"));
     if !before.is_ok() {
-        let same = again.status == before.status && again.error() == before.error();
-        return if same { Ok(()) } else { wrong() };
+        // For a transaction of another order the contract gives no text where the order has ended.
+        let same_text = again.error() == before.error() || before.error() == TXN_USED;
+        return if again.status == before.status && same_text { Ok(()) } else { wrong() };
     }
     match &step.op {
-        Op::TryHold { .. } | Op::Confirm { .. } | Op::Release { .. } => check_hold(journey, step, before, again),
+        Op::TryHold { .. } => check_try_hold(journey, step, before, again, asked_ms),
+        Op::Confirm { .. } | Op::Release { .. } => {
+            if again.is_ok() { same_hold(journey, before, again) } else { wrong() }
+        }
         // An order that has gone on cannot be reserved any more; that it has, the read afterwards shows.
         Op::Reserve { .. } if again.status == 409 => Ok(()),
         Op::Create { .. } | Op::Reserve { .. } | Op::Pay { .. } | Op::Cancel { .. } => {
@@ -101,34 +114,32 @@ fn check_again(journey: &Journey, step: &Step, before: &Told, again: &Told) -> R
     }
 }
 
-fn check_hold(journey: &Journey, step: &Step, before: &Told, again: &Told) -> Result<(), String> {
+fn check_try_hold(journey: &Journey, step: &Step, before: &Told, again: &Told, asked_ms: u64) -> Result<(), String> {
     let wrong = |what: &str| Err(format!("{what}: {step:?}, now {again:?}"));
     let hold = journey.hold().expect("a hold's journey");
-    let (was, is) = (&before.body["holds"][hold], &again.body["holds"][hold]);
-    let is_try = matches!(step.op, Op::TryHold { .. });
+    let expires_ms = expires_ms(&before.body["holds"][hold]);
     let confirmed = journey.accepted(|op| matches!(op, Op::Confirm { .. })).is_some();
     let released = journey.accepted(|op| matches!(op, Op::Release { .. })).is_some();
     // An end that was asked for and not answered may have come.
     let ending = journey.first_sent_ms(|op| matches!(op, Op::Confirm { .. } | Op::Release { .. })).is_some();
     if again.is_ok() {
-        if ["hold_id", "qty", "seats"].iter().any(|f| was[f] != is[f]) {
-            return wrong("another hold than before");
-        }
-        if is_try && released {
+        if released {
             return wrong("a released hold is held again");
         }
-        let overdue = expires_ms(was) + CLOCK_SLACK_MS < step.done_ms.max(now_ms());
-        if is_try && !ending && overdue && is["status"] != "expired" {
-            // The answer is older than this comparison: it is overdue only if it was so when it was asked.
+        if !ending && expires_ms + CLOCK_SLACK_MS < asked_ms {
             return wrong("an expired hold is still held");
         }
-        return Ok(());
+        return same_hold(journey, before, again);
     }
-    let expired = now_ms() + CLOCK_SLACK_MS >= expires_ms(was);
-    if is_try && again.status == 409 && !confirmed && (released || expired || ending) {
-        return Ok(());
-    }
-    wrong("a hold is gone")
+    let expired = now_ms() + CLOCK_SLACK_MS >= expires_ms;
+    if again.status == 409 && !confirmed && (released || expired || ending) { Ok(()) } else { wrong("a hold is gone") }
+}
+
+fn same_hold(journey: &Journey, before: &Told, again: &Told) -> Result<(), String> {
+    let hold = journey.hold().expect("a hold's journey");
+    let (was, is) = (&before.body["holds"][hold], &again.body["holds"][hold]);
+    let same = ["hold_id", "qty", "seats"].iter().all(|field| was[field] == is[field] && !is[field].is_null());
+    if same { Ok(()) } else { Err(format!("another hold than before: {was}, now {is}")) }
 }
 
 fn expires_ms(hold: &serde_json::Value) -> u64 {
@@ -173,6 +184,8 @@ fn verdict(journey: &Journey) -> Result<(), String> {
         ensure(now["Seats"] == reserved.body["Seats"], "ticketed with other seats")?;
         ensure(!cancelled, "ticketed and cancelled")?;
     }
+    let refused = payments(journey).filter(|(_, told)| told.error() == TXN_USED);
+    ensure(refused.into_iter().all(|(txn, _)| !is_own(journey, txn)), "its own transaction is said to be another's")?;
     ensure(!cancelled || status == "CANCELLED", "an acknowledged cancel is gone")?;
     ensure(reserved.is_none() || status != "INIT", "an acknowledged reservation is gone")?;
     ensure(status != "CANCELLED" || cancelled || now["CancelReason"] == "hold_expired", "cancelled by nobody")?;
@@ -185,6 +198,12 @@ fn payments(journey: &Journey) -> impl Iterator<Item = (&str, &Told)> {
         (Op::Pay { txn, .. }, Some(told)) => Some((txn.as_str(), told)),
         _ => None,
     })
+}
+
+/// Whether the drill made the transaction up for this order.
+fn is_own(journey: &Journey, txn: &str) -> bool {
+    let Some(Op::Create { key, .. }) = journey.steps.first().map(|s| &s.op) else { return false };
+    txn.strip_prefix(key.as_str()).is_some_and(|rest| ["", "-second", "-late"].contains(&rest))
 }
 
 /// Transactions of a journey that are owed back, by what its payments were told.
@@ -236,62 +255,76 @@ pub(super) fn check_sights(sights: &[Sight], journeys: &[Journey]) {
 
 /// Which seats were certainly whose, and which are sold.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
-    /// By place, seat and segment.
-    stays: BTreeMap<(String, String, usize), Vec<Stay>>,
-    places: BTreeMap<String, Arc<Place>>,
+pub(super) struct Ledger(BTreeMap<String, Page>);
+
+/// One place of the ledger.
+#[derive(Debug)]
+struct Page {
+    place: Arc<Place>,
+    /// By seat and segment.
+    stays: BTreeMap<(String, usize), Vec<Stay>>,
 }
 
 impl Ledger {
     /// Adds what a journey's answers say about seats. The journey is settled.
     pub(super) fn add(&mut self, journey: &Journey) {
-        self.places.insert(journey.want.place.key.clone(), journey.want.place.clone());
         let Some((seats, stay)) = stay(journey) else { return };
         assert_eq!(seats.len() as u64, journey.want.qty, "as many seats as were asked for: {journey:#?}");
+        let place = &journey.want.place;
+        let page = self.0.entry(place.key.clone());
+        let page = page.or_insert_with(|| Page { place: place.clone(), stays: BTreeMap::new() });
         let (from, to) = journey.want.ends();
         for seat in seats {
             for segment in from..to {
-                let key = (journey.want.place.key.clone(), seat.clone(), segment);
-                self.stays.entry(key).or_default().push(stay.clone());
+                page.stays.entry((seat.clone(), segment)).or_default().push(stay.clone());
             }
         }
     }
 
     /// No seat was two people's on a segment.
     pub(super) fn check_stays(&self) {
-        for ((place, seat, segment), stays) in &self.stays {
-            if let Some((a, b)) = overlap(stays) {
-                panic!("{place}: seat {seat} on segment {segment} was {a:?}'s and {b:?}'s");
+        for (key, page) in &self.0 {
+            for ((seat, segment), stays) in &page.stays {
+                if let Some((a, b)) = overlap(stays) {
+                    panic!("{key}: seat {seat} on segment {segment} was {a:?}'s and {b:?}'s");
+                }
             }
         }
     }
 
     /// Every seat that is not sold is free: on each segment, and on the whole run. Holds have a moment to end.
     pub(super) fn check_availability(&self, server: &Server) {
-        let mut places: Vec<&Arc<Place>> = self.places.values().collect();
-        each(server, &mut places, |session, place| {
-            let mut sold = vec![BTreeSet::new(); place.segments];
-            let in_place = |key: &&(String, String, usize)| key.0 == place.key;
-            for key in self.stays.keys().filter(in_place) {
-                if self.stays[key].iter().any(|s| s.end_ms == u64::MAX) {
-                    sold[key.2].insert(key.1.as_str());
-                }
+        let mut pages: Vec<&Page> = self.0.values().collect();
+        each(server, &mut pages, |session, page| page.check_availability(session));
+    }
+
+    pub(super) fn seats_sold(&self) -> usize {
+        let sold = |stays: &Vec<Stay>| stays.iter().any(|s| s.end_ms == u64::MAX);
+        self.0.values().map(|page| page.stays.values().filter(|s| sold(s)).count()).sum()
+    }
+}
+
+impl Page {
+    fn check_availability(&self, session: &mut Session) {
+        let place = &self.place;
+        let mut sold = vec![BTreeSet::new(); place.segments];
+        for ((seat, segment), stays) in &self.stays {
+            if stays.iter().any(|s| s.end_ms == u64::MAX) {
+                sold[*segment].insert(seat.as_str());
             }
-            let anywhere: BTreeSet<&str> = sold.iter().flatten().copied().collect();
-            let mut spans: Vec<(usize, usize, usize)> =
-                sold.iter().enumerate().map(|(s, seats)| (s, s + 1, seats.len())).collect();
-            spans.push((0, place.segments, anywhere.len()));
-            for (from, to, sold) in spans {
-                let expected = place.capacity - sold as i64;
-                let mut last = 0;
-                let what = format!("{} to have {expected} seats from {from} to {to}", place.key);
-                until(&what, || {
-                    last = session.available_on(&place.key, from, to);
-                    assert!(last <= expected, "{}: {last} seats from {from} to {to}, {expected} expected", place.key);
-                    (last == expected).then_some(())
-                });
-            }
-        });
+        }
+        let anywhere: BTreeSet<&str> = sold.iter().flatten().copied().collect();
+        let mut spans: Vec<(usize, usize, usize)> =
+            sold.iter().enumerate().map(|(segment, seats)| (segment, segment + 1, seats.len())).collect();
+        spans.push((0, place.segments, anywhere.len()));
+        for (from, to, sold) in spans {
+            let expected = place.capacity - sold as i64;
+            until(&format!("{} to have {expected} seats from {from} to {to}", place.key), || {
+                let free = session.available_on(&place.key, from, to);
+                assert!(free <= expected, "{}: {free} seats from {from} to {to}, not {expected}", place.key);
+                (free == expected).then_some(())
+            });
+        }
     }
 }
 

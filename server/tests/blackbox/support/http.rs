@@ -110,7 +110,8 @@ impl Conn {
         Ok(answer)
     }
 
-    /// Reads one answer. `UnexpectedEof` when the connection was closed before all of it came.
+    /// Reads one answer. `UnexpectedEof` when the connection was closed before any of it came, `InvalidData` when it
+    /// was closed in the middle.
     pub(crate) fn answer(&mut self) -> io::Result<Response> {
         let head_len = loop {
             if let Some(at) = find(&self.came, b"\r\n\r\n") {
@@ -129,7 +130,10 @@ impl Conn {
             .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
             .collect();
         let mut answer = Response { asked: String::new(), status, headers, body: Vec::new() };
-        answer.body = self.body(&answer)?;
+        answer.body = self.body(&answer).map_err(|e| match e.kind() {
+            ErrorKind::UnexpectedEof => bad("an answer was cut off in its body"),
+            _ => e,
+        })?;
         Ok(answer)
     }
 
@@ -176,7 +180,8 @@ impl Conn {
         let mut buffer = [0; 16 * 1_024];
         let count = self.stream.read(&mut buffer)?;
         if count == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
+            let cut = !self.came.is_empty();
+            return Err(if cut { bad("an answer was cut off") } else { ErrorKind::UnexpectedEof.into() });
         }
         self.came.extend_from_slice(&buffer[..count]);
         Ok(())

@@ -340,10 +340,15 @@ impl Server {
 
     /// Sends SIGTERM and waits for nothing.
     pub(crate) fn terminate(&self) {
+        self.send_signal("TERM");
+    }
+
+    /// Sends a signal by its short name and waits for nothing.
+    pub(crate) fn send_signal(&self, name: &str) {
         // The shell's own `kill`: a program of that name is not installed everywhere.
-        let script = format!("kill -TERM {}", self.child.id());
+        let script = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &script]).status().expect("a shell");
-        assert!(status.success(), "SIGTERM could not be sent");
+        assert!(status.success(), "SIG{name} could not be sent");
     }
 
     /// Waits for the end after [`Server::terminate`]. Gives the exit code, `None` where a signal ended it.

@@ -1,0 +1,37 @@
+# Every command of the project. `make help` lists them; `just` has the same recipes.
+
+CARGO ?= cargo
+RUN_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check fmt deny clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: build ## Sell seats of the built-in timetable on http://127.0.0.1:8080 (RUN_ARGS="--cores 1 ..." for more)
+	@./scripts/run.sh $(RUN_ARGS)
+
+build: ## Build the release binary
+	@echo "building target/release/interlock (the first time takes some minutes)"
+	@$(CARGO) build --release --package server
+
+test: check ## Run every check and every test
+	@./scripts/test.sh
+
+check: fmt ## Format, lints (warnings are errors), documentation, dependencies
+	@echo "checking lints"
+	@$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@echo "checking that the documentation builds"
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+	@$(MAKE) --no-print-directory deny
+
+fmt: ## Check the formatting
+	@echo "checking the formatting"
+	@$(CARGO) fmt --all --check
+
+deny: ## Check licences, advisories and sources of dependencies
+	@./scripts/deny.sh
+
+clean: ## Remove what was built
+	@$(CARGO) clean

@@ -1,0 +1,33 @@
+# The recipes of the Makefile, for those who use just.
+
+# List the commands
+help:
+    @make help
+
+# Sell seats of the built-in timetable on http://127.0.0.1:8080
+run *ARGS:
+    @make run RUN_ARGS="{{ ARGS }}"
+
+# Build the release binary
+build:
+    @make build
+
+# Run every check and every test
+test:
+    @make test
+
+# Format, lints, documentation, dependencies
+check:
+    @make check
+
+# Check the formatting
+fmt:
+    @make fmt
+
+# Check licences, advisories and sources of dependencies
+deny:
+    @make deny
+
+# Remove what was built
+clean:
+    @make clean

@@ -1,0 +1,222 @@
+//! A real listening edge over a backend that only records and plays back, and a client that writes raw bytes.
+
+// Every test binary uses its own part of this.
+#![allow(dead_code)]
+
+pub mod client;
+pub mod samples;
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+
+use engine::answer::{Rejection, Reply};
+use engine::command::{Command, Request};
+use engine::ids::PartitionKey;
+use net::metrics::{Metrics, Registry};
+use net::runtime::{Bell, DriverChoice, Runtime, Switch};
+use net::signature::SignKey;
+use net::{Backend, Config, Defaults, Dependency, Edge, Limits, Service, WorkerStatus};
+use timetable::{DateWindow, Timetable};
+
+type Play = Box<dyn FnMut(&Command) -> Played + Send>;
+
+/// What the backend does with a command.
+pub enum Played {
+    Reply(Reply),
+    /// Never answers.
+    Hang,
+}
+
+/// What tests see and steer of the backend.
+#[derive(Clone)]
+pub struct Script {
+    play: Arc<Mutex<Play>>,
+    asked: Arc<Mutex<Vec<Request>>>,
+    hanging: Arc<AtomicUsize>,
+    down: Arc<Mutex<Option<Dependency>>>,
+    worker: Arc<Mutex<WorkerStatus>>,
+}
+
+impl Script {
+    /// The backend answers every command so from now on.
+    pub fn play(&self, play: impl FnMut(&Command) -> Played + Send + 'static) {
+        *self.play.lock().unwrap() = Box::new(play);
+    }
+
+    pub fn reply(&self, reply: Reply) {
+        self.play(move |_| Played::Reply(reply.clone()));
+    }
+
+    pub fn hang(&self) {
+        self.play(|_| Played::Hang);
+    }
+
+    /// Commands asked since the last call.
+    pub fn asked(&self) -> Vec<Request> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+
+    /// The one command asked since the last call.
+    pub fn command(&self) -> Command {
+        let mut asked = self.asked();
+        assert_eq!(asked.len(), 1, "one command was asked: {asked:?}");
+        asked.remove(0).command
+    }
+
+    /// Waits until so many commands are waiting for an answer that never comes.
+    pub fn wait_for_hanging(&self, count: usize) {
+        while self.hanging.load(Ordering::SeqCst) != count {
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn set_down(&self, dependency: Option<Dependency>) {
+        *self.down.lock().unwrap() = dependency;
+    }
+
+    pub fn set_worker(&self, status: WorkerStatus) {
+        *self.worker.lock().unwrap() = status;
+    }
+}
+
+struct Scripted {
+    script: Script,
+    timetable: Timetable,
+}
+
+/// Counts a command that hangs, until it is dropped.
+struct Hanging(Arc<AtomicUsize>);
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Backend for Scripted {
+    fn call(&self, request: Request) -> impl Future<Output = Reply> {
+        let played = (self.script.play.lock().unwrap())(&request.command);
+        self.script.asked.lock().unwrap().push(request);
+        let hanging = self.script.hanging.clone();
+        async move {
+            match played {
+                Played::Reply(reply) => reply,
+                Played::Hang => {
+                    hanging.fetch_add(1, Ordering::SeqCst);
+                    let _until_dropped = Hanging(hanging);
+                    std::future::pending().await
+                }
+            }
+        }
+    }
+
+    fn fresh_entropy(&self) -> u128 {
+        0x0123_4567_89ab_cdef_0123_4567_89ab_cdef
+    }
+
+    fn timetable(&self) -> Timetable {
+        self.timetable.clone()
+    }
+
+    fn ready(&self, _: Service) -> Result<(), Dependency> {
+        self.script.down.lock().unwrap().map_or(Ok(()), Err)
+    }
+
+    fn worker(&self) -> WorkerStatus {
+        self.script.worker.lock().unwrap().clone()
+    }
+}
+
+/// An edge of one core on a thread of its own.
+pub struct Server {
+    pub script: Script,
+    addresses: Vec<(Service, SocketAddr)>,
+    stop: Bell,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        Server::with(Limits::default(), None)
+    }
+
+    pub fn with_limits(limits: Limits) -> Server {
+        Server::with(limits, None)
+    }
+
+    pub fn with(limits: Limits, sign_key: Option<&str>) -> Server {
+        Server::on(DriverChoice::Auto, limits, sign_key, Registry::new(1))
+    }
+
+    pub fn on(driver: DriverChoice, limits: Limits, sign_key: Option<&str>, registry: Registry) -> Server {
+        let script = Script {
+            play: Arc::new(Mutex::new(Box::new(|_| Played::Reply(Err(Rejection::OrderNotFound))))),
+            asked: Arc::default(),
+            hanging: Arc::default(),
+            down: Arc::default(),
+            worker: Arc::default(),
+        };
+        let listeners: Vec<_> = Service::ALL
+            .into_iter()
+            .map(|service| (service, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()))
+            .collect();
+        let addresses = listeners.iter().map(|(s, listener)| (*s, listener.local_addr().unwrap())).collect();
+        let config = Config {
+            env: "test".to_owned(),
+            version: "1".to_owned(),
+            sign_key: sign_key.map(|key| SignKey::new(key.as_bytes())),
+            defaults: Defaults::new(PartitionKey::parse(samples::DEFAULT_PARTITION).unwrap()),
+            limits,
+        };
+        let stop = Bell::new().unwrap();
+        let (rung, played, metrics) = (stop.clone(), script.clone(), Metrics::new(1, registry));
+        let (started, is_started) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let mut runtime = Runtime::new(driver).unwrap();
+            runtime.block_on(async {
+                let switch = Rc::new(Switch::new());
+                let (waiter, thrown) = (rung.waiter().unwrap(), switch.clone());
+                net::runtime::spawn(async move {
+                    waiter.wait().await.unwrap();
+                    thrown.throw();
+                });
+                let timetable = Timetable::built_in(DateWindow::WHOLE);
+                let edge = Edge::new(0, Scripted { script: played, timetable }, Arc::new(config), metrics);
+                started.send(()).unwrap();
+                edge.serve(listeners, switch).await.unwrap();
+                assert_eq!(edge.connections(), 0, "a stopped edge has no connections");
+            });
+        });
+        is_started.recv().unwrap();
+        Server { script, addresses, stop, thread: Some(thread) }
+    }
+
+    pub fn address(&self, service: Service) -> SocketAddr {
+        self.addresses.iter().find(|(known, _)| *known == service).unwrap().1
+    }
+
+    /// Begins to stop; the rest of the test sees how.
+    pub fn begin_stop(&self) {
+        self.stop.ring();
+    }
+
+    /// Waits for the end of a stop.
+    pub fn join(&mut self) {
+        self.stop.ring();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the edge ends without a panic");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.join();
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Views that the backend answers with.
+
+use engine::answer::{
+    Answer, HoldStatus, HoldView, OrderStatus, OrderView, PartitionView, RefundReason, RefundStatus, RefundView,
+    ReservationView,
+};
+use engine::command::RefundCursor;
+use engine::ids::{
+    Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId,
+};
+use engine::text::Text;
+
+pub const DEFAULT_PARTITION: &str = "G123|2026-02-11|2nd";
+/// `2026-02-11T08:10:06.007Z`
+pub const MOMENT: Time = Time(1_770_797_406_007);
+/// The text of [`order_id`].
+pub const ORDER: &str = "00512345-6789-8bcd-af01-23456789abcd";
+
+pub fn order_id() -> OrderId {
+    OrderId::parse(ORDER).unwrap()
+}
+
+pub fn partition() -> PartitionView {
+    PartitionView {
+        partition: PartitionKey::parse(DEFAULT_PARTITION).unwrap(),
+        capacity: 100,
+        available: 98,
+        confirmed: 0,
+        last_seq: 7,
+        hold: HoldView {
+            hold: HoldId::parse("h\"1").unwrap(),
+            quantity: 2,
+            status: HoldStatus::Held,
+            seats: vec![Text::from("1-1"), Text::from("1-2")],
+            expires_at: MOMENT,
+        },
+    }
+}
+
+pub fn held() -> Answer {
+    Answer::Partition(partition())
+}
+
+/// An order of the status, with a reservation unless it never had one.
+pub fn order(status: OrderStatus) -> OrderView {
+    let reservation = ReservationView {
+        partition: PartitionKey::parse(DEFAULT_PARTITION).unwrap(),
+        hold: order_id().hold_id(),
+        quantity: 2,
+        from: 0,
+        to: 3,
+        seats: vec![Text::from("05-12A"), Text::from("05-12B")],
+        expires_at: MOMENT,
+    };
+    OrderView {
+        order: order_id(),
+        key: IdempotencyKey::parse("key").unwrap(),
+        status,
+        amount: Cents(12_300),
+        created_at: MOMENT,
+        updated_at: MOMENT.plus(1_000),
+        reservation: (status != OrderStatus::Init).then_some(reservation),
+        cancel_reason: None,
+        txn: None,
+        refund: None,
+    }
+}
+
+pub fn refund(number: u64) -> RefundView {
+    RefundView {
+        cursor: RefundCursor { slot: SlotId::new(5), number },
+        order: OrderName::parse(ORDER).unwrap(),
+        txn: TxnId::parse(&format!("t-{number}")).unwrap(),
+        amount: Some(Cents(12_300)),
+        reason: RefundReason::HoldExpired,
+        status: RefundStatus::Required,
+        created_at: MOMENT,
+        settled: None,
+    }
+}

@@ -1,0 +1,314 @@
+//! Data directories: made, recognised, locked, refused without a trace, and distributed anew.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Pair, Rng, SLOTS, Taken, options, read};
+use wal::disk::MemoryDisk;
+use wal::files::{Files, MemoryFiles};
+use wal::{DataDir, Lsn, OpenError, Options};
+
+fn temp() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// Everything below a directory: names, contents, times of change.
+fn everything(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, std::time::SystemTime)> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let changed = path.metadata().unwrap().modified().unwrap();
+        if path.is_dir() {
+            all.extend(everything(&path));
+            all.insert(path, (Vec::new(), changed));
+        } else {
+            all.insert(path.clone(), (fs::read(path).unwrap(), changed));
+        }
+    }
+    all
+}
+
+/// The directory is refused, by start and inspection alike, and nothing in it changes.
+fn check_refused(dir: &Path, expected: fn(&OpenError) -> bool) {
+    let before = everything(dir);
+    let error = DataDir::open(dir, &options()).map(drop).unwrap_err();
+    assert!(expected(&error), "{error:?}");
+    assert!(wal::inspect::check(dir).is_err());
+    assert_eq!(everything(dir), before, "touched");
+}
+
+#[test]
+fn an_absent_or_empty_directory_is_made() {
+    let temp = temp();
+    let absent = temp.path().join("data");
+    for dir in [&absent, &temp.path().join("empty")] {
+        let _ = fs::create_dir(dir);
+        let made = DataDir::open(dir, &Options { cores: 3, entropy: None, ..options() }).unwrap();
+        assert_eq!((made.cores(), made.epoch(), made.slots()), (3, 1, 4096));
+        let (id, secret) = (made.id(), made.secret());
+        assert!(id != secret && id != [0; 16]);
+        drop(made);
+        let opened = DataDir::open(dir, &options()).unwrap();
+        assert_eq!(
+            (opened.id(), opened.secret(), opened.cores()),
+            (id, secret, 3),
+            "the options are for new ones"
+        );
+        for core in 0..3 {
+            let at = opened.recover(core, &mut Taken::default()).unwrap();
+            assert_eq!((at.last, at.cut), (Lsn::NONE, None));
+        }
+    }
+}
+
+#[test]
+fn a_second_process_is_refused_by_name() {
+    let temp = temp();
+    let first = DataDir::open(temp.path(), &options()).unwrap();
+    // Within one process a second description of the lock file stands for a second process.
+    let error = DataDir::open(temp.path(), &options()).map(drop).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&format!("in use by another process (process {})", std::process::id())), "{text}");
+    assert!(matches!(wal::inspect::check(temp.path()), Err(OpenError::Locked { .. })));
+    drop(first);
+    DataDir::open(temp.path(), &options()).unwrap();
+}
+
+#[test]
+fn a_log_keeps_the_directory_locked() {
+    let files = MemoryFiles::new();
+    let pair = Pair::new(&files, options());
+    assert!(matches!(DataDir::open_on(files.clone(), &options()), Err(OpenError::Locked { .. })));
+    drop(pair);
+    DataDir::open_on(files, &options()).unwrap();
+}
+
+#[test]
+fn what_is_not_ours_is_refused_untouched() {
+    let temp = temp();
+    fs::write(temp.path().join("notes.txt"), "mine").unwrap();
+    check_refused(
+        temp.path(),
+        |error| matches!(error, OpenError::Foreign { found, .. } if found == "notes.txt"),
+    );
+    fs::write(temp.path().join("superblock"), "mine too").unwrap();
+    check_refused(temp.path(), |error| matches!(error, OpenError::Damaged { offset: 0, .. }));
+}
+
+/// A sound directory whose superblock file is changed.
+fn with_superblock(change: fn(&mut Vec<u8>)) -> tempfile::TempDir {
+    let temp = temp();
+    drop(DataDir::open(temp.path(), &options()).unwrap());
+    let path = temp.path().join("superblock");
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+    temp
+}
+
+fn as_version(copy: &mut [u8], version: u16) {
+    copy[8..10].copy_from_slice(&version.to_le_bytes());
+    let crc = crc32c::crc32c(&copy[..4092]);
+    copy[4092..4096].copy_from_slice(&crc.to_le_bytes());
+}
+
+#[test]
+fn a_later_version_is_refused_untouched() {
+    let newer = |error: &OpenError| matches!(error, OpenError::Newer { version: 2, supported: 1, .. });
+    let both = with_superblock(|bytes| {
+        as_version(&mut bytes[..4096], 2);
+        as_version(&mut bytes[4096..], 2);
+    });
+    check_refused(both.path(), newer);
+    // Half way through an upgrade.
+    check_refused(with_superblock(|bytes| as_version(&mut bytes[..4096], 2)).path(), newer);
+    check_refused(with_superblock(|bytes| as_version(&mut bytes[4096..], 2)).path(), newer);
+}
+
+#[test]
+fn a_damaged_superblock_is_refused_untouched() {
+    let damaged = |error: &OpenError| matches!(error, OpenError::Damaged { .. });
+    check_refused(
+        with_superblock(|bytes| {
+            bytes[20] ^= 1;
+            bytes[4096 + 20] ^= 1;
+        })
+        .path(),
+        damaged,
+    );
+    check_refused(with_superblock(|bytes| bytes.truncate(100)).path(), damaged);
+    check_refused(with_superblock(Vec::clear).path(), damaged);
+}
+
+#[test]
+fn a_missing_superblock_is_refused_untouched() {
+    let temp = temp();
+    drop(DataDir::open(temp.path(), &options()).unwrap());
+    fs::remove_file(temp.path().join("superblock")).unwrap();
+    check_refused(temp.path(), |error| matches!(error, OpenError::Missing { .. }));
+}
+
+#[test]
+fn one_damaged_copy_is_repaired() {
+    for change in [|bytes: &mut Vec<u8>| bytes[20] ^= 1, |bytes: &mut Vec<u8>| bytes[4096 + 20] ^= 1] {
+        let temp = with_superblock(change);
+        let path = temp.path().join("superblock");
+        let report = wal::inspect::check(temp.path()).unwrap();
+        assert!(!report.superblock_whole && report.is_sound());
+        let damaged = fs::read(&path).unwrap();
+        drop(DataDir::open(temp.path(), &options()).unwrap());
+        let repaired = fs::read(&path).unwrap();
+        assert!(damaged != repaired);
+        assert_eq!(repaired[16..60], repaired[4096 + 16..4096 + 60]);
+        assert!(wal::inspect::check(temp.path()).unwrap().superblock_whole);
+    }
+}
+
+#[test]
+fn a_core_that_is_gone_is_missed() {
+    let files = MemoryFiles::new();
+    drop(Pair::new(&files, options()));
+    for name in files.list("epoch-0000000001/core-00000").unwrap().unwrap() {
+        files.remove(&format!("epoch-0000000001/core-00000/{name}")).unwrap();
+    }
+    assert!(matches!(read(&files, &options()), Err(OpenError::Missing { .. })));
+    files.remove_dir("epoch-0000000001/core-00000").unwrap();
+    assert!(matches!(read(&files, &options()), Err(OpenError::Missing { .. })));
+}
+
+/// Runs some work with a crash at every step, with nothing, all, or some of what was not durable surviving; then `check`
+/// looks at what is there.
+fn crash_everywhere(begin: &MemoryFiles, work: impl Fn(&MemoryFiles), mut check: impl FnMut(MemoryFiles)) {
+    let whole = begin.fork();
+    let before = whole.steps();
+    work(&whole);
+    for step in before..=whole.steps() {
+        for pattern in 0..4 {
+            let files = begin.fork();
+            files.stop_at(step);
+            work(&files);
+            let mut rng = Rng::new(step * 4 + pattern);
+            check(match pattern {
+                0 => files.crash(|| false),
+                1 => files.crash(|| true),
+                2 => files.restart(),
+                _ => files.crash(|| rng.chance(50)),
+            });
+        }
+    }
+}
+
+#[test]
+fn a_crash_while_a_directory_is_made_leaves_a_beginning() {
+    let work = |files: &MemoryFiles| _ = DataDir::open_on(files.clone(), &Options { cores: 2, ..options() });
+    crash_everywhere(&MemoryFiles::new(), work, |files| {
+        let dir = DataDir::open_on(files, &Options { cores: 2, ..options() }).unwrap();
+        assert_eq!((dir.epoch(), dir.cores()), (1, 2));
+        for core in 0..2 {
+            let at = dir.recover(core, &mut Taken::default()).unwrap();
+            dir.log(core, at, MemoryDisk::new(dir.core_dir(core))).unwrap();
+        }
+    });
+}
+
+/// Recovers all cores into one state.
+fn recover_all(dir: &DataDir<MemoryFiles>) -> Taken {
+    let mut all = Taken::default();
+    for core in 0..dir.cores() {
+        let mut taken = Taken::default();
+        dir.recover(core, &mut taken).unwrap();
+        for (slot, values) in taken.state.0 {
+            assert!(all.state.0.insert(slot, values).is_none(), "slot {slot} has two owners");
+        }
+    }
+    all
+}
+
+fn redistribute(files: &MemoryFiles, cores: u16) -> Result<(), OpenError> {
+    let mut dir = DataDir::open_on(files.clone(), &options())?;
+    let all = recover_all(&dir);
+    dir.redistribute(cores, |core, sink| {
+        for slot in (0..SLOTS).filter(|slot| slot % cores == core) {
+            sink.slot(slot, &all.state.image(slot))?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn redistribution_survives_a_crash_at_every_step() {
+    let begin = MemoryFiles::new();
+    let mut pair = Pair::new(&begin, options());
+    for _ in 0..6 {
+        pair.command(&[30, 5_000]);
+        pair.settle().unwrap();
+    }
+    let expected = pair.state.clone();
+    drop(pair);
+    let begin = begin.restart();
+    let mut epochs = BTreeMap::new();
+    let work = |files: &MemoryFiles| _ = redistribute(files, 3);
+    crash_everywhere(&begin, work, |files| {
+        let dir = DataDir::open_on(files.clone(), &options()).unwrap();
+        assert!(matches!((dir.epoch(), dir.cores()), (1, 1) | (2, 3)));
+        *epochs.entry(dir.epoch()).or_insert(0) += 1;
+        assert_eq!(recover_all(&dir).state(), expected);
+        let others = files.list("").unwrap().unwrap().into_iter().filter(|name| name.starts_with("epoch-"));
+        assert_eq!(others.count(), 1, "leftovers are gone");
+        // And once more, from whichever it is.
+        drop(dir);
+        redistribute(&files, 2).unwrap();
+        let dir = DataDir::open_on(files, &options()).unwrap();
+        assert_eq!(dir.cores(), 2);
+        assert_eq!(recover_all(&dir).state(), expected);
+    });
+    assert!(epochs[&1] > 10 && epochs[&2] > 10, "{epochs:?}");
+}
+
+#[test]
+fn logs_begin_anew_after_a_redistribution() {
+    let files = MemoryFiles::new();
+    let mut pair = Pair::new(&files, options());
+    pair.command(&[10, 10]);
+    pair.settle().unwrap();
+    drop(pair);
+    redistribute(&files, 2).unwrap();
+    let dir = DataDir::open_on(files.clone(), &options()).unwrap();
+    let mut taken = Taken::default();
+    let at = dir.recover(1, &mut taken).unwrap();
+    assert_eq!((at.last, at.snapshot.slots), (Lsn::NONE, 2));
+    let mut log = dir.log(1, at, MemoryDisk::new(dir.core_dir(1))).unwrap();
+    assert_eq!(common::append(&mut log, b"first"), Lsn(1));
+    common::settle(&mut log, wal::Millis(0)).unwrap();
+    assert_eq!(log.durable(), Lsn(1));
+}
+
+#[test]
+#[should_panic(expected = "a log is running")]
+fn redistributing_under_a_running_log_is_a_bug() {
+    let files = MemoryFiles::new();
+    let mut dir = DataDir::open_on(files, &options()).unwrap();
+    let at = dir.recover(0, &mut Taken::default()).unwrap();
+    let _log = dir.log(0, at, MemoryDisk::new(dir.core_dir(0))).unwrap();
+    let _ = dir.redistribute(2, |_, _| Ok(()));
+}
+
+#[test]
+fn options_out_of_range_are_refused() {
+    let check = |options: Options, expected: &str| {
+        let files = MemoryFiles::new();
+        let error = DataDir::open_on(files.clone(), &options).map(drop).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(files.contents().is_empty());
+    };
+    check(Options { cores: 0, ..options() }, "cores must be 1 to 1024");
+    check(Options { segment_bytes: 4096, ..options() }, "segment_bytes must be 262144 to");
+    check(Options { segment_bytes: (256 << 10) + 512, ..options() }, "multiple of 4096");
+    check(Options { spare_segments: 0, ..options() }, "spare_segments must be 1 to 64");
+    check(Options { reserve_bytes: Some(0), ..options() }, "reserve_bytes must be more than");
+    check(Options { reserve_bytes: Some(1 << 20), ..options() }, "not be more than all spare");
+    check(Options { snapshot_log_bytes: 1, ..options() }, "snapshot_log_bytes must be at least");
+}

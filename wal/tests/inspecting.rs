@@ -1,0 +1,84 @@
+//! Looking at a directory that nobody has open.
+
+mod common;
+
+use common::{Pair, options};
+use wal::files::MemoryFiles;
+use wal::inspect::{check_on, records_on};
+use wal::{Lsn, OpenError};
+
+const SEGMENT: &str = "epoch-0000000001/core-00000/log-00000000000000000001";
+
+fn example() -> (MemoryFiles, Pair) {
+    let files = MemoryFiles::new();
+    let mut pair = Pair::new(&files, options());
+    for _ in 0..3 {
+        pair.command(&[30, 5_000]);
+        pair.settle().unwrap();
+    }
+    pair.snapshot();
+    pair.command(&[7]);
+    pair.settle().unwrap();
+    (files.restart(), pair)
+}
+
+#[test]
+fn a_sound_directory_is_reported_and_left_alone() {
+    let (files, _) = example();
+    let (before, steps) = (files.contents(), files.steps());
+    let report = check_on(&files).unwrap();
+    assert!(report.is_sound() && report.superblock_whole);
+    assert_eq!((report.epoch, report.cores.len(), &report.id), (1, 1, b"the id of a test"));
+    let core = &report.cores[0];
+    let snapshot = core.snapshot.unwrap();
+    assert_eq!((snapshot.number, snapshot.begin, snapshot.end, snapshot.slots), (1, Lsn(6), Lsn(6), 5));
+    assert_eq!((core.segments, core.spare_segments, core.frames, core.records), (1, 2, 5, 7));
+    assert_eq!(
+        (core.first, core.last, core.bytes, &core.cut),
+        (Lsn(1), Lsn(7), 4096 + 3 * 8192 + 4096, &None)
+    );
+    assert_eq!((files.contents(), files.steps()), (before, steps), "nothing was written");
+}
+
+#[test]
+fn all_records_are_listed_also_those_that_a_snapshot_has_passed() {
+    let (files, pair) = example();
+    let entries: Vec<_> = records_on(files).unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(entries.len(), 7);
+    for (entry, (lsn, bytes)) in entries.iter().zip((1..).zip(&pair.history)) {
+        assert_eq!((entry.core, entry.lsn, &entry.bytes), (0, Lsn(lsn), bytes));
+    }
+}
+
+#[test]
+fn damage_is_reported_with_its_place() {
+    let (files, _) = example();
+    files.tamper(SEGMENT, |bytes| bytes[12288 + 200] ^= 1);
+    let report = check_on(&files).unwrap();
+    assert!(!report.is_sound());
+    let problem = report.cores[0].problem.as_ref().unwrap();
+    assert!(matches!(problem, OpenError::Damaged { offset: 12288, .. }), "{problem}");
+    let mut entries = records_on(files).unwrap();
+    let before: Vec<_> = entries.by_ref().take_while(Result::is_ok).collect();
+    assert_eq!(before.len(), 2);
+    assert!(entries.next().is_none(), "an error is the end");
+}
+
+#[test]
+fn a_torn_tail_is_reported_and_not_cut() {
+    let (files, _) = example();
+    files.tamper(SEGMENT, |bytes| bytes[4096 + 3 * 8192 + 100] ^= 1);
+    let before = files.contents();
+    let core = &check_on(&files).unwrap().cores[0];
+    assert!(core.problem.is_none());
+    assert_eq!(core.cut.as_ref().unwrap().offset, 4096 + 3 * 8192);
+    assert_eq!(files.contents(), before);
+}
+
+#[test]
+fn a_directory_in_use_is_refused() {
+    let files = MemoryFiles::new();
+    let _pair = Pair::new(&files, options());
+    assert!(matches!(check_on(&files), Err(OpenError::Locked { .. })));
+    assert!(matches!(records_on(files), Err(OpenError::Locked { .. })));
+}

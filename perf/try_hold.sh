@@ -17,8 +17,8 @@ OFFSET=2000
 FLOOR_PORT=10099
 
 command -v wrk >/dev/null || { echo "wrk is needed (Debian: apt-get install wrk)"; exit 1; }
-cargo build --quiet --release --package server
-cargo build --quiet --release --package net --example constant
+[ -n "${NO_BUILD:-}" ] || cargo build --quiet --release --package server
+[ -n "${NO_BUILD:-}" ] || cargo build --quiet --release --package net --example constant
 
 DATA=$(mktemp -d "$PWD/target/try-hold.XXXXXX")
 trap 'kill $ENGINE $FLOOR 2>/dev/null; wait 2>/dev/null; rm -rf "$DATA"' EXIT

@@ -1,6 +1,6 @@
 //! Settings as types. A value that means nothing is refused with its name and where it came from.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -101,11 +101,6 @@ impl Config {
         }
         Ok(config)
     }
-
-    /// Where the service listens whose standard port is `port`.
-    pub(crate) fn address(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(self.listen, port + self.port_offset)
-    }
 }
 
 struct Reader<'a> {
@@ -183,7 +178,7 @@ mod tests {
     fn defaults_are_good() {
         let config = config(&[]).expect("defaults");
         assert!(config.listen.is_loopback());
-        assert_eq!(config.address(8080), "127.0.0.1:8080".parse().expect("an address"));
+        assert_eq!(config.port_offset, 0);
         assert_eq!(config.policy.hold_ttl_ms, 120_000);
     }
 

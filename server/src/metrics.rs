@@ -6,8 +6,11 @@ use net::metrics::{Cells, CoreCell, Registry};
 use shard::{Shard, Stats};
 use wal::disk::Driver;
 
-/// Names, helps and where in [`Stats`] the number is.
-type Counter = (&'static str, &'static str, &'static [(&'static str, &'static str)], fn(&Stats) -> u64);
+/// Where in [`Stats`] a number is.
+type Read = fn(&Stats) -> u64;
+
+/// Name, help, labels and source.
+type Counter = (&'static str, &'static str, &'static [(&'static str, &'static str)], Read);
 
 const COUNTERS: &[Counter] = &[
     ("interlock_holds_total", "Holds by what became of them.", &[("outcome", "made")], |s| s.holds_made),
@@ -37,7 +40,7 @@ const COUNTERS: &[Counter] = &[
 /// Cells for all cores.
 #[derive(Debug)]
 pub(crate) struct Gauges {
-    counters: Vec<(Arc<Cells>, fn(&Stats) -> u64)>,
+    counters: Vec<(Arc<Cells>, Read)>,
     waiting: Arc<Cells>,
     backlog: Arc<Cells>,
 }
@@ -45,7 +48,7 @@ pub(crate) struct Gauges {
 /// The cells of one core.
 #[derive(Debug)]
 pub(crate) struct CoreGauges {
-    counters: Vec<(CoreCell, fn(&Stats) -> u64)>,
+    counters: Vec<(CoreCell, Read)>,
     waiting: CoreCell,
     backlog: CoreCell,
 }

@@ -11,6 +11,7 @@ use net::metrics::{Metrics, Registry};
 use net::runtime::{Bell, Driver as NetworkDriver, Runtime};
 use net::signature::SignKey;
 use net::{Addresses, Service};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use shard::{Clock, Shard};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -35,6 +36,7 @@ type Error = Box<dyn std::error::Error>;
 /// What kept it from starting; nothing was taken over then.
 pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     warn_of_retired_settings();
+    raise_open_files();
     if config.payment_key.is_none() {
         tracing::warn!(
             "PAYMENT CALLBACKS ARE NOT VERIFIED: no PAYMENT_CALLBACK_SIGN_KEY is set, anyone who reaches this address can mark an order as paid"
@@ -111,6 +113,17 @@ fn warn_of_retired_settings() {
     let named = |name: &str| std::env::var_os(name).is_some();
     for (name, why) in crate::settings::RETIRED.iter().filter(|(name, _)| named(name)) {
         tracing::warn!(setting = *name, "{name} is set and has no effect: {why}");
+    }
+}
+
+/// Every connection is a file: as many as the system lets this process have.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) =
+            setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+    {
+        tracing::warn!(%error, "the limit of open files could not be raised");
     }
 }
 

@@ -127,11 +127,6 @@ impl Worker {
         self.replied(token, &Err(Rejection::Busy), now);
     }
 
-    /// Whether tickets are being issued or wait for it.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.in_flight.is_empty()
-    }
-
     /// When a refused ticket is to be tried again.
     pub(crate) fn next_wake(&self, now: Time) -> Option<Time> {
         (!self.queue.is_empty() && now < self.retry_at).then_some(self.retry_at)

@@ -46,7 +46,9 @@ fn a_hold_ends_at_its_deadline() {
     assert!(now_ms() as i64 + 100 >= expires_at, "the seats came back before the deadline");
 
     let again = json!({"partition_key": "expires", "hold_id": "h", "qty": 4});
-    for refusal in [session.try_hold(&again), session.confirm("expires", "h"), session.release("expires", "h")] {
+    for refusal in
+        [session.try_hold(&again), session.confirm("expires", "h"), session.release("expires", "h")]
+    {
         let reason = refusal.refused(409, "");
         assert!(reason.contains("expired"), "the reason is that it expired: {reason}");
     }
@@ -83,7 +85,10 @@ fn money_that_comes_too_late_is_owed_back() {
         session.pay(&id, txn).refused(409, "hold expired");
         let refunds = session.refunds_of(&id, txn);
         assert_eq!(refunds.len(), 1, "one refund for {txn}: {refunds:?}");
-        assert_eq!((&refunds[0]["status"], &refunds[0]["amount_cents"]), (&json!("required"), &json!(10_000)));
+        assert_eq!(
+            (&refunds[0]["status"], &refunds[0]["amount_cents"]),
+            (&json!("required"), &json!(10_000))
+        );
     }
     session.pay(&id, "late-other").refused(409, "");
     assert_eq!(session.refunds_of(&id, "late-other"), [] as [Value; 0], "another order's transaction");
@@ -118,7 +123,11 @@ fn the_next_hold_begins_when_the_last_one_ends() {
             None
         });
         let next = deadline(&state, &hold);
-        assert!(next - TTL_MS >= last, "{hold} began {} ms before the one before it ended", last - (next - TTL_MS));
+        assert!(
+            next - TTL_MS >= last,
+            "{hold} began {} ms before the one before it ended",
+            last - (next - TTL_MS)
+        );
         last = next;
     }
 }

@@ -47,7 +47,8 @@ fn table(dir: &Path, name: &str) -> Vec<BTreeMap<String, String>> {
     let text = fs::read_to_string(dir.join(name)).expect("a table of the feed");
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().expect("a header").split(',').collect();
-    let row = |line: &str| header.iter().map(|h| (*h).to_owned()).zip(line.split(',').map(str::to_owned)).collect();
+    let row =
+        |line: &str| header.iter().map(|h| (*h).to_owned()).zip(line.split(',').map(str::to_owned)).collect();
     lines.map(row).collect()
 }
 
@@ -56,7 +57,8 @@ fn night_train(dir: &Path) -> NightTrain {
     let mut times: BTreeMap<String, Vec<(usize, String, String, String)>> = BTreeMap::new();
     for row in table(dir, "stop_times.txt") {
         let sequence = row["stop_sequence"].parse().expect("a number");
-        let stop = (sequence, row["stop_id"].clone(), row["arrival_time"].clone(), row["departure_time"].clone());
+        let stop =
+            (sequence, row["stop_id"].clone(), row["arrival_time"].clone(), row["departure_time"].clone());
         times.entry(row["trip_id"].clone()).or_default().push(stop);
     }
     let tomorrow = tomorrow().replace('-', "");
@@ -66,13 +68,18 @@ fn night_train(dir: &Path) -> NightTrain {
         stops.sort();
         let after = stops.iter().position(|(_, _, arrival, _)| arrival.as_str() >= "24:00:00");
         let distinct: BTreeSet<&String> = stops.iter().map(|(_, station, ..)| station).collect();
-        let Some(after_midnight) = after.filter(|&a| a >= 2 && a + 1 < stops.len() && distinct.len() == stops.len()) else {
+        let Some(after_midnight) =
+            after.filter(|&a| a >= 2 && a + 1 < stops.len() && distinct.len() == stops.len())
+        else {
             continue;
         };
         // Its first listed date on which it can still be bought.
         let dates = table(dir, "calendar_dates.txt");
-        let mut dates = dates.iter().filter(|d| d["service_id"] == trip["service_id"] && d["exception_type"] == "1");
-        let Some(date) = dates.find(|d| d["date"].as_str() > tomorrow.as_str()).map(|d| &d["date"]) else { continue };
+        let mut dates =
+            dates.iter().filter(|d| d["service_id"] == trip["service_id"] && d["exception_type"] == "1");
+        let Some(date) = dates.find(|d| d["date"].as_str() > tomorrow.as_str()).map(|d| &d["date"]) else {
+            continue;
+        };
         return NightTrain {
             train: train.clone(),
             date: format!("{}-{}-{}", &date[..4], &date[4..6], &date[6..]),
@@ -104,7 +111,8 @@ fn the_national_timetable_is_sold() {
 
     let run = Run::read(&mut session, &night.train, &night.date);
     assert_eq!(run.stops, night.stops.iter().map(|(code, ..)| code.clone()).collect::<Vec<_>>());
-    let shown = session.get(Port::Gateway, &format!("/v1/trains/{}/{}", encode(&night.train), night.date)).ok();
+    let shown =
+        session.get(Port::Gateway, &format!("/v1/trains/{}/{}", encode(&night.train), night.date)).ok();
     for (stop, (_, arrival, departure)) in list(&shown, "stops").iter().zip(&night.stops) {
         for (field, time) in [("arrives_at", arrival), ("departs_at", departure)] {
             if let Some(at) = stop[field].as_str() {
@@ -129,7 +137,8 @@ fn the_national_timetable_is_sold() {
 
     let (partition, _, capacity) = &run.classes[0];
     let id = session.new_order("national");
-    let body = json!({"order_id": id, "partition_key": partition, "qty": 2, "from_index": from, "to_index": to});
+    let body =
+        json!({"order_id": id, "partition_key": partition, "qty": 2, "from_index": from, "to_index": to});
     let seats = texts(&session.reserve(&body).ok(), "Seats");
     session.pay(&id, "national").ok();
     let ticketed = session.until_ticketed(&id);

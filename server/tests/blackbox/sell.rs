@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::http::encode;
 use crate::support::session::{list, number, text, texts};
 use crate::support::time::{rfc3339_ms, tomorrow};
-use crate::support::{Launch, Port, Server, Session, together};
+use crate::support::{Launch, Port, Session, together};
 
 /// A run of a train.
 #[derive(Debug)]
@@ -31,7 +31,10 @@ impl Run {
                 for train in trains(session, from, to, &date) {
                     let run = Run::read(session, text(&train, "train"), &date);
                     let distinct: BTreeSet<&String> = run.stops.iter().collect();
-                    if run.stops.len() >= 4 && distinct.len() == run.stops.len() && run.ends_on(session, &date) {
+                    if run.stops.len() >= 4
+                        && distinct.len() == run.stops.len()
+                        && run.ends_on(session, &date)
+                    {
                         return run;
                     }
                 }
@@ -64,7 +67,8 @@ impl Run {
 
     /// Whether the run arrives on that date: then it is searched under its own date from every stop.
     fn ends_on(&self, session: &mut Session, date: &str) -> bool {
-        let run = session.get(Port::Gateway, &format!("/v1/trains/{}/{}", encode(&self.train), self.date)).ok();
+        let run =
+            session.get(Port::Gateway, &format!("/v1/trains/{}/{}", encode(&self.train), self.date)).ok();
         let last = list(&run, "stops").last().expect("a stop");
         text(last, "arrives_at").starts_with(date)
     }
@@ -72,7 +76,8 @@ impl Run {
     /// What the search says about this run between two of its stops: the train's entry and one class of it.
     fn offer(&self, session: &mut Session, from: usize, to: usize, partition: &str) -> (Value, Value) {
         let found = trains(session, &self.stops[from], &self.stops[to], &self.date);
-        let train = found.into_iter().find(|t| t["train"] == self.train.as_str()).expect("the search finds the run");
+        let train =
+            found.into_iter().find(|t| t["train"] == self.train.as_str()).expect("the search finds the run");
         let class = list(&train, "classes").iter().find(|c| c["partition_key"] == partition);
         let class = class.expect("the search lists the class").clone();
         (train, class)
@@ -104,7 +109,8 @@ fn sell(session: &mut Session, run: &Run, key: &str, sold_before: i64) {
     let created = session.create(key, 55_300);
     assert_eq!(created["Status"], "INIT");
     let id = text(&created, "OrderID").to_owned();
-    let span = json!({"order_id": id, "partition_key": partition, "qty": 2, "from_index": from, "to_index": to});
+    let span =
+        json!({"order_id": id, "partition_key": partition, "qty": 2, "from_index": from, "to_index": to});
     let reserved = session.reserve(&span).ok();
     assert_eq!(reserved["Status"], "RESERVED");
     assert_eq!(reserved["PartitionKey"], partition.as_str());
@@ -121,7 +127,11 @@ fn sell(session: &mut Session, run: &Run, key: &str, sold_before: i64) {
     let falls = |session: &mut Session, moment: &str| {
         assert_eq!(session.available_on(partition, from, to), capacity - sold, "{moment}: the span");
         assert_eq!(session.available_on(partition, 0, from), *capacity, "{moment}: the stretch before it");
-        assert_eq!(session.available_on(partition, from, from + 1), capacity - sold, "{moment}: a part of it");
+        assert_eq!(
+            session.available_on(partition, from, from + 1),
+            capacity - sold,
+            "{moment}: a part of it"
+        );
         assert_eq!(session.available_on(partition, 0, last), capacity - sold, "{moment}: what overlaps it");
         assert_eq!(session.available(partition), capacity - sold, "{moment}: the whole run");
     };
@@ -195,11 +205,15 @@ fn the_timetable_alone_sells_its_trains() {
     assert_eq!(number(&state, "capacity"), *capacity, "the caller's capacity counts for nothing");
     assert_eq!(number(&state, "available"), capacity - 1);
     let (train, date) = (&run.train, &run.date);
-    for unknown in [format!("{train}|{date}|no-such-class"), format!("{train}|1999-01-01|{}", run.classes[0].1)] {
+    for unknown in
+        [format!("{train}|{date}|no-such-class"), format!("{train}|1999-01-01|{}", run.classes[0].1)]
+    {
         let body = json!({"partition_key": unknown, "hold_id": "h", "qty": 1, "capacity": 5});
         session.try_hold(&body).refused(404, "partition not found");
         let order = session.new_order(&unknown);
-        session.reserve(&json!({"order_id": order, "partition_key": unknown})).refused(404, "partition not found");
+        session
+            .reserve(&json!({"order_id": order, "partition_key": unknown}))
+            .refused(404, "partition not found");
         assert_eq!(session.order(&order)["Status"], "INIT");
         let path = format!("/inventory/availability?partition_key={}", encode(&unknown));
         session.get(Port::Inventory, &path).refused(404, "partition not found");
@@ -214,7 +228,9 @@ fn the_last_seats_go_to_as_many_as_there_are() {
     const SEATS: usize = 5;
     let server = Launch::new().cores(2).start();
     let ask = |session: &mut Session, i: usize| {
-        session.try_hold(&json!({"partition_key": "last", "hold_id": format!("h{i}"), "qty": 1, "capacity": SEATS}))
+        session.try_hold(
+            &json!({"partition_key": "last", "hold_id": format!("h{i}"), "qty": 1, "capacity": SEATS}),
+        )
     };
     let answers = together(CALLERS, |i| ask(&mut server.session(), i));
     let mut seats = BTreeSet::new();
@@ -233,7 +249,11 @@ fn the_last_seats_go_to_as_many_as_there_are() {
     assert_eq!(session.available("last"), 0);
     for i in held {
         let again = ask(&mut session, i).ok();
-        assert_eq!(number(&again, "available"), 0, "a retry of the last seats is answered, and takes nothing");
+        assert_eq!(
+            number(&again, "available"),
+            0,
+            "a retry of the last seats is answered, and takes nothing"
+        );
     }
 }
 

@@ -20,7 +20,10 @@ fn missing_files_are_named() {
     check_refused(&Feed::new().without("calendar.txt").without("calendar_dates.txt"), &["calendar"]);
     let launch = Launch::new();
     let absent = launch.home().join("no-such-feed");
-    launch.args(&["--timetable", &absent.display().to_string()]).serve_to_end().assert_refused(&["no-such-feed"]);
+    launch
+        .args(&["--timetable", &absent.display().to_string()])
+        .serve_to_end()
+        .assert_refused(&["no-such-feed"]);
 }
 
 /// Catches: a line that makes no sense skipped, so that trains are sold without it.
@@ -28,7 +31,10 @@ fn missing_files_are_named() {
 fn wrong_lines_are_named() {
     let night = |stop: usize| format!("stop_times.txt:{}", NIGHT_STARTS_AT_LINE + stop);
     let times = |from: &str, to: &str| Feed::new().replaced("stop_times.txt", from, to);
-    check_refused(&times("trip-2,25:10:00,25:15:00,CCC,3", "trip-2,25:10:00,25:15:00,XXX,3"), &[&night(2), "XXX"]);
+    check_refused(
+        &times("trip-2,25:10:00,25:15:00,CCC,3", "trip-2,25:10:00,25:15:00,XXX,3"),
+        &[&night(2), "XXX"],
+    );
     check_refused(&times("23:50:00,24:05:00", "21:50:00,24:05:00"), &[&night(1)]);
     check_refused(&times("25:10:00,25:15:00", "25:10:00,25:05:00"), &[&night(2)]);
     check_refused(&times("25:10:00,25:15:00", "25:70:00,25:75:00"), &[&night(2)]);

@@ -56,7 +56,10 @@ fn ambiguous_lengths_are_refused() {
         format!("{POST}Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"),
         format!("{POST}Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n\r\n{chunk}"),
         format!("{POST}Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("{POST}Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}", 5 + hidden.len()),
+        format!(
+            "{POST}Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}",
+            5 + hidden.len()
+        ),
         format!("{POST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n{chunk}"),
         format!("{POST}Transfer-Encoding: identity\r\n\r\n{body}"),
         format!("{POST}Transfer-Encoding: gzip\r\n\r\n{body}"),

@@ -66,7 +66,8 @@ impl Victim {
         let answer = conn.call(method, path, &[], body).unwrap_or_else(|e| panic!("{method} {path}: {e}"));
         answer.refused(status, error);
         let health = conn.call("GET", "/healthz", &[], None);
-        let health = health.unwrap_or_else(|e| panic!("the connection is not usable after {method} {path}: {e}"));
+        let health =
+            health.unwrap_or_else(|e| panic!("the connection is not usable after {method} {path}: {e}"));
         health.ok();
         self.assert_unchanged(&answer.asked);
     }
@@ -77,7 +78,10 @@ fn bodies(victim: &Victim) -> [(&'static str, Value); 8] {
     let (reserved, init) = (&victim.reserved, &victim.init);
     [
         ("/orders", json!({"idempotency_key": "never", "amount_cents": 5})),
-        ("/orders/reserve", json!({"order_id": init, "partition_key": PARTITION, "hold_id": "h", "qty": 1, "capacity": 9})),
+        (
+            "/orders/reserve",
+            json!({"order_id": init, "partition_key": PARTITION, "hold_id": "h", "qty": 1, "capacity": 9}),
+        ),
         ("/orders/cancel", json!({"order_id": reserved, "partition_key": PARTITION, "hold_id": reserved})),
         ("/payments/callback", json!({"order_id": reserved, "provider_txn_id": "t", "status": "SUCCESS"})),
         ("/inventory/try-hold", json!({"partition_key": PARTITION, "hold_id": "h", "qty": 1, "capacity": 9})),
@@ -98,9 +102,28 @@ fn a_body_that_is_no_request_is_invalid_json() {
         let field = good.as_object().and_then(|o| o.keys().next()).expect("a field").clone();
         let good = good.to_string();
         let mut bad: Vec<Vec<u8>> = [
-            "", " ", "{", "}", "[", "]", "null", "true", "7", "\"text\"", "[]", "[{}]", "{}{}", "{\"order_id\"}",
-            "{\"a\":1,}", "{'a':1}", "{a:1}", "{\"a\":NaN}", "{\"a\":01}", "{\"a\":\"\\x\"}",
-            "order_id=1&qty=2", "<a/>",
+            "",
+            " ",
+            "{",
+            "}",
+            "[",
+            "]",
+            "null",
+            "true",
+            "7",
+            "\"text\"",
+            "[]",
+            "[{}]",
+            "{}{}",
+            "{\"order_id\"}",
+            "{\"a\":1,}",
+            "{'a':1}",
+            "{a:1}",
+            "{\"a\":NaN}",
+            "{\"a\":01}",
+            "{\"a\":\"\\x\"}",
+            "order_id=1&qty=2",
+            "<a/>",
         ]
         .map(|text| text.as_bytes().to_vec())
         .into();
@@ -196,7 +219,9 @@ fn ids_have_a_form() {
 
     let wrong = [" x", "x ", "a\u{0}b", "a\nb", &"x".repeat(129), &"x".repeat(10_000)].map(encode);
     for id in wrong.iter().map(String::as_str).chain(["", "%ff", "%c3%28"]) {
-        for path in ["/orders/get?order_id=", "/query/orders?order_id=", "/inventory/availability?partition_key="] {
+        for path in
+            ["/orders/get?order_id=", "/query/orders?order_id=", "/inventory/availability?partition_key="]
+        {
             victim.refuses(&mut conn, ("GET", &format!("{path}{id}"), None), 400, "");
         }
     }
@@ -234,19 +259,35 @@ fn spans_lie_within_the_run() {
     for (from, to) in spans {
         for (partition, longest) in [(train.as_str(), last), ("ad-hoc-span", 1)] {
             let body = json!({"partition_key": partition, "hold_id": "s", "qty": 1, "from_index": from, "to_index": to});
-            victim.refuses(&mut conn, ("POST", "/inventory/try-hold", Some(body.to_string().as_bytes())), 400, "");
+            victim.refuses(
+                &mut conn,
+                ("POST", "/inventory/try-hold", Some(body.to_string().as_bytes())),
+                400,
+                "",
+            );
             let mut body = body;
             body["order_id"] = victim.init.as_str().into();
-            victim.refuses(&mut conn, ("POST", "/orders/reserve", Some(body.to_string().as_bytes())), 400, "");
+            victim.refuses(
+                &mut conn,
+                ("POST", "/orders/reserve", Some(body.to_string().as_bytes())),
+                400,
+                "",
+            );
             if from.is_null() || to.is_null() || longest == 1 {
                 continue;
             }
-            let path = format!("/inventory/availability?partition_key={}&from_index={from}&to_index={to}", encode(partition));
+            let path = format!(
+                "/inventory/availability?partition_key={}&from_index={from}&to_index={to}",
+                encode(partition)
+            );
             victim.refuses(&mut conn, ("GET", &path, None), 400, "");
         }
     }
     for (from, to) in [("x", "1"), ("0", "1.0"), ("0x0", "1"), ("", "1"), ("0", "")] {
-        let path = format!("/inventory/availability?partition_key={}&from_index={from}&to_index={to}", encode(&train));
+        let path = format!(
+            "/inventory/availability?partition_key={}&from_index={from}&to_index={to}",
+            encode(&train)
+        );
         victim.refuses(&mut conn, ("GET", &path, None), 400, "");
     }
     assert_eq!(victim.session.available(&train), capacity);
@@ -263,8 +304,15 @@ fn amounts_are_positive() {
         let body = format!("{{\"idempotency_key\":\"amount\",\"amount_cents\":{amount}}}");
         victim.refuses(&mut conn, ("POST", "/orders", Some(body.as_bytes())), 400, "");
     }
-    for body in [json!({"idempotency_key": "amount", "amount_cents": 0}), json!({"idempotency_key": "amount"})] {
-        victim.refuses(&mut conn, ("POST", "/orders", Some(body.to_string().as_bytes())), 400, "invalid amount");
+    for body in
+        [json!({"idempotency_key": "amount", "amount_cents": 0}), json!({"idempotency_key": "amount"})]
+    {
+        victim.refuses(
+            &mut conn,
+            ("POST", "/orders", Some(body.to_string().as_bytes())),
+            400,
+            "invalid amount",
+        );
     }
     for amount in ["9223372036854775808", "-9223372036854775809", "18446744073709551617", "1e400", "0.5"] {
         let body = format!("{{\"idempotency_key\":\"amount\",\"amount_cents\":{amount}}}");
@@ -286,7 +334,14 @@ fn unknown_ids_are_not_found() {
         format!("{}{digit}{}", &known[..at], &known[at + 1..])
     };
     // One digit off at either end, another case, another form, and no form at all.
-    let unknown = [other(0), other(known.len() - 1), known.to_uppercase(), known.replace('-', ""), "0".into(), "😀".into()];
+    let unknown = [
+        other(0),
+        other(known.len() - 1),
+        known.to_uppercase(),
+        known.replace('-', ""),
+        "0".into(),
+        "😀".into(),
+    ];
     for id in unknown.iter().filter(|id| **id != known) {
         let body = |more: Value| {
             let mut body = json!({"order_id": id});

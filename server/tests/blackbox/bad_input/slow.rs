@@ -54,7 +54,10 @@ fn what_never_comes_is_not_waited_for() {
             let started = Instant::now();
             trickle.send(b"GET /healthz HTTP/1.1\r\n").expect("sent");
             while trickle.send(b"X: y\r\n").is_ok() {
-                assert!(started.elapsed() < 2 * DEADLINE, "a header line now and then keeps a connection for ever");
+                assert!(
+                    started.elapsed() < 2 * DEADLINE,
+                    "a header line now and then keeps a connection for ever"
+                );
                 std::thread::sleep(std::time::Duration::from_millis(200));
             }
         });
@@ -86,7 +89,8 @@ fn a_thousand_idle_connections_are_in_nobodys_way() {
     assert_eq!(server.session().available("idle"), 498);
     // They were really accepted, and are still good for a request.
     for (i, mut conn) in idle.into_iter().enumerate().step_by(97) {
-        let answer = conn.call("GET", "/healthz", &[], None).unwrap_or_else(|e| panic!("idle connection {i}: {e}"));
+        let answer =
+            conn.call("GET", "/healthz", &[], None).unwrap_or_else(|e| panic!("idle connection {i}: {e}"));
         answer.ok();
     }
 }

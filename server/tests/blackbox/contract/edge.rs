@@ -42,7 +42,8 @@ fn each_port_has_its_routes_and_the_gateway_all() {
             if port == own || port == Port::Gateway {
                 assert!(answer.status != 404 && answer.status != 405, "{port:?}: {answer:?}");
                 for wrong in ["PUT", "DELETE", if method == "GET" { "POST" } else { "GET" }] {
-                    let answer = session.call(port, wrong, path, (wrong != "GET").then_some(b"{}".as_slice()));
+                    let answer =
+                        session.call(port, wrong, path, (wrong != "GET").then_some(b"{}".as_slice()));
                     answer.refused(405, "");
                     let allow = answer.header("allow").unwrap_or_else(|| panic!("no Allow: {answer:?}"));
                     assert!(allow.split(',').any(|m| m.trim() == method), "{wrong} {path}: Allow: {allow}");
@@ -77,11 +78,16 @@ fn trace_ids_go_round() {
         let own = [("X-Trace-Id", "trace-of-mine"), ("X-Request-Id", "request-of-mine")];
         let mut call = |path: &str, headers: &[(&str, &str)]| {
             let answer = conn.call("GET", path, headers, None).expect("an answer");
-            let header = |name| answer.header(name).unwrap_or_else(|| panic!("no {name}: {answer:?}")).to_owned();
+            let header =
+                |name| answer.header(name).unwrap_or_else(|| panic!("no {name}: {answer:?}")).to_owned();
             (header("x-trace-id"), header("x-request-id"))
         };
         for path in ["/healthz", "/nothing", "/metrics"] {
-            assert_eq!(call(path, &own), ("trace-of-mine".into(), "request-of-mine".into()), "{port:?} {path}");
+            assert_eq!(
+                call(path, &own),
+                ("trace-of-mine".into(), "request-of-mine".into()),
+                "{port:?} {path}"
+            );
         }
         let (first, second) = (call("/healthz", &[]), call("/healthz", &[]));
         for id in [&first.0, &first.1, &second.0, &second.1] {
@@ -90,13 +96,18 @@ fn trace_ids_go_round() {
         assert_ne!(first.0, second.0, "{port:?}: each request has a fresh trace id");
         assert_ne!(first.1, second.1, "{port:?}: each request has a fresh request id");
         let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(call("/healthz", &[("traceparent", parent)]).0, "4bf92f3577b34da6a3ce929d0e0e4736", "{port:?}");
+        assert_eq!(
+            call("/healthz", &[("traceparent", parent)]).0,
+            "4bf92f3577b34da6a3ce929d0e0e4736",
+            "{port:?}"
+        );
     }
 }
 
 fn is_uuid(text: &str) -> bool {
     let dashes = |i| matches!(i, 8 | 13 | 18 | 23);
-    text.len() == 36 && text.bytes().enumerate().all(|(i, b)| if dashes(i) { b == b'-' } else { b.is_ascii_hexdigit() })
+    text.len() == 36
+        && text.bytes().enumerate().all(|(i, b)| if dashes(i) { b == b'-' } else { b.is_ascii_hexdigit() })
 }
 
 /// Samples of a metric: its labels and value.
@@ -129,8 +140,13 @@ fn sample(all: &BTreeMap<String, Samples>, metric: &str, labels: &[(&str, &str)]
     let has = |sample: &BTreeMap<String, String>| {
         labels.iter().all(|(name, value)| sample.get(*name).is_some_and(|v| v == value))
     };
-    let found: Vec<f64> =
-        all.get(metric).into_iter().flatten().filter(|(labels, _)| has(labels)).map(|(_, value)| *value).collect();
+    let found: Vec<f64> = all
+        .get(metric)
+        .into_iter()
+        .flatten()
+        .filter(|(labels, _)| has(labels))
+        .map(|(_, value)| *value)
+        .collect();
     assert!(found.len() <= 1, "{metric} {labels:?} is counted {} times", found.len());
     found.first().copied().unwrap_or(0.0)
 }
@@ -144,7 +160,9 @@ fn each_port_counts_its_own_requests() {
         session.new_order(&format!("metrics-{i}"));
     }
     session.create("metrics-0", 10_000);
-    session.post(Port::Order, "/orders", &json!({"idempotency_key": "x", "amount_cents": 0})).refused(400, "");
+    session
+        .post(Port::Order, "/orders", &json!({"idempotency_key": "x", "amount_cents": 0}))
+        .refused(400, "");
     session.get(Port::Order, "/some/raw/path").refused(404, "");
     session.get(Port::Query, "/query/orders?order_id=nobody").refused(404, "");
     let mut gateway = server.gateway();
@@ -164,8 +182,11 @@ fn each_port_counts_its_own_requests() {
     counted(Port::Query, "GET", "/query/orders", "404", 1.0);
 
     for port in Port::ALL {
+        session.get(port, "/healthz").ok();
+        counted(port, "GET", "/healthz", "200", 1.0);
         let all = metrics(&server, port);
-        for name in ["http_requests_total", "http_request_duration_seconds_bucket", "http_in_flight_requests"] {
+        for name in ["http_requests_total", "http_request_duration_seconds_bucket", "http_in_flight_requests"]
+        {
             let samples = all.get(name).unwrap_or_else(|| panic!("{port:?} has no {name}"));
             for (labels, _) in samples {
                 assert_eq!(labels["service"], port.service(), "{port:?} shows its own service alone: {name}");
@@ -193,7 +214,10 @@ fn openapi_documents_are_served() {
         let document = session.get(Port::Gateway, &path);
         assert_eq!(document.status, 200, "{path}");
         let text = document.text();
-        assert!(text.contains("openapi: 3") || text.contains("openapi: \"3"), "{path} is no OpenAPI 3 document");
+        assert!(
+            text.contains("openapi: 3") || text.contains("openapi: \"3"),
+            "{path} is no OpenAPI 3 document"
+        );
         for (_, method, route) in ROUTES.iter().filter(|(own, ..)| *own == port) {
             assert!(text.contains(&format!("{route}:")), "{path} lacks {method} {route}");
         }

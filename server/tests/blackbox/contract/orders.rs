@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::shared;
+use crate::support::Port;
 use crate::support::session::{number, text, texts};
 use crate::support::time::{now_ms, rfc3339_ms};
-use crate::support::Port;
 
 /// Catches: a field renamed, missing or of another type; a time that is none; a field shown before it means anything.
 #[test]
@@ -30,7 +30,10 @@ fn an_order_has_the_contracts_fields() {
     assert_eq!(reserved["CreatedAt"], order["CreatedAt"]);
     assert!(rfc3339_ms(text(&reserved, "UpdatedAt")) >= created);
     assert_eq!((&reserved["PartitionKey"], &reserved["HoldID"]), (&json!("fields"), &json!(id)));
-    assert_eq!((&reserved["Qty"], &reserved["FromIndex"], &reserved["ToIndex"]), (&json!(2), &json!(0), &json!(1)));
+    assert_eq!(
+        (&reserved["Qty"], &reserved["FromIndex"], &reserved["ToIndex"]),
+        (&json!(2), &json!(0), &json!(1))
+    );
     assert_eq!(texts(&reserved, "Seats").len(), 2);
     let life = rfc3339_ms(text(&reserved, "ExpiresAt")) - rfc3339_ms(text(&reserved, "UpdatedAt"));
     assert!((100_000..=121_000).contains(&life), "INVENTORY_HOLD_TTL_SECS is 120 by default, not {life} ms");
@@ -168,7 +171,8 @@ fn a_free_hold_is_adopted_and_an_owned_one_is_not() {
     let state = session.held("adopt", "free", 2, 10);
     let seats = texts(&state["holds"]["free"], "seats");
     let id = session.new_order("adopt");
-    let body = |id: &str, qty: u32| json!({"order_id": id, "partition_key": "adopt", "hold_id": "free", "qty": qty});
+    let body =
+        |id: &str, qty: u32| json!({"order_id": id, "partition_key": "adopt", "hold_id": "free", "qty": qty});
     session.reserve(&body(&id, 1)).refused(409, "");
     assert_eq!(session.order(&id)["Status"], "INIT", "a hold with another quantity is not adopted");
     let order = session.reserve(&body(&id, 2)).ok();
@@ -200,7 +204,9 @@ fn cancel_ends_what_is_not_paid() {
     let mut session = server.session();
     let init = session.new_order("cancel-init");
     assert_eq!(session.cancel(&init).ok()["CancelReason"], "requested");
-    session.reserve(&json!({"order_id": init, "partition_key": "cancel"})).refused(409, "invalid state transition");
+    session
+        .reserve(&json!({"order_id": init, "partition_key": "cancel"}))
+        .refused(409, "invalid state transition");
 
     let id = text(&session.reserved("cancel", "cancel", 2), "OrderID").to_owned();
     let sold = text(&session.reserved("cancel-sold", "cancel", 1), "OrderID").to_owned();

@@ -244,7 +244,9 @@ fn refunds_come_in_pages() {
         let page = session.get(Port::Gateway, &format!("/v1/refunds?limit=2{after}")).ok();
         let refunds = page["refunds"].as_array().unwrap_or_else(|| panic!("no refunds in {page}"));
         assert!(refunds.len() <= 2, "{page}");
-        listed.extend(refunds.iter().map(|r| (text(r, "order_id").to_owned(), text(r, "provider_txn_id").to_owned())));
+        listed.extend(
+            refunds.iter().map(|r| (text(r, "order_id").to_owned(), text(r, "provider_txn_id").to_owned())),
+        );
         let Some(next) = page["next"].as_str() else { break };
         after = format!("&after={next}");
     }

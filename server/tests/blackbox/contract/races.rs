@@ -65,7 +65,9 @@ fn of_several_payments_one_pays_and_the_rest_are_owed_back() {
 fn one_transaction_pays_one_order() {
     let server = shared();
     let ids: Vec<String> = (0..CALLERS)
-        .map(|i| text(&server.session().reserved(&format!("race-txn-{i}"), "race-txn", 1), "OrderID").to_owned())
+        .map(|i| {
+            text(&server.session().reserved(&format!("race-txn-{i}"), "race-txn", 1), "OrderID").to_owned()
+        })
         .collect();
     let answers = together(CALLERS, |i| server.session().pay(&ids[i], "race-txn"));
     let mut session = server.session();

@@ -25,6 +25,9 @@ fn shared() -> Arc<Server> {
     server
 }
 
+/// Train, from_index and to_index.
+type Found<'a> = (&'a str, i64, i64);
+
 /// The trains found between two stations tomorrow, as (train, from_index, to_index), in the order of their names.
 ///
 /// A train that is boarded after midnight runs under the date before; whichever date its partitions have, they must be
@@ -38,7 +41,8 @@ fn found(session: &mut Session, from: &str, to: &str) -> Vec<(String, i64, i64)>
     for entry in trains {
         let partition = text(&list(entry, "classes")[0], "partition_key");
         let date = partition.split('|').nth(1).expect("a date");
-        let run = session.get(Port::Gateway, &format!("/v1/trains/{}/{date}", encode(text(entry, "train")))).ok();
+        let run =
+            session.get(Port::Gateway, &format!("/v1/trains/{}/{date}", encode(text(entry, "train")))).ok();
         let departs = &list(&run, "stops")[number(entry, "from_index") as usize]["departs_at"];
         assert_eq!(entry["departs_at"], *departs, "{partition} departs when the search says");
     }
@@ -72,7 +76,7 @@ fn stations_are_found() {
 fn trains_are_found_by_departure() {
     let server = shared();
     let mut session = server.session();
-    let cases: [(&str, &str, &[(&str, i64, i64)]); 9] = [
+    let cases: [(&str, &str, &[Found<'_>]); 9] = [
         ("AAA", "DDD", &[(DAY, 0, 3), (LOOP, 0, 4), (NIGHT, 0, 3)]),
         ("Alpha", "Bravo", &[(DAY, 0, 1), (LOOP, 0, 1), (NIGHT, 0, 1)]),
         ("BBB", "DDD", &[(DAY, 1, 3), (LOOP, 3, 4), (NIGHT, 1, 3)]),
@@ -110,7 +114,11 @@ fn times_have_the_agencys_offset() {
     assert_eq!(text(&stops[1], "code"), "BBB");
 
     let run = Run::read(&mut session, DAY, &date);
-    assert_eq!(run.stops, ["AAA", "BBB", "CCC", "DDD"], "a platform is its station, an untimed stop is a stop");
+    assert_eq!(
+        run.stops,
+        ["AAA", "BBB", "CCC", "DDD"],
+        "a platform is its station, an untimed stop is a stop"
+    );
     assert_eq!(Run::read(&mut session, NAMELESS, &date).stops, ["CCC", "EEE"]);
 }
 
@@ -159,6 +167,10 @@ fn odd_runs_can_be_sold() {
         session.pay(&id, &format!("odd-{train}")).ok();
         session.until_ticketed(&id);
         assert_eq!(session.available_on(partition, from, to), capacity - 1, "{partition}");
-        assert_eq!(session.available_on(partition, 0, from.max(1)), capacity - i64::from(from == 0), "{partition}");
+        assert_eq!(
+            session.available_on(partition, 0, from.max(1)),
+            capacity - i64::from(from == 0),
+            "{partition}"
+        );
     }
 }

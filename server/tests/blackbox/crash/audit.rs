@@ -74,7 +74,10 @@ pub(super) fn repeat(session: &mut Session, journey: &mut Journey) {
     }
     let reserved = journey.accepted(|op| matches!(op, Op::Reserve { .. })).is_some();
     assert!(!reserved || now["Status"] != "INIT", "a reservation is gone: {now}\nthe journey: {journey:#?}");
-    assert!(!has_gone_on || now["Status"] != "RESERVED", "a reservation is refused: {now}\nthe journey: {journey:#?}");
+    assert!(
+        !has_gone_on || now["Status"] != "RESERVED",
+        "a reservation is refused: {now}\nthe journey: {journey:#?}"
+    );
 }
 
 /// A refused hold or reservation may well be possible now; everything else has its answer for ever.
@@ -94,7 +97,13 @@ fn check_first(step: &Step, told: &Told) -> Result<(), String> {
 }
 
 /// Whether a write that was answered with `before` may be answered with `again`.
-fn check_again(journey: &Journey, step: &Step, before: &Told, again: &Told, asked_ms: u64) -> Result<(), String> {
+fn check_again(
+    journey: &Journey,
+    step: &Step,
+    before: &Told,
+    again: &Told,
+    asked_ms: u64,
+) -> Result<(), String> {
     let wrong = || Err(format!("answered otherwise: {step:?}, now {again:?}"));
     if !before.is_ok() {
         // For a transaction of another order the contract gives no text where the order has ended.
@@ -104,17 +113,31 @@ fn check_again(journey: &Journey, step: &Step, before: &Told, again: &Told, aske
     match &step.op {
         Op::TryHold { .. } => check_try_hold(journey, step, before, again, asked_ms),
         Op::Confirm { .. } | Op::Release { .. } => {
-            if again.is_ok() { same_hold(journey, before, again) } else { wrong() }
+            if again.is_ok() {
+                same_hold(journey, before, again)
+            } else {
+                wrong()
+            }
         }
         // An order that has gone on cannot be reserved any more; that it has, the read afterwards shows.
         Op::Reserve { .. } if again.status == 409 => Ok(()),
         Op::Create { .. } | Op::Reserve { .. } | Op::Pay { .. } | Op::Cancel { .. } => {
-            if again.is_ok() { follows(&before.body, &again.body) } else { wrong() }
+            if again.is_ok() {
+                follows(&before.body, &again.body)
+            } else {
+                wrong()
+            }
         }
     }
 }
 
-fn check_try_hold(journey: &Journey, step: &Step, before: &Told, again: &Told, asked_ms: u64) -> Result<(), String> {
+fn check_try_hold(
+    journey: &Journey,
+    step: &Step,
+    before: &Told,
+    again: &Told,
+    asked_ms: u64,
+) -> Result<(), String> {
     let wrong = |what: &str| Err(format!("{what}: {step:?}, now {again:?}"));
     let hold = journey.hold().expect("a hold's journey");
     let expires_ms = expires_ms(&before.body["holds"][hold]);
@@ -132,13 +155,18 @@ fn check_try_hold(journey: &Journey, step: &Step, before: &Told, again: &Told, a
         return same_hold(journey, before, again);
     }
     let expired = now_ms() + CLOCK_SLACK_MS >= expires_ms;
-    if again.status == 409 && !confirmed && (released || expired || ending) { Ok(()) } else { wrong("a hold is gone") }
+    if again.status == 409 && !confirmed && (released || expired || ending) {
+        Ok(())
+    } else {
+        wrong("a hold is gone")
+    }
 }
 
 fn same_hold(journey: &Journey, before: &Told, again: &Told) -> Result<(), String> {
     let hold = journey.hold().expect("a hold's journey");
     let (was, is) = (&before.body["holds"][hold], &again.body["holds"][hold]);
-    let same = ["hold_id", "qty", "seats"].iter().all(|field| was[field] == is[field] && !is[field].is_null());
+    let same =
+        ["hold_id", "qty", "seats"].iter().all(|field| was[field] == is[field] && !is[field].is_null());
     if same { Ok(()) } else { Err(format!("another hold than before: {was}, now {is}")) }
 }
 
@@ -153,14 +181,19 @@ pub(super) fn settle(session: &mut Session, journey: &mut Journey, late_txn: Opt
     let ended = |session: &mut Session| {
         until(&format!("order {order} to end"), || {
             let now = read(session, &order, false).expect("an answer");
-            ["INIT", "TICKETED", "CANCELLED"].contains(&now["Status"].as_str().unwrap_or_default()).then_some(now)
+            ["INIT", "TICKETED", "CANCELLED"]
+                .contains(&now["Status"].as_str().unwrap_or_default())
+                .then_some(now)
         })
     };
     let mut now = ended(session);
     if let Some(txn) = late_txn
         && now["CancelReason"] == "hold_expired"
     {
-        let told = journey.go(session, Op::Pay { order: order.clone(), txn }).expect("an answer").expect("an outcome");
+        let told = journey
+            .go(session, Op::Pay { order: order.clone(), txn })
+            .expect("an answer")
+            .expect("an outcome");
         assert_eq!((told.status, told.error()), (409, "hold expired"), "{journey:#?}");
         now = ended(session);
     }
@@ -173,11 +206,15 @@ fn verdict(journey: &Journey) -> Result<(), String> {
     let now = journey.settled.as_ref().expect("a settled order");
     let status = now["Status"].as_str().unwrap_or_default();
     let reserved = journey.accepted(|op| matches!(op, Op::Reserve { .. }));
-    let paid: BTreeSet<&str> = payments(journey).filter(|(_, told)| told.is_ok()).map(|(txn, _)| txn).collect();
+    let paid: BTreeSet<&str> =
+        payments(journey).filter(|(_, told)| told.is_ok()).map(|(txn, _)| txn).collect();
     let cancelled = journey.accepted(|op| matches!(op, Op::Cancel { .. })).is_some();
     let ensure = |holds: bool, what: &str| if holds { Ok(()) } else { Err(format!("{what}: {now}")) };
     ensure(paid.len() <= 1, "paid with two transactions")?;
-    ensure((status == "TICKETED") == (paid.len() == 1), "a payment is acknowledged if and only if there is a ticket")?;
+    ensure(
+        (status == "TICKETED") == (paid.len() == 1),
+        "a payment is acknowledged if and only if there is a ticket",
+    )?;
     if let Some(txn) = paid.first() {
         ensure(now["ProviderTxnID"] == *txn, "ticketed for another payment")?;
         let reserved = reserved.and_then(|s| s.told.as_ref()).ok_or("a ticket without a reservation")?;
@@ -185,10 +222,16 @@ fn verdict(journey: &Journey) -> Result<(), String> {
         ensure(!cancelled, "ticketed and cancelled")?;
     }
     let refused = payments(journey).filter(|(_, told)| told.error() == TXN_USED);
-    ensure(refused.into_iter().all(|(txn, _)| !is_own(journey, txn)), "its own transaction is said to be another's")?;
+    ensure(
+        refused.into_iter().all(|(txn, _)| !is_own(journey, txn)),
+        "its own transaction is said to be another's",
+    )?;
     ensure(!cancelled || status == "CANCELLED", "an acknowledged cancel is gone")?;
     ensure(reserved.is_none() || status != "INIT", "an acknowledged reservation is gone")?;
-    ensure(status != "CANCELLED" || cancelled || now["CancelReason"] == "hold_expired", "cancelled by nobody")?;
+    ensure(
+        status != "CANCELLED" || cancelled || now["CancelReason"] == "hold_expired",
+        "cancelled by nobody",
+    )?;
     let owed = owed(journey).next().is_some();
     ensure(now["Refund"] == if owed { "required".into() } else { serde_json::Value::Null }, "another refund")
 }
@@ -208,7 +251,8 @@ fn is_own(journey: &Journey, txn: &str) -> bool {
 
 /// Transactions of a journey that are owed back, by what its payments were told.
 fn owed(journey: &Journey) -> impl Iterator<Item = &str> {
-    let owed = |told: &Told| ["already paid", "hold expired", "invalid state transition"].contains(&told.error());
+    let owed =
+        |told: &Told| ["already paid", "hold expired", "invalid state transition"].contains(&told.error());
     payments(journey).filter(move |(_, told)| owed(told)).map(|(txn, _)| txn)
 }
 
@@ -247,7 +291,8 @@ pub(super) fn check_sights(sights: &[Sight], journeys: &[Journey]) {
         }
         for (a, b) in seen.iter().flat_map(|a| seen.iter().map(move |b| (a, b))) {
             if a.done_ms < b.sent_ms && a.is_view == b.is_view {
-                follows(&a.seen, &b.seen).unwrap_or_else(|what| panic!("two reads contradict each other: {what}"));
+                follows(&a.seen, &b.seen)
+                    .unwrap_or_else(|what| panic!("two reads contradict each other: {what}"));
             }
         }
     }
@@ -286,7 +331,10 @@ impl Ledger {
         for (key, page) in &self.0 {
             for ((seat, segment), stays) in &page.stays {
                 if let Some((a, b)) = overlap(stays) {
-                    panic!("{key}: seat {seat} on segment {segment} was {a:?}'s and {b:?}'s");
+                    panic!(
+                        "{key}: seat {seat} on segment {segment} was {}'s from {} until {} and {}'s from {} until {}",
+                        a.who, a.start_ms, a.end_ms, b.who, b.start_ms, b.end_ms
+                    );
                 }
             }
         }
@@ -338,7 +386,13 @@ fn stay(journey: &Journey) -> Option<(Vec<String>, Stay)> {
         }
         let expires_at = order["ExpiresAt"].as_str().map(|t| rfc3339_ms(t) as u64);
         let sold = journey.settled.as_ref()?["Status"] == "TICKETED";
-        (given, texts(order, "Seats"), expires_at, sold, journey.first_sent_ms(|op| matches!(op, Op::Cancel { .. })))
+        (
+            given,
+            texts(order, "Seats"),
+            expires_at,
+            sold,
+            journey.first_sent_ms(|op| matches!(op, Op::Cancel { .. })),
+        )
     } else {
         let given = journey.accepted(|op| matches!(op, Op::TryHold { .. }))?;
         let hold = &given.told.as_ref()?.body["holds"][journey.hold()?];

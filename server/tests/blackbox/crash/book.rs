@@ -31,7 +31,8 @@ impl Want {
     }
 
     fn body(&self) -> Value {
-        let mut body = json!({"partition_key": self.place.key, "qty": self.qty, "capacity": self.place.capacity});
+        let mut body =
+            json!({"partition_key": self.place.key, "qty": self.qty, "capacity": self.place.capacity});
         if let Some((from, to)) = self.span {
             body["from_index"] = from.into();
             body["to_index"] = to.into();

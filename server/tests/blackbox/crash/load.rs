@@ -47,8 +47,7 @@ struct Client<'a> {
 /// Works until the server is gone.
 pub(super) fn run(load: &Load, number: usize, session: Session, rng: Rng) -> Tale {
     let name = format!("c{}-{number}", load.cycle);
-    let mut client =
-        Client { load, session, rng, name, begun: 0, spent: Vec::new(), tale: Tale::default() };
+    let mut client = Client { load, session, rng, name, begun: 0, spent: Vec::new(), tale: Tale::default() };
     loop {
         let ended = match client.rng.below(100) {
             0..60 => client.order(),
@@ -57,7 +56,10 @@ pub(super) fn run(load: &Load, number: usize, session: Session, rng: Rng) -> Tal
             _ => client.look_at_seats(),
         };
         if ended.is_err() {
-            assert!(load.killing.load(Ordering::SeqCst), "the connection broke while the server was meant to run");
+            assert!(
+                load.killing.load(Ordering::SeqCst),
+                "the connection broke while the server was meant to run"
+            );
             return client.tale;
         }
     }
@@ -110,7 +112,9 @@ impl Client<'_> {
         assert!(created.is_ok(), "{created:?}");
         let order = created.body["OrderID"].as_str().expect("an id").to_owned();
         self.load.known.lock().expect("no client has failed").push(order.clone());
-        let Some(reserved) = self.write(journey, Op::Reserve { order: order.clone() })? else { return Ok(()) };
+        let Some(reserved) = self.write(journey, Op::Reserve { order: order.clone() })? else {
+            return Ok(());
+        };
         let pay = |txn: String| Op::Pay { order: order.clone(), txn };
         if !reserved.is_ok() {
             assert_eq!(reserved.error(), "insufficient stock");
@@ -128,7 +132,8 @@ impl Client<'_> {
                 self.write(journey, pay(key))?;
             }
             58..66 => {
-                if self.paid(journey, pay(key.clone()), &key)? {
+                let known = self.paid(journey, pay(key.clone()), &key)?;
+                if known {
                     self.write(journey, pay(format!("{key}-second")))?;
                 }
             }
@@ -137,9 +142,8 @@ impl Client<'_> {
                 self.write(journey, pay(txn))?;
             }
             70..84 => {
-                if self.write(journey, Op::Cancel { order: order.clone() })?.is_some_and(|t| t.is_ok())
-                    && self.rng.below(4) == 0
-                {
+                let cancelled = self.write(journey, Op::Cancel { order: order.clone() })?;
+                if cancelled.is_some_and(|told| told.is_ok()) && self.rng.below(4) == 0 {
                     self.write(journey, pay(key))?;
                 }
             }

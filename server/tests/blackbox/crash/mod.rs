@@ -23,7 +23,7 @@ use crate::support::session::SIGN_KEY;
 use crate::support::time::now_ms;
 use crate::support::{Launch, Rng, Server, until};
 use audit::Ledger;
-use book::{Journey, Place};
+use book::{Journey, Op, Place};
 use load::{Load, Tale};
 
 /// Kills under load, at the least.
@@ -58,7 +58,10 @@ struct Repeat(u64);
 impl Drop for Repeat {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("repeat with: INTERLOCK_DRILL_SEED={} cargo test -p server --test blackbox crash::", self.0);
+            eprintln!(
+                "repeat with: INTERLOCK_DRILL_SEED={} cargo test -p server --test blackbox crash::",
+                self.0
+            );
         }
     }
 }
@@ -124,7 +127,11 @@ impl Drill {
         let mut places = self.runs.clone();
         places.extend((0..AD_HOC_PLACES).map(|i| {
             // Half of them look like a run's, which are placed by train and date.
-            let key = if i % 2 == 0 { format!("drill-{cycle}-{i}") } else { format!("X{cycle}-{i}|2026-02-11|2nd") };
+            let key = if i % 2 == 0 {
+                format!("drill-{cycle}-{i}")
+            } else {
+                format!("X{cycle}-{i}|2026-02-11|2nd")
+            };
             Arc::new(Place { key, capacity: AD_HOC_CAPACITY, segments: 1 })
         }));
         let load = Load {
@@ -164,23 +171,27 @@ impl Drill {
         tales
     }
 
-    /// Chooses the cores of the next start, and kills the server on its way to them now and then.
+    /// Chooses the cores of the next start, and mostly kills the server on its way: to those, or to others.
     fn kill_while_starting(&mut self, cycle: u64, launch: Launch) -> Launch {
         let cores = match cycle % 6 {
             2 => 3,
             4 => 1,
             _ => 2,
         };
-        let launch = launch.cores(cores);
-        if cycle % 6 != 0 {
-            let mut starting = launch.spawn();
+        for _ in 0..self.rng.below(3) {
+            let on_the_way = if self.rng.below(2) == 0 { cores } else { 1 + self.rng.below(3) as u32 };
+            let mut starting = launch.clone().cores(on_the_way).spawn();
             // Not in place of a condition: the moment is random.
             std::thread::sleep(Duration::from_millis(self.rng.below(START_MS)));
-            assert!(starting.ended().is_none(), "the server ended by itself while it started: {}", starting.log());
+            assert!(
+                starting.ended().is_none(),
+                "the server ended by itself while it started: {}",
+                starting.log()
+            );
             starting.kill();
             self.starts_killed += 1;
         }
-        launch
+        launch.cores(cores)
     }
 
     /// Holds the restarted server to what this cycle's clients were told, and to some of what earlier ones were.
@@ -193,14 +204,15 @@ impl Drill {
         audit::each(server, &mut journeys, audit::repeat);
         let late = |i: usize, journey: &Journey| {
             // One in four of the expired orders is paid too late.
-            let key = journey.steps.first().map(|step| step.op.clone());
-            match key {
-                Some(book::Op::Create { key, .. }) if i % 4 == 0 => Some(format!("{key}-late")),
+            match journey.steps.first().map(|step| &step.op) {
+                Some(Op::Create { key, .. }) if i.is_multiple_of(4) => Some(format!("{key}-late")),
                 _ => None,
             }
         };
         let mut settling: Vec<_> = journeys.iter_mut().enumerate().map(|(i, j)| (late(i, j), j)).collect();
-        audit::each(server, &mut settling, |session, (late, journey)| audit::settle(session, journey, late.take()));
+        audit::each(server, &mut settling, |session, (late, journey)| {
+            audit::settle(session, journey, late.take())
+        });
         audit::check_sights(&sights, &journeys);
         // Once more, now that everything has ended: the answers are the same as at any moment before.
         audit::each(server, &mut journeys, audit::repeat);

@@ -55,7 +55,10 @@ pub(super) fn follows(earlier: &Value, later: &Value) -> Result<(), String> {
             return wrong(&format!("{field} changed"));
         }
     }
-    if (from == "PAID" || from == "TICKETED") && earlier["Seats"].is_array() && later["Seats"].is_null() && is_whole(later)
+    if (from == "PAID" || from == "TICKETED")
+        && earlier["Seats"].is_array()
+        && later["Seats"].is_null()
+        && is_whole(later)
     {
         return wrong("sold seats are no longer shown");
     }
@@ -144,10 +147,15 @@ mod tests {
         check(paid(), order("TICKETED", json!({})), false);
         check(paid(), order("TICKETED", json!({"ProviderTxnID": "t", "Seats": ["1-2"]})), false);
         check(paid(), order("TICKETED", json!({"ProviderTxnID": "t", "Seats": null})), false);
-        check(order("RESERVED", json!({})), order("RESERVED", json!({"ExpiresAt": "2026-01-01T00:00:09Z"})), false);
+        check(
+            order("RESERVED", json!({})),
+            order("RESERVED", json!({"ExpiresAt": "2026-01-01T00:00:09Z"})),
+            false,
+        );
         check(order("INIT", json!({})), order("INIT", json!({"AmountCents": 6})), false);
         check(order("INIT", json!({})), order("INIT", json!({"UpdatedAt": "2026-01-01T00:00:00Z"})), false);
-        let cancelled = |refund: Value| order("CANCELLED", json!({"CancelReason": "hold_expired", "Refund": refund}));
+        let cancelled =
+            |refund: Value| order("CANCELLED", json!({"CancelReason": "hold_expired", "Refund": refund}));
         check(cancelled(Value::Null), cancelled(json!("required")), true);
         check(cancelled(json!("required")), cancelled(json!("settled")), true);
         check(cancelled(json!("required")), cancelled(Value::Null), false);

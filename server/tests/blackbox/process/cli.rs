@@ -55,7 +55,11 @@ fn mistakes_in_settings_are_named() {
     }
     let file = launch.home().join("interlock.toml");
     let path = file.display().to_string();
-    for (content, name) in [("no_such_setting = 1\n", "no_such_setting"), ("cores = = 1\n", "interlock.toml"), ("cores = \"x\"\n", "x")] {
+    for (content, name) in [
+        ("no_such_setting = 1\n", "no_such_setting"),
+        ("cores = = 1\n", "interlock.toml"),
+        ("cores = \"x\"\n", "x"),
+    ] {
         fs::write(&file, content).expect("a file of settings");
         let ended = launch.run(&["config", "--config", &path]);
         if ended.status.success() {
@@ -75,7 +79,10 @@ fn flags_win_over_environment_over_file_over_defaults() {
     let file = launch.home().join("interlock.toml");
     fs::write(&file, "listen = \"127.0.0.2\"\nport_offset = 11\ncores = 7\n").expect("a file of settings");
     let path = file.display().to_string();
-    let launch = launch.env("INTERLOCK_PORT_OFFSET", "22").env("INTERLOCK_CORES", "8").env("INVENTORY_HOLD_TTL_SECS", "33");
+    let launch = launch
+        .env("INTERLOCK_PORT_OFFSET", "22")
+        .env("INTERLOCK_CORES", "8")
+        .env("INVENTORY_HOLD_TTL_SECS", "33");
     let ended = launch.run(&["config", "--config", &path, "--cores", "2"]);
     assert!(ended.status.success(), "{}", ended.said());
     let line = |name: &str| {
@@ -103,7 +110,9 @@ fn a_server_follows_its_settings() {
     let server = launch.args(&["--config", &file.display().to_string()]).start();
     let mut session = server.session();
     session.held("settings", "h", 1, 10);
-    crate::support::until("a hold of a second to end", || (session.available("settings") == 10).then_some(()));
+    crate::support::until("a hold of a second to end", || {
+        (session.available("settings") == 10).then_some(())
+    });
 }
 
 /// Catches: a key that is printed; an open port on which anybody can mark orders as paid.
@@ -113,7 +122,11 @@ fn payments_are_not_open_to_everybody() {
     launch.serve_to_end().assert_refused(&["PAYMENT_CALLBACK_SIGN_KEY"]);
     let launch = launch.env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY);
     let shown = launch.run(&["config"]);
-    assert!(shown.status.success() && !shown.said().contains(SIGN_KEY), "a secret is shown: {}", shown.said());
+    assert!(
+        shown.status.success() && !shown.said().contains(SIGN_KEY),
+        "a secret is shown: {}",
+        shown.said()
+    );
     let server = launch.start();
     assert!(!server.log().contains(SIGN_KEY), "a secret is logged: {}", server.log());
     let mut conn = Conn::open(server.addr(Port::Order)).expect("a connection");

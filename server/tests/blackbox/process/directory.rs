@@ -201,7 +201,8 @@ fn find(dir: &Path, text: &str) -> (PathBuf, usize) {
 fn assert_offset(said: &str, file: &str, range: std::ops::RangeInclusive<u64>) {
     let after = said.split(file).skip(1);
     let mut words = after.flat_map(|text| {
-        let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
+        let words: Vec<&str> =
+            text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
         words.windows(2).map(|w| (w[0].to_owned(), w[1].to_owned())).collect::<Vec<_>>()
     });
     let named = words.any(|(word, number)| {
@@ -213,7 +214,10 @@ fn assert_offset(said: &str, file: &str, range: std::ops::RangeInclusive<u64>) {
 /// CRC-32C (Castagnoli), bit by bit: a few kilobytes are checked.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 })
+        (0..8).fold(
+            crc ^ u32::from(byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 },
+        )
     })
 }
 

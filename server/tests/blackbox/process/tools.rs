@@ -31,7 +31,8 @@ fn a_stopped_directory_can_be_looked_into() {
             .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("no JSON ({e}): {line}")))
             .collect();
         let mentions = |what: &str| lines.iter().filter(|line| line.to_string().contains(what)).count();
-        for what in ["a-key-to-be-found-in-the-log", &order, "a-partition-to-be-found", "a-hold-to-be-found"] {
+        for what in ["a-key-to-be-found-in-the-log", &order, "a-partition-to-be-found", "a-hold-to-be-found"]
+        {
             assert!(mentions(what) > 0, "{what} is in no line of: {}", dump.stdout);
         }
         assert!(lines.iter().all(Value::is_object), "a record is an object");

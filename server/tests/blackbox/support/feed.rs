@@ -48,7 +48,12 @@ impl Feed {
             ),
             (
                 "routes.txt",
-                lines(&["route_id,agency_id,route_short_name,route_type", "R1,A,K1,2", "R2,A,N2,2", "R3,A,L4,2"]),
+                lines(&[
+                    "route_id,agency_id,route_short_name,route_type",
+                    "R1,A,K1,2",
+                    "R2,A,N2,2",
+                    "R3,A,L4,2",
+                ]),
             ),
             (
                 "trips.txt",

@@ -52,7 +52,8 @@ impl Response {
         assert!(!found.is_empty(), "{}: an empty error", self.asked);
         assert!(error.is_empty() || found == error, "{}: {found:?}, expected {error:?}", self.asked);
         let code = body["code"].as_str().unwrap_or_else(|| panic!("{}: no code in {body}", self.asked));
-        let word = !code.is_empty() && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit());
+        let word = !code.is_empty()
+            && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit());
         assert!(word, "{}: code {code:?} is no word", self.asked);
         found.to_owned()
     }

@@ -9,7 +9,7 @@ pub(crate) mod time;
 
 pub(crate) use http::{Conn, Response};
 pub(crate) use process::{Launch, Server};
-pub(crate) use session::{Port, Session, sign};
+pub(crate) use session::{Port, Session};
 
 use std::time::{Duration, Instant};
 

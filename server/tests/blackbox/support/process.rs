@@ -141,10 +141,6 @@ impl Launch {
         &self.home.0
     }
 
-    pub(crate) fn offset(&self) -> u16 {
-        self.offset
-    }
-
     pub(crate) fn addr(&self, port: Port) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port.number() + self.offset))
     }
@@ -284,7 +280,8 @@ impl Server {
             if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
                 panic!("the server ended while starting: {status}\n{}", self.log_tail());
             }
-            let answer = Conn::open(self.addr(Port::Gateway)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
+            let answer =
+                Conn::open(self.addr(Port::Gateway)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
             if answer.is_ok_and(|a| a.status == 200) {
                 return;
             }

@@ -24,7 +24,8 @@ pub(crate) enum Port {
 }
 
 impl Port {
-    pub(crate) const ALL: [Port; 5] = [Port::Gateway, Port::Order, Port::Inventory, Port::Query, Port::Worker];
+    pub(crate) const ALL: [Port; 5] =
+        [Port::Gateway, Port::Order, Port::Inventory, Port::Query, Port::Worker];
 
     pub(crate) const fn number(self) -> u16 {
         8080 + self as u16
@@ -197,17 +198,26 @@ impl Session {
     /// Holds `qty` seats of an ad hoc partition of `capacity` and gives the state.
     #[track_caller]
     pub(crate) fn held(&mut self, partition: &str, hold: &str, qty: u32, capacity: u32) -> Value {
-        self.try_hold(&json!({"partition_key": partition, "hold_id": hold, "qty": qty, "capacity": capacity})).ok()
+        self.try_hold(&json!({"partition_key": partition, "hold_id": hold, "qty": qty, "capacity": capacity}))
+            .ok()
     }
 
     #[track_caller]
     pub(crate) fn release(&mut self, partition: &str, hold: &str) -> Response {
-        self.post(Port::Inventory, "/inventory/release-hold", &json!({"partition_key": partition, "hold_id": hold}))
+        self.post(
+            Port::Inventory,
+            "/inventory/release-hold",
+            &json!({"partition_key": partition, "hold_id": hold}),
+        )
     }
 
     #[track_caller]
     pub(crate) fn confirm(&mut self, partition: &str, hold: &str) -> Response {
-        self.post(Port::Inventory, "/inventory/confirm-hold", &json!({"partition_key": partition, "hold_id": hold}))
+        self.post(
+            Port::Inventory,
+            "/inventory/confirm-hold",
+            &json!({"partition_key": partition, "hold_id": hold}),
+        )
     }
 
     /// Seats that the whole run can still take.

@@ -296,7 +296,9 @@ mod tests {
     use super::*;
     use crate::files::MemoryFiles;
 
-    struct Taken(Vec<(u16, u64, Vec<u8>)>);
+    type Slots = Vec<(u16, u64, Vec<u8>)>;
+
+    struct Taken(Slots);
 
     impl Recover for Taken {
         fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
@@ -322,7 +324,7 @@ mod tests {
         bytes
     }
 
-    fn read_back(bytes: &[u8]) -> Result<(SnapshotInfo, Vec<(u16, u64, Vec<u8>)>), OpenError> {
+    fn read_back(bytes: &[u8]) -> Result<(SnapshotInfo, Slots), OpenError> {
         let files = MemoryFiles::new();
         files.make_dir("").unwrap();
         files.create("s").unwrap().write_at(bytes, 0).unwrap();
@@ -335,7 +337,9 @@ mod tests {
         let bytes = example();
         let check =
             |at: usize, expected: &[u8]| assert_eq!(&bytes[at..at + expected.len()], expected, "at {at}");
-        check(0, b"ILKSNAPS\x01\0\x02\0\x03\0\0\00123456789abcdef");
+        check(0, b"ILKSNAPS");
+        check(8, &[1, 0, 2, 0, 3, 0, 0, 0]);
+        check(16, b"0123456789abcdef");
         check(32, &5u64.to_le_bytes());
         check(40, &40u64.to_le_bytes());
         check(48, &[0; 12]);

@@ -190,3 +190,99 @@ fn a_torn_frame_is_made_zero_before_it_is_overwritten() {
         }
     }
 }
+
+/// The snapshot has passed a full segment, and the first frame of the next one is in flight: without it the full segment is
+/// all the log there is.
+#[test]
+fn a_log_is_never_without_a_frame() {
+    let files = MemoryFiles::new();
+    let mut pair = Pair::new(&files, options());
+    for _ in 0..7 {
+        pair.command(&[30_000]);
+        pair.settle().unwrap();
+    }
+    while pair.log.snapshot_state() != SnapshotState::Finishing {
+        pair.snapshot_step();
+    }
+    pair.command(&[30_000]);
+    pair.poll().unwrap();
+    while pair.log.disk_mut().finish(Lane::Jobs) {
+        pair.poll().unwrap();
+    }
+    assert_eq!((pair.log.stats().snapshots, pair.log.durable().0), (1, 7));
+    assert_eq!(pair.log.stats().segments_recycled, 0, "not yet");
+    let lost = pair.files.fork().crash(|| false);
+    assert!(common::read(&lost, &options()).is_ok_and(|(_, at)| at.last.0 == 7));
+    pair.settle().unwrap();
+    assert_eq!(pair.log.stats().segments_recycled, 1, "now it is followed");
+}
+
+/// Many segments are removed at once, with a crash at every step: never a gap between them.
+#[test]
+fn a_crash_at_every_step_of_pruning() {
+    let few = Options { snapshot_log_bytes: wal::limits::SEGMENT_BYTES_MIN, ..options() };
+    let begin = MemoryFiles::new();
+    let mut pair = Pair::new(&begin, few);
+    for _ in 0..50 {
+        pair.command(&[30_000]);
+        pair.settle().unwrap();
+    }
+    let snapshot = |files: &MemoryFiles, stop: Option<u64>| {
+        let mut pair = pair.beside(files.restart());
+        files_stop(&pair.files, stop);
+        while pair.log.snapshot_state() != SnapshotState::Finishing {
+            pair.snapshot_step();
+        }
+        let _ = pair.settle();
+        pair
+    };
+    let whole = begin.fork();
+    let from = whole.steps();
+    let removed = snapshot(&whole, None).log.stats().segments_removed;
+    assert!(removed >= 3, "{removed}");
+    for step in from..whole.steps() {
+        let pair = snapshot(&begin.fork(), Some(step));
+        for pattern in 0..6 {
+            let mut rng = Rng::new(step * 6 + pattern);
+            let files = pair.files.fork().crash(|| rng.chance(50));
+            let read = common::read(&files, &options());
+            assert!(read.is_ok(), "step {step}, pattern {pattern}: {:?}", read.err());
+        }
+    }
+}
+
+fn files_stop(files: &MemoryFiles, step: Option<u64>) {
+    files.stop_at(step.unwrap_or(u64::MAX).max(files.steps()));
+}
+
+/// The first frame of a segment is torn with its header whole, and the log goes on in the segment before: the zeros over the
+/// torn one must be durable first, or it would look as if something after it had been written.
+#[test]
+fn a_torn_frame_in_the_next_segment_is_gone_before_the_log_goes_on() {
+    let files = MemoryFiles::new();
+    let mut pair = Pair::new(&files, options());
+    for _ in 0..7 {
+        pair.command(&[30_000]);
+        pair.settle().unwrap();
+    }
+    pair.command(&[30_000]);
+    pair.poll().unwrap();
+    let mut sectors = 0;
+    let files = pair.files.crash(|| {
+        sectors += 1;
+        sectors == 1
+    });
+    assert_eq!(sectors, 64, "the frame alone was not durable");
+    let (_, at) = common::read(&files, &options()).unwrap();
+    let cut = at.cut.unwrap();
+    assert!(cut.file.ends_with("log-00000000000000000002"), "{cut:?}");
+    assert_eq!((cut.offset, cut.bytes), (0, 32_768));
+    let mut pair = pair.again(files).map_err(|(_, error)| error).unwrap();
+    for _ in 0..2 {
+        pair.command(&[10]);
+        pair.settle().unwrap();
+        let files = pair.files.crash(|| false);
+        pair = pair.again(files).map_err(|(_, error)| error).unwrap();
+    }
+    assert_eq!(pair.log.durable().0, 9);
+}

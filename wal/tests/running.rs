@@ -120,6 +120,7 @@ fn without_spare_segments_only_the_reserve_is_left_and_then_nothing() {
     assert_eq!(retry, Millis(limits::SPARE_RETRY_MS));
     settle(&mut log, retry).unwrap();
     assert_eq!((log.stats().segments_refused, log.space()), (2, Space::Exhausted));
+    assert_eq!(log.next_wake(), Some(retry.after(limits::SPARE_RETRY_MS)), "never a time that is over");
     files.set_capacity(None);
     settle(&mut log, Millis(retry.0 + limits::SPARE_RETRY_MS)).unwrap();
     assert_eq!(log.space(), Space::Plenty);

@@ -18,7 +18,7 @@ pub struct Driver(Inner);
 #[derive(Debug)]
 enum Inner {
     Uring(Box<Uring>),
-    Plain(Plain),
+    Plain(Box<Plain>),
 }
 
 impl Driver {
@@ -26,7 +26,7 @@ impl Driver {
     pub fn new(core: CoreDir<OsFiles>, choice: &Choice) -> io::Result<Driver> {
         let inner = match choice.kind {
             Kind::Uring => Inner::Uring(Box::new(Uring::new(core, choice.direct)?)),
-            Kind::Plain => Inner::Plain(Plain::new(core, choice.direct)?),
+            Kind::Plain => Inner::Plain(Box::new(Plain::new(core, choice.direct)?)),
         };
         Ok(Driver(inner))
     }

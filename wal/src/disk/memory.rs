@@ -35,6 +35,8 @@ pub struct MemoryDisk {
 #[derive(Debug)]
 struct Flight {
     name: String,
+    offset: u64,
+    len: usize,
     buffer: Buffer,
     submitted: std::io::Result<<MemoryFiles as Files>::File>,
 }
@@ -87,7 +89,7 @@ impl MemoryDisk {
 }
 
 fn finish_write(flight: Flight) -> Event {
-    let result = flight.submitted.and_then(|file| file.sync());
+    let result = flight.submitted.and_then(|file| file.settle_write(flight.offset, flight.len));
     let result = result.map_err(|error| DiskError::new("write", flight.name, error));
     Event::Written { buffer: flight.buffer, result }
 }
@@ -99,7 +101,7 @@ impl Disk for MemoryDisk {
         let name = names::segment(generation);
         let file = self.core.files.open_write(&self.core.path(&name));
         let submitted = file.and_then(|file| file.write_at(&buffer[..len], offset).map(|()| file));
-        self.write = Some(Flight { name, buffer, submitted });
+        self.write = Some(Flight { name, offset, len, buffer, submitted });
     }
 
     fn start(&mut self, job: Job) {

@@ -426,6 +426,29 @@ impl Inode {
             put(&mut self.durable, offset, &bytes);
         }
     }
+
+    /// Makes one range durable as it is seen now, and nothing else.
+    fn settle_range(&mut self, from: usize, to: usize) {
+        for (offset, bytes) in std::mem::take(&mut self.pending) {
+            let end = offset + bytes.len();
+            if offset < from.min(end) {
+                self.pending.push((offset, bytes[..from.min(end) - offset].to_vec()));
+            }
+            if to.max(offset) < end {
+                self.pending.push((to.max(offset), bytes[to.max(offset) - offset..].to_vec()));
+            }
+        }
+        put(&mut self.durable, from, &self.live[from..to]);
+    }
+}
+
+impl MemoryFile {
+    /// Completes a write that is durable on its own, as one with O_DSYNC is.
+    pub(crate) fn settle_write(&self, offset: u64, length: usize) -> io::Result<()> {
+        let from = usize::try_from(offset).expect("files in memory are small");
+        self.files.change()?.inodes[self.inode].settle_range(from, from + length);
+        Ok(())
+    }
 }
 
 impl File for MemoryFile {

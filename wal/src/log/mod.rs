@@ -270,6 +270,8 @@ impl<D: Disk> Log<D> {
             return Err(error.clone());
         }
         self.now = now;
+        self.segments.handle_time(now);
+        self.snapshots.handle_time(now);
         while let Some(event) = self.disk.take() {
             let handled = match event {
                 Event::Written { buffer, result } => {
@@ -330,7 +332,8 @@ impl<D: Disk> Log<D> {
     }
 
     fn wants_to_close(&self) -> bool {
-        !self.closed && self.flight.is_none() && self.batch.is_empty() && self.segments.can_close()
+        let idle = self.flight.is_none() && self.batch.is_empty();
+        idle && !self.closed && self.segments.is_open() && self.segments.can_close()
     }
 
     /// Starts the next write: what waits, or a closing frame when the log has been idle.

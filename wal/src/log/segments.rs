@@ -104,7 +104,7 @@ impl Segments {
     /// Takes room for a frame, from the next segment if the current one has not enough. `last_lsn` is the last record
     /// written so far. `None` if there is no room, or none that the disk has opened.
     pub(super) fn take(&mut self, bytes: usize, last_lsn: u64) -> Option<Room> {
-        if self.unopened > 0 {
+        if !self.is_open() {
             return None;
         }
         let bytes = bytes as u64;
@@ -140,6 +140,11 @@ impl Segments {
     /// Whether there is room for a closing frame.
     pub(super) fn can_close(&self) -> bool {
         self.room_behind(0) >= BLOCK_BYTES as u64
+    }
+
+    /// Whether the disk has opened the segments that were there at start: nothing is written before.
+    pub(super) fn is_open(&self) -> bool {
+        self.unopened == 0
     }
 
     /// Whether the oldest segment is needed by nobody: `floor` is the last record that no one needs.
@@ -178,7 +183,7 @@ impl Segments {
 
     /// Recycles or removes the oldest segment.
     pub(super) fn prune(&self, floor: Lsn, now: Millis) -> Option<(Change, Job)> {
-        if self.unopened > 0 || !self.has_prunable(floor) || self.must_wait(now) {
+        if !self.is_open() || !self.has_prunable(floor) || self.must_wait(now) {
             return None;
         }
         let oldest = self.full.front().expect("seen above");
@@ -210,6 +215,11 @@ impl Segments {
                 self.full.pop_front();
             }
         }
+    }
+
+    /// Forgets a time that is over, so that nobody is woken for it again.
+    pub(super) fn handle_time(&mut self, now: Millis) {
+        self.retry_at = self.retry_at.filter(|at| now < *at);
     }
 
     /// The disk is full: again later.

@@ -96,6 +96,11 @@ impl Snapshots {
         matches!(self.phase, Phase::Idle) && self.retry_at.is_none_or(|at| now >= at)
     }
 
+    /// Forgets a time that is over, so that nobody is woken for it again.
+    pub(super) fn handle_time(&mut self, now: Millis) {
+        self.retry_at = self.retry_at.filter(|at| now < *at);
+    }
+
     pub(super) fn retry_at(&self) -> Option<Millis> {
         self.retry_at
     }

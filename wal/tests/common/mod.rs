@@ -276,7 +276,23 @@ impl Pair {
         assert_eq!(taken.state(), self.state_at(last), "after record {last}");
     }
 
+    /// The same model with a log of its own, on files that hold all of it.
+    pub fn beside(&self, files: MemoryFiles) -> Pair {
+        let (log, taken, last, _) = start(&files, &self.options).unwrap();
+        self.check(&taken, last);
+        Pair {
+            files,
+            log,
+            options: self.options.clone(),
+            history: self.history.clone(),
+            commands: self.commands.clone(),
+            state: self.state.clone(),
+            ..*self
+        }
+    }
+
     /// Starts anew on `files` after a crash, and holds what comes back against the model.
+    #[expect(clippy::result_large_err, reason = "the model goes on after a refusal too")]
     pub fn again(self, files: MemoryFiles) -> Result<Pair, (Pair, OpenError)> {
         let (log, taken, last, _) = match start(&files, &self.options) {
             Ok(started) => started,

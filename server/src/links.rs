@@ -107,3 +107,69 @@ impl Links {
         self.incoming.iter().any(|ring| !ring.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::answer::Rejection;
+
+    use super::*;
+
+    fn reply(token: u64) -> Parcel {
+        Parcel::Reply { token: Token(token), reply: Err(Rejection::Busy) }
+    }
+
+    fn received(links: &mut Links) -> Vec<u64> {
+        std::iter::from_fn(|| links.receive())
+            .map(|parcel| match parcel {
+                Parcel::Reply { token, .. } => token.0,
+                other => panic!("only replies were sent, not {other:?}"),
+            })
+            .collect()
+    }
+
+    fn pair() -> (Links, Links) {
+        let bells: Vec<Bell> = (0..2).map(|_| Bell::new().expect("a bell")).collect();
+        let mut links = connect(&bells).into_iter();
+        (links.next().expect("a first"), links.next().expect("a second"))
+    }
+
+    #[test]
+    fn parcels_arrive_in_order_and_only_once_flushed() {
+        let (mut first, mut second) = pair();
+        first.send(1, reply(1));
+        first.send(1, reply(2));
+        assert!(!second.has_incoming());
+        first.flush();
+        assert!(second.has_incoming());
+        assert_eq!(received(&mut second), [1, 2]);
+        assert!(received(&mut first).is_empty());
+    }
+
+    #[test]
+    fn a_full_ring_holds_back_and_loses_nothing() {
+        let (mut first, mut second) = pair();
+        let count = RING_PARCELS as u64 + 10;
+        for token in 0..count {
+            first.send(1, reply(token));
+        }
+        first.flush();
+        assert!(first.has_waiting());
+        let mut arrived = received(&mut second);
+        assert_eq!(arrived.len(), RING_PARCELS);
+        first.flush();
+        assert!(!first.has_waiting());
+        arrived.extend(received(&mut second));
+        assert_eq!(arrived, (0..count).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn commands_are_refused_before_the_queue_grows_without_bound() {
+        let (mut first, _second) = pair();
+        for token in 0..(RING_PARCELS + WAITING_MAX) as u64 {
+            assert!(!first.is_jammed(1));
+            first.send(1, reply(token));
+            first.flush();
+        }
+        assert!(first.is_jammed(1));
+    }
+}

@@ -205,3 +205,91 @@ impl Drop for Call {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use engine::answer::Rejection;
+    use engine::command::Command;
+    use engine::ids::{OrderId, SlotId};
+    use engine::text::Text;
+
+    use super::*;
+
+    const CORE: u16 = 3;
+
+    fn mailbox() -> Rc<Mailbox> {
+        Mailbox::new(CORE, Rc::new(Notify::default()))
+    }
+
+    fn request() -> Request {
+        let order = OrderId::new(SlotId::new(0), 7);
+        Request { command: Command::GetOrder { order }, trace: Text::from("") }
+    }
+
+    fn posted(mailbox: &Mailbox) -> Vec<Token> {
+        let mut posted = Vec::new();
+        mailbox.take(&mut posted);
+        posted.into_iter().map(|posted| posted.token).collect()
+    }
+
+    fn poll(call: &mut Call) -> Poll<Reply> {
+        Pin::new(call).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_reply_finds_its_caller() {
+        let mailbox = mailbox();
+        let (mut first, mut second) = (mailbox.call(0, request()), mailbox.call(1, request()));
+        let tokens = posted(&mailbox);
+        assert!(tokens.iter().all(|token| core_of(*token) == CORE));
+        assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
+        mailbox.reply(tokens[1], Err(Rejection::Busy));
+        assert!(poll(&mut first).is_pending());
+        assert_eq!(poll(&mut second), Poll::Ready(Err(Rejection::Busy)));
+        mailbox.reply(tokens[0], Err(Rejection::OrderNotFound));
+        assert_eq!(poll(&mut first), Poll::Ready(Err(Rejection::OrderNotFound)));
+    }
+
+    #[test]
+    fn a_reply_to_a_caller_who_left_disturbs_nobody() {
+        let mailbox = mailbox();
+        let left = mailbox.call(0, request());
+        let late = posted(&mailbox)[0];
+        drop(left);
+        // The place is not given away before its reply has come.
+        let mut next = mailbox.call(0, request());
+        let token = posted(&mailbox)[0];
+        assert_ne!(token, late);
+        mailbox.reply(late, Err(Rejection::Busy));
+        assert!(poll(&mut next).is_pending());
+        mailbox.reply(token, Err(Rejection::OrderNotFound));
+        assert_eq!(poll(&mut next), Poll::Ready(Err(Rejection::OrderNotFound)));
+    }
+
+    #[test]
+    fn places_are_used_again_under_another_token() {
+        let mailbox = mailbox();
+        let mut tokens = Vec::new();
+        for _ in 0..3 {
+            let mut call = mailbox.call(0, request());
+            let token = posted(&mailbox)[0];
+            mailbox.reply(token, Err(Rejection::Busy));
+            assert!(poll(&mut call).is_ready());
+            tokens.push(token);
+        }
+        tokens.dedup();
+        assert_eq!(tokens.len(), 3);
+        assert_eq!(mailbox.calls.borrow().places.len(), 1);
+    }
+
+    #[test]
+    fn a_reply_that_is_dropped_unread_frees_its_place() {
+        let mailbox = mailbox();
+        let call = mailbox.call(0, request());
+        mailbox.reply(posted(&mailbox)[0], Err(Rejection::Busy));
+        drop(call);
+        assert_eq!(mailbox.calls.borrow().free.len(), 1);
+    }
+}

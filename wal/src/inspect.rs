@@ -11,7 +11,7 @@ use crate::frame::Owner;
 use crate::names;
 use crate::recover::listing::Listing;
 use crate::recover::scan::{Scan, Step};
-use crate::recover::{Cut, Recover};
+use crate::recover::{Cut, Recover, recover};
 use crate::snapshot::{self, SnapshotInfo};
 use crate::superblock::{self, Superblock};
 use crate::types::Lsn;
@@ -128,6 +128,21 @@ pub fn records_on<F: Files>(files: F) -> Result<Records<F>, OpenError> {
         frame: VecDeque::new(),
         _lock: lock,
     })
+}
+
+/// Gives a core's snapshot and log to `sink`, as a start would.
+///
+/// # Errors
+/// As [`check`]; and what is wrong with the core's files, or what `sink` refuses, by file and offset.
+///
+/// # Panics
+/// When there is no such core.
+pub fn replay(path: impl AsRef<Path>, core: u16, sink: &mut dyn Recover) -> Result<(), OpenError> {
+    let files = os_files(path.as_ref())?;
+    let (read, _lock) = look(&files)?;
+    assert!(core < read.superblock.cores, "no such core");
+    let (dir, owner) = place(&files, &read.superblock, core);
+    recover(&dir, owner, sink).map(drop)
 }
 
 /// Iterates over [`records`].

@@ -55,11 +55,11 @@ pub(super) fn run(load: &Load, number: usize, session: Session, rng: Rng) -> Tal
             82..96 => client.look(),
             _ => client.look_at_seats(),
         };
+        if ended.is_err() || client.session.broken() > 0 {
+            let meant = load.killing.load(Ordering::SeqCst);
+            assert!(meant, "a connection broke while the server was meant to run");
+        }
         if ended.is_err() {
-            assert!(
-                load.killing.load(Ordering::SeqCst),
-                "the connection broke while the server was meant to run"
-            );
             return client.tale;
         }
     }

@@ -128,7 +128,8 @@ fn everything_is_there_after_a_restart() {
             Launch::new().cores(2).env("INTERLOCK_DISK", disk).env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY);
         let mut server = launch.start();
         let log = server.log();
-        let said = log.lines().find(|line| line.contains("\"disk\"")).expect("the disk's driver is said at start");
+        let said =
+            log.lines().find(|line| line.contains("\"disk\"")).expect("the disk's driver is said at start");
         assert!(disk == "auto" || !said.contains("io_uring"), "another driver than was asked for: {said}");
         let mut session = server.session();
         let init = session.new_order("init");

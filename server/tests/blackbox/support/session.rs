@@ -58,6 +58,7 @@ pub(crate) struct Session {
     conns: [Option<Conn>; 5],
     by_gateway: bool,
     sign_key: Option<String>,
+    broken: u32,
 }
 
 impl Session {
@@ -67,6 +68,7 @@ impl Session {
             conns: [const { None }; 5],
             by_gateway,
             sign_key: launch.sign_key().map(str::to_owned),
+            broken: 0,
         }
     }
 
@@ -81,16 +83,22 @@ impl Session {
         body: Option<&[u8]>,
     ) -> io::Result<Response> {
         let i = if self.by_gateway { 0 } else { port as usize };
-        if let Some(mut conn) = self.conns[i].take()
-            && let Ok(answer) = conn.call(method, path, headers, body)
-        {
-            self.keep(i, conn, &answer);
-            return Ok(answer);
+        if let Some(mut conn) = self.conns[i].take() {
+            if let Ok(answer) = conn.call(method, path, headers, body) {
+                self.keep(i, conn, &answer);
+                return Ok(answer);
+            }
+            self.broken += 1;
         }
         let mut conn = Conn::open(self.addrs[i])?;
         let answer = conn.call(method, path, headers, body)?;
         self.keep(i, conn, &answer);
         Ok(answer)
+    }
+
+    /// How many kept connections turned out to be closed without a word.
+    pub(crate) fn broken(&self) -> u32 {
+        self.broken
     }
 
     fn keep(&mut self, i: usize, conn: Conn, answer: &Response) {

@@ -56,7 +56,8 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<Constant>, In
 
 fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let port = arguments.next().and_then(|port| port.parse().ok()).expect("usage: constant <port> [uring|epoll]");
+    let port =
+        arguments.next().and_then(|port| port.parse().ok()).expect("usage: constant <port> [uring|epoll]");
     let choice = match arguments.next().as_deref() {
         Some("uring") => DriverChoice::Uring,
         Some("epoll") => DriverChoice::Epoll,

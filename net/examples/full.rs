@@ -59,7 +59,8 @@ impl Backend for Nothing {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let offset = arguments.next().and_then(|port| port.parse().ok()).expect("usage: full <offset> [uring|epoll]");
+    let offset =
+        arguments.next().and_then(|port| port.parse().ok()).expect("usage: full <offset> [uring|epoll]");
     let choice = match arguments.next().as_deref() {
         Some("uring") => DriverChoice::Uring,
         Some("epoll") => DriverChoice::Epoll,

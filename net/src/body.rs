@@ -54,7 +54,11 @@ impl<'b> ReadBody<'b> {
     }
 
     fn whole(&mut self) -> Bytes {
-        if self.all.is_empty() { std::mem::take(&mut self.first) } else { std::mem::take(&mut self.all).into() }
+        if self.all.is_empty() {
+            std::mem::take(&mut self.first)
+        } else {
+            std::mem::take(&mut self.all).into()
+        }
     }
 }
 

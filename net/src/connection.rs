@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use hyper::rt::ReadBufCursor;
 
 use crate::guard::Guard;
+use crate::limits::{LINGER_MS, REQUESTS_PER_TURN};
 use crate::runtime::Stream;
 
 /// What a connection is doing.
@@ -57,6 +58,8 @@ pub(crate) struct Connection {
     overdue: Cell<bool>,
     /// The bytes that are there begin another head.
     head_begun: Cell<bool>,
+    /// Requests taken since the socket was last found empty.
+    in_turn: Cell<u32>,
     end: Cell<End>,
     task: RefCell<Option<Waker>>,
 }
@@ -68,6 +71,7 @@ impl Connection {
             deadline_ms: Cell::new(deadline_ms),
             overdue: Cell::new(false),
             head_begun: Cell::new(false),
+            in_turn: Cell::new(0),
             end: Cell::new(End::No),
             task: RefCell::new(None),
         }
@@ -77,6 +81,16 @@ impl Connection {
         self.phase.set(phase);
         self.deadline_ms.set(deadline_ms);
         self.overdue.set(false);
+    }
+
+    /// Takes a request, and says whether others have waited long enough for this connection.
+    pub(crate) fn take_turn(&self) -> bool {
+        self.in_turn.set(self.in_turn.get() + 1);
+        let enough = self.in_turn.get() > REQUESTS_PER_TURN;
+        if enough {
+            self.in_turn.set(0);
+        }
+        enough
     }
 
     /// The request under way has its answer: until `idle_ms` for the next one, or `head_ms` where it has begun.
@@ -109,7 +123,7 @@ impl Connection {
             // Told a second time, it has not even closed in time.
             Phase::Idle if self.end.get() == End::WhenIdle => self.finish(End::Now),
             Phase::Idle => {
-                self.deadline_ms.set(now_ms + crate::limits::LINGER_MS);
+                self.deadline_ms.set(now_ms + LINGER_MS);
                 self.finish(End::WhenIdle);
             }
             Phase::Head => self.finish(End::SlowHead),
@@ -170,7 +184,15 @@ impl GuardedStream {
         clock: Rc<Cell<u64>>,
         header_ms: u64,
     ) -> GuardedStream {
-        GuardedStream { stream, guard: Guard::new(), connection, clock, header_ms, ended: false, refused: false }
+        GuardedStream {
+            stream,
+            guard: Guard::new(),
+            connection,
+            clock,
+            header_ms,
+            ended: false,
+            refused: false,
+        }
     }
 
     /// Whether hyper was refused more of a spoiled head, and so has not answered it.
@@ -237,7 +259,10 @@ impl hyper::rt::Read for GuardedStream {
         let mut filled = hyper::rt::ReadBuf::uninit(free);
         match hyper::rt::Read::poll_read(Pin::new(&mut this.stream), cx, filled.unfilled()) {
             Poll::Ready(Ok(())) => {}
-            other => return other,
+            other => {
+                this.connection.in_turn.set(0);
+                return other;
+            }
         }
         let count = filled.filled().len();
         this.ended |= count == 0;

@@ -15,7 +15,9 @@ use crate::backend::Backend;
 use crate::config::Config;
 use crate::connection::{Connection, End, GuardedStream, Phase};
 use crate::handle::handle;
-use crate::limits::{ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, STOP_GRACE_MS};
+use crate::limits::{
+    ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, STOP_GRACE_MS,
+};
 use crate::listen::ServiceListener;
 use crate::metrics::{CoreHttp, Metrics};
 use crate::random::Random;
@@ -34,6 +36,8 @@ pub struct Edge<B> {
     /// Milliseconds since the start, as of the last sweep.
     pub(crate) clock: Rc<Cell<u64>>,
     pub(crate) in_flight: Cell<usize>,
+    /// When a refusal was last logged, on the clock.
+    pub(crate) refused_at: Cell<Option<u64>>,
     connections: Connections,
     protocol: http1::Builder,
     started: Instant,
@@ -52,6 +56,7 @@ impl<B: Backend> Edge<B> {
             random: Random::from_system(),
             clock: Rc::new(Cell::new(0)),
             in_flight: Cell::new(0),
+            refused_at: Cell::new(None),
             connections: Connections::default(),
             protocol,
             started: Instant::now(),
@@ -127,7 +132,8 @@ impl<B: Backend> Edge<B> {
                 Ok(Some(socket)) => self.admit(service, socket),
                 Ok(None) => return,
                 // That one connection is gone; the next may be fine.
-                Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+                Err(e)
+                    if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
                 Err(e) => {
                     tracing::warn!(service = service.name(), error = %e, "cannot accept connections");
                     runtime::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
@@ -135,7 +141,7 @@ impl<B: Backend> Edge<B> {
                 }
             }
         }
-        runtime::yield_now().await;
+        runtime::pause().await;
     }
 
     fn admit(self: &Rc<Self>, service: Service, socket: std::net::TcpStream) {

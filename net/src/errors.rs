@@ -13,7 +13,7 @@ use crate::router::Route;
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
         /// Machine-readable reason of an error answer (`"code"`). Append-only: words never change their meaning.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Code {
             $($(#[$doc])* $name,)*
         }
@@ -226,12 +226,8 @@ pub const fn refusals(route: Route) -> &'static [Rejection] {
             R::LimitReached,
             R::LogFull,
         ],
-        Route::ReleaseHold => {
-            &[R::PartitionNotFound, R::HoldNotFound, R::HoldConfirmed, R::HoldExpired, R::HoldOwned, R::LogFull]
-        }
-        Route::ConfirmHold => {
-            &[R::PartitionNotFound, R::HoldNotFound, R::HoldReleased, R::HoldExpired, R::HoldOwned, R::LogFull]
-        }
+        Route::ReleaseHold => &[R::HoldNotFound, R::HoldConfirmed, R::HoldExpired, R::HoldOwned, R::LogFull],
+        Route::ConfirmHold => &[R::HoldNotFound, R::HoldReleased, R::HoldExpired, R::HoldOwned, R::LogFull],
         Route::Availability => &[R::PartitionNotFound, R::InvalidSpan],
         Route::CreateOrder => &[R::AmountDiffers, R::LimitReached, R::LogFull],
         Route::Reserve => &[
@@ -263,7 +259,66 @@ pub const fn refusals(route: Route) -> &'static [Rejection] {
         ],
         Route::GetOrder | Route::QueryOrder => &[R::OrderNotFound],
         Route::SettleRefund => &[R::RefundNotFound, R::RefundSettled, R::LogFull],
-        Route::Trains | Route::Train => &[R::InvalidSpan],
+        _ => &[],
+    }
+}
+
+/// What the edge itself can refuse a route with, by status. Held against the OpenAPI documents by a test.
+#[must_use]
+pub const fn own(route: Route) -> &'static [(u16, Code)] {
+    use Code as C;
+    match route {
+        Route::TryHold => &[
+            (400, C::InvalidJson),
+            (400, C::MissingField),
+            (400, C::InvalidId),
+            (400, C::InvalidQuantity),
+            (400, C::InvalidCapacity),
+            (400, C::InvalidSpan),
+        ],
+        Route::ReleaseHold | Route::ConfirmHold | Route::Cancel | Route::SettleRefund => {
+            &[(400, C::InvalidJson), (400, C::MissingField), (400, C::InvalidId)]
+        }
+        Route::Availability => {
+            &[(400, C::InvalidQuery), (400, C::MissingField), (400, C::InvalidId), (400, C::InvalidSpan)]
+        }
+        Route::CreateOrder => {
+            &[(400, C::InvalidJson), (400, C::MissingField), (400, C::InvalidId), (400, C::InvalidAmount)]
+        }
+        Route::Reserve => &[
+            (400, C::InvalidJson),
+            (400, C::MissingField),
+            (400, C::InvalidId),
+            (400, C::InvalidQuantity),
+            (400, C::InvalidCapacity),
+            (400, C::InvalidSpan),
+        ],
+        Route::Pay => &[
+            (400, C::InvalidJson),
+            (400, C::MissingField),
+            (400, C::InvalidId),
+            (400, C::InvalidPaymentStatus),
+            (401, C::InvalidSignature),
+        ],
+        Route::GetOrder | Route::QueryOrder => {
+            &[(400, C::InvalidQuery), (400, C::MissingField), (400, C::InvalidId)]
+        }
+        Route::Stations => &[(400, C::InvalidQuery), (400, C::InvalidLimit)],
+        Route::Trains => &[
+            (400, C::InvalidQuery),
+            (400, C::MissingField),
+            (400, C::InvalidDate),
+            (404, C::StationNotFound),
+            (404, C::DateNotFound),
+        ],
+        Route::Train => &[(400, C::InvalidDate), (404, C::TrainNotFound), (404, C::DateNotFound)],
+        Route::Refunds => &[
+            (400, C::InvalidQuery),
+            (400, C::InvalidStatus),
+            (400, C::InvalidCursor),
+            (400, C::InvalidLimit),
+        ],
+        Route::OpenapiDocument => &[(404, C::NotFound)],
         _ => &[],
     }
 }

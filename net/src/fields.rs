@@ -35,8 +35,7 @@ fn id<T>(name: &str, text: &str, parse: Parse<T>) -> Result<T, Problem> {
 /// An order id that only an order of ours can have. What has not the shape of one names no order.
 pub(crate) fn order(route: Route, text: Option<&str>) -> Result<OrderId, Problem> {
     let name = required("order_id", text, "order_id is required", OrderName::parse)?;
-    OrderId::parse(name.as_str())
-        .ok_or_else(|| errors::of(route, engine::answer::Rejection::OrderNotFound))
+    OrderId::parse(name.as_str()).ok_or_else(|| errors::of(route, engine::answer::Rejection::OrderNotFound))
 }
 
 /// A quantity that is given.
@@ -125,7 +124,8 @@ mod tests {
 
     #[test]
     fn quantities_and_capacities_have_bounds() {
-        for (given, good) in [(1, true), (2_000, true), (0, false), (-1, false), (2_001, false), (i64::MAX, false)]
+        for (given, good) in
+            [(1, true), (2_000, true), (0, false), (-1, false), (2_001, false), (i64::MAX, false)]
         {
             assert_eq!(quantity(given).is_ok(), good, "{given}");
         }

@@ -191,7 +191,11 @@ mod tests {
             guard.follow(second);
             assert_eq!(guard.has_refused(), refused, "{stream:?} cut at {cut}");
             assert_eq!(guard.in_head(), in_head, "{stream:?} cut at {cut}");
-            assert_eq!(bytes != stream.as_bytes(), refused, "{stream:?} cut at {cut}: spoiled only if refused");
+            assert_eq!(
+                bytes != stream.as_bytes(),
+                refused,
+                "{stream:?} cut at {cut}: spoiled only if refused"
+            );
         }
         let mut guard = Guard::new();
         let mut bytes = stream.as_bytes().to_vec();

@@ -3,25 +3,26 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use engine::answer::Reply;
+use engine::answer::Answer as EngineAnswer;
 use engine::command::{Command, Request as EngineRequest};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 use hyper::http::request::Parts;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 
 use crate::backend::Backend;
 use crate::body::{BodyError, ReadBody, is_drained};
 use crate::connection::{Connection, Phase};
 use crate::edge::Edge;
 use crate::errors::{self, Problem};
-use crate::logs::Line;
+use crate::logs::{Line, LineKind};
 use crate::metrics::Sample;
 use crate::reply::{Answer, Payload};
 use crate::router::{self, Found, Match, Route};
 use crate::routes;
+use crate::runtime;
 use crate::service::Service;
 use crate::trace::Ids;
 
@@ -43,6 +44,9 @@ pub(crate) async fn handle<B: Backend>(
     service: Service,
     request: Request<Incoming>,
 ) -> Result<Response<Payload>, Infallible> {
+    if connection.take_turn() {
+        runtime::pause().await;
+    }
     let started = Instant::now();
     let under_way = UnderWay::begin(&edge, service);
     let (parts, mut body) = request.into_parts();
@@ -68,7 +72,7 @@ pub(crate) async fn handle<B: Backend>(
     let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let (status, method) = (answer.status, &parts.method);
     edge.http.record(&Sample { service, route, method, status, duration_ns });
-    Line { service, route, method, status, duration, ids: &ids }.write(&edge.config);
+    Line { service, route, method, status, duration, ids: &ids }.write(edge.line_kind(status, duration));
     drop(under_way);
     Ok(answer.into_response(parts.headers, ids))
 }
@@ -103,6 +107,20 @@ async fn unread(answer: Answer, parts: &Parts, body: &mut Incoming, bytes_max: u
 }
 
 impl<B: Backend> Edge<B> {
+    /// Refusals of an overloaded server are logged once between two sweeps: the log must not be one more load.
+    fn line_kind(&self, status: StatusCode, duration: Duration) -> LineKind {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let first = self.refused_at.replace(Some(self.clock.get())) != Some(self.clock.get());
+            if first { LineKind::Refused } else { LineKind::Usual }
+        } else if status.is_server_error() {
+            LineKind::Failed
+        } else if duration >= Duration::from_millis(self.config.limits.slow_ms) {
+            LineKind::Slow
+        } else {
+            LineKind::Usual
+        }
+    }
+
     async fn answer(
         &self,
         service: Service,
@@ -131,20 +149,12 @@ impl<B: Backend> Edge<B> {
         routes::answer(self, &asked, &body).await.unwrap_or_else(Answer::from)
     }
 
-    /// Asks the engine, within the request's time.
-    pub(crate) async fn call(&self, asked: &Asked<'_>, command: Command) -> Result<Reply, Problem> {
+    /// Asks the engine, within the request's time. Any refusal is the route's answer.
+    pub(crate) async fn ask(&self, asked: &Asked<'_>, command: Command) -> Result<EngineAnswer, Problem> {
         let request = EngineRequest { command, trace: asked.ids.trace_for_records() };
         let reply = asked.connection.in_time(self.backend.call(request)).await;
-        reply.map_err(|_| Problem::unanswered(asked.route))
-    }
-
-    /// The same, where any refusal is the route's answer.
-    pub(crate) async fn ask(
-        &self,
-        asked: &Asked<'_>,
-        command: Command,
-    ) -> Result<engine::answer::Answer, Problem> {
-        self.call(asked, command).await?.map_err(|rejection| errors::of(asked.route, rejection))
+        let reply = reply.map_err(|_| Problem::unanswered(asked.route))?;
+        reply.map_err(|rejection| errors::of(asked.route, rejection))
     }
 }
 

@@ -38,5 +38,5 @@ pub use backend::{Backend, Dependency, WorkerStatus};
 pub use config::{Config, Defaults};
 pub use edge::Edge;
 pub use limits::Limits;
-pub use listen::{Addresses, PortError, ServiceListener, claim_ports, core_listeners};
+pub use listen::{Addresses, PORT_OFFSET_MAX, PortError, ServiceListener, claim_ports, core_listeners};
 pub use service::Service;

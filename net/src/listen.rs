@@ -13,9 +13,12 @@ use crate::service::Service;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Addresses {
     pub ip: IpAddr,
-    /// Added to every service's own port.
+    /// Added to every service's own port; at most [`PORT_OFFSET_MAX`].
     pub offset: u16,
 }
+
+/// Beyond it the last service would have no port.
+pub const PORT_OFFSET_MAX: u16 = u16::MAX - Service::Worker.port();
 
 /// A service's port that cannot be had.
 #[derive(Debug)]
@@ -41,8 +44,11 @@ impl std::error::Error for PortError {
 pub type ServiceListener = (Service, TcpListener);
 
 impl Addresses {
+    /// # Panics
+    /// When the offset is beyond [`PORT_OFFSET_MAX`].
     #[must_use]
     pub fn of(&self, service: Service) -> SocketAddr {
+        assert!(self.offset <= PORT_OFFSET_MAX, "ports end at 65535");
         SocketAddr::new(self.ip, service.port() + self.offset)
     }
 }
@@ -94,7 +100,7 @@ mod tests {
     fn a_port_that_is_taken_is_named() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
-        let Some(offset) = port.checked_sub(Service::Query.port()) else { return };
+        let offset = port - Service::Query.port();
         let addresses = Addresses { ip: Ipv4Addr::LOCALHOST.into(), offset };
         let error = claim_ports(&addresses).expect_err("the port is taken");
         assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);

@@ -10,7 +10,6 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::config::Config;
 use crate::json::write::Object;
 use crate::router::Route;
 use crate::service::Service;
@@ -58,7 +57,12 @@ where
     S: Subscriber + for<'l> LookupSpan<'l>,
     N: for<'w> FormatFields<'w> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let line = self.line(event);
         writer.write_str(std::str::from_utf8(&line).map_err(|_| fmt::Error)?)?;
         writer.write_char('\n')
@@ -89,6 +93,16 @@ impl Visit for Fields<'_, '_> {
     }
 }
 
+/// What a request's line is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LineKind {
+    /// For those who look closely.
+    Usual,
+    Slow,
+    Refused,
+    Failed,
+}
+
 /// The line of one request.
 #[derive(Debug)]
 pub(crate) struct Line<'l> {
@@ -101,8 +115,7 @@ pub(crate) struct Line<'l> {
 }
 
 impl Line<'_> {
-    /// An error where the server failed, a warning where it was slow or refused, else a line for those who look closely.
-    pub(crate) fn write(&self, config: &Config) {
+    pub(crate) fn write(&self, kind: LineKind) {
         macro_rules! request {
             ($level:ident, $message:literal) => {
                 tracing::$level!(
@@ -117,15 +130,84 @@ impl Line<'_> {
                 )
             };
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            request!(warn, "request refused");
-        } else if self.status.is_server_error() {
-            request!(error, "request failed");
-        } else if self.duration >= Duration::from_millis(config.limits.slow_ms) {
-            request!(warn, "request slow");
-        } else {
-            request!(debug, "request");
+        match kind {
+            LineKind::Usual => request!(debug, "request"),
+            LineKind::Slow => request!(warn, "request slow"),
+            LineKind::Refused => request!(warn, "request refused"),
+            LineKind::Failed => request!(error, "request failed"),
         }
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that `log` writes.
+    fn lines(log: impl FnOnce()) -> Vec<serde_json::Value> {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .event_format(JsonLines::new("interlock", "test", "1.2"))
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, log);
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_line_is_one_object_with_its_place_in_the_world() {
+        let lines = lines(|| {
+            tracing::warn!(core = 3u64, reason = %"a \"b\"\n", "cannot go on");
+            tracing::error!(service = "gateway", code = -1i64, "gone");
+            tracing::info!("not this loud");
+        });
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["message"], "cannot go on");
+        assert_eq!((&lines[0]["core"], &lines[0]["reason"]), (&3.into(), &"a \"b\"\n".into()));
+        assert_eq!((&lines[0]["service"], &lines[1]["service"]), (&"interlock".into(), &"gateway".into()));
+        for line in &lines {
+            assert_eq!((&line["env"], &line["version"]), (&"test".into(), &"1.2".into()));
+        }
+    }
+
+    #[test]
+    fn a_requests_line_has_its_ids() {
+        let random = crate::random::Random::from_system();
+        let ids = Ids::of(&hyper::HeaderMap::new(), &random);
+        let lines = lines(|| {
+            let (service, route, method) = (Service::Orders, Route::Reserve, &Method::POST);
+            let duration = Duration::from_micros(1_500);
+            let line =
+                Line { service, route, method, status: StatusCode::GATEWAY_TIMEOUT, duration, ids: &ids };
+            line.write(LineKind::Usual);
+            line.write(LineKind::Failed);
+        });
+        assert_eq!(lines.len(), 1, "a usual line is only for those who ask for it");
+        let line = &lines[0];
+        assert_eq!(line["trace_id"], ids.trace_text());
+        assert_eq!(line["req_id"], ids.request_text());
+        assert_eq!((&line["service"], &line["route"]), (&"order-service".into(), &"/orders/reserve".into()));
+        assert_eq!((&line["status"], &line["duration_us"]), (&504.into(), &1500.into()));
+        assert_eq!(line["level"], "ERROR");
+    }
+}

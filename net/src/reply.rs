@@ -107,7 +107,11 @@ impl Body for Payload {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Infallible>>> {
         let body = std::mem::take(&mut self.0);
-        if body.is_empty() { Poll::Ready(None) } else { Poll::Ready(Some(Ok(Frame::data(Cursor::new(body))))) }
+        if body.is_empty() {
+            Poll::Ready(None)
+        } else {
+            Poll::Ready(Some(Ok(Frame::data(Cursor::new(body)))))
+        }
     }
 
     fn is_end_stream(&self) -> bool {

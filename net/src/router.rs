@@ -277,7 +277,8 @@ mod tests {
 
     #[test]
     fn paths_match_whole_and_to_the_letter() {
-        for path in ["/", "", "/orders/", "/Orders", "//orders", "/orders/get/x", "/openapi", "/openapi/a/b"] {
+        for path in ["/", "", "/orders/", "/Orders", "//orders", "/orders/get/x", "/openapi", "/openapi/a/b"]
+        {
             check(Service::Gateway, Method::GET, path, Match::Unknown);
         }
     }

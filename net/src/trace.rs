@@ -128,7 +128,8 @@ mod tests {
     fn an_own_trace_id_goes_before_a_traceparent() {
         let mut headers = HeaderMap::new();
         headers.insert("x-trace-id", HeaderValue::from_static("mine"));
-        headers.insert(TRACEPARENT, HeaderValue::from_str(&format!("00-{TRACE}-00f067aa0ba902b7-01")).unwrap());
+        headers
+            .insert(TRACEPARENT, HeaderValue::from_str(&format!("00-{TRACE}-00f067aa0ba902b7-01")).unwrap());
         assert_eq!(Ids::of(&headers, &Random::from_system()).trace_text(), "mine");
     }
 

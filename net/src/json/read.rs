@@ -182,7 +182,9 @@ mod tests {
 
     #[test]
     fn what_is_no_document_is_refused() {
-        for body in ["", " ", "nul", "{", "}", r#"{"count"}"#, r#"{"count":}"#, r#"{"count":1,}"#, "{'count':1}"] {
+        for body in
+            ["", " ", "nul", "{", "}", r#"{"count"}"#, r#"{"count":}"#, r#"{"count":1,}"#, "{'count':1}"]
+        {
             refuse(body);
         }
         let whole = r#"{"name":"a","count":12}"#;
@@ -203,7 +205,9 @@ mod tests {
         for body in ["null", "1", "true", r#""x""#, "[]", r#"["a",1]"#] {
             refuse(body);
         }
-        for value in ["1.0", "1e2", "\"1\"", "true", "[]", "{}", "9223372036854775808", "-9223372036854775809"] {
+        for value in
+            ["1.0", "1e2", "\"1\"", "true", "[]", "{}", "9223372036854775808", "-9223372036854775809"]
+        {
             refuse(&format!(r#"{{"count":{value}}}"#));
         }
         for value in ["1", "true", "[]", "{}"] {

@@ -124,7 +124,11 @@ pub(super) fn encode(cores: &[Arc<CoreHttp>], service: Service, encoder: &mut En
     for (labels, buckets, _) in &series {
         encoder.sample("http_requests_total", labels, buckets.iter().sum::<u64>());
     }
-    encoder.family("http_request_duration_seconds", "histogram", "From the end of the headers to the answer.");
+    encoder.family(
+        "http_request_duration_seconds",
+        "histogram",
+        "From the end of the headers to the answer.",
+    );
     for (labels, buckets, sum) in &series {
         let data = HistogramData { bounds: &BOUNDS_NS, buckets, sum: *sum, scale: NS_PER_SEC };
         encoder.histogram("http_request_duration_seconds", labels, &data);
@@ -179,7 +183,8 @@ mod tests {
         let mut encoder = Encoder::new();
         encode(&cores, Service::Inventory, &mut encoder);
         let text = encoder.finish();
-        let labels = "service=\"inventory-service\",method=\"POST\",route=\"/inventory/try-hold\",status=\"200\"";
+        let labels =
+            "service=\"inventory-service\",method=\"POST\",route=\"/inventory/try-hold\",status=\"200\"";
         for line in [
             format!("http_requests_total{{{labels}}} 2\n"),
             format!("http_request_duration_seconds_bucket{{{labels},le=\"0.00025\"}} 0\n"),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::service::Service;
 
-pub use cell::{Cell64, CoreCell, Cells, CoreHistogram, Histograms};
+pub use cell::{Cell64, Cells, CoreCell, CoreHistogram, Histograms};
 pub(crate) use http::{CoreHttp, Sample};
 pub use registry::Registry;
 

@@ -49,8 +49,11 @@ pub(super) async fn try_hold<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body
 pub(super) async fn end_hold<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
     let body: HoldBody<'_> = parse(body)?;
     let hold = hold_ref(&body.partition_key, &body.hold_id)?;
-    let command =
-        if asked.route == Route::ReleaseHold { Command::ReleaseHold(hold) } else { Command::ConfirmHold(hold) };
+    let command = if asked.route == Route::ReleaseHold {
+        Command::ReleaseHold(hold)
+    } else {
+        Command::ConfirmHold(hold)
+    };
     state(edge.ask(asked, command).await?)
 }
 

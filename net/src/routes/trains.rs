@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use engine::Span;
-use engine::answer::{Answer as Engine, ClassView, Rejection, RunView};
+use engine::answer::{Answer as Engine, ClassView, RunView};
 use engine::catalogue::{LocalTime, RunDefinition};
 use engine::command::{Command, RunQuery};
 use engine::text::Text;
@@ -13,7 +13,7 @@ use timetable::{Date, Journey, Run, Station, Timetable};
 use super::Outcome;
 use crate::backend::Backend;
 use crate::edge::Edge;
-use crate::errors::{self, Code, Problem};
+use crate::errors::{Code, Problem};
 use crate::fields;
 use crate::handle::Asked;
 use crate::join::join_all;
@@ -114,28 +114,22 @@ async fn offer<'t, B: Backend>(
 ) -> Result<Option<Offer<'t>>, Problem> {
     let run = journey.run;
     let span = Span::new(journey.from_index, journey.to_index);
-    let (offered, span) = match view(edge, asked, &run, span).await? {
-        Ok(offered) => (offered, span),
-        // The opened run has fewer stops than the feed's: ask for them first.
-        Err(Rejection::InvalidSpan) => (found(asked, view(edge, asked, &run, None).await?)?, None),
-        Err(rejection) => return Err(errors::of(asked.route, rejection)),
-    };
-    let Some(definition) = offered.definition.clone() else {
+    let mut view = run_view(edge, asked, run.train(), run.date(), span).await?;
+    let Some(definition) = view.definition.clone() else {
         return Ok(Some(Offer {
             train: run.train(),
             from: journey.from_index,
             to: journey.to_index,
             departs_at: local(journey.departs_at),
             arrives_at: local(journey.arrives_at),
-            classes: classes(&run, &offered),
+            classes: classes(&run, &view),
         }));
     };
     let Some(opened) = opened_span(&definition, journey) else { return Ok(None) };
-    let offered = if span == Some(opened) {
-        offered
-    } else {
-        found(asked, view(edge, asked, &run, Some(opened)).await?)?
-    };
+    if span != Some(opened) {
+        // Opened with other stops than the feed has now: what was answered is of another stretch.
+        view = run_view(edge, asked, run.train(), run.date(), Some(opened)).await?;
+    }
     let stop = |index: u16| &definition.stops[usize::from(index)];
     Ok(Some(Offer {
         train: run.train(),
@@ -143,7 +137,7 @@ async fn offer<'t, B: Backend>(
         to: opened.to(),
         departs_at: stop(opened.from()).departs_at.unwrap_or_else(|| local(journey.departs_at)),
         arrives_at: stop(opened.to()).arrives_at.unwrap_or_else(|| local(journey.arrives_at)),
-        classes: classes(&run, &offered),
+        classes: classes(&run, &view),
     }))
 }
 
@@ -157,7 +151,7 @@ fn opened_span(definition: &RunDefinition, journey: &Journey<'_>) -> Option<Span
         let called = definition.stops.iter().enumerate().filter(move |(_, stop)| stop.code == code);
         called.filter_map(|(index, _)| u16::try_from(index).ok())
     };
-    let spans = calls(to).filter_map(|to| Some((calls(from).filter(|from| *from < to).next_back()?, to)));
+    let spans = calls(to).filter_map(|to| Some((calls(from).rfind(|from| *from < to)?, to)));
     let (from, to) = spans.min_by_key(|(from, to)| to - from)?;
     Span::new(from, to)
 }
@@ -167,9 +161,7 @@ pub(super) async fn train<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outc
     let train = decoded(asked.open[0])?;
     let date = date(&decoded(asked.open[1])?)?;
     let run = timetable.run(&train, date);
-    let span = None;
-    let query = RunQuery { train: Text::from(&*train), date: Text::from(date.to_string().as_str()), span };
-    let view = found(asked, ask(edge, asked, query).await?)?;
+    let view = run_view(edge, asked, &train, date, None).await?;
     if run.is_none() && view.definition.is_none() {
         return Err(if timetable.has_train(&train) { date_not_found() } else { train_not_found() });
     }
@@ -246,7 +238,8 @@ fn classes(run: &Run<'_>, view: &RunView) -> Vec<ClassOffer> {
             opened_class,
         ));
     }
-    let gone = view.classes.iter().filter(|view| run.classes().iter().all(|class| *class.name != *class_of(view)));
+    let gone =
+        view.classes.iter().filter(|view| run.classes().iter().all(|class| *class.name != *class_of(view)));
     classes.extend(gone.map(opened_class).collect::<Vec<_>>());
     classes
 }
@@ -269,30 +262,19 @@ fn class_of(view: &ClassView) -> &str {
     view.partition.parts().map_or("", |(_, _, class)| class)
 }
 
-async fn view<B: Backend>(
+/// What the engine says about a run.
+async fn run_view<B: Backend>(
     edge: &Edge<B>,
     asked: &Asked<'_>,
-    run: &Run<'_>,
+    train: &str,
+    date: Date,
     span: Option<Span>,
-) -> Result<Result<RunView, Rejection>, Problem> {
-    let date = run.date().to_string();
-    ask(edge, asked, RunQuery { train: Text::from(run.train()), date: Text::from(date.as_str()), span }).await
-}
-
-async fn ask<B: Backend>(
-    edge: &Edge<B>,
-    asked: &Asked<'_>,
-    query: RunQuery,
-) -> Result<Result<RunView, Rejection>, Problem> {
-    match edge.call(asked, Command::Run(query)).await? {
-        Ok(Engine::Run(view)) => Ok(Ok(view)),
-        Ok(_) => Err(Problem::internal()),
-        Err(rejection) => Ok(Err(rejection)),
+) -> Result<RunView, Problem> {
+    let date = Text::from(date.to_string().as_str());
+    match edge.ask(asked, Command::Run(RunQuery { train: Text::from(train), date, span })).await? {
+        Engine::Run(view) => Ok(view),
+        _ => Err(Problem::internal()),
     }
-}
-
-fn found(asked: &Asked<'_>, reply: Result<RunView, Rejection>) -> Result<RunView, Problem> {
-    reply.map_err(|rejection| errors::of(asked.route, rejection))
 }
 
 fn needed<'q>(asked: &Asked<'q>, name: &str) -> Result<Cow<'q, str>, Problem> {
@@ -307,7 +289,10 @@ fn decoded(segment: &str) -> Result<Cow<'_, str>, Problem> {
 /// `YYYY-MM-DD`, and nothing else that could be read as a date.
 fn date(text: &str) -> Result<Date, Problem> {
     let shaped = text.len() == 10
-        && text.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
     let date = shaped.then(|| text.parse::<Date>().ok()).flatten();
     date.ok_or_else(|| Problem::bad(Code::InvalidDate, "invalid date"))
 }

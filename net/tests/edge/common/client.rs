@@ -12,70 +12,70 @@ use super::Server;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One connection.
-pub struct Client {
+pub(crate) struct Client {
     socket: TcpStream,
     unread: Vec<u8>,
 }
 
 /// One answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e} in {:?}", self.body))
     }
 
     /// The machine-readable reason of an error.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_else(|| panic!("no code in {:?}", self.body)).to_owned()
     }
 
     /// `status text`, as tables of tests write it.
-    pub fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         format!("{} {}", self.status, self.json()["error"].as_str().unwrap_or("(none)"))
     }
 }
 
 impl Client {
-    pub fn connect(server: &Server, service: Service) -> Client {
+    pub(crate) fn connect(server: &Server, service: Service) -> Client {
         let socket = TcpStream::connect(server.address(service)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
         Client { socket, unread: Vec::new() }
     }
 
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
         self.socket.write_all(bytes.as_ref()).unwrap();
         self
     }
 
     /// Sends what the server may refuse to take to its end.
-    pub fn send_lossy(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
+    pub(crate) fn send_lossy(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
         let _ = self.socket.write_all(bytes.as_ref());
         self
     }
 
     /// The client will say no more.
-    pub fn half_close(&mut self) -> &mut Client {
+    pub(crate) fn half_close(&mut self) -> &mut Client {
         self.socket.shutdown(std::net::Shutdown::Write).unwrap();
         self
     }
 
     /// The next answer; one to `HEAD` has no body, whatever its length says.
-    pub fn read(&mut self) -> Reply {
+    pub(crate) fn read(&mut self) -> Reply {
         self.read_for(false)
     }
 
-    pub fn read_head(&mut self) -> Reply {
+    pub(crate) fn read_head(&mut self) -> Reply {
         self.read_for(true)
     }
 
@@ -96,7 +96,8 @@ impl Client {
             .collect();
         let mut reply = Reply { status, headers, body: String::new() };
         let interim = status == 100;
-        let length = if head || interim { 0 } else { reply.header("content-length").unwrap().parse().unwrap() };
+        let length =
+            if head || interim { 0 } else { reply.header("content-length").unwrap().parse().unwrap() };
         while self.unread.len() < length {
             assert!(self.fill(), "closed within a body");
         }
@@ -105,7 +106,7 @@ impl Client {
     }
 
     /// Whether nothing more comes and the server has closed.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         self.unread.is_empty() && !self.fill()
     }
 
@@ -118,20 +119,21 @@ impl Client {
                 true
             }
             Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => self.fill(),
             Err(e) => panic!("{e} with {:?} unread", String::from_utf8_lossy(&self.unread)),
         }
     }
 
-    pub fn get(&mut self, path: &str) -> Reply {
+    pub(crate) fn get(&mut self, path: &str) -> Reply {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")).read()
     }
 
-    pub fn post(&mut self, path: &str, body: &str) -> Reply {
+    pub(crate) fn post(&mut self, path: &str, body: &str) -> Reply {
         self.send(post(path, body)).read()
     }
 }
 
 /// A whole request.
-pub fn post(path: &str, body: &str) -> String {
+pub(crate) fn post(path: &str, body: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }

@@ -1,17 +1,15 @@
 //! A real listening edge over a backend that only records and plays back, and a client that writes raw bytes.
 
-// Every test binary uses its own part of this.
-#![allow(dead_code)]
-
-pub mod client;
-pub mod samples;
+pub(crate) mod client;
+pub(crate) mod samples;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use engine::answer::{Rejection, Reply};
 use engine::command::{Command, Request};
@@ -25,15 +23,17 @@ use timetable::{DateWindow, Timetable};
 type Play = Box<dyn FnMut(&Command) -> Played + Send>;
 
 /// What the backend does with a command.
-pub enum Played {
+pub(crate) enum Played {
     Reply(Reply),
     /// Never answers.
     Hang,
+    /// Answers once the gate is open.
+    After(Arc<AtomicBool>, Reply),
 }
 
 /// What tests see and steer of the backend.
 #[derive(Clone)]
-pub struct Script {
+pub(crate) struct Script {
     play: Arc<Mutex<Play>>,
     asked: Arc<Mutex<Vec<Request>>>,
     hanging: Arc<AtomicUsize>,
@@ -43,42 +43,42 @@ pub struct Script {
 
 impl Script {
     /// The backend answers every command so from now on.
-    pub fn play(&self, play: impl FnMut(&Command) -> Played + Send + 'static) {
+    pub(crate) fn play(&self, play: impl FnMut(&Command) -> Played + Send + 'static) {
         *self.play.lock().unwrap() = Box::new(play);
     }
 
-    pub fn reply(&self, reply: Reply) {
+    pub(crate) fn reply(&self, reply: Reply) {
         self.play(move |_| Played::Reply(reply.clone()));
     }
 
-    pub fn hang(&self) {
+    pub(crate) fn hang(&self) {
         self.play(|_| Played::Hang);
     }
 
     /// Commands asked since the last call.
-    pub fn asked(&self) -> Vec<Request> {
+    pub(crate) fn asked(&self) -> Vec<Request> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
     /// The one command asked since the last call.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut asked = self.asked();
         assert_eq!(asked.len(), 1, "one command was asked: {asked:?}");
         asked.remove(0).command
     }
 
     /// Waits until so many commands are waiting for an answer that never comes.
-    pub fn wait_for_hanging(&self, count: usize) {
+    pub(crate) fn wait_for_hanging(&self, count: usize) {
         while self.hanging.load(Ordering::SeqCst) != count {
             std::thread::yield_now();
         }
     }
 
-    pub fn set_down(&self, dependency: Option<Dependency>) {
+    pub(crate) fn set_down(&self, dependency: Option<Dependency>) {
         *self.down.lock().unwrap() = dependency;
     }
 
-    pub fn set_worker(&self, status: WorkerStatus) {
+    pub(crate) fn set_worker(&self, status: WorkerStatus) {
         *self.worker.lock().unwrap() = status;
     }
 }
@@ -110,6 +110,14 @@ impl Backend for Scripted {
                     let _until_dropped = Hanging(hanging);
                     std::future::pending().await
                 }
+                Played::After(gate, reply) => {
+                    hanging.fetch_add(1, Ordering::SeqCst);
+                    let _until_answered = Hanging(hanging);
+                    while !gate.load(Ordering::SeqCst) {
+                        net::runtime::sleep(Duration::from_millis(1)).await;
+                    }
+                    reply
+                }
             }
         }
     }
@@ -132,27 +140,32 @@ impl Backend for Scripted {
 }
 
 /// An edge of one core on a thread of its own.
-pub struct Server {
-    pub script: Script,
+pub(crate) struct Server {
+    pub(crate) script: Script,
     addresses: Vec<(Service, SocketAddr)>,
     stop: Bell,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    pub fn start() -> Server {
+    pub(crate) fn start() -> Server {
         Server::with(Limits::default(), None)
     }
 
-    pub fn with_limits(limits: Limits) -> Server {
+    pub(crate) fn with_limits(limits: Limits) -> Server {
         Server::with(limits, None)
     }
 
-    pub fn with(limits: Limits, sign_key: Option<&str>) -> Server {
+    pub(crate) fn with(limits: Limits, sign_key: Option<&str>) -> Server {
         Server::on(DriverChoice::Auto, limits, sign_key, Registry::new(1))
     }
 
-    pub fn on(driver: DriverChoice, limits: Limits, sign_key: Option<&str>, registry: Registry) -> Server {
+    pub(crate) fn on(
+        driver: DriverChoice,
+        limits: Limits,
+        sign_key: Option<&str>,
+        registry: Registry,
+    ) -> Server {
         let script = Script {
             play: Arc::new(Mutex::new(Box::new(|_| Played::Reply(Err(Rejection::OrderNotFound))))),
             asked: Arc::default(),
@@ -160,10 +173,7 @@ impl Server {
             down: Arc::default(),
             worker: Arc::default(),
         };
-        let listeners: Vec<_> = Service::ALL
-            .into_iter()
-            .map(|service| (service, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()))
-            .collect();
+        let listeners: Vec<_> = Service::ALL.into_iter().map(|service| (service, listener())).collect();
         let addresses = listeners.iter().map(|(s, listener)| (*s, listener.local_addr().unwrap())).collect();
         let config = Config {
             env: "test".to_owned(),
@@ -195,22 +205,29 @@ impl Server {
         Server { script, addresses, stop, thread: Some(thread) }
     }
 
-    pub fn address(&self, service: Service) -> SocketAddr {
+    pub(crate) fn address(&self, service: Service) -> SocketAddr {
         self.addresses.iter().find(|(known, _)| *known == service).unwrap().1
     }
 
     /// Begins to stop; the rest of the test sees how.
-    pub fn begin_stop(&self) {
+    pub(crate) fn begin_stop(&self) {
         self.stop.ring();
     }
 
     /// Waits for the end of a stop.
-    pub fn join(&mut self) {
+    pub(crate) fn join(&mut self) {
         self.stop.ring();
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the edge ends without a panic");
         }
     }
+}
+
+/// A listener on any port, for as many clients at once as a test can think of.
+fn listener() -> TcpListener {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket2::SockRef::from(&listener).listen(4_096).unwrap();
+    listener
 }
 
 impl Drop for Server {

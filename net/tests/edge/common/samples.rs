@@ -1,26 +1,24 @@
 //! Views that the backend answers with.
 
 use engine::answer::{
-    Answer, HoldStatus, HoldView, OrderStatus, OrderView, PartitionView, RefundReason, RefundStatus, RefundView,
-    ReservationView,
+    Answer, HoldStatus, HoldView, OrderStatus, OrderView, PartitionView, RefundReason, RefundStatus,
+    RefundView, ReservationView,
 };
 use engine::command::RefundCursor;
-use engine::ids::{
-    Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId,
-};
+use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId};
 use engine::text::Text;
 
-pub const DEFAULT_PARTITION: &str = "G123|2026-02-11|2nd";
+pub(crate) const DEFAULT_PARTITION: &str = "G123|2026-02-11|2nd";
 /// `2026-02-11T08:10:06.007Z`
-pub const MOMENT: Time = Time(1_770_797_406_007);
+pub(crate) const MOMENT: Time = Time(1_770_797_406_007);
 /// The text of [`order_id`].
-pub const ORDER: &str = "00512345-6789-8bcd-af01-23456789abcd";
+pub(crate) const ORDER: &str = "00512345-6789-8bcd-af01-23456789abcd";
 
-pub fn order_id() -> OrderId {
+pub(crate) fn order_id() -> OrderId {
     OrderId::parse(ORDER).unwrap()
 }
 
-pub fn partition() -> PartitionView {
+pub(crate) fn partition() -> PartitionView {
     PartitionView {
         partition: PartitionKey::parse(DEFAULT_PARTITION).unwrap(),
         capacity: 100,
@@ -37,12 +35,12 @@ pub fn partition() -> PartitionView {
     }
 }
 
-pub fn held() -> Answer {
+pub(crate) fn held() -> Answer {
     Answer::Partition(partition())
 }
 
 /// An order of the status, with a reservation unless it never had one.
-pub fn order(status: OrderStatus) -> OrderView {
+pub(crate) fn order(status: OrderStatus) -> OrderView {
     let reservation = ReservationView {
         partition: PartitionKey::parse(DEFAULT_PARTITION).unwrap(),
         hold: order_id().hold_id(),
@@ -66,7 +64,7 @@ pub fn order(status: OrderStatus) -> OrderView {
     }
 }
 
-pub fn refund(number: u64) -> RefundView {
+pub(crate) fn refund(number: u64) -> RefundView {
     RefundView {
         cursor: RefundCursor { slot: SlotId::new(5), number },
         order: OrderName::parse(ORDER).unwrap(),

@@ -1,10 +1,9 @@
 //! Requests that are framed badly, oddly, or one behind the other.
 
-mod common;
-
-use common::client::{Client, post};
-use common::{Server, samples};
 use net::{Limits, Service};
+
+use crate::common::client::{Client, post};
+use crate::common::{Server, samples};
 
 const PATH: &str = "/inventory/try-hold";
 const BODY: &str = r#"{"partition_key":"p","hold_id":"h","qty":1}"#;
@@ -87,10 +86,13 @@ fn good_chunks_are_a_body_and_bad_ones_are_not() {
         format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}")
     };
     let (first, second) = BODY.split_at(10);
-    let good = format!("{:x}\r\n{first}\r\n{:X};x=y\r\n{second}\r\n0\r\nA: b\r\n\r\n", first.len(), second.len());
+    let good =
+        format!("{:x}\r\n{first}\r\n{:X};x=y\r\n{second}\r\n0\r\nA: b\r\n\r\n", first.len(), second.len());
     check(&server, &chunked(&good), 200, true);
     assert_eq!(server.script.asked().len(), 1);
-    for bad in ["zz\r\n{}\r\n0\r\n\r\n", "2\r\n{}0\r\n\r\n", "-1\r\n\r\n", "\r\n\r\n", "fffffffffffffffff\r\n{}"] {
+    for bad in
+        ["zz\r\n{}\r\n0\r\n\r\n", "2\r\n{}0\r\n\r\n", "-1\r\n\r\n", "\r\n\r\n", "fffffffffffffffff\r\n{}"]
+    {
         check(&server, &chunked(bad), 400, false);
     }
     assert!(server.script.asked().is_empty(), "no bad body reached the engine");
@@ -163,7 +165,9 @@ fn a_client_that_expects_it_is_told_to_continue() {
     let server = server();
     let mut client = Client::connect(&server, Service::Inventory);
     let length = BODY.len();
-    let head = format!("POST {PATH} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+    );
     assert_eq!(client.send(&head).read().status, 100);
     assert_eq!(client.send(BODY).read().status, 200);
     assert_eq!(client.get("/healthz").status, 200);
@@ -204,7 +208,8 @@ fn what_is_too_large_is_refused_by_its_size() {
     let claimed = format!("POST {PATH} HTTP/1.1\r\nhost: a\r\nContent-Length: 1000000000000\r\n\r\n");
     check(&server, &claimed, 413, false);
     let chunks = "64\r\n".to_owned() + &" ".repeat(100) + "\r\n";
-    let chunked = format!("POST {PATH} HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunks.repeat(11));
+    let chunked =
+        format!("POST {PATH} HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunks.repeat(11));
     check(&server, &chunked, 413, false);
 }
 

@@ -1,0 +1,38 @@
+//! A client that never stops asking.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use net::Service;
+
+use crate::common::Server;
+use crate::common::client::Client;
+
+#[test]
+fn a_client_that_never_stops_asking_does_not_starve_the_others() {
+    let server = Server::start();
+    let mut greedy = TcpStream::connect(server.address(Service::Gateway)).unwrap();
+    let mut reader = greedy.try_clone().unwrap();
+    let enough = Arc::new(AtomicBool::new(false));
+    let stop = enough.clone();
+    let writing = std::thread::spawn(move || {
+        let requests = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1_000);
+        while !stop.load(Ordering::Relaxed) && greedy.write_all(requests.as_bytes()).is_ok() {}
+        let _ = greedy.shutdown(std::net::Shutdown::Both);
+    });
+    let reading = std::thread::spawn(move || {
+        let mut answers = [0; 1 << 16];
+        while reader.read(&mut answers).is_ok_and(|count| count > 0) {}
+    });
+    for _ in 0..50 {
+        let mut client = Client::connect(&server, Service::Gateway);
+        for _ in 0..20 {
+            assert_eq!(client.get("/healthz").status, 200);
+        }
+    }
+    enough.store(true, Ordering::Relaxed);
+    writing.join().unwrap();
+    reading.join().unwrap();
+}

@@ -1,0 +1,92 @@
+//! Stopping, and the drivers that a core can run on.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use net::metrics::Registry;
+use net::runtime::{DriverChoice, Runtime};
+use net::{Limits, Service};
+
+use crate::common::client::{Client, post};
+use crate::common::{Played, Server, samples};
+
+const PATH: &str = "/inventory/try-hold";
+const HOLD: &str = r#"{"partition_key":"p","hold_id":"h","qty":1}"#;
+
+#[test]
+fn a_stop_lets_requests_under_way_finish() {
+    let mut server = Server::start();
+    let gate = Arc::new(AtomicBool::new(false));
+    let opened = gate.clone();
+    server.script.play(move |_| Played::After(opened.clone(), Ok(samples::held())));
+    let mut busy = Client::connect(&server, Service::Inventory);
+    busy.send(post(PATH, HOLD));
+    server.script.wait_for_hanging(1);
+    let mut idle = Client::connect(&server, Service::Gateway);
+    assert_eq!(idle.get("/healthz").status, 200);
+
+    server.begin_stop();
+    assert!(idle.is_closed(), "an idle connection is closed");
+    for service in Service::ALL {
+        assert!(TcpStream::connect(server.address(service)).is_err(), "{service} takes no more connections");
+    }
+    gate.store(true, Ordering::SeqCst);
+    let reply = busy.read();
+    assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
+    assert!(busy.is_closed());
+    server.join();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_ever() {
+    let mut server = Server::with_limits(Limits { stop_ms: 30, ..Limits::default() });
+    server.script.hang();
+    let mut stuck = Client::connect(&server, Service::Inventory);
+    stuck.send(post(PATH, HOLD));
+    server.script.wait_for_hanging(1);
+    let mut half = Client::connect(&server, Service::Inventory);
+    half.send("POST /orders HTTP/1.1\r\n");
+    server.join();
+    assert!(stuck.is_closed() && half.is_closed());
+}
+
+#[test]
+fn what_was_sent_before_a_stop_is_answered() {
+    let mut server = Server::start();
+    server.script.reply(Ok(samples::held()));
+    let mut clients: Vec<Client> = (0..100).map(|_| Client::connect(&server, Service::Inventory)).collect();
+    for client in &mut clients {
+        client.send(post(PATH, HOLD));
+    }
+    server.begin_stop();
+    for client in &mut clients {
+        assert_eq!(client.read().status, 200);
+        assert!(client.is_closed());
+    }
+    server.join();
+}
+
+#[test]
+fn every_driver_serves() {
+    for choice in [DriverChoice::Epoll, DriverChoice::Uring] {
+        if let Err(refused) = Runtime::new(choice) {
+            assert_ne!(choice, DriverChoice::Epoll, "epoll is always there: {refused}");
+            continue;
+        }
+        let server = Server::on(choice, Limits::default(), None, Registry::new(1));
+        server.script.reply(Ok(samples::held()));
+        let mut clients: Vec<Client> =
+            (0..50).map(|_| Client::connect(&server, Service::Inventory)).collect();
+        for _ in 0..10 {
+            for client in &mut clients {
+                client.send(post(PATH, HOLD));
+            }
+            for client in &mut clients {
+                assert_eq!(client.read().status, 200, "{choice:?}");
+            }
+        }
+        drop(server);
+        assert!(clients.iter_mut().all(Client::is_closed), "{choice:?}");
+    }
+}

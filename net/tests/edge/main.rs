@@ -1,0 +1,16 @@
+//! The edge against real sockets: one file for each subject.
+
+mod bodies;
+mod common;
+mod documents;
+mod framing;
+mod greedy;
+mod holds;
+mod lifecycle;
+mod observe;
+mod orders;
+mod overdue;
+mod payments;
+mod refunds;
+mod refusals;
+mod trains;

@@ -162,7 +162,7 @@ pub enum Rejection {
     InsufficientStock,
     /// The span leaves the run, or is empty.
     InvalidSpan,
-    /// A capacity that no ad hoc partition can have.
+    /// A capacity, or a number of segments, that no ad hoc partition can have.
     InvalidCapacity,
     /// The idempotency key came before with another amount.
     AmountDiffers,

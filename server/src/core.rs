@@ -94,6 +94,7 @@ pub(crate) fn run(runtime: &mut Runtime, parts: Parts) -> io::Result<()> {
             shard: parts.shard,
             clock: parts.clock,
             links: parts.links,
+            bell: parts.bell,
             worker: Worker::new(parts.core, parts.workers),
             core: parts.core,
             stop: parts.stop.clone(),
@@ -166,6 +167,7 @@ struct Driving {
     shard: Shard<Driver>,
     clock: Clock,
     links: Links,
+    bell: Bell,
     worker: Worker,
     core: u16,
     stop: Arc<Stop>,
@@ -250,15 +252,10 @@ impl Driving {
     }
 
     fn issue_tickets(&mut self) {
-        let mut issued = false;
         while let Some((token, request)) = self.worker.next(self.shard.now()) {
-            match self.shard.submit(token, request) {
-                Ok(()) => issued = true,
-                Err(_) => self.worker.refused(token, self.shard.now()),
+            if self.shard.submit(token, request).is_err() {
+                self.worker.refused(token, self.shard.now());
             }
-        }
-        if issued {
-            self.shared.notify.notify();
         }
     }
 
@@ -267,8 +264,10 @@ impl Driving {
         let wake = self.shard.next_wake().into_iter().chain(self.worker.next_wake(now)).min();
         let more = self.links.has_incoming() || self.shared.mailbox.has_posted();
         if more || wake.is_some_and(|at| at <= now) {
-            // Other tasks first: what they post makes the next batch.
-            runtime::yield_now().await;
+            // Through the system and back: sockets and disk are looked at in between. A task that just wakes itself would
+            // keep the runtime from it, and what they bring makes the next batch.
+            self.bell.ring();
+            self.shared.notify.wait().await;
             return;
         }
         let stopping = self.resting_since.map(|_| now);

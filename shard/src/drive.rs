@@ -7,6 +7,7 @@ use engine::ids::SlotId;
 use engine::limits::REFUNDS_PAGE_MAX;
 use engine::message::{Ask, Fact, Tell};
 use engine::record::TellId;
+use engine::slots::core_of;
 use engine::text::Text;
 use wal::Lsn;
 use wal::disk::Disk;
@@ -21,7 +22,8 @@ impl<D: Disk> Shard<D> {
         self.stats.commands += 1;
         match request.command.route(&self.config.hash) {
             Route::Slot(slot) => {
-                self.admit(slot, request.command, request.trace, Progress::default(), Waiter::Client(token));
+                let id = self.operations.next_id();
+                self.admit(Operation::new(id, slot, request.command, request.trace, Waiter::Client(token)));
             }
             Route::Every => {
                 if let Command::ListRefunds(list) = &request.command {
@@ -33,17 +35,7 @@ impl<D: Disk> Shard<D> {
         }
     }
 
-    pub(crate) fn admit(
-        &mut self,
-        slot: SlotId,
-        command: Command,
-        trace: Text,
-        progress: Progress,
-        waiter: Waiter,
-    ) {
-        let id = self.operations.next_id();
-        let op =
-            Operation { id, slot, command, trace, progress, gate: Lsn(0), asks: 0, waiters: vec![waiter] };
+    pub(crate) fn admit(&mut self, op: Operation) {
         match self.operations.admit(op) {
             Admission::Run(op) => self.run(op),
             Admission::Waits => {}
@@ -86,7 +78,8 @@ impl<D: Disk> Shard<D> {
             return self.finish(op, Err(Rejection::Busy));
         }
         let to = ask.slot(&self.config.hash);
-        let gate = self.owned(op.slot).last;
+        // What other slots of this core have said stands behind the ask as well.
+        let gate = self.owned(op.slot).last.max(op.gate);
         let envelope = self.envelope(op.slot, to, op.trace.clone(), Message::Ask { op: op.id, ask });
         self.operations.park(op);
         self.send(envelope, gate);
@@ -149,11 +142,7 @@ impl<D: Disk> Shard<D> {
                 }
             },
             Message::Answer { op, result, gate } => {
-                let gate = if engine::slots::core_of(from, self.config.cores) == self.config.core {
-                    gate
-                } else {
-                    Lsn(0)
-                };
+                let gate = if core_of(from, self.config.cores) == self.config.core { gate } else { Lsn(0) };
                 self.answered(op, result, gate);
             }
             Message::Tell(tell) => self.told(from, to, &tell, trace),
@@ -211,11 +200,20 @@ impl<D: Disk> Shard<D> {
             }
             Absorbed::Pay(pay) => {
                 let waiter = Waiter::Tell { from, tell: tell.id };
-                self.admit(to, Command::Pay(pay), trace, Progress { claimed: true }, waiter);
+                let id = self.operations.next_id();
+                let mut op = Operation::new(id, to, Command::Pay(pay), trace, waiter);
+                op.progress.claimed = true;
+                op.gate = self.shown_by(from);
+                self.admit(op);
             }
             // Not acknowledged: it will be told again.
             Absorbed::NoRoom => {}
         }
+    }
+
+    /// What a message of a slot may show of this core's log. Between cores that has been waited for.
+    fn shown_by(&self, from: SlotId) -> Lsn {
+        if core_of(from, self.config.cores) == self.config.core { self.owned(from).last } else { Lsn(0) }
     }
 
     /// Records what follows from a fact for its order.

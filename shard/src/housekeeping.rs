@@ -1,7 +1,7 @@
 //! What the loop does by itself: expiry, resending, acknowledgements, snapshots. Bounded in every turn.
 
 use engine::command::Command;
-use engine::decide::{Progress, decide_due};
+use engine::decide::decide_due;
 use engine::ids::Time;
 use engine::record::Body;
 use engine::text::Text;
@@ -14,7 +14,7 @@ use crate::limits::{
     SNAPSHOT_BYTES_PER_TURN, SNAPSHOT_SLOTS_PER_TURN, SWEEP_MS,
 };
 use crate::message::Message;
-use crate::operations::Waiter;
+use crate::operations::{Operation, Waiter};
 use crate::shard::Shard;
 
 impl<D: Disk> Shard<D> {
@@ -45,7 +45,8 @@ impl<D: Disk> Shard<D> {
         let overdue: Vec<_> = overdue.take(OVERDUE_PER_SWEEP_MAX).collect();
         for order in overdue {
             let command = Command::GetOrder { order };
-            self.admit(order.slot(), command, Text::from(""), Progress::default(), Waiter::Nobody);
+            let id = self.operations.next_id();
+            self.admit(Operation::new(id, order.slot(), command, Text::from(""), Waiter::Nobody));
         }
     }
 

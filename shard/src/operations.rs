@@ -45,6 +45,11 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
+    pub(crate) fn new(id: OpId, slot: SlotId, command: Command, trace: Text, waiter: Waiter) -> Operation {
+        let progress = Progress::default();
+        Operation { id, slot, command, trace, progress, gate: Lsn(0), asks: 0, waiters: vec![waiter] }
+    }
+
     /// The order it changes; it is alone in doing so.
     pub(crate) fn lock(&self) -> Option<OrderId> {
         match &self.command {
@@ -109,6 +114,7 @@ impl Operations {
                 return Admission::Refused(op);
             }
             there.progress.claimed |= op.progress.claimed;
+            there.gate = there.gate.max(op.gate);
             there.waiters.extend(op.waiters);
             return Admission::Waits;
         }

@@ -189,8 +189,8 @@ impl<D: Disk> Shard<D> {
         self.do_due();
         self.sweep_overdue();
         self.resend();
-        self.note_acks();
         self.take_work();
+        self.note_acks();
         self.end_group();
         self.feed_snapshot();
         self.poll_log()
@@ -336,12 +336,16 @@ impl<D: Disk> Shard<D> {
     /// Logs and applies one record, and sends on what it tells.
     pub(crate) fn append(&mut self, slot: SlotId, body: Body, trace: &Text) {
         let index = self.index(slot);
-        let owned = &mut self.owned[index];
+        let owned = &self.owned[index];
         let time = self.now.max(owned.slot.time());
         let record = Record { slot, seq: owned.slot.seq() + 1, time, trace: trace.clone(), body };
         self.scratch.clear();
         record.encode(&mut self.scratch);
+        if self.group_bytes + self.scratch.len() > GROUP_BYTES_MAX {
+            self.end_group();
+        }
         let lsn = self.log.append(&self.scratch);
+        let owned = &mut self.owned[index];
         self.group_bytes += self.scratch.len();
         let first_tell = owned.slot.next_tell();
         owned.slot.apply(&record);
@@ -358,9 +362,6 @@ impl<D: Disk> Shard<D> {
             self.outputs.push(lsn, self.log.durable(), Output::Paid { order: row.order, lsn });
         }
         self.note_due(index);
-        if self.group_bytes > GROUP_BYTES_MAX {
-            self.end_group();
-        }
     }
 
     fn end_group(&mut self) {

@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use allocator::{Layout, Span};
+use allocator::{Layout, SEGMENTS_MAX, Span};
 
 use super::due::expire;
 use super::{Context, Step, views};
@@ -141,7 +141,7 @@ fn open<'a>(slot: &Slot, cx: &Context<'_>, want: &Want<'_>) -> Step<Result<Held<
         Offer::NotSold => return refuse(Rejection::PartitionNotFound),
         Offer::AdHoc => {
             let AdHoc { capacity, segments } = want.ad_hoc;
-            if capacity == 0 || capacity > AD_HOC_CAPACITY_MAX {
+            if !(1..=AD_HOC_CAPACITY_MAX).contains(&capacity) || !(1..=SEGMENTS_MAX).contains(&segments) {
                 return refuse(Rejection::InvalidCapacity);
             }
             (Layout::AdHoc { seats: capacity }, segments, None)

@@ -1,1 +1,269 @@
-//! To come.
+//! How partitions open, what fixes the stops of a run, and when a run is gone.
+
+use std::rc::Rc;
+
+use allocator::Layout;
+use engine::answer::{Answer, RunView};
+use engine::catalogue::RunDefinition;
+use engine::command::{AdHoc, Command, HoldRef, RunQuery, TryHold};
+use engine::ids::Time;
+use engine::record::{Body, PartitionOpened};
+use engine::text::Text;
+
+use crate::support::catalogue::{Table, coaches, run};
+use crate::support::check;
+use crate::support::names::{hold, partition, span};
+use crate::support::world::{START, World};
+use crate::support::{kind, partition_of, word};
+
+const HOUR_MS: u64 = 3_600_000;
+/// Three stops from now on, and a day to travel.
+const SECOND: &str = "G1|2026-02-11|2nd";
+const FIRST: &str = "G1|2026-02-11|1st";
+const LAST_STOP: Time = START.plus(24 * HOUR_MS);
+
+fn table() -> Table {
+    let definition = || run("stop", 3, LAST_STOP);
+    Table::default()
+        .sells(SECOND, coaches(&["05", "06"]), definition())
+        .sells(FIRST, coaches(&["01"]), definition())
+        .refuses("G1|2026-02-11|sleeper")
+}
+
+fn try_hold(key: &str, id: &str, quantity: u32, on: Option<(u16, u16)>) -> TryHold {
+    TryHold {
+        partition: partition(key),
+        hold: hold(id),
+        quantity,
+        span: on.and_then(|(from, to)| span(from, to)),
+        ad_hoc: AdHoc { capacity: 9, segments: 5 },
+    }
+}
+
+fn hold_in(world: &mut World, key: &str, id: &str, quantity: u32, on: Option<(u16, u16)>) -> String {
+    word(&world.run(Command::TryHold(try_hold(key, id, quantity, on))))
+}
+
+fn available(world: &mut World, key: &str, on: Option<(u16, u16)>) -> String {
+    let span = on.and_then(|(from, to)| span(from, to));
+    word(&world.run(Command::Availability { partition: partition(key), span }))
+}
+
+fn run_view(world: &mut World, train: &str, on: Option<(u16, u16)>) -> RunView {
+    let span = on.and_then(|(from, to)| span(from, to));
+    let query = RunQuery { train: Text::from(train), date: Text::from("2026-02-11"), span };
+    match world.run(Command::Run(query)) {
+        Ok(Answer::Run(view)) => view,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn opened(world: &World) -> Vec<&PartitionOpened> {
+    let opened = world.log.iter().filter_map(|record| match &record.body {
+        Body::PartitionOpened(opened) => Some(opened),
+        _ => None,
+    });
+    opened.collect()
+}
+
+#[test]
+fn a_partition_of_the_timetable_opens_at_its_first_hold() {
+    let mut world = World::new(table());
+    // Until then it offers what it will have, and nothing is recorded.
+    assert_eq!(available(&mut world, SECOND, None), "available 12");
+    assert_eq!(available(&mut world, SECOND, Some((1, 2))), "available 12");
+    assert_eq!(available(&mut world, SECOND, Some((1, 3))), "!InvalidSpan");
+    assert_eq!(hold_in(&mut world, SECOND, "h", 1, Some((0, 3))), "!InvalidSpan");
+    assert_eq!(hold_in(&mut world, SECOND, "h", 13, None), "!InsufficientStock");
+    assert!(world.log.is_empty());
+
+    let reply = world.run(Command::TryHold(try_hold(SECOND, "h", 2, Some((0, 1)))));
+    let view = partition_of(&reply);
+    // The caller's idea of its shape counts for nothing.
+    assert_eq!((view.capacity, view.available, view.last_seq), (12, 10, 1));
+    assert_eq!(view.hold.seats, ["05-1A", "05-1C"].map(Text::from));
+    assert_eq!(
+        world.log.iter().map(|record| kind(record)).collect::<Vec<_>>(),
+        ["PartitionOpened", "HoldMade"]
+    );
+    let opened = opened(&world)[0];
+    assert_eq!((opened.partition.as_str(), opened.segments), (SECOND, 2));
+    assert_eq!(opened.layout, coaches(&["05", "06"]));
+    assert_eq!(opened.run, Some(run("stop", 3, LAST_STOP)));
+    // A newer timetable does not change what is open.
+    world.catalogue = Rc::new(Table::default().refuses(SECOND));
+    assert_eq!(available(&mut world, SECOND, Some((1, 2))), "available 12");
+    assert_eq!(hold_in(&mut world, SECOND, "i", 12, Some((1, 2))), "Held");
+    check::replay(&world);
+}
+
+#[test]
+fn what_the_timetable_does_not_sell_is_not_found() {
+    let mut world = World::new(table());
+    let key = "G1|2026-02-11|sleeper";
+    assert_eq!(hold_in(&mut world, key, "h", 1, None), "!PartitionNotFound");
+    assert_eq!(available(&mut world, key, None), "!PartitionNotFound");
+    assert!(world.log.is_empty());
+}
+
+#[test]
+fn an_ad_hoc_partition_has_the_shape_that_its_first_caller_gives() {
+    let mut world = World::new(table());
+    let key = "anything at all";
+    assert_eq!(available(&mut world, key, None), "!PartitionNotFound");
+    assert_eq!(hold_in(&mut world, key, "h", 10, None), "!InsufficientStock");
+    assert_eq!(hold_in(&mut world, key, "h", 1, Some((0, 6))), "!InvalidSpan");
+    assert!(world.log.is_empty());
+    assert_eq!(hold_in(&mut world, key, "h", 1, Some((4, 5))), "Held");
+    let other = TryHold { ad_hoc: AdHoc { capacity: 100, segments: 1 }, ..try_hold(key, "i", 1, None) };
+    let reply = world.run(Command::TryHold(other));
+    assert_eq!(partition_of(&reply).capacity, 9);
+    let opened = opened(&world);
+    assert_eq!(opened.len(), 1);
+    assert_eq!((&opened[0].layout, opened[0].segments), (&Layout::AdHoc { seats: 9 }, 5));
+    assert_eq!(opened[0].run, None);
+}
+
+#[test]
+fn shapes_that_no_ad_hoc_partition_has_are_refused() {
+    for (capacity, segments, expected) in [
+        (1, 1, "Held"),
+        (100_000, 64, "Held"),
+        (0, 1, "!InvalidCapacity"),
+        (100_001, 1, "!InvalidCapacity"),
+        (u32::MAX, 1, "!InvalidCapacity"),
+        (1, 0, "!InvalidCapacity"),
+        (1, 65, "!InvalidCapacity"),
+        (1, u16::MAX, "!InvalidCapacity"),
+    ] {
+        let mut world = World::new(table());
+        let wanted = TryHold { ad_hoc: AdHoc { capacity, segments }, ..try_hold("x", "h", 1, None) };
+        let reply = world.run(Command::TryHold(wanted));
+        assert_eq!(word(&reply), expected, "{capacity} seats, {segments} segments");
+        assert_eq!(world.log.is_empty(), expected != "Held");
+    }
+}
+
+#[test]
+fn the_first_open_class_fixes_the_stops_of_its_run() {
+    let mut world = World::new(table());
+    assert_eq!(hold_in(&mut world, SECOND, "h", 1, None), "Held");
+    // A newer feed: another stop, an earlier end, more seats in first class.
+    let newer = run("newer", 4, START.plus(HOUR_MS));
+    world.catalogue = Rc::new(Table::default().sells(FIRST, coaches(&["01", "02"]), newer.clone()));
+    assert_eq!(available(&mut world, FIRST, Some((2, 3))), "!InvalidSpan");
+    assert_eq!(hold_in(&mut world, FIRST, "h", 1, Some((2, 3))), "!InvalidSpan");
+    assert_eq!(hold_in(&mut world, FIRST, "h", 1, None), "Held");
+    let opened = opened(&world);
+    assert_eq!(opened[1].run, opened[0].run);
+    assert_eq!((opened[1].segments, &opened[1].layout), (2, &coaches(&["01", "02"])));
+
+    // Another run of the same train is another run.
+    let other = "G1|2026-02-12|1st";
+    world.catalogue = Rc::new(Table::default().sells(other, coaches(&["01"]), newer.clone()));
+    assert_eq!(hold_in(&mut world, other, "h", 1, Some((2, 3))), "Held");
+    check::replay(&world);
+    world.reload();
+    let view = run_view(&mut world, "G1", None);
+    assert_eq!(view.definition.as_deref(), Some(&run("stop", 3, LAST_STOP)));
+}
+
+#[test]
+fn a_runs_open_classes() {
+    let mut world = World::new(table());
+    // Nothing is open: the timetable speaks.
+    assert_eq!(run_view(&mut world, "G1", None), RunView { definition: None, classes: vec![] });
+    for key in [SECOND, FIRST, "G1|2026-02-12|2nd", "G11|2026-02-11|2nd", "G1|2026-02-11x", "G1|2026-02-11"] {
+        assert_eq!(hold_in(&mut world, key, "h", 2, Some((0, 1))), "Held");
+    }
+    let rows = |view: &RunView| -> Vec<(String, u32, u32)> {
+        let row = |class: &engine::answer::ClassView| {
+            (class.partition.to_string(), class.capacity, class.available)
+        };
+        view.classes.iter().map(row).collect()
+    };
+    let view = run_view(&mut world, "G1", Some((0, 1)));
+    assert_eq!(rows(&view), [(FIRST.into(), 6, 4), (SECOND.into(), 12, 10)]);
+    assert_eq!(view.classes[1].coaches, [(Text::from("05"), 6), (Text::from("06"), 6)]);
+    assert_eq!(view.definition.as_deref(), Some(&run("stop", 3, LAST_STOP)));
+    let view = run_view(&mut world, "G1", Some((1, 2)));
+    assert_eq!(rows(&view), [(FIRST.into(), 6, 6), (SECOND.into(), 12, 12)]);
+    // A span beyond the stops offers nothing, but the stops are shown.
+    let view = run_view(&mut world, "G1", Some((1, 3)));
+    assert_eq!((rows(&view), view.definition.is_some()), (vec![], true));
+    // What is due ends first.
+    world.wait(120_000);
+    let view = run_view(&mut world, "G1", None);
+    assert_eq!(rows(&view), [(FIRST.into(), 6, 6), (SECOND.into(), 12, 12)]);
+    check::settled(&world);
+}
+
+#[test]
+fn a_runs_classes_share_a_slot_and_ad_hoc_keys_do_not_follow_them() {
+    let world = World::new(table());
+    let slot = |key: &str| world.hash().partition(&partition(key));
+    assert_eq!(slot(SECOND), slot(FIRST));
+    assert_eq!(slot(SECOND), world.hash().run("G1|2026-02-11"));
+    assert_ne!(slot(SECOND), slot("G1|2026-02-12|2nd"));
+    assert_ne!(slot("G1|someday|2nd"), slot("G1|someday|1st"));
+}
+
+// The end of a run.
+
+#[test]
+fn a_departed_run_is_forgotten_after_three_days() {
+    let mut world = World::new(table());
+    assert_eq!(hold_in(&mut world, SECOND, "sold", 1, None), "Held");
+    let sold = HoldRef { partition: partition(SECOND), hold: hold("sold") };
+    world.run(Command::ConfirmHold(sold.clone())).unwrap();
+    world.later(24 * HOUR_MS + 72 * HOUR_MS - 1);
+    assert_eq!(available(&mut world, SECOND, None), "available 11");
+    let before = world.log.len();
+    world.later(1);
+    assert_eq!(
+        world.log[before..].iter().map(|record| kind(record)).collect::<Vec<_>>(),
+        ["PartitionForgotten"]
+    );
+    // It is gone and does not come back, although the timetable still has it; nor does another class of it.
+    for key in [SECOND, FIRST] {
+        assert_eq!(available(&mut world, key, None), "!PartitionNotFound");
+        assert_eq!(hold_in(&mut world, key, "h", 1, None), "!PartitionNotFound");
+    }
+    assert_eq!(word(&world.run(Command::ConfirmHold(sold))), "!HoldNotFound");
+    assert_eq!(world.log.len(), before + 1);
+    check::replay(&world);
+}
+
+#[test]
+fn a_run_is_not_forgotten_while_a_hold_of_it_is_alive() {
+    let mut world = World::new(table());
+    world.wait(24 * HOUR_MS + 72 * HOUR_MS - 1);
+    assert_eq!(hold_in(&mut world, SECOND, "late", 1, None), "Held");
+    world.later(1);
+    assert_eq!(available(&mut world, SECOND, None), "available 11");
+    world.later(120_000 - 1);
+    let kinds: Vec<_> = world.log.iter().map(|record| kind(record)).collect();
+    assert_eq!(kinds, ["PartitionOpened", "HoldMade", "HoldsExpired", "PartitionForgotten"]);
+    check::replay(&world);
+}
+
+#[test]
+fn classes_of_a_run_are_forgotten_together_and_others_stay() {
+    let later = RunDefinition { ends_at: LAST_STOP.plus(1), ..run("stop", 3, LAST_STOP) };
+    let other = "G2|2026-02-11|2nd";
+    let mut world = World::new(table().sells(other, coaches(&["05"]), later));
+    for key in [SECOND, FIRST, other, "ad hoc"] {
+        assert_eq!(hold_in(&mut world, key, "h", 1, None), "Held");
+    }
+    world.later(96 * HOUR_MS);
+    let open = |world: &World| -> Vec<String> {
+        let keys = world.slots().flat_map(|slot| slot.partitions().iter());
+        let mut keys: Vec<_> = keys.map(|(key, _)| key.to_string()).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(open(&world), [other, "ad hoc"]);
+    world.later(1);
+    assert_eq!(open(&world), ["ad hoc"]);
+    check::replay(&world);
+}

@@ -14,9 +14,8 @@ use crate::support::{kind, order_of, partition_of, word};
 
 const HOUR_MS: u64 = 3_600_000;
 
-const STATUSES: [&str; 9] = [
-    "unknown", "init", "reserved", "overdue", "paid", "ticketed", "requested", "expired", "abandoned",
-];
+const STATUSES: [&str; 9] =
+    ["unknown", "init", "reserved", "overdue", "paid", "ticketed", "requested", "expired", "abandoned"];
 
 /// A world whose order 0 has come to a status; its hold is one seat on the whole run.
 fn world_with(names: &Names, status: &str) -> World {
@@ -50,11 +49,9 @@ fn command(names: &Names, name: &str) -> Command {
     let another = Named { partition: None, hold: Some(hold("another")) };
     match name {
         "create again" => names.create(0),
-        "create for more" => Command::CreateOrder(CreateOrder {
-            key: names.key(0),
-            amount: Cents(101),
-            entropy: u128::MAX,
-        }),
+        "create for more" => {
+            Command::CreateOrder(CreateOrder { key: names.key(0), amount: Cents(101), entropy: u128::MAX })
+        }
         "reserve" => Command::Reserve(names.reserve(0)),
         "reserve two" => Command::Reserve(Reserve { quantity: 2, ..names.reserve(0) }),
         "cancel" => names.cancel(0),
@@ -113,8 +110,7 @@ const EXPIRES: &str = "Cancelled(HoldExpired) HoldsExpired OrderCancelled";
 #[test]
 fn create_again_shows_the_order_as_it_is() {
     let missing = "Init OrderCreated";
-    let expected =
-        [missing, "Init", "Reserved", EXPIRES, "Paid", "Ticketed", CANCELLED, EXPIRED, ABANDONED];
+    let expected = [missing, "Init", "Reserved", EXPIRES, "Paid", "Ticketed", CANCELLED, EXPIRED, ABANDONED];
     row("create again", expected);
 }
 
@@ -166,9 +162,7 @@ fn tickets_are_issued_for_paid_orders_alone() {
 
 #[test]
 fn get() {
-    row("get", [
-        MISSING, "Init", "Reserved", EXPIRES, "Paid", "Ticketed", CANCELLED, EXPIRED, ABANDONED,
-    ]);
+    row("get", [MISSING, "Init", "Reserved", EXPIRES, "Paid", "Ticketed", CANCELLED, EXPIRED, ABANDONED]);
 }
 
 #[test]

@@ -280,12 +280,8 @@ fn money_for_an_unknown_order_is_recorded_only_where_signatures_are_verified() {
     for name in [ours, order_name("not one of ours"), order_name("ÄÖÜ")] {
         for verified in [false, true] {
             let mut world = World::new(Table::default());
-            let pay = Command::Pay(Pay {
-                order: name.clone(),
-                txn: txn("t"),
-                named: Named::default(),
-                verified,
-            });
+            let pay =
+                Command::Pay(Pay { order: name.clone(), txn: txn("t"), named: Named::default(), verified });
             for _ in 0..3 {
                 assert_eq!(word(&world.run(pay.clone())), "!OrderNotFound");
             }

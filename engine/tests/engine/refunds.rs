@@ -15,7 +15,12 @@ fn settle(order: &OrderName, txn: &TxnId, reference: &str) -> Command {
     Command::SettleRefund { order: order.clone(), txn: txn.clone(), reference }
 }
 
-fn list(world: &mut World, status: Option<RefundFilter>, after: Option<RefundCursor>, limit: usize) -> Vec<RefundView> {
+fn list(
+    world: &mut World,
+    status: Option<RefundFilter>,
+    after: Option<RefundCursor>,
+    limit: usize,
+) -> Vec<RefundView> {
     match world.run(Command::ListRefunds(ListRefunds { status, after, limit })) {
         Ok(Answer::Refunds(refunds)) => refunds,
         other => panic!("{other:?}"),

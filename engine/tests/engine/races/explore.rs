@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
 
 use engine::answer::{HoldStatus, OrderStatus, Rejection};
 use engine::command::{Command, Pay};
@@ -11,7 +12,7 @@ use engine::state::Order;
 use super::{Chaos, Event, command};
 use crate::support::check;
 use crate::support::names::Names;
-use crate::support::world::{Ticket, World};
+use crate::support::world::{Mail, Ticket, World};
 
 /// One thing that can happen next.
 #[derive(Clone, Debug)]
@@ -29,7 +30,14 @@ struct State {
     world: World,
     begun: Vec<bool>,
     chaos: Chaos,
-    path: Vec<String>,
+    path: Option<Rc<Path>>,
+}
+
+/// The last thing that happened, and what was before it.
+struct Path {
+    before: Option<Rc<Path>>,
+    action: Action,
+    mail: Option<Mail>,
 }
 
 /// Walks all states; returns how many there are.
@@ -37,9 +45,9 @@ pub(super) fn explore(names: &Names, world: World, events: &[Event], chaos: Chao
     let race = Race { names, events };
     let mut seen = HashSet::new();
     let begun = vec![false; events.len()];
-    let mut open = vec![State { world, begun, chaos, path: Vec::new() }];
+    let mut open = vec![State { world, begun, chaos, path: None }];
     while let Some(state) = open.pop() {
-        let described = Described { what, events, path: &state.path };
+        let described = Described { what, events, path: state.path.as_ref() };
         race.check(&state);
         let actions = state.actions();
         if actions.is_empty() {
@@ -60,13 +68,16 @@ pub(super) fn explore(names: &Names, world: World, events: &[Event], chaos: Chao
 struct Described<'a> {
     what: &'a str,
     events: &'a [Event],
-    path: &'a [String],
+    path: Option<&'a Rc<Path>>,
 }
 
 impl Drop for Described<'_> {
     fn drop(&mut self) {
         eprintln!("{} {:?}, after:", self.what, self.events);
-        self.path.iter().for_each(|action| eprintln!("  {action}"));
+        let mut steps: Vec<&Path> =
+            std::iter::successors(self.path.map(|p| &**p), |p| p.before.as_deref()).collect();
+        steps.reverse();
+        steps.iter().for_each(|step| eprintln!("  {:?} {:?}", step.action, step.mail));
     }
 }
 
@@ -109,39 +120,32 @@ impl Race<'_> {
     fn act(&self, state: &State, action: &Action) -> State {
         let mut next = state.clone();
         let world = &mut next.world;
+        let mail = match action {
+            Action::Deliver(i) | Action::Double(i) => Some(world.mail[*i].clone()),
+            _ => None,
+        };
         match *action {
             Action::Begin(i) => {
-                next.path.push(format!("{:?}", self.events[i]));
                 next.begun[i] = true;
                 match command(self.names, self.events[i]) {
                     Some(command) => world.submit_as(Ticket(i as u64), command),
                     None => world.wait(world.policy.hold_ttl_ms),
                 }
             }
-            Action::Deliver(i) => {
-                next.path.push(format!("{:?}", world.mail[i]));
-                world.deliver(i);
-            }
+            Action::Deliver(i) => world.deliver(i),
             Action::Double(i) => {
-                next.path.push(format!("twice: {:?}", world.mail[i]));
                 let copy = world.mail[i].clone();
                 world.mail.push(copy);
                 next.chaos.doubles -= 1;
             }
-            Action::Due(slot) => {
-                next.path.push(format!("due in {slot:?}"));
-                assert!(world.do_one_due(slot));
-            }
-            Action::Sweep(order) => {
-                next.path.push("sweep".into());
-                world.sweep_one(order);
-            }
+            Action::Due(slot) => assert!(world.do_one_due(slot)),
+            Action::Sweep(order) => world.sweep_one(order),
             Action::Crash => {
-                next.path.push("crash".into());
                 world.crash();
                 next.chaos.crashes -= 1;
             }
         }
+        next.path = Some(Rc::new(Path { before: state.path.clone(), action: action.clone(), mail }));
         next
     }
 
@@ -158,12 +162,17 @@ impl Race<'_> {
             let Some(reply) = world.replies.get(&Ticket(i as u64)) else { continue };
             let nth = usize::from(matches!(
                 event,
-                Event::PayNeighbour | Event::ReserveNeighbour | Event::CancelNeighbour | Event::ReserveSameHold
+                Event::PayNeighbour
+                    | Event::ReserveNeighbour
+                    | Event::CancelNeighbour
+                    | Event::ReserveSameHold
             ));
             let now = self.order(world, nth);
             let refusal = reply.as_ref().err().copied();
             match event {
-                Event::Pay | Event::PayAgain | Event::PayNeighbour => self.pay_is_true(world, *event, refusal),
+                Event::Pay | Event::PayAgain | Event::PayNeighbour => {
+                    self.pay_is_true(world, *event, refusal)
+                }
                 Event::Cancel | Event::CancelNeighbour => match refusal {
                     None => assert_eq!(now.row.status, OrderStatus::Cancelled),
                     Some(Rejection::InvalidTransition) => assert!(is_paid(now), "{now:?}"),
@@ -173,13 +182,13 @@ impl Race<'_> {
                     None => assert_eq!(now.row.status, OrderStatus::Ticketed),
                     other => assert_eq!(other, Some(Rejection::InvalidTransition)),
                 },
-                Event::Reserve | Event::ReserveOther | Event::ReserveNeighbour | Event::ReserveSameHold => {
-                    if refusal.is_none() {
-                        let wanted = command(self.names, *event);
-                        let Some(Command::Reserve(wanted)) = wanted else { unreachable!() };
-                        let reservation = now.row.reservation.as_ref().expect("what was reserved stays");
-                        assert_eq!(reservation.hold, wanted.hold);
-                    }
+                Event::Reserve | Event::ReserveOther | Event::ReserveNeighbour | Event::ReserveSameHold
+                    if refusal.is_none() =>
+                {
+                    let wanted = command(self.names, *event);
+                    let Some(Command::Reserve(wanted)) = wanted else { unreachable!() };
+                    let reservation = now.row.reservation.as_ref().expect("what was reserved stays");
+                    assert_eq!(reservation.hold, wanted.hold);
                 }
                 Event::ConfirmHold if refusal.is_none() => {
                     assert_eq!(self.own_hold(world), Some(HoldStatus::Confirmed));

@@ -67,6 +67,8 @@ enum Start {
     Init,
     Reserved,
     Paid,
+    /// Order 0 and its neighbour are both RESERVED.
+    Both,
     /// Order 0 is INIT, and a client holds under its hold id.
     Held,
     /// Both are INIT, and there is one seat only.
@@ -83,12 +85,12 @@ fn world(names: &Names, start: Start) -> World {
     run(Command::ReleaseHold(names.hold_ref("opener")));
     run(names.create(0));
     run(names.create(1));
-    if matches!(start, Start::Reserved | Start::Paid) {
+    if matches!(start, Start::Reserved | Start::Paid | Start::Both) {
         run(Command::Reserve(names.reserve(0)));
-        run(Command::Reserve(names.reserve(1)));
     }
     match start {
         Start::Paid => run(names.pay(0, 0)),
+        Start::Both => run(Command::Reserve(names.reserve(1))),
         Start::Held => run(command(names, Event::TryHold).unwrap()),
         _ => {}
     }

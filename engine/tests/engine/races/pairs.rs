@@ -9,15 +9,14 @@ const EVENTS: [Event; 9] = [Create, Reserve, ReserveOther, Cancel, Pay, PayAgain
 /// Every pair, an event with itself included.
 fn pairs(start: Start, chaos: Chaos) {
     let mut states = 0;
-    let t = std::time::Instant::now();
     for (i, first) in EVENTS.iter().enumerate() {
         for second in &EVENTS[i..] {
-            for placement in [TOGETHER, APART] {
-                states += race(placement, start, &[*first, *second], chaos);
+            states += race(APART, start, &[*first, *second], chaos);
+            if chaos.doubles == 0 {
+                states += race(TOGETHER, start, &[*first, *second], chaos);
             }
         }
     }
-    eprintln!("{start:?} {chaos:?}: {states} states {:?}", t.elapsed());
     assert!(states > 500, "{states} states are no race");
 }
 

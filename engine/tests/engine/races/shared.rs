@@ -10,19 +10,18 @@ use crate::support::names::{APART, TOGETHER};
 fn check(start: Start, events: &[Event], chaos: &[Chaos]) {
     for placement in [TOGETHER, APART] {
         for chaos in chaos {
-            let t = std::time::Instant::now();
             let states = race(placement, start, events, *chaos);
-            eprintln!("{start:?} {events:?} {chaos:?}: {states} states {:?}", t.elapsed());
+            assert!(states > 20, "{states} states are no race");
         }
     }
 }
 
 #[test]
 fn one_transaction() {
-    check(Start::Reserved, &[Pay, PayNeighbour], &[CRASH, DOUBLE]);
+    check(Start::Both, &[Pay, PayNeighbour], &[CRASH, DOUBLE]);
     check(Start::Init, &[Pay, PayNeighbour], &[CRASH, DOUBLE]);
-    check(Start::Reserved, &[Pay, PayNeighbour, Expire], &[CALM]);
-    check(Start::Reserved, &[Pay, PayNeighbour, Cancel], &[CALM]);
+    race(APART, Start::Both, &[Pay, PayNeighbour, Expire], CALM);
+    check(Start::Both, &[Pay, PayNeighbour, Cancel], &[CALM]);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Which assertion catches what:
 //! - an acknowledged write that is lost, or answers otherwise: [`repeat`], each write again;
 //! - a read taken back: [`check_sights`];
-//! - an order that is stuck, or half a step across slots: [`settle`], which waits for its end, and [`verdict`];
+//! - an order that is stuck: [`settle`], which waits for its end, and [`verdict`];
+//! - a step across slots that stays half done: [`resolve`], where nobody asks again;
 //! - money lost or paid twice: [`verdict`] and [`check_refunds`];
 //! - a seat held twice: [`Ledger::check_stays`];
 //! - seats that never come back, or come back though they are sold: [`Ledger::check_availability`].
@@ -11,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::book::{Journey, Op, Place, Sight, Step, Told};
+use super::book::{Journey, Op, Place, Sight, Step, Told, Want};
 use super::load::read;
 use super::rules::{CLOCK_SLACK_MS, Stay, follows, overlap};
 use crate::support::session::texts;
@@ -44,7 +45,8 @@ pub(super) fn repeat(session: &mut Session, journey: &mut Journey) {
     let mut has_gone_on = false;
     for i in 0..journey.steps.len() {
         let step = &journey.steps[i];
-        if step.told.as_ref().is_some_and(|told| !is_repeatable(&step.op, told)) {
+        let again = step.told.as_ref().map_or(!journey.abandoned, |told| is_repeatable(&step.op, told));
+        if !again {
             continue;
         }
         let asked_ms = now_ms();
@@ -188,6 +190,7 @@ pub(super) fn settle(session: &mut Session, journey: &mut Journey, late_txn: Opt
     };
     let mut now = ended(session);
     if let Some(txn) = late_txn
+        && !journey.abandoned
         && now["CancelReason"] == "hold_expired"
     {
         let told = journey
@@ -198,7 +201,57 @@ pub(super) fn settle(session: &mut Session, journey: &mut Journey, late_txn: Opt
         now = ended(session);
     }
     journey.settled = Some(now);
-    verdict(journey).unwrap_or_else(|what| panic!("{what}\nthe journey: {journey:#?}"));
+    if !journey.abandoned {
+        verdict(journey).unwrap_or_else(|what| panic!("{what}\nthe journey: {journey:#?}"));
+    }
+}
+
+/// Finds out what became of a write that nobody asked for again: it was done whole or not at all. Gives the orders
+/// that were made to find out; they are part of the book as well. The journey is settled, as far as it can be.
+pub(super) fn resolve(session: &mut Session, journey: &mut Journey, place: &Arc<Place>) -> Vec<Journey> {
+    let mut probes = Vec::new();
+    if !journey.abandoned {
+        return probes;
+    }
+    let step = journey.steps.pop().expect("an abandoned write");
+    let done = match &step.op {
+        Op::Pay { order, txn } => {
+            until(&format!("{txn} to pay, to be owed back, or to be anybody's"), || {
+                let now = read(session, order, false).expect("an answer");
+                if now["ProviderTxnID"] == txn.as_str() || !session.refunds_of(order, txn).is_empty() {
+                    return Some(true);
+                }
+                let probe = probe(session, place, txn, probes.len());
+                let is_free = probe.steps.last().and_then(|s| s.told.as_ref()).is_some_and(Told::is_ok);
+                probes.push(probe);
+                is_free.then_some(false)
+            })
+        }
+        // That the order has ended is all there is to know; a cancel can still be asked for.
+        Op::Cancel { .. } => true,
+        _ => false,
+    };
+    if done {
+        journey.steps.push(step);
+    }
+    journey.abandoned = false;
+    for journey in probes.iter_mut().chain([journey]) {
+        journey.settled = None;
+        repeat(session, journey);
+        settle(session, journey, None);
+    }
+    probes
+}
+
+/// An order that is paid with somebody else's transaction, if that one is still free.
+fn probe(session: &mut Session, place: &Arc<Place>, txn: &str, number: usize) -> Journey {
+    let mut journey = Journey::new(Want { place: place.clone(), qty: 1, span: None });
+    let mut go = |op: Op| journey.go(session, op).expect("an answer").expect("an outcome");
+    let created = go(Op::Create { key: format!("{txn}-probe-{number}"), amount_cents: 1 });
+    let order = created.body["OrderID"].as_str().expect("an id").to_owned();
+    assert!(go(Op::Reserve { order: order.clone() }).is_ok(), "there are seats for probes");
+    go(Op::Pay { order, txn: txn.to_owned() });
+    journey
 }
 
 /// Whether an order has ended as its answers say.
@@ -223,7 +276,7 @@ fn verdict(journey: &Journey) -> Result<(), String> {
     }
     let refused = payments(journey).filter(|(_, told)| told.error() == TXN_USED);
     ensure(
-        refused.into_iter().all(|(txn, _)| !is_own(journey, txn)),
+        refused.into_iter().all(|(txn, _)| !journey.is_own(txn)),
         "its own transaction is said to be another's",
     )?;
     ensure(!cancelled || status == "CANCELLED", "an acknowledged cancel is gone")?;
@@ -241,12 +294,6 @@ fn payments(journey: &Journey) -> impl Iterator<Item = (&str, &Told)> {
         (Op::Pay { txn, .. }, Some(told)) => Some((txn.as_str(), told)),
         _ => None,
     })
-}
-
-/// Whether the drill made the transaction up for this order.
-fn is_own(journey: &Journey, txn: &str) -> bool {
-    let Some(Op::Create { key, .. }) = journey.steps.first().map(|s| &s.op) else { return false };
-    txn.strip_prefix(key.as_str()).is_some_and(|rest| ["", "-second", "-late"].contains(&rest))
 }
 
 /// Transactions of a journey that are owed back, by what its payments were told.

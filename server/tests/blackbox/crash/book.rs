@@ -130,13 +130,15 @@ pub(super) struct Step {
 pub(super) struct Journey {
     pub(super) want: Want,
     pub(super) steps: Vec<Step>,
+    /// The last write was cut off, and its client will not ask again.
+    pub(super) abandoned: bool,
     /// The order as it was when the audit had settled it; holds have none.
     pub(super) settled: Option<Value>,
 }
 
 impl Journey {
     pub(super) fn new(want: Want) -> Journey {
-        Journey { want, steps: Vec::new(), settled: None }
+        Journey { want, steps: Vec::new(), abandoned: false, settled: None }
     }
 
     /// Sends a write and records what was told. `None` where the server says that it does not know; the error is the
@@ -166,6 +168,22 @@ impl Journey {
             Op::TryHold { hold } => Some(hold),
             _ => None,
         }
+    }
+
+    /// Whether the client made the transaction up for this order.
+    pub(super) fn is_own(&self, txn: &str) -> bool {
+        let Some(Op::Create { key, .. }) = self.steps.first().map(|step| &step.op) else { return false };
+        txn.strip_prefix(key.as_str()).is_some_and(|rest| ["", "-second", "-late"].contains(&rest))
+    }
+
+    /// Whether an order's last write was cut off, so that its client may leave it at that.
+    pub(super) fn may_be_abandoned(&self) -> bool {
+        self.steps.last().is_some_and(|step| match &step.op {
+            _ if step.told.is_some() => false,
+            Op::Reserve { .. } | Op::Cancel { .. } => true,
+            Op::Pay { txn, .. } => self.is_own(txn),
+            Op::Create { .. } | Op::TryHold { .. } | Op::Confirm { .. } | Op::Release { .. } => false,
+        })
     }
 
     pub(super) fn is_order(&self) -> bool {

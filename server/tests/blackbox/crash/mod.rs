@@ -37,6 +37,8 @@ const START_MS: u64 = 300;
 /// Partitions of one segment, new ones in each cycle.
 const AD_HOC_PLACES: u64 = 12;
 const AD_HOC_CAPACITY: i64 = 30;
+/// Seats for orders that find out what became of a payment.
+const PROBE_CAPACITY: i64 = 10_000;
 /// Journeys of earlier cycles that are repeated in each one; all are at the end.
 const SAMPLE: usize = 60;
 
@@ -49,6 +51,8 @@ struct Drill {
     acknowledged: u64,
     repeated: u64,
     starts_killed: u64,
+    audits: u64,
+    abandoned: usize,
 }
 
 /// Prints how to repeat a drill that failed.
@@ -91,6 +95,8 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
         acknowledged: 0,
         repeated: 0,
         starts_killed: 0,
+        audits: 0,
+        abandoned: 0,
     };
     for cycle in 0..cycles {
         let tales = drill.kill_under_load(cycle, server);
@@ -104,10 +110,12 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
     assert!(check.status.success(), "the log is sound: {}", check.said());
     assert_recycled(&launch);
     println!(
-        "{cycles} kills under load and {} while starting; {} acknowledged writes, {} repeated; {} seats sold by segment",
+        "{cycles} kills under load and {} while starting; {} acknowledged writes, {} repeated, {} cut off and left; \
+         {} seats sold by segment",
         drill.starts_killed,
         drill.acknowledged,
         drill.repeated,
+        drill.abandoned,
         drill.ledger.seats_sold(),
     );
 }
@@ -200,6 +208,10 @@ impl Drill {
             journeys.extend(tale.journeys);
             sights.extend(tale.sights);
         }
+        for journey in &mut journeys {
+            journey.abandoned = journey.may_be_abandoned() && self.rng.below(2) == 0;
+        }
+        self.abandoned += journeys.iter().filter(|journey| journey.abandoned).count();
         audit::each(server, &mut journeys, audit::repeat);
         let late = |i: usize, journey: &Journey| {
             // One in four of the expired orders is paid too late.
@@ -210,8 +222,17 @@ impl Drill {
         };
         let mut settling: Vec<_> = journeys.iter_mut().enumerate().map(|(i, j)| (late(i, j), j)).collect();
         audit::each(server, &mut settling, |session, (late, journey)| {
-            audit::settle(session, journey, late.take())
+            audit::settle(session, journey, late.take());
         });
+        let key = format!("probes-{}", self.audits);
+        let place = Arc::new(Place { key, capacity: PROBE_CAPACITY, segments: 1 });
+        let mut resolving: Vec<_> = journeys.iter_mut().map(|journey| (journey, Vec::new())).collect();
+        audit::each(server, &mut resolving, |session, (journey, probes)| {
+            *probes = audit::resolve(session, journey, &place);
+        });
+        let probes: Vec<Journey> = resolving.into_iter().flat_map(|(_, probes)| probes).collect();
+        journeys.extend(probes);
+        self.audits += 1;
         audit::check_sights(&sights, &journeys);
         // Once more, now that everything has ended: the answers are the same as at any moment before.
         audit::each(server, &mut journeys, audit::repeat);

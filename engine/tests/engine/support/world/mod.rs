@@ -1,6 +1,9 @@
 //! A world of slots in one place: operations, outboxes and mail as a core drives them, but the test chooses what is
 //! delivered when, what comes twice and what a crash forgets.
 
+mod essence;
+
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -16,8 +19,8 @@ use engine::slots::SlotHash;
 use engine::state::Slot;
 use engine::text::Text;
 
-use super::catalogue::Table;
-use super::names::SECRET;
+use crate::support::catalogue::Table;
+use crate::support::names::SECRET;
 
 /// When the worlds begin.
 pub(crate) const START: Time = Time(1_800_000_000_000);
@@ -49,6 +52,12 @@ struct Op {
     waiters: Vec<Waiter>,
 }
 
+/// A slot that worlds share until one of them changes it, and what it comes to.
+struct Kept {
+    slot: Slot,
+    essence: OnceCell<String>,
+}
+
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) now: Time,
@@ -60,7 +69,7 @@ pub(crate) struct World {
     pub(crate) mail: Vec<Mail>,
     pub(crate) replies: BTreeMap<Ticket, Reply>,
     hash: SlotHash,
-    slots: BTreeMap<SlotId, Rc<Slot>>,
+    slots: BTreeMap<SlotId, Rc<Kept>>,
     ops: BTreeMap<u64, Op>,
     /// Operations of each order; the front is under way.
     queues: BTreeMap<OrderId, VecDeque<u64>>,
@@ -86,11 +95,11 @@ impl World {
     }
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.values().map(|slot| &**slot)
+        self.slots.values().map(|kept| &kept.slot)
     }
 
     pub(crate) fn slot(&self, id: SlotId) -> Option<&Slot> {
-        self.slots.get(&id).map(|slot| &**slot)
+        self.slots.get(&id).map(|kept| &kept.slot)
     }
 
     pub(crate) fn hash(&self) -> &SlotHash {
@@ -170,7 +179,7 @@ impl World {
 
     /// The slot's next record that is due, if any.
     pub(crate) fn do_one_due(&mut self, id: SlotId) -> bool {
-        match decide_due(&self.slots[&id], &self.context()) {
+        match decide_due(&self.slots[&id].slot, &self.context()) {
             Some(body) => {
                 self.append(id, body);
                 true
@@ -243,7 +252,7 @@ impl World {
     }
 
     pub(crate) fn resend(&mut self) {
-        for slot in self.slots.values() {
+        for slot in self.slots.values().map(|kept| &kept.slot) {
             let tells = slot.outbox().values().cloned();
             self.mail.extend(tells.map(|tell| Mail::Tell { from: slot.id(), tell }));
         }
@@ -251,8 +260,8 @@ impl World {
 
     /// Every slot goes through its snapshot.
     pub(crate) fn reload(&mut self) {
-        for slot in self.slots.values_mut() {
-            *slot = Rc::new(copy(slot));
+        for kept in self.slots.values_mut() {
+            *kept = Kept::new(copy(&kept.slot));
         }
     }
 
@@ -263,21 +272,22 @@ impl World {
     }
 
     pub(crate) fn append(&mut self, id: SlotId, body: Body) {
-        let slot = self.slots.entry(id).or_insert_with(|| Rc::new(Slot::new(id)));
-        let time = self.now.max(slot.time());
-        let record = Rc::new(Record { slot: id, seq: slot.seq() + 1, time, trace: self.trace.clone(), body });
-        let first_tell = slot.next_tell();
-        if Rc::get_mut(slot).is_none() {
-            *slot = Rc::new(copy(slot));
+        let kept = self.slots.entry(id).or_insert_with(|| Kept::new(Slot::new(id)));
+        if Rc::get_mut(kept).is_none() {
+            *kept = Kept::new(copy(&kept.slot));
         }
-        Rc::get_mut(slot).expect("just copied").apply(&record);
+        let Kept { slot, essence } = Rc::get_mut(kept).expect("nobody else has it");
+        essence.take();
+        let (time, first_tell) = (self.now.max(slot.time()), slot.next_tell());
+        let record = Rc::new(Record { slot: id, seq: slot.seq() + 1, time, trace: self.trace.clone(), body });
+        slot.apply(&record);
         let tells = slot.outbox().range(first_tell..).map(|(_, tell)| tell.clone());
         self.mail.extend(tells.map(|tell| Mail::Tell { from: id, tell }));
         self.log.push(record);
     }
 
-    fn open_slot(&mut self, id: SlotId) -> Rc<Slot> {
-        self.slots.entry(id).or_insert_with(|| Rc::new(Slot::new(id))).clone()
+    fn open_slot(&mut self, id: SlotId) -> Rc<Kept> {
+        self.slots.entry(id).or_insert_with(|| Kept::new(Slot::new(id))).clone()
     }
 
     fn admit(&mut self, id: u64, op: Op) {
@@ -305,7 +315,7 @@ impl World {
             let op = &self.ops[&id];
             let (slot, command, progress) = (op.slot, op.command.clone(), op.progress);
             let state = self.open_slot(slot);
-            let step = decide(&state, &self.context(), &command, progress);
+            let step = decide(&state.slot, &self.context(), &command, progress);
             drop(state);
             match step {
                 Step::Append(body) => self.append(slot, body),
@@ -341,7 +351,7 @@ impl World {
         let Command::Pay(Pay { order, txn, .. }) = &op.command else { unreachable!("only payments") };
         let order = OrderId::parse(order.as_str()).expect("a claim is by an order");
         let fact = Fact::TxnClaimed { order, txn: txn.clone() };
-        if let FactStep::Settled { accepted } = decide_fact(&self.slots[&op.slot], &fact) {
+        if let FactStep::Settled { accepted } = decide_fact(&self.slots[&op.slot].slot, &fact) {
             self.mail.push(Mail::Ack { to: from, tell, accepted });
         }
     }
@@ -350,7 +360,7 @@ impl World {
         let slot = ask.slot(&self.hash);
         for _ in 0..1_000 {
             let state = self.open_slot(slot);
-            let step = decide_ask(&state, &self.context(), ask);
+            let step = decide_ask(&state.slot, &self.context(), ask);
             drop(state);
             match step {
                 Step::Append(body) => self.append(slot, body),
@@ -392,7 +402,7 @@ impl World {
 
     fn absorb(&mut self, slot: SlotId, fact: &Fact) -> FactStep {
         let state = self.open_slot(slot);
-        let step = decide_fact(&state, fact);
+        let step = decide_fact(&state.slot, fact);
         drop(state);
         match step {
             FactStep::Append(body) => {
@@ -405,27 +415,20 @@ impl World {
 
     fn acked(&mut self, slot: SlotId, tell: TellId, accepted: bool) {
         let state = self.open_slot(slot);
-        let Some(told) = state.outbox().get(&tell) else { return };
+        let Some(told) = state.slot.outbox().get(&tell) else { return };
         let declined =
-            if accepted { None } else { decide_declined(&state, &self.context(), &told.fact) };
+            if accepted { None } else { decide_declined(&state.slot, &self.context(), &told.fact) };
         drop(state);
         if let Some(body) = declined {
             self.append(slot, body);
         }
         self.append(slot, Body::TellsAcked { tells: vec![tell] });
     }
+}
 
-    /// Everything that decides what can still happen, the replies included; the way here is left out.
-    pub(crate) fn fingerprint(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for slot in self.slots.values() {
-            slot.encode(&mut bytes);
-        }
-        let mut mail: Vec<String> = self.mail.iter().map(|mail| format!("{mail:?}")).collect();
-        mail.sort_unstable();
-        let rest = (self.now, mail, &self.ops, &self.queues, &self.replies);
-        bytes.extend_from_slice(format!("{rest:?}").as_bytes());
-        bytes
+impl Kept {
+    fn new(slot: Slot) -> Rc<Kept> {
+        Rc::new(Kept { slot, essence: OnceCell::new() })
     }
 }
 

@@ -4,8 +4,7 @@
 //! letters of the plan from window to window. So a row and a coach are ranges of seat numbers.
 
 use alloc::borrow::Cow;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::iter;
 use core::ops::Range;
@@ -87,7 +86,7 @@ impl Layout {
     pub fn coaches(&self) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
         let (unnamed, coaches) = self.parts();
         let unnamed =
-            ad_hoc_coaches(unnamed).zip(1u32..).map(|(seats, number)| (number.to_string().into(), seats));
+            ad_hoc_coaches(unnamed).zip(1u32..).map(|(seats, number)| (decimal(number).into(), seats));
         unnamed.chain(coaches.iter().map(|coach| (Cow::from(&coach.number), coach.seats())))
     }
 
@@ -98,10 +97,13 @@ impl Layout {
     /// If there is no such seat.
     pub fn label(&self, seat: SeatNo) -> String {
         let Seat { coach, row, letter, .. } = self.seat(seat);
-        match letter {
-            Some(letter) => format!("{coach}-{row}{letter}"),
-            None => format!("{coach}-{row}"),
-        }
+        // Every hold shows its labels: the formatting machinery would cost more than the choice of the seat.
+        let mut label = String::with_capacity(coach.len() + LABEL_REST_BYTES);
+        label.push_str(&coach);
+        label.push('-');
+        push_decimal(&mut label, row.into());
+        label.extend(letter);
+        label
     }
 
     /// Where a seat is.
@@ -170,9 +172,25 @@ fn ad_hoc_coaches(seats: u32) -> impl Iterator<Item = u32> {
 const _: () = assert!(AD_HOC_SEATS_PER_COACH <= u16::MAX as u32);
 const _: () = assert!(AD_HOC_SEATS_MAX > AD_HOC_SEATS_PER_COACH);
 
+/// A dash, a row of up to five digits and a letter of up to four bytes.
+const LABEL_REST_BYTES: usize = 10;
+
+fn decimal(number: u32) -> String {
+    let mut text = String::new();
+    push_decimal(&mut text, number);
+    text
+}
+
+fn push_decimal(text: &mut String, number: u32) {
+    if number >= 10 {
+        push_decimal(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
+}
+
 fn ad_hoc_seat(seat: u32) -> Seat<'static> {
     Seat {
-        coach: Cow::Owned((seat / AD_HOC_SEATS_PER_COACH + 1).to_string()),
+        coach: Cow::Owned(decimal(seat / AD_HOC_SEATS_PER_COACH + 1)),
         row: (seat % AD_HOC_SEATS_PER_COACH + 1) as u16,
         letter: None,
         window: false,

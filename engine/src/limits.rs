@@ -22,7 +22,12 @@ pub const AD_HOC_CAPACITY_MAX: u32 = allocator::AD_HOC_SEATS_MAX;
 /// Partitions that one slot keeps open.
 pub const PARTITIONS_PER_SLOT_MAX: usize = 1 << 16;
 /// Holds, live and ended, that one partition remembers.
-pub const HOLDS_PER_PARTITION_MAX: usize = 1 << 21;
+pub const HOLDS_PER_PARTITION_MAX: usize = 1 << 20;
+/// Ended holds that one partition remembers; beyond it the oldest are forgotten before their time.
+pub const ENDED_HOLDS_PER_PARTITION_MAX: usize = 1 << 18;
+/// Bytes of memory that one slot takes, as estimated, before it takes no new sale. What goes on beyond it (money,
+/// releases) has the rest of a slot image's bound for itself.
+pub const SLOT_BYTES_MAX: usize = 192 << 20;
 /// Orders that one slot remembers.
 pub const ORDERS_PER_SLOT_MAX: usize = 1 << 20;
 /// Claimed transaction ids that one slot remembers.
@@ -42,6 +47,7 @@ pub const FORGOTTEN_PER_RECORD_MAX: usize = 256;
 pub const REFUNDS_PAGE_MAX: usize = 1_000;
 
 const _: () = assert!(SLOTS.is_power_of_two());
+const _: () = assert!(ENDED_HOLDS_PER_PARTITION_MAX < HOLDS_PER_PARTITION_MAX);
 const _: () = assert!(QUANTITY_MAX <= AD_HOC_CAPACITY_MAX);
 const _: () = assert!(EXPIRED_SEATS_PER_RECORD_MAX >= QUANTITY_MAX as usize);
 const _: () = assert!(KEY_BYTES_MAX >= OrderIdText::LEN);

@@ -4,8 +4,6 @@
 //! stands in the outbox of the slot that recorded it, is told again until the receiver has recorded what follows
 //! from it, and means the same however often and in whatever order it arrives.
 
-use alloc::vec::Vec;
-
 use crate::command::Reserve;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::record::{Reservation, TellId};
@@ -79,9 +77,3 @@ pub struct Tell {
 
 /// Tells waiting for their receivers, in the order they were recorded.
 pub type Outbox = alloc::collections::BTreeMap<TellId, Tell>;
-
-/// All of an outbox's tells, for resending.
-#[must_use]
-pub fn tells(outbox: &Outbox) -> Vec<Tell> {
-    outbox.values().cloned().collect()
-}

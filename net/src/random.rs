@@ -3,6 +3,18 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
+/// Every byte as two hexadecimal digits.
+const HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+
 /// The generator of one core: xoshiro256++ (Blackman and Vigna), seeded from the system.
 #[derive(Debug)]
 pub(crate) struct Random {
@@ -34,7 +46,6 @@ impl Random {
 
     /// A UUID of version 4 as text.
     pub(crate) fn uuid(&self) -> [u8; 36] {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let high = (self.next() & !0xf000) | 0x4000;
         let low = (self.next() & (u64::MAX >> 2)) | (1 << 63);
         let bytes = ((u128::from(high) << 64) | u128::from(low)).to_be_bytes();
@@ -42,8 +53,7 @@ impl Random {
         let mut at = 0;
         for (i, byte) in bytes.iter().enumerate() {
             at += usize::from(matches!(i, 4 | 6 | 8 | 10));
-            text[at] = HEX[usize::from(byte >> 4)];
-            text[at + 1] = HEX[usize::from(byte & 15)];
+            text[at..at + 2].copy_from_slice(&HEX[usize::from(*byte)]);
             at += 2;
         }
         text

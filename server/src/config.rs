@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) ad_hoc: bool,
     pub(crate) segment_bytes: u64,
     pub(crate) snapshot_log_bytes: u64,
+    pub(crate) state_bytes: u64,
     pub(crate) policy: Policy,
     pub(crate) default_partition: PartitionKey,
     pub(crate) default_quantity: u32,
@@ -50,18 +51,23 @@ pub(crate) enum ConfigError {
 
 /// The most that a log segment or the log between snapshots may be set to.
 const LOG_BYTES_MAX: u64 = 1 << 40;
+/// The least memory that a state is worth starting with, and what is assumed where the machine does not say.
+const STATE_BYTES_MIN: u64 = 16 << 20;
+const STATE_BYTES_UNKNOWN: u64 = 1 << 30;
 /// The longest a hold may last, and an ended one be remembered.
 const SECONDS_MAX: u64 = 366 * 86_400;
+/// An ended hold is remembered for longer than anything about it can be on its way.
+const RETENTION_SECS_MIN: u64 = 60;
 /// Standard ports are moved up to here at most, so that they stay ports.
 const PORT_OFFSET_MAX: u16 = u16::MAX - 8_084;
 
 impl Config {
     pub(crate) fn new(settings: &Settings) -> Result<Config, ConfigError> {
         let read = Reader { settings };
-        let seconds = |name| read.number::<u64>(name, 1, SECONDS_MAX).map(|secs| secs * 1_000);
+        let seconds = |name, min| read.number::<u64>(name, min, SECONDS_MAX).map(|secs| secs * 1_000);
         let policy = Policy {
-            hold_ttl_ms: seconds("hold_ttl_secs")?,
-            retention_ms: seconds("retention_secs")?,
+            hold_ttl_ms: seconds("hold_ttl_secs", 1)?,
+            retention_ms: seconds("retention_secs", RETENTION_SECS_MIN)?,
             ..Policy::default()
         };
         let config = Config {
@@ -86,6 +92,7 @@ impl Config {
             ad_hoc: read.switch("ad_hoc")?,
             segment_bytes: read.number("segment_bytes", 1, LOG_BYTES_MAX)?,
             snapshot_log_bytes: read.number("snapshot_log_bytes", 1, LOG_BYTES_MAX)?,
+            state_bytes: read.state_bytes()?,
             policy,
             default_partition: read.key("default_partition")?,
             default_quantity: read.number("default_quantity", 1, QUANTITY_MAX)?,
@@ -150,6 +157,18 @@ impl<'a> Reader<'a> {
     fn key(&self, name: &'static str) -> Result<PartitionKey, ConfigError> {
         PartitionKey::parse(self.settings.get(name).0)
             .or_else(|e| self.refuse(name, format!("a partition key: it {e}")))
+    }
+
+    /// Half of the machine's memory where nothing is said: the rest is for buffers, the page cache and everybody else.
+    fn state_bytes(&self) -> Result<u64, ConfigError> {
+        if self.optional("state_bytes").is_some() {
+            return self.number("state_bytes", STATE_BYTES_MIN, u64::MAX);
+        }
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let total = meminfo
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix("kB")?.trim().parse().ok());
+        Ok(total.map_or(STATE_BYTES_UNKNOWN, |kib: u64| kib * 1_024 / 2).max(STATE_BYTES_MIN))
     }
 
     fn cores(&self) -> Result<NonZeroU16, ConfigError> {

@@ -181,8 +181,9 @@ struct Driving {
 impl Driving {
     async fn run(mut self) {
         loop {
-            let now = self.clock.now(clocks::wall_ms(), clocks::steady_ms());
+            // In this order: what others have sent is then not later than the own clock.
             self.collect();
+            let now = self.clock.now(clocks::wall_ms(), clocks::steady_ms());
             if let Err(error) = self.shard.turn(now) {
                 fatal("the log cannot be written: nothing more is acknowledged", &error);
             }
@@ -215,7 +216,9 @@ impl Driving {
             }
         }
         self.posted = posted;
-        while let Some(parcel) = self.links.receive() {
+        while !self.shard.is_flooded()
+            && let Some(parcel) = self.links.receive()
+        {
             match parcel {
                 Parcel::Command { token, request } => self.submit(token, request),
                 Parcel::Reply { token, reply } => self.shared.mailbox.reply(token, reply),
@@ -272,7 +275,7 @@ impl Driving {
         }
         let stopping = self.resting_since.map(|_| now);
         let waiting = self.links.has_waiting().then_some(now);
-        let wake = wake.or(stopping).or(waiting);
+        let wake = wake.into_iter().chain(stopping).chain(waiting).min();
         self.shared
             .wake
             .set(wake.map(|at| Instant::now() + Duration::from_millis(at.0.saturating_sub(now.0))));
@@ -292,7 +295,14 @@ impl Driving {
         self.shard.stop();
         let rests = self.shard.is_quiet() && !self.links.has_waiting() && !self.links.has_incoming();
         let all_rest = self.stop.rest(self.core, rests);
-        all_rest || since.elapsed() > REST_MAX
+        if !all_rest && since.elapsed() > REST_MAX {
+            tracing::warn!(
+                core = u64::from(self.core),
+                "stopping before all is at rest: the next start goes on with it"
+            );
+            return true;
+        }
+        all_rest
     }
 }
 

@@ -42,6 +42,7 @@ const COUNTERS: &[Counter] = &[
 pub(crate) struct Gauges {
     counters: Vec<(Arc<Cells>, Read)>,
     waiting: Arc<Cells>,
+    state: Arc<Cells>,
     backlog: Arc<Cells>,
 }
 
@@ -50,6 +51,7 @@ pub(crate) struct Gauges {
 pub(crate) struct CoreGauges {
     counters: Vec<(CoreCell, Read)>,
     waiting: CoreCell,
+    state: CoreCell,
     backlog: CoreCell,
 }
 
@@ -66,6 +68,7 @@ impl Gauges {
                 "Operations that wait for another slot.",
                 &[],
             ),
+            state: registry.gauge("interlock_state_bytes", "Memory that the state takes, as estimated.", &[]),
             backlog: registry.gauge(
                 "interlock_log_backlog_bytes",
                 "Bytes appended and not yet durable.",
@@ -78,6 +81,7 @@ impl Gauges {
         CoreGauges {
             counters: self.counters.iter().map(|(cells, read)| (cells.core(core), *read)).collect(),
             waiting: self.waiting.core(core),
+            state: self.state.core(core),
             backlog: self.backlog.core(core),
         }
     }
@@ -90,6 +94,7 @@ impl CoreGauges {
             cell.set(read(&stats));
         }
         self.waiting.set(shard.operations_waiting() as u64);
+        self.state.set(shard.state_bytes());
         self.backlog.set(shard.log().backlog_bytes() as u64);
     }
 }

@@ -71,6 +71,8 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let metrics = Metrics::new(usize::from(cores), registry);
     let edge = Arc::new(edge_config(config));
 
+    // Once more, now that recovery is over: cores share ports, and must not share them with another process.
+    net::claim_ports(&addresses)?;
     let mut parts = Vec::new();
     for (links, (bell, (slots, at))) in
         links::connect(&bells).into_iter().zip(bells.into_iter().zip(recovered))
@@ -82,6 +84,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
             cores,
             hash: hash.clone(),
             policy: config.policy.clone(),
+            state_bytes_max: config.state_bytes / u64::from(cores),
             catalogue: on_sale.clone(),
         };
         let mut clock = clock.clone();
@@ -105,7 +108,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     }
     stop_on_signals(&stop)?;
     run(config, &addresses, parts)?;
-    tracing::info!("stopped: everything accepted was answered, the log is closed");
+    tracing::info!("stopped: everything accepted was answered");
     Ok(())
 }
 

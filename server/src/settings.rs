@@ -70,6 +70,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "BYTES",
         "log written between two snapshots of a core",
     ),
+    setting(
+        "state_bytes",
+        "INTERLOCK_STATE_BYTES",
+        "",
+        "BYTES",
+        "memory that orders and holds may take over all cores before new sales are refused; empty: half of the machine's",
+    ),
     setting("hold_ttl_secs", "INVENTORY_HOLD_TTL_SECS", "120", "SECONDS", "how long a hold lasts"),
     setting(
         "retention_secs",

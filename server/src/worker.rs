@@ -114,7 +114,9 @@ impl Worker {
                 self.retry_at = now.plus(RETRY_MS);
                 self.queue.push_front(paid);
             }
-            _ => self.issued += 1,
+            Ok(_) => self.issued += 1,
+            // An order that is not paid any more needs no ticket; the error is shown until something goes right again.
+            Err(_) => {}
         }
         if error.is_some() || self.has_failed {
             self.has_failed = error.is_some();

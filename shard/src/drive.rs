@@ -98,8 +98,15 @@ impl<D: Disk> Shard<D> {
             match *waiter {
                 Waiter::Client(token) => self.reply(token, reply.clone(), gate),
                 Waiter::Tell { from, tell } => self.acknowledge_payment(op, from, tell, gate),
-                Waiter::Nobody => {}
+                Waiter::Nobody => self.unsweep(op),
             }
+        }
+    }
+
+    /// An overdue order has been asked after; if it is still overdue, the next sweep asks again.
+    fn unsweep(&mut self, op: &Operation) {
+        if let Command::GetOrder { order } = &op.command {
+            self.swept.remove(order);
         }
     }
 

@@ -10,8 +10,9 @@ use wal::disk::Disk;
 use wal::limits::SNAPSHOT_BUFFER_BYTES_MAX;
 
 use crate::limits::{
-    ACKS_PER_RECORD_MAX, DUE_RECORDS_PER_TURN_MAX, OVERDUE_PER_SWEEP_MAX, RESEND_MS, RESENT_PER_TURN_MAX,
-    SNAPSHOT_BYTES_PER_TURN, SNAPSHOT_SLOTS_PER_TURN, SWEEP_MS,
+    ACKS_PER_RECORD_MAX, DUE_RECORDS_PER_TURN_MAX, OVERDUE_PER_SWEEP_MAX, RESEND_MS,
+    RESENDS_SEEN_PER_TURN_MAX, RESENT_PER_TURN_MAX, SNAPSHOT_BYTES_PER_TURN, SNAPSHOT_SLOTS_PER_TURN,
+    SWEEP_MS,
 };
 use crate::message::Message;
 use crate::operations::{Operation, Waiter};
@@ -22,7 +23,7 @@ impl<D: Disk> Shard<D> {
     pub(crate) fn do_due(&mut self) {
         for _ in 0..DUE_RECORDS_PER_TURN_MAX {
             let Some(&(at, slot)) = self.agenda.first() else { return };
-            if at > self.now || self.is_backed_up() || self.room(false).is_err() {
+            if at > self.now || self.is_backed_up() || self.is_flooded() || self.room(false).is_err() {
                 return;
             }
             let cx = self.context();
@@ -41,20 +42,24 @@ impl<D: Disk> Shard<D> {
         let grace = Time(self.now.0.saturating_sub(SWEEP_MS));
         let slots = self.deadlines.iter().take_while(|(at, _)| *at <= grace);
         let overdue = slots.flat_map(|(_, slot)| self.owned(*slot).slot.orders().overdue(grace));
-        let overdue = overdue.filter(|order| !self.operations.is_locked(*order));
+        let overdue =
+            overdue.filter(|order| !self.operations.is_locked(*order) && !self.swept.contains(order));
         let overdue: Vec<_> = overdue.take(OVERDUE_PER_SWEEP_MAX).collect();
         for order in overdue {
+            self.swept.insert(order);
             let command = Command::GetOrder { order };
             let id = self.operations.next_id();
             self.admit(Operation::new(id, order.slot(), command, Text::from(""), Waiter::Nobody));
         }
     }
 
+    /// Tells that nobody has answered are told again, unless so much waits already that an answer may be in it.
     pub(crate) fn resend(&mut self) {
-        for _ in 0..RESENT_PER_TURN_MAX {
-            match self.sent.front() {
-                Some((at, ..)) if *at <= self.now => {}
-                _ => return,
+        let mut resent = 0;
+        for _ in 0..RESENDS_SEEN_PER_TURN_MAX {
+            let is_due = self.sent.front().is_some_and(|(at, ..)| *at <= self.now);
+            if !is_due || resent >= RESENT_PER_TURN_MAX || self.is_backed_up() || self.is_flooded() {
+                return;
             }
             let (_, slot, id) = self.sent.pop_front().expect("looked at above");
             let Some(tell) = self.owned(slot).slot.outbox().get(&id).cloned() else {
@@ -63,6 +68,7 @@ impl<D: Disk> Shard<D> {
             if self.acks.get(&slot).is_some_and(|acks| acks.contains(&id)) {
                 continue;
             }
+            resent += 1;
             self.stats.tells_resent += 1;
             let gate = self.owned(slot).last;
             let to = tell.fact.order().slot();

@@ -4,6 +4,10 @@
 pub const INBOX_MAX: usize = 16_384;
 /// Commands and messages that one turn takes before it looks at the disk again.
 pub const TAKEN_PER_TURN_MAX: usize = 1_024;
+/// Of so many pieces of work that one turn takes, one is a command, however many messages wait.
+pub const COMMANDS_ONE_IN: usize = 16;
+/// Messages that wait for their turn before no more are taken from other cores.
+pub const DELIVERED_MAX: usize = 16_384;
 /// Operations that wait for another slot.
 pub const OPERATIONS_MAX: usize = 65_536;
 /// Operations queued for one order, the one under way included.
@@ -20,6 +24,8 @@ pub const DUE_RECORDS_PER_TURN_MAX: usize = 64;
 pub const RESEND_MS: u64 = 1_000;
 /// Tells sent again in one turn.
 pub const RESENT_PER_TURN_MAX: usize = 256;
+/// Tells looked at in one turn for whether they have to be sent again.
+pub const RESENDS_SEEN_PER_TURN_MAX: usize = 16_384;
 /// How often orders past their deadline are looked for.
 pub const SWEEP_MS: u64 = 1_000;
 /// Overdue orders that one sweep asks after.
@@ -32,3 +38,6 @@ pub const SNAPSHOT_BYTES_PER_TURN: usize = 256 * 1_024;
 pub const SNAPSHOT_SLOTS_PER_TURN: usize = 64;
 /// Bytes of records kept together in one frame of the log at most; more than that is split between records.
 pub const GROUP_BYTES_MAX: usize = 64 * 1_024;
+
+const _: () = assert!(engine::limits::SLOT_BYTES_MAX + GROUP_BYTES_MAX < wal::limits::SLOT_IMAGE_BYTES_MAX);
+const _: () = assert!(DUE_RECORDS_PER_TURN_MAX * engine::limits::EXPIRED_PER_RECORD_MAX < DELIVERED_MAX);

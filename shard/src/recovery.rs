@@ -26,13 +26,6 @@ impl Recovery {
         Recovery { core, cores, slots, records: 0 }
     }
 
-    /// Slots that were read under another number of cores.
-    #[must_use]
-    pub fn of(core: u16, cores: u16, slots: Vec<Slot>) -> Recovery {
-        let slots = slots.into_iter().map(|slot| (slot, Lsn(0))).collect();
-        Recovery { core, cores, slots, records: 0 }
-    }
-
     #[must_use]
     pub fn into_slots(self) -> Vec<Slot> {
         self.slots.into_iter().map(|(slot, _)| slot).collect()

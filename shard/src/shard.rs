@@ -13,12 +13,14 @@ use engine::record::{Body, Record, TellId};
 use engine::slots::{SlotHash, core_of};
 use engine::state::Slot;
 use engine::text::Text;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use wal::disk::Disk;
 use wal::{DiskError, Log, Lsn, Millis, Space};
 
 use crate::gate::Gate;
-use crate::limits::{GROUP_BYTES_MAX, INBOX_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
+use crate::limits::{
+    COMMANDS_ONE_IN, DELIVERED_MAX, GROUP_BYTES_MAX, INBOX_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX,
+};
 use crate::message::{Envelope, Message, OpId};
 use crate::operations::Operations;
 use crate::recovery::Recovery;
@@ -38,6 +40,8 @@ pub struct Config {
     pub cores: u16,
     pub hash: SlotHash,
     pub policy: Policy,
+    /// Bytes that the state of this core may take, as estimated, before it takes no new sale.
+    pub state_bytes_max: u64,
     pub catalogue: Arc<dyn Catalogue + Send + Sync>,
 }
 
@@ -97,10 +101,14 @@ pub struct Shard<D: Disk> {
     /// Acknowledgements of this turn, by the slot that told.
     pub(crate) acks: HashMap<SlotId, Vec<TellId>>,
     pub(crate) next_sweep: Time,
+    /// Orders that a sweep has asked after, and that were not answered for yet.
+    pub(crate) swept: HashSet<OrderId>,
     /// The next slot that the open snapshot takes.
     pub(crate) snapshot_next: Option<usize>,
     pub(crate) stopping: bool,
     pub(crate) stats: Stats,
+    /// Bytes that the state takes, as estimated.
+    state_bytes: u64,
     scratch: Vec<u8>,
     group_bytes: usize,
 }
@@ -130,9 +138,11 @@ impl<D: Disk> Shard<D> {
             sent: VecDeque::new(),
             acks: HashMap::new(),
             next_sweep: now,
+            swept: HashSet::new(),
             snapshot_next: None,
             stopping: false,
             stats: Stats::default(),
+            state_bytes: 0,
             scratch: Vec::new(),
             group_bytes: 0,
         };
@@ -144,6 +154,7 @@ impl<D: Disk> Shard<D> {
     fn take_up(&mut self) {
         for index in 0..self.owned.len() {
             let owned = &self.owned[index];
+            self.state_bytes += owned.slot.weight() as u64;
             let slot = owned.slot.id();
             let tells: Vec<_> = owned.slot.outbox().values().cloned().collect();
             let paid: Vec<_> = owned.slot.orders().unticketed().iter().copied().collect();
@@ -174,7 +185,7 @@ impl<D: Disk> Shard<D> {
 
     /// A message from another core.
     pub fn deliver(&mut self, envelope: Envelope) {
-        debug_assert_eq!(core_of(envelope.to, self.config.cores), self.config.core);
+        assert_eq!(core_of(envelope.to, self.config.cores), self.config.core);
         self.delivered.push_back(envelope);
     }
 
@@ -196,6 +207,12 @@ impl<D: Disk> Shard<D> {
         self.poll_log()
     }
 
+    /// More messages wait than are worth taking: leave the rest with those who sent them.
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        self.delivered.len() >= DELIVERED_MAX
+    }
+
     pub fn pop_output(&mut self) -> Option<Output> {
         self.outputs.pop()
     }
@@ -213,6 +230,9 @@ impl<D: Disk> Shard<D> {
         }
         if self.has_work() || self.feeds_snapshot() {
             return Some(self.now);
+        }
+        if self.stopping {
+            return log;
         }
         let due = self.agenda.first().map(|(at, _)| *at);
         let retry = self.now.plus(SWEEP_MS);
@@ -253,6 +273,12 @@ impl<D: Disk> Shard<D> {
         self.now
     }
 
+    /// Bytes that the state takes, as estimated.
+    #[must_use]
+    pub fn state_bytes(&self) -> u64 {
+        self.state_bytes
+    }
+
     /// Operations that wait for another slot.
     #[must_use]
     pub fn operations_waiting(&self) -> usize {
@@ -283,11 +309,15 @@ impl<D: Disk> Shard<D> {
 
     /// Messages first: they finish what was begun.
     fn take_work(&mut self) {
-        for _ in 0..TAKEN_PER_TURN_MAX {
+        for taken in 0..TAKEN_PER_TURN_MAX {
             if self.is_backed_up() {
                 return;
             }
-            if let Some(id) = self.runnable.pop_front() {
+            // Messages finish what was begun, so they go first; but not so that nothing begins any more.
+            let command_first = taken % COMMANDS_ONE_IN == COMMANDS_ONE_IN - 1;
+            if command_first && let Some((token, request)) = self.inbox.pop_front() {
+                self.begin(token, request);
+            } else if let Some(id) = self.runnable.pop_front() {
                 self.resume(id);
             } else if let Some(envelope) = self.delivered.pop_front() {
                 self.now = self.now.max(envelope.time);
@@ -306,8 +336,11 @@ impl<D: Disk> Shard<D> {
         self.log.backlog_bytes() >= wal::limits::BACKLOG_BYTES_MAX
     }
 
-    /// Whether the log has room for a record of this kind of work.
+    /// Whether there is room in memory and in the log for a record of this kind of work.
     pub(crate) fn room(&self, is_new_sale: bool) -> Result<(), Rejection> {
+        if is_new_sale && self.state_bytes >= self.config.state_bytes_max {
+            return Err(Rejection::LimitReached);
+        }
         match self.log.space() {
             Space::Plenty => Ok(()),
             Space::Reserve if !is_new_sale => Ok(()),
@@ -321,7 +354,7 @@ impl<D: Disk> Shard<D> {
     }
 
     pub(crate) fn index(&self, slot: SlotId) -> usize {
-        debug_assert_eq!(core_of(slot, self.config.cores), self.config.core, "a slot has one owner");
+        assert_eq!(core_of(slot, self.config.cores), self.config.core, "a slot has one owner");
         usize::from(slot.get() / self.config.cores)
     }
 
@@ -347,8 +380,9 @@ impl<D: Disk> Shard<D> {
         let lsn = self.log.append(&self.scratch);
         let owned = &mut self.owned[index];
         self.group_bytes += self.scratch.len();
-        let first_tell = owned.slot.next_tell();
+        let (first_tell, weight) = (owned.slot.next_tell(), owned.slot.weight() as u64);
         owned.slot.apply(&record);
+        self.state_bytes = self.state_bytes - weight + owned.slot.weight() as u64;
         owned.last = lsn;
         self.stats.count(&record.body);
         if first_tell != owned.slot.next_tell() {

@@ -52,7 +52,7 @@ fn abandon(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
 }
 
 fn departed(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
-    let (ended_at, key) = slot.partitions().next_departed()?;
+    let (ended_at, key) = slot.departed()?;
     (ended_at.plus(cx.policy.departed_ms) <= cx.now)
         .then(|| Body::PartitionForgotten { partition: key.clone() })
 }

@@ -14,6 +14,7 @@ use crate::command::{AdHoc, HoldRef, Reserve, RunQuery, TryHold};
 use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
 use crate::limits::{
     AD_HOC_CAPACITY_MAX, HOLDS_PER_PARTITION_MAX, OUTBOX_PER_SLOT_MAX, PARTITIONS_PER_SLOT_MAX, QUANTITY_MAX,
+    SLOT_BYTES_MAX,
 };
 use crate::message::{Fact, OrderHold};
 use crate::record::{Body, HoldRow, PartitionOpened, ReleaseReason, Reservation};
@@ -112,7 +113,8 @@ fn make<'a>(
     span: Span,
     want: &Want<'_>,
 ) -> Step<Result<Held<'a>, Rejection>> {
-    if p.holds_count() >= HOLDS_PER_PARTITION_MAX || slot.outbox().len() >= OUTBOX_PER_SLOT_MAX {
+    let is_full = slot.outbox().len() >= OUTBOX_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX;
+    if is_full || p.holds_count() >= HOLDS_PER_PARTITION_MAX {
         return refuse(Rejection::LimitReached);
     }
     if want.quantity > QUANTITY_MAX {
@@ -153,7 +155,7 @@ fn open<'a>(slot: &Slot, cx: &Context<'_>, want: &Want<'_>) -> Step<Result<Held<
     if want.quantity > layout.seats() {
         return refuse(Rejection::InsufficientStock);
     }
-    if slot.partitions().len() >= PARTITIONS_PER_SLOT_MAX {
+    if slot.partitions().len() >= PARTITIONS_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX {
         return refuse(Rejection::LimitReached);
     }
     Step::Append(Body::PartitionOpened(PartitionOpened {
@@ -266,12 +268,12 @@ pub(super) fn run(slot: &Slot, cx: &Context<'_>, c: &RunQuery) -> Step<Reply> {
     let run = c.key();
     let mut view = RunView { definition: None, classes: Vec::new() };
     for (key, p) in slot.partitions().of_run(&run) {
+        // What is sold ad hoc under such a key is no class of a run.
+        let Some(definition) = p.run() else { continue };
         if let Some(body) = expire(key, p, cx) {
             return Step::Append(body);
         }
-        if let Some(definition) = p.run() {
-            view.definition = Some(definition.clone());
-        }
+        view.definition = Some(definition.clone());
         // A span that leaves the run as it was opened offers nothing; the caller sees the stops and asks again.
         if let Some(span) = p.span(c.span) {
             view.classes.push(views::class(key, p, span));

@@ -14,13 +14,10 @@ mod views;
 pub use due::decide_due;
 pub use facts::{FactStep, decide_declined, decide_fact};
 
-use alloc::vec::Vec;
-
 use crate::answer::{Answer, Rejection, Reply};
 use crate::catalogue::Catalogue;
-use crate::command::{Command, RefundFilter};
+use crate::command::Command;
 use crate::ids::Time;
-use crate::limits::REFUNDS_PAGE_MAX;
 use crate::message::{Ask, Fact};
 use crate::record::Body;
 use crate::slots::SlotHash;
@@ -102,23 +99,7 @@ pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progre
         Command::IssueTicket { order } => orders::issue_ticket(slot, *order),
         Command::Pay(c) => payments::pay(slot, cx, c, progress),
         Command::SettleRefund { order, txn, reference } => payments::settle(slot, cx, order, txn, reference),
-        Command::ListRefunds(c) => {
-            let wanted = |view: &crate::answer::RefundView| match c.status {
-                None => true,
-                Some(RefundFilter::Settled) => view.settled.is_some(),
-                Some(RefundFilter::Required) => view.settled.is_none(),
-                Some(RefundFilter::Unmatched) => view.reason == crate::answer::RefundReason::Unmatched,
-            };
-            let after = match c.after {
-                Some(cursor) if cursor.slot > slot.id() => {
-                    return Step::Done(Ok(Answer::Refunds(Vec::new())));
-                }
-                Some(cursor) if cursor.slot == slot.id() => cursor.number,
-                _ => 0,
-            };
-            let page = slot.refunds().after(after).map(|row| views::refund(slot, row)).filter(wanted);
-            Step::Done(Ok(Answer::Refunds(page.take(c.limit.min(REFUNDS_PAGE_MAX)).collect())))
-        }
+        Command::ListRefunds(c) => Step::Done(Ok(Answer::Refunds(payments::list(slot, c)))),
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Context, Step, views};
 use crate::answer::{Answer, CancelReason, OrderStatus, Rejection, Reply};
 use crate::command::{Cancel, CreateOrder, Named, Reserve};
 use crate::ids::{OrderId, TxnId};
-use crate::limits::ORDERS_PER_SLOT_MAX;
+use crate::limits::{ORDERS_PER_SLOT_MAX, SLOT_BYTES_MAX};
 use crate::message::{Ask, OrderHold};
 use crate::record::{Body, OrderRow, Reservation};
 use crate::state::{Order, Slot};
@@ -17,7 +17,7 @@ pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Step<Rep
             refuse(Rejection::AmountDiffers)
         };
     }
-    if slot.orders().len() >= ORDERS_PER_SLOT_MAX {
+    if slot.orders().len() >= ORDERS_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX {
         return refuse(Rejection::LimitReached);
     }
     let order = OrderId::new(slot.id(), c.entropy);

@@ -1,11 +1,15 @@
 //! What becomes of money: it pays its order, or it is that same payment again, or it is owed back. One refund for
 //! each pair of order and transaction id.
 
+use alloc::vec::Vec;
+
 use super::{Context, Progress, Step, orders, views};
-use crate::answer::{Answer, CancelReason, OrderStatus, RefundReason, Rejection, Reply, Settlement};
-use crate::command::Pay;
+use crate::answer::{
+    Answer, CancelReason, OrderStatus, RefundReason, RefundView, Rejection, Reply, Settlement,
+};
+use crate::command::{ListRefunds, Pay, RefundFilter};
 use crate::ids::{Cents, OrderId, OrderName, Reference, TxnId};
-use crate::limits::{CLAIMS_PER_SLOT_MAX, REFUNDS_PER_SLOT_MAX};
+use crate::limits::{CLAIMS_PER_SLOT_MAX, REFUNDS_PAGE_MAX, REFUNDS_PER_SLOT_MAX};
 use crate::message::{Ask, Fact};
 use crate::record::{Body, RefundRow};
 use crate::state::{Order, Slot};
@@ -107,4 +111,21 @@ pub(super) fn settle(
         }
         Some(_) => Step::Done(Err(Rejection::RefundSettled)),
     }
+}
+
+/// One slot's part of a page of refunds.
+pub(super) fn list(slot: &Slot, c: &ListRefunds) -> Vec<RefundView> {
+    let after = match c.after {
+        Some(cursor) if cursor.slot > slot.id() => return Vec::new(),
+        Some(cursor) if cursor.slot == slot.id() => cursor.number,
+        _ => 0,
+    };
+    let wanted = |row: &&RefundRow| match c.status {
+        None => true,
+        Some(RefundFilter::Settled) => row.settled.is_some(),
+        Some(RefundFilter::Required) => row.settled.is_none(),
+        Some(RefundFilter::Unmatched) => row.reason == RefundReason::Unmatched,
+    };
+    let page = slot.refunds().after(after).filter(wanted).take(c.limit.min(REFUNDS_PAGE_MAX));
+    page.map(|row| views::refund(slot, row)).collect()
 }

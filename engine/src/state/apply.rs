@@ -49,8 +49,7 @@ impl Slot {
             | Body::OrderTicketed(row)
             | Body::OrderCancelled(row) => self.orders.put(row, record.time),
             Body::TxnClaimed { txn, order } => {
-                let before = self.claims.insert(txn.clone(), *order);
-                assert!(before.is_none(), "a transaction id is claimed once");
+                self.put_claim(txn.clone(), *order);
                 self.tell(record, Fact::TxnClaimed { order: *order, txn: txn.clone() });
             }
             Body::RefundOwed(row) | Body::RefundSettled(row) => self.refunds.put(row),

@@ -112,7 +112,9 @@ impl Slot {
         for order in &image.orders {
             slot.orders.put(&order.row, order.updated_at);
         }
-        slot.claims = image.claims.into_iter().map(|claim| (claim.txn, claim.order)).collect();
+        for claim in image.claims {
+            slot.put_claim(claim.txn, claim.order);
+        }
         for refund in &image.refunds {
             slot.refunds.put(refund);
         }

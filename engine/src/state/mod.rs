@@ -5,6 +5,7 @@ mod image;
 mod orders;
 mod partition;
 mod slot;
+mod weight;
 
 pub use image::IMAGE_VERSION;
 pub use orders::{Order, Orders, Refunds};

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 
+use super::weight;
 use crate::answer::{OrderStatus, RefundStatus};
 use crate::ids::{IdempotencyKey, OrderId, OrderName, Time, TxnId};
 use crate::record::{OrderRow, RefundRow};
@@ -43,6 +44,8 @@ pub struct Orders {
     deadlines: BTreeSet<(Time, OrderId)>,
     /// PAID and not yet TICKETED; derived.
     unticketed: BTreeSet<OrderId>,
+    /// Estimated bytes; derived.
+    weight: usize,
 }
 
 impl Orders {
@@ -58,6 +61,10 @@ impl Orders {
 
     pub fn iter(&self) -> impl Iterator<Item = &Order> {
         self.by_id.values()
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 
     #[must_use]
@@ -105,12 +112,14 @@ impl Orders {
         if let Some(at) = order.deadline() {
             self.deadlines.insert((at, row.order));
         }
+        self.weight += weight::order(&order);
         let (abandon_at, deadline) = (order.abandon_at(), order.deadline());
         let Some(old) = self.by_id.insert(row.order, order) else {
             let other = self.by_key.insert(row.key.clone(), row.order);
             assert!(other.is_none(), "an idempotency key names one order");
             return;
         };
+        self.weight -= weight::order(&old);
         if let Some(at) = old.abandon_at().filter(|at| Some(*at) != abandon_at) {
             self.abandons.remove(&(at, row.order));
         }
@@ -125,6 +134,8 @@ impl Orders {
 pub struct Refunds {
     by_number: BTreeMap<u64, RefundRow>,
     by_pair: BTreeMap<OrderName, BTreeMap<TxnId, u64>>,
+    /// Estimated bytes; derived.
+    weight: usize,
 }
 
 impl Refunds {
@@ -167,8 +178,14 @@ impl Refunds {
         self.by_number.last_key_value().map_or(1, |(number, _)| number + 1)
     }
 
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
     pub(super) fn put(&mut self, row: &RefundRow) {
-        self.by_number.insert(row.number, row.clone());
+        if self.by_number.insert(row.number, row.clone()).is_none() {
+            self.weight += weight::refund(&row.order, row);
+        }
         self.by_pair.entry(row.order.clone()).or_default().insert(row.txn.clone(), row.number);
     }
 }

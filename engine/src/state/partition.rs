@@ -9,9 +9,11 @@ use core::ops::Bound;
 use allocator::{Inventory, SeatNo, Span};
 use hashbrown::HashMap;
 
+use super::weight;
 use crate::answer::HoldStatus;
 use crate::catalogue::RunDefinition;
 use crate::ids::{HoldId, OrderId, PartitionKey, Time, TxnId};
+use crate::limits::ENDED_HOLDS_PER_PARTITION_MAX;
 use crate::record::{HoldRow, PartitionOpened, ReleaseReason};
 use crate::text::Text;
 
@@ -26,6 +28,8 @@ pub struct Partition {
     deadlines: BTreeSet<(Time, HoldId)>,
     /// When ended holds may be forgotten; derived from `holds`.
     ended: BTreeSet<(Time, HoldId)>,
+    /// Estimated bytes; derived.
+    weight: usize,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -45,18 +49,15 @@ impl Hold {
     pub fn quantity(&self) -> u32 {
         self.seats.len() as u32
     }
-
-    /// At its deadline a hold is expired, logged or not.
-    #[must_use]
-    pub fn is_due(&self, now: Time) -> bool {
-        self.status == HoldStatus::Held && self.deadline <= now
-    }
 }
 
 impl Partition {
     pub(super) fn open(opened: &PartitionOpened) -> Partition {
+        let inventory = Inventory::new(opened.layout.clone(), opened.segments);
+        let stops = opened.run.as_ref().map_or(0, |run| run.stops.len());
         Partition {
-            inventory: Inventory::new(opened.layout.clone(), opened.segments),
+            weight: weight::partition(&inventory, stops),
+            inventory,
             run: opened.run.clone().map(Arc::new),
             seq: 0,
             holds: HashMap::new(),
@@ -104,9 +105,11 @@ impl Partition {
         due.map(|(_, id)| (id, self.holds.get(id).expect("deadlines are of holds that are there")))
     }
 
-    /// Ended holds that may be forgotten at `now`.
+    /// Ended holds that may be forgotten at `now`, the oldest first; those that are too many, before their time.
     pub fn forgettable(&self, now: Time) -> impl Iterator<Item = &HoldId> {
-        self.ended.iter().take_while(move |(at, _)| *at <= now).map(|(_, id)| id)
+        let too_many = self.ended.len().saturating_sub(ENDED_HOLDS_PER_PARTITION_MAX);
+        let ended = self.ended.iter().enumerate();
+        ended.take_while(move |(place, (at, _))| *place < too_many || *at <= now).map(|(_, (_, id))| id)
     }
 
     /// No hold is waiting for its deadline.
@@ -117,6 +120,9 @@ impl Partition {
 
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
+        if self.ended.len() > ENDED_HOLDS_PER_PARTITION_MAX {
+            return Some(Time(0));
+        }
         let deadline = self.deadlines.first().map(|(at, _)| *at);
         let ended = self.ended.first().map(|(at, _)| *at);
         deadline.into_iter().chain(ended).min()
@@ -171,6 +177,7 @@ impl Partition {
             keep_until: row.keep_until,
         };
         self.note(&row.hold, &hold);
+        self.weight += weight::hold(&row.hold, &hold);
         let before = self.holds.insert(row.hold.clone(), hold);
         assert!(before.is_none(), "a hold is made once");
     }
@@ -185,12 +192,14 @@ impl Partition {
             HoldStatus::Released | HoldStatus::Expired => self.inventory.release(hold.span, &hold.seats),
         }
         self.unnote(&row.hold, &hold);
+        self.weight -= weight::hold(&row.hold, &hold);
         hold.status = row.status;
         hold.owner = row.owner;
         hold.txn.clone_from(&row.txn);
         hold.release_reason = row.release_reason;
         hold.keep_until = row.keep_until;
         self.note(&row.hold, &hold);
+        self.weight += weight::hold(&row.hold, &hold);
         self.holds.insert(row.hold.clone(), hold);
     }
 
@@ -198,6 +207,7 @@ impl Partition {
         let hold = self.holds.remove(id).expect("a forgotten hold was there");
         assert_ne!(hold.status, HoldStatus::Held, "a live hold is never forgotten");
         self.unnote(id, &hold);
+        self.weight -= weight::hold(id, &hold);
     }
 }
 
@@ -209,6 +219,8 @@ pub struct Partitions {
     agenda: BTreeSet<(Time, PartitionKey)>,
     /// When each run ends; derived.
     departures: BTreeSet<(Time, PartitionKey)>,
+    /// Estimated bytes; derived.
+    weight: usize,
 }
 
 impl Partitions {
@@ -219,6 +231,10 @@ impl Partitions {
 
     pub fn iter(&self) -> impl Iterator<Item = (&PartitionKey, &Partition)> {
         self.by_key.iter()
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 
     #[must_use]
@@ -254,7 +270,8 @@ impl Partitions {
     pub(super) fn open(&mut self, opened: &PartitionOpened) {
         let mut partition = Partition::open(opened);
         // Classes of one run share one definition in memory.
-        if let Some(run) = opened.partition.run()
+        if partition.run.is_some()
+            && let Some(run) = opened.partition.run()
             && let Some(shared) = self.of_run(run).find_map(|(_, p)| p.run.clone())
             && Some(&*shared) == opened.run.as_ref()
         {
@@ -263,12 +280,14 @@ impl Partitions {
         if let Some(run) = &partition.run {
             self.departures.insert((run.ends_at, opened.partition.clone()));
         }
+        self.weight += partition.weight;
         let before = self.by_key.insert(opened.partition.clone(), partition);
         assert!(before.is_none(), "a partition is opened once");
     }
 
     pub(super) fn forget(&mut self, key: &PartitionKey) {
         let partition = self.by_key.remove(key).expect("a forgotten partition was open");
+        self.weight -= partition.weight;
         if let Some(at) = partition.next_due() {
             self.agenda.remove(&(at, key.clone()));
         }
@@ -280,9 +299,10 @@ impl Partitions {
     /// Every change of a partition goes through here, so that the agenda follows.
     pub(super) fn change(&mut self, key: &PartitionKey, change: impl FnOnce(&mut Partition)) {
         let partition = self.by_key.get_mut(key).expect("a logged change is of an open partition");
-        let before = partition.next_due();
+        let (before, weight) = (partition.next_due(), partition.weight);
         change(partition);
         let after = partition.next_due();
+        self.weight = self.weight - weight + partition.weight;
         if before != after {
             if let Some(at) = before {
                 self.agenda.remove(&(at, key.clone()));

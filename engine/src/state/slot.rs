@@ -2,9 +2,9 @@
 
 use hashbrown::HashMap;
 
-use super::{Orders, Partitions, Refunds};
+use super::{Orders, Partitions, Refunds, weight};
 use crate::decide::Policy;
-use crate::ids::{OrderId, SlotId, Time, TxnId};
+use crate::ids::{OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::message::Outbox;
 use crate::record::TellId;
 
@@ -17,6 +17,8 @@ pub struct Slot {
     pub(super) partitions: Partitions,
     pub(super) orders: Orders,
     pub(super) claims: HashMap<TxnId, OrderId>,
+    /// Estimated bytes of `claims`; derived.
+    pub(super) claims_weight: usize,
     pub(super) refunds: Refunds,
     pub(super) outbox: Outbox,
     pub(super) next_tell: TellId,
@@ -32,6 +34,7 @@ impl Slot {
             partitions: Partitions::default(),
             orders: Orders::default(),
             claims: HashMap::new(),
+            claims_weight: 0,
             refunds: Refunds::default(),
             outbox: Outbox::new(),
             next_tell: TellId(1),
@@ -74,6 +77,12 @@ impl Slot {
         self.claims.len()
     }
 
+    pub(super) fn put_claim(&mut self, txn: TxnId, order: OrderId) {
+        self.claims_weight += weight::claim(&txn);
+        let before = self.claims.insert(txn, order);
+        assert!(before.is_none(), "a transaction id is claimed once");
+    }
+
     #[must_use]
     pub fn refunds(&self) -> &Refunds {
         &self.refunds
@@ -95,8 +104,20 @@ impl Slot {
     pub fn next_due(&self, policy: &Policy) -> Option<Time> {
         let hold = self.partitions.next_due().map(|(at, _)| at);
         let order = self.orders.next_abandon().map(|(at, _)| at);
-        let run = self.partitions.next_departed().map(|(at, _)| at.plus(policy.departed_ms));
+        let run = self.departed().map(|(at, _)| at.plus(policy.departed_ms));
         hold.into_iter().chain(order).chain(run).min()
+    }
+
+    /// The partition to be forgotten next. None while anybody has still to be told something: it may be about that one.
+    pub(crate) fn departed(&self) -> Option<(Time, &PartitionKey)> {
+        self.partitions.next_departed().filter(|_| self.outbox.is_empty())
+    }
+
+    /// Bytes of memory that the slot takes, as estimated.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let tells = self.outbox.len() * weight::TELL_BYTES;
+        self.partitions.weight() + self.orders.weight() + self.refunds.weight() + self.claims_weight + tells
     }
 
     /// Nothing was ever recorded here.

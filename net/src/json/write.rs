@@ -138,6 +138,11 @@ fn string(out: &mut Vec<u8>, value: &str) {
 fn escape(out: &mut Vec<u8>, value: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = value.as_bytes();
+    // Without an early end the scan is a few vector instructions, and nearly every text is plain.
+    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    if !bytes.iter().fold(false, |found, byte| found | special(byte)) {
+        return out.extend_from_slice(bytes);
+    }
     let mut plain = 0;
     for (i, byte) in bytes.iter().enumerate() {
         let short = match byte {

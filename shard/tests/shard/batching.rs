@@ -1,0 +1,328 @@
+//! Batches size themselves: what comes while a write is in flight goes with the next one. Queues are bounded, and a log
+//! that runs short of room takes no new sales before it takes nothing at all.
+
+use std::sync::Arc;
+
+use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection, Reply};
+use engine::command::{AdHoc, Command};
+use engine::limits::QUANTITY_MAX;
+use shard::Token;
+use shard::limits::{INBOX_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
+use wal::Space;
+use wal::disk::Lane;
+use wal::limits::{BACKLOG_BYTES_MAX, EXHAUSTED_BYTES};
+
+use crate::support::catalogue::{Table, coach, run};
+use crate::support::names::{partition, span};
+use crate::support::world::{HOLD_TTL_MS, START};
+use crate::support::{Names, Setup, World};
+
+/// Room for many of the largest holds.
+const LARGE: AdHoc = AdHoc { capacity: 100_000, segments: 64 };
+
+fn frames(world: &World) -> u64 {
+    let stats = world.shard(0).log().stats();
+    stats.frames - stats.closing_frames
+}
+
+fn is_order(reply: &Reply, status: OrderStatus) -> bool {
+    matches!(reply, Ok(Answer::Order(view)) if view.status == status)
+}
+
+#[test]
+fn what_comes_while_a_write_is_in_flight_goes_as_one() {
+    let mut world = World::new(1);
+    let n = world.names([0; 3]);
+    world.settle();
+    let before = frames(&world);
+    let first = world.submit(n.create(0));
+    world.turn(0);
+    let more: Vec<Token> = (1..100)
+        .map(|nth| {
+            let token = world.submit(n.create(nth));
+            world.turn(0);
+            token
+        })
+        .collect();
+    assert_eq!(world.replies.len(), 0);
+    world.finish_write(0);
+    assert!(world.reply(first).is_some());
+    assert_eq!(world.replies.len(), 0);
+    world.finish_write(0);
+    assert_eq!(world.replies.len(), more.len());
+    assert_eq!(frames(&world), before + 2);
+}
+
+#[test]
+fn no_timer_delays_a_batch() {
+    let mut world = World::new(1);
+    let n = world.names([0; 3]);
+    world.settle();
+    for nth in 0..3 {
+        world.submit(n.create(nth));
+        world.turn(0);
+        assert!(world.is_waiting(0, Lane::Write), "the write starts in the turn that took the command");
+        world.submit(n.create(10 + nth));
+        world.turn(0);
+        world.finish_write(0);
+        assert!(world.is_waiting(0, Lane::Write), "and the next one in the turn that saw it complete");
+        world.finish_write(0);
+    }
+    assert_eq!(world.replies.len(), 6);
+}
+
+#[test]
+fn the_inbox_is_bounded() {
+    let mut world = World::new(1);
+    let n = world.names([0; 3]);
+    world.settle();
+    let tokens: Vec<Token> = (0..INBOX_MAX).map(|_| world.submit(n.get(0))).collect();
+    assert_eq!(world.shard(0).inbox_len(), INBOX_MAX);
+    let beyond = world.submit(n.get(0));
+    assert_eq!(world.reply(beyond), Some(Err(Rejection::Busy)), "refused at once");
+    world.turn(0);
+    assert!(world.shard(0).inbox_len() + 2 * TAKEN_PER_TURN_MAX >= INBOX_MAX, "a turn is bounded");
+    let next = world.submit(n.get(0));
+    world.settle();
+    for token in tokens.into_iter().chain([next]) {
+        assert_eq!(world.reply(token), Some(Err(Rejection::OrderNotFound)));
+    }
+}
+
+#[test]
+fn a_stopping_shard_ends_what_it_accepted() {
+    let mut world = World::new(1);
+    let n = world.names([0; 3]);
+    let accepted = world.submit(n.create(0));
+    world.nodes[0].shard.stop();
+    let refused = world.submit(n.create(1));
+    assert_eq!(world.reply(refused), Some(Err(Rejection::Stopping)));
+    world.settle();
+    assert!(world.reply(accepted).unwrap().is_ok());
+    world.pass(100);
+    assert!(world.shard(0).is_quiet());
+}
+
+/// A world whose segments have room for more than may wait in memory.
+fn roomy() -> World {
+    let mut setup = Setup::new(1);
+    setup.options.segment_bytes = 16 << 20;
+    setup.options.snapshot_log_bytes = 1 << 30;
+    let mut world = World::of(setup);
+    world.settle();
+    world
+}
+
+fn large(world: &World) -> Names {
+    let mut names = world.names([0; 3]);
+    names.ad_hoc = LARGE;
+    names
+}
+
+#[test]
+fn a_backed_up_log_stops_taking_work_and_goes_on_later() {
+    let mut world = roomy();
+    let n = large(&world);
+    let of_nth = |nth: usize| n.with_partition(nth / 50).try_hold(&format!("hold-{nth}"), QUANTITY_MAX);
+    let holds: Vec<Token> = (0..400).map(|nth| world.submit(of_nth(nth))).collect();
+    let read = world.submit(n.get(0));
+    world.turn(0);
+    world.turn(0);
+    let (backlog, left) = (world.shard(0).log().backlog_bytes(), world.shard(0).inbox_len());
+    assert!((BACKLOG_BYTES_MAX..2 * BACKLOG_BYTES_MAX).contains(&backlog), "{backlog} bytes wait");
+    assert!(left > 0, "work that is not begun waits in the inbox");
+    world.turn(0);
+    assert_eq!(world.shard(0).inbox_len(), left, "nothing is taken while the log is backed up");
+    let wake = world.shard(0).next_wake();
+    assert!(wake.is_none_or(|at| at > world.now), "only the disk helps now, and yet a turn is due");
+    world.settle();
+    for token in holds {
+        assert!(world.reply(token).expect("taken later").is_ok());
+    }
+    assert_eq!(world.reply(read), Some(Err(Rejection::OrderNotFound)));
+}
+
+/// So many seats fall due at once that expiring them is more than may wait for the disk. Commands and messages that
+/// stumble over them go on when there is room.
+#[test]
+fn an_operation_waits_in_its_middle_for_a_backed_up_log() {
+    let mut world = roomy();
+    let n = large(&world);
+    world.run(n.create(0)).unwrap();
+    let one = |segment: u16, nth: usize| {
+        let Command::TryHold(mut hold) = n.try_hold(&format!("{segment}-{nth}"), QUANTITY_MAX) else {
+            unreachable!("that is a hold")
+        };
+        hold.span = span(segment, segment + 1);
+        Command::TryHold(hold)
+    };
+    world.run_all((0..10).flat_map(|segment| (0..50).map(move |nth| (segment, nth))).map(|(s, n)| one(s, n)));
+    let read = world.submit(n.get(0));
+    world.now = world.now.plus(HOLD_TTL_MS);
+    let hold = world.submit(n.try_hold("late", 1));
+    let reserve = world.submit(n.reserve(0));
+    world.turn(0);
+    world.turn(0);
+    assert!(world.shard(0).log().backlog_bytes() >= BACKLOG_BYTES_MAX);
+    assert_eq!(world.shard(0).stats().holds_made, 500, "neither is done");
+    world.settle();
+    assert!(world.reply(read).unwrap().is_ok());
+    assert!(matches!(world.reply(hold), Some(Ok(Answer::Partition(_)))));
+    assert!(is_order(&world.reply(reserve).unwrap(), OrderStatus::Reserved));
+    assert_eq!(world.shard(0).stats().holds_expired, 500);
+}
+
+/// Holds as large as can be, until the log refuses them.
+fn fill(world: &mut World, n: &Names) -> Vec<String> {
+    let mut made = Vec::new();
+    loop {
+        let id = format!("large-{}", made.len());
+        let token = world.submit(n.try_hold(&id, QUANTITY_MAX));
+        writes(world);
+        match world.reply(token).unwrap() {
+            Ok(_) => made.push(id),
+            Err(Rejection::LogFull) => return made,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Turns and writes, while no segment is made.
+fn writes(world: &mut World) {
+    for _ in 0..100 {
+        world.turn(0);
+        if !world.finish(0, Lane::Write) && !world.wants_turn(0) {
+            return;
+        }
+    }
+    panic!("the log is never done");
+}
+
+fn run_short(world: &mut World, command: Command) -> Reply {
+    let token = world.submit(command);
+    writes(world);
+    world.reply(token).expect("every command is replied to")
+}
+
+#[test]
+fn in_the_reserve_money_and_freeing_of_seats_go_on() {
+    let mut setup = Setup::new(1);
+    setup.options.spare_segments = 3;
+    setup.options.reserve_bytes = Some(EXHAUSTED_BYTES + (560 << 10));
+    let mut world = World::of(setup);
+    let n = large(&world);
+    world.run_all([n.create(0), n.create(1), n.create(2), n.create(3)]);
+    world.run_all([n.reserve(0), n.reserve(1)]);
+    world.run_all(["mine", "sold", "left"].map(|id| n.try_hold(id, 1)));
+    fill(&mut world, &n);
+    assert_eq!(world.shard(0).log().space(), Space::Reserve);
+    // No new sales; what was sold before is still known.
+    assert_eq!(run_short(&mut world, n.try_hold("new", 1)), Err(Rejection::LogFull));
+    assert_eq!(run_short(&mut world, n.create(9)), Err(Rejection::LogFull));
+    assert_eq!(run_short(&mut world, n.reserve(2)), Err(Rejection::LogFull));
+    assert!(is_order(&run_short(&mut world, n.create(2)), OrderStatus::Init));
+    assert!(is_order(&run_short(&mut world, n.reserve(0)), OrderStatus::Reserved));
+    assert!(run_short(&mut world, n.try_hold("mine", 1)).is_ok());
+    // Payments with all the messages they need, refunds, tickets, cancellations, releases, expiry.
+    assert!(is_order(&run_short(&mut world, n.pay(0, 0)), OrderStatus::Paid));
+    assert!(is_order(&run_short(&mut world, n.ticket(0)), OrderStatus::Ticketed));
+    assert!(is_order(&run_short(&mut world, n.cancel(1)), OrderStatus::Cancelled));
+    assert_eq!(run_short(&mut world, n.pay(3, 3)), Err(Rejection::InvalidTransition));
+    assert_eq!(world.shard(0).stats().refunds_owed, 1);
+    assert!(run_short(&mut world, n.release("mine")).is_ok());
+    assert!(run_short(&mut world, n.confirm("sold")).is_ok());
+    world.now = world.now.plus(HOLD_TTL_MS);
+    writes(&mut world);
+    let held = |world: &World| {
+        let p = world.slots().find_map(|slot| slot.partitions().get(&n.partition)).unwrap();
+        p.holds_sorted().iter().filter(|(_, hold)| hold.status == HoldStatus::Held).count()
+    };
+    assert_eq!(held(&world), 0, "all that was due has expired");
+    assert!(world.slots().all(|slot| slot.outbox().is_empty()));
+    assert_eq!(world.shard(0).log().space(), Space::Reserve);
+    // With a new segment, sales go on.
+    world.settle();
+    assert!(world.run(n.try_hold("new", 1)).is_ok());
+}
+
+#[test]
+fn an_exhausted_log_takes_nothing_and_goes_on_when_there_is_room() {
+    let mut world = World::new(1);
+    let n = large(&world);
+    world.run_all([n.create(0), n.create(1)]);
+    world.run_all([n.reserve(0), n.reserve(1)]);
+    for id in fill(&mut world, &n) {
+        if run_short(&mut world, n.release(&id)) == Err(Rejection::LogFull) {
+            break;
+        }
+    }
+    assert_eq!(world.shard(0).log().space(), Space::Exhausted);
+    assert!(is_order(&run_short(&mut world, n.get(0)), OrderStatus::Reserved));
+    assert!(is_order(&run_short(&mut world, n.reserve(0)), OrderStatus::Reserved));
+    assert_eq!(run_short(&mut world, n.pay(0, 0)), Err(Rejection::LogFull));
+    assert_eq!(run_short(&mut world, n.cancel(1)), Err(Rejection::LogFull));
+    // What falls due waits, and is looked at from time to time only.
+    let records = world.shard(0).stats().records;
+    world.now = world.now.plus(HOLD_TTL_MS);
+    writes(&mut world);
+    assert_eq!(world.shard(0).stats().records, records);
+    let wake = world.shard(0).next_wake().expect("something is due");
+    assert!(wake > world.now && wake <= world.now.plus(SWEEP_MS), "{wake:?} at {:?}", world.now);
+    world.pass(2 * SWEEP_MS);
+    assert!(world.shard(0).stats().holds_expired > 0);
+    assert!(is_order(&world.run(n.get(1)), OrderStatus::Cancelled));
+    assert!(world.slots().all(|slot| slot.outbox().is_empty()));
+}
+
+/// Labels as long as a formation may have them make records of which two do not fit into one command of the log.
+#[test]
+fn records_of_one_operation_that_are_too_large_together_are_split() {
+    const KEY: &str = "G1|2027-01-01|2nd";
+    let mut setup = Setup::new(1);
+    let layout = coach("0123456789abcdef", u16::MAX - 999, 1_000);
+    setup.catalogue = Arc::new(Table::default().sells(KEY, layout, run(3, START.plus(1 << 40))));
+    let mut world = World::of(setup);
+    let mut n = world.names([0; 3]);
+    n.partition = partition(KEY);
+    for seats in [1_200, 1_500, 1_700, 1_800, 1_850, 1_900, 2_000] {
+        world.run(n.try_hold(&format!("first-{seats}"), seats)).unwrap();
+        world.settle();
+        // Expired and sold again by one command.
+        world.now = world.now.plus(HOLD_TTL_MS);
+        let hold = world.submit(n.try_hold(&format!("all-{seats}"), 2_000));
+        world.settle();
+        assert!(world.reply(hold).unwrap().is_ok());
+        world.pass(HOLD_TTL_MS);
+    }
+}
+
+/// What one command records is there after a crash as a whole or not at all, wherever its frame ends.
+#[test]
+fn a_crash_keeps_the_records_of_a_command_together() {
+    const HOLDS: usize = 1_000;
+    for padding in 0..8 {
+        let mut world = World::new(1);
+        let n = world.names([0; 3]);
+        world.settle();
+        world.submit(n.create(0));
+        world.turn(0);
+        // Opens a partition and takes a seat in it: two records.
+        let of_nth = |nth: usize| {
+            let text = format!("{}{nth:04}", "x".repeat(padding));
+            let mut n = n.clone();
+            n.partition = partition(&text);
+            n.try_hold("only", 1)
+        };
+        (0..HOLDS).for_each(|nth| {
+            world.submit(of_nth(nth));
+        });
+        world.turn(0);
+        world.finish_write(0);
+        assert!(world.finish(0, Lane::Write), "the first of several frames");
+        world.crash(|| false);
+        let partitions = world.slots().flat_map(|slot| slot.partitions().iter());
+        let holds: Vec<usize> = partitions.map(|(_, p)| p.holds_count()).collect();
+        assert!((1..HOLDS).contains(&holds.len()), "{} are durable", holds.len());
+        assert!(holds.iter().all(|count| *count == 1), "a partition was opened, and its hold is lost");
+    }
+}

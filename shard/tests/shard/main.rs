@@ -1,0 +1,10 @@
+//! Shards over disks in memory, driven step by step: what leaves when, what a crash may take, what must come back.
+
+mod batching;
+mod crash;
+mod expiry;
+mod gating;
+mod operations;
+mod outbox;
+mod snapshots;
+mod support;

@@ -1,0 +1,286 @@
+//! One operation at a time is under way for an order: the same request joins it, another one queues behind it. Orders
+//! are on core 0, their partition on core 1, so that every operation can be stopped between any two of its messages.
+
+use engine::answer::{Answer, CancelReason, OrderStatus, RefundStatus, Rejection, Reply};
+use engine::command::Command;
+use shard::limits::{OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
+use shard::{Message, Token};
+
+use crate::support::world::HOLD_TTL_MS;
+use crate::support::{Names, World};
+
+/// Two cores; the orders 0 and 1 are there, and as many as asked for of them are reserved.
+fn two_cores(reserved: usize) -> (World, Names) {
+    let mut world = World::new(2);
+    let n = world.names([0, 1, 1]);
+    world.run_all([n.create(0), n.create(1)]);
+    world.run_all((0..reserved).map(|nth| n.reserve(nth)));
+    assert_eq!(world.mail, []);
+    (world, n)
+}
+
+/// Core 0 takes what was submitted and writes what it says; nothing is delivered.
+fn begin(world: &mut World, command: Command) -> Token {
+    let token = world.submit(command);
+    world.drain(0);
+    token
+}
+
+#[track_caller]
+fn order(reply: Option<Reply>) -> engine::answer::OrderView {
+    match reply {
+        Some(Ok(Answer::Order(view))) => view,
+        other => panic!("not an order: {other:?}"),
+    }
+}
+
+/// What the order is when all is done, and whether money is owed for it.
+#[track_caller]
+fn ends_as(world: &mut World, n: &Names, nth: usize, status: OrderStatus, owed: bool) {
+    let view = order(Some(world.run(n.get(nth))));
+    assert_eq!(view.status, status);
+    assert_eq!(view.refund, owed.then_some(RefundStatus::Required));
+    world.pass(5_000);
+    assert!(world.slots().all(|slot| slot.outbox().is_empty()));
+    assert!(world.nodes.iter().all(|node| node.shard.operations_waiting() == 0));
+}
+
+#[test]
+fn the_same_request_joins() {
+    for which in 0..3 {
+        let (mut world, n) = two_cores(usize::from(which > 0));
+        let command = [n.reserve(0), n.cancel(0), n.pay(0, 0)][which].clone();
+        let first = begin(&mut world, command.clone());
+        let second = begin(&mut world, command.clone());
+        assert_eq!(world.mail.len(), 1, "asked once: {:?}", world.mail);
+        assert_eq!(world.shard(0).operations_waiting(), 1);
+        let third = begin(&mut world, command);
+        world.settle();
+        let view = order(world.reply(first));
+        assert_eq!(order(world.reply(second)), view);
+        assert_eq!(order(world.reply(third)), view);
+        let status = [OrderStatus::Reserved, OrderStatus::Cancelled, OrderStatus::Paid][which];
+        ends_as(&mut world, &n, 0, status, false);
+    }
+}
+
+#[test]
+fn joined_callers_are_refused_together() {
+    let (mut world, n) = two_cores(0);
+    world.run(n.try_hold("all", 4)).unwrap();
+    let tokens = [begin(&mut world, n.reserve(0)), begin(&mut world, n.reserve(0))];
+    world.settle();
+    for token in tokens {
+        assert_eq!(world.reply(token), Some(Err(Rejection::InsufficientStock)));
+    }
+    ends_as(&mut world, &n, 0, OrderStatus::Init, false);
+}
+
+#[test]
+fn callers_of_one_operation_are_bounded() {
+    let (mut world, n) = two_cores(1);
+    let joined: Vec<Token> = (0..WAITERS_MAX).map(|_| begin(&mut world, n.pay(0, 0))).collect();
+    let beyond = begin(&mut world, n.pay(0, 0));
+    assert_eq!(world.reply(beyond), Some(Err(Rejection::Busy)));
+    world.settle();
+    for token in joined {
+        assert_eq!(order(world.reply(token)).status, OrderStatus::Paid);
+    }
+    ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+}
+
+#[test]
+fn operations_of_one_order_are_bounded() {
+    let (mut world, n) = two_cores(1);
+    let first = begin(&mut world, n.cancel(0));
+    let queued: Vec<Token> =
+        (1..OPERATIONS_PER_ORDER_MAX).map(|nth| begin(&mut world, n.pay(0, nth))).collect();
+    let beyond = begin(&mut world, n.pay(0, 99));
+    assert_eq!(world.reply(beyond), Some(Err(Rejection::Busy)));
+    // The same as one that is queued, and another order, are not beyond.
+    let same = begin(&mut world, n.pay(0, 1));
+    let other = begin(&mut world, n.reserve(1));
+    assert_eq!(world.shard(0).operations_waiting(), OPERATIONS_PER_ORDER_MAX + 1);
+    world.settle();
+    assert_eq!(order(world.reply(first)).status, OrderStatus::Cancelled);
+    assert_eq!(order(world.reply(other)).status, OrderStatus::Reserved);
+    for token in queued.into_iter().chain([same]) {
+        assert_eq!(world.reply(token), Some(Err(Rejection::InvalidTransition)));
+    }
+    ends_as(&mut world, &n, 0, OrderStatus::Cancelled, true);
+    // The order is free again.
+    assert_eq!(order(Some(world.run(n.cancel(0)))).status, OrderStatus::Cancelled);
+    world.pass(HOLD_TTL_MS);
+}
+
+/// Whichever comes first has its way; the other one is answered by what it finds.
+#[test]
+fn cancel_during_pay_and_pay_during_cancel() {
+    let (mut world, n) = two_cores(1);
+    let pay = begin(&mut world, n.pay(0, 0));
+    let cancel = begin(&mut world, n.cancel(0));
+    assert_eq!(world.mail.len(), 1, "the second one waits");
+    world.settle();
+    assert_eq!(order(world.reply(pay)).status, OrderStatus::Paid);
+    assert_eq!(world.reply(cancel), Some(Err(Rejection::InvalidTransition)));
+    ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+
+    let (mut world, n) = two_cores(1);
+    let cancel = begin(&mut world, n.cancel(0));
+    let pay = begin(&mut world, n.pay(0, 0));
+    assert_eq!(world.mail.len(), 1, "the second one waits");
+    world.settle();
+    let view = order(world.reply(cancel));
+    assert_eq!((view.status, view.cancel_reason), (OrderStatus::Cancelled, Some(CancelReason::Requested)));
+    assert_eq!(world.reply(pay), Some(Err(Rejection::InvalidTransition)));
+    ends_as(&mut world, &n, 0, OrderStatus::Cancelled, true);
+}
+
+#[test]
+fn pay_during_reserve() {
+    let (mut world, n) = two_cores(0);
+    let reserve = begin(&mut world, n.reserve(0));
+    let pay = begin(&mut world, n.pay(0, 0));
+    world.settle();
+    assert_eq!(order(world.reply(reserve)).status, OrderStatus::Reserved);
+    assert_eq!(order(world.reply(pay)).status, OrderStatus::Paid);
+    ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+
+    // There was no seat: the money is owed back.
+    let (mut world, n) = two_cores(0);
+    world.run(n.try_hold("all", 4)).unwrap();
+    let reserve = begin(&mut world, n.reserve(0));
+    let pay = begin(&mut world, n.pay(0, 0));
+    world.settle();
+    assert_eq!(world.reply(reserve), Some(Err(Rejection::InsufficientStock)));
+    assert_eq!(world.reply(pay), Some(Err(Rejection::InvalidTransition)));
+    ends_as(&mut world, &n, 0, OrderStatus::Init, true);
+}
+
+#[test]
+fn reserve_during_pay_and_cancel_during_reserve() {
+    let (mut world, n) = two_cores(0);
+    let pay = begin(&mut world, n.pay(0, 0));
+    let reserve = begin(&mut world, n.reserve(0));
+    world.settle();
+    assert_eq!(world.reply(pay), Some(Err(Rejection::InvalidTransition)));
+    assert_eq!(order(world.reply(reserve)).status, OrderStatus::Reserved);
+    ends_as(&mut world, &n, 0, OrderStatus::Reserved, true);
+
+    let (mut world, n) = two_cores(0);
+    let reserve = begin(&mut world, n.reserve(0));
+    let cancel = begin(&mut world, n.cancel(0));
+    world.settle();
+    assert_eq!(order(world.reply(reserve)).status, OrderStatus::Reserved);
+    assert_eq!(order(world.reply(cancel)).status, OrderStatus::Cancelled);
+    ends_as(&mut world, &n, 0, OrderStatus::Cancelled, false);
+    assert!(matches!(world.run(n.availability()), Ok(Answer::Availability { available: 4, .. })));
+}
+
+#[test]
+fn reserve_with_other_contents_during_reserve() {
+    let (mut world, n) = two_cores(0);
+    let reserve = begin(&mut world, n.reserve(0));
+    let mut other = n.reservation(0);
+    other.quantity = 2;
+    let other = begin(&mut world, Command::Reserve(other));
+    world.settle();
+    assert_eq!(order(world.reply(reserve)).status, OrderStatus::Reserved);
+    assert_eq!(world.reply(other), Some(Err(Rejection::ReservationDiffers)));
+}
+
+#[test]
+fn two_payments_of_one_order_and_two_orders_of_one_payment() {
+    let (mut world, n) = two_cores(2);
+    let (first, second) = (begin(&mut world, n.pay(0, 0)), begin(&mut world, n.pay(0, 1)));
+    let third = begin(&mut world, n.pay(1, 0));
+    world.settle();
+    assert_eq!(order(world.reply(first)).txn, Some(n.txn(0)));
+    assert_eq!(world.reply(second), Some(Err(Rejection::AlreadyPaid)));
+    assert_eq!(world.reply(third), Some(Err(Rejection::TxnUsed)));
+    ends_as(&mut world, &n, 0, OrderStatus::Paid, true);
+    ends_as(&mut world, &n, 1, OrderStatus::Reserved, false);
+}
+
+/// The hold runs out while the payment is on its way: the partition decides, and the money is owed back.
+#[test]
+fn expiry_during_pay() {
+    let (mut world, n) = two_cores(1);
+    let pay = begin(&mut world, n.pay(0, 0));
+    let claim = world.take_mail(|mail| mail.is_ask()).unwrap();
+    world.deliver(claim);
+    world.drain(1);
+    let claimed = world.take_mail(|mail| mail.is_answer()).unwrap();
+    world.deliver(claimed);
+    world.drain(0);
+    assert!(world.mail.iter().any(|mail| mail.is_ask()), "the hold is to be confirmed");
+    world.now = world.now.plus(HOLD_TTL_MS);
+    world.settle();
+    assert_eq!(world.reply(pay), Some(Err(Rejection::HoldExpired)));
+    let view = order(Some(world.run(n.get(0))));
+    assert_eq!(view.cancel_reason, Some(CancelReason::HoldExpired));
+    ends_as(&mut world, &n, 0, OrderStatus::Cancelled, true);
+}
+
+#[test]
+fn expiry_during_cancel() {
+    let (mut world, n) = two_cores(1);
+    let cancel = begin(&mut world, n.cancel(0));
+    world.now = world.now.plus(HOLD_TTL_MS);
+    world.settle();
+    let view = order(world.reply(cancel));
+    assert_eq!((view.status, view.cancel_reason), (OrderStatus::Cancelled, Some(CancelReason::HoldExpired)));
+    ends_as(&mut world, &n, 0, OrderStatus::Cancelled, false);
+}
+
+/// Reads and other orders do not wait for an operation under way.
+#[test]
+fn nothing_else_waits_for_an_operation() {
+    let (mut world, n) = two_cores(1);
+    begin(&mut world, n.pay(0, 0));
+    let read = begin(&mut world, n.get(0));
+    assert_eq!(order(world.reply(read)).status, OrderStatus::Reserved);
+    let repeat = begin(&mut world, n.create(0));
+    assert_eq!(order(world.reply(repeat)).status, OrderStatus::Reserved);
+    let other = begin(&mut world, n.cancel(1));
+    assert_eq!(order(world.reply(other)).status, OrderStatus::Cancelled);
+}
+
+/// A claim comes back twice, as an answer and as a tell: both belong to the one payment.
+#[test]
+fn a_told_claim_joins_the_payment_that_made_it() {
+    for tell_first in [false, true] {
+        let (mut world, n) = two_cores(1);
+        let pay = begin(&mut world, n.pay(0, 0));
+        world.deliver_all();
+        world.drain(1);
+        let is_claim = |mail: &crate::support::world::Mail| match &mail.envelope.message {
+            Message::Tell(_) => tell_first,
+            Message::Answer { .. } => !tell_first,
+            _ => false,
+        };
+        let first = world.take_mail(is_claim).expect("both are on their way");
+        world.deliver(first);
+        world.drain(0);
+        let second = world.take_mail(|mail| mail.is_tell() || mail.is_answer()).unwrap();
+        world.deliver(second);
+        world.drain(0);
+        let confirms = world.mail.iter().filter(|mail| mail.is_ask()).count();
+        assert_eq!(confirms, 1, "{:?}", world.mail);
+        world.settle();
+        assert_eq!(order(world.reply(pay)).status, OrderStatus::Paid);
+        ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+    }
+}
+
+#[test]
+fn money_for_nobody() {
+    let (mut world, n) = two_cores(0);
+    let Command::Pay(mut pay) = n.pay(0, 0) else { unreachable!("that is a payment") };
+    pay.order = engine::ids::OrderName::parse("no such order").unwrap();
+    for _ in 0..2 {
+        assert_eq!(world.run(Command::Pay(pay.clone())), Err(Rejection::OrderNotFound));
+    }
+    let owed: usize = world.slots().map(|slot| slot.refunds().len()).sum();
+    assert_eq!(owed, 1, "recorded once");
+}

@@ -173,6 +173,15 @@ fn records() -> Vec<(&'static str, Record)> {
         ("refund_settled", Body::RefundSettled(RefundRow { settled: Some(settled), ..refund_row() })),
         ("tells_acked", Body::TellsAcked { tells: vec![TellId(1), TellId(3)] }),
         ("partition_forgotten", Body::PartitionForgotten { partition: partition("ad hoc") }),
+        ("hold_made_5", Body::HoldMade(hold_row(11, "e", Held, vec![2], &["05-1F"]))),
+        (
+            "order_created_2",
+            Body::OrderCreated(OrderRow {
+                order: OrderId::new(SLOT, 1 << 101),
+                key: key("key-3"),
+                ..order_row(OrderStatus::Init)
+            }),
+        ),
     ];
     let record = |(i, (name, body))| {
         let (seq, trace) = (i as u64 + 1, Text::from("0af7651916cd43dd8448eb211c80319c"));

@@ -1,16 +1,23 @@
 //! What lies beyond a named limit is refused, and what must go on goes on.
 
 use allocator::Layout;
-use engine::answer::RefundReason;
+use engine::answer::{HoldStatus, RefundReason};
 use engine::command::{AdHoc, Command, TryHold};
-use engine::ids::{OrderId, SlotId};
-use engine::limits::{OUTBOX_PER_SLOT_MAX, PARTITIONS_PER_SLOT_MAX, QUANTITY_MAX, REFUNDS_PAGE_MAX};
-use engine::record::{Body, PartitionOpened, RefundRow};
+use engine::decide::{Context, Policy, decide_due};
+use engine::ids::{HoldId, OrderId, SlotId};
+use engine::limits::{
+    ENDED_HOLDS_PER_PARTITION_MAX, OUTBOX_PER_SLOT_MAX, PARTITIONS_PER_SLOT_MAX, QUANTITY_MAX,
+    REFUNDS_PAGE_MAX, SLOT_BYTES_MAX,
+};
+use engine::record::{Body, HoldRow, PartitionOpened, Record, RefundRow, ReleaseReason};
+use engine::slots::SlotHash;
+use engine::state::Slot;
+use engine::text::Text;
 
 use crate::support::catalogue::Table;
 use crate::support::names::{Names, TOGETHER, order_name, partition, txn};
 use crate::support::word;
-use crate::support::world::World;
+use crate::support::world::{START, World};
 
 #[test]
 fn partitions_of_a_slot() {
@@ -52,6 +59,88 @@ fn tells_of_a_slot() {
     let tells = world.slot(slot).unwrap().outbox().keys().copied().collect();
     world.append(slot, Body::TellsAcked { tells });
     assert_eq!(word(&world.run(Command::TryHold(names.try_hold("new", 1)))), "Held");
+}
+
+/// A slot that is full takes no new order, partition or hold; money and the end of holds go on.
+#[test]
+fn bytes_of_a_slot() {
+    let names = Names::new(TOGETHER);
+    let mut world = World::new(Table::default());
+    let slot = SlotId::new(TOGETHER.partition);
+    world.run(names.create(0)).unwrap();
+    world.run(Command::Reserve(names.reserve(0))).unwrap();
+    world.run(Command::TryHold(names.try_hold("mine", 1))).unwrap();
+    for i in 0.. {
+        if world.slot(slot).unwrap().weight() >= SLOT_BYTES_MAX {
+            break;
+        }
+        assert!(i < 1_000, "so many large partitions weigh nothing");
+        let (partition, layout) = (partition(&format!("{i}")), Layout::AdHoc { seats: 100_000 });
+        world.append(
+            slot,
+            Body::PartitionOpened(PartitionOpened { partition, layout, segments: 64, run: None }),
+        );
+    }
+    assert_eq!(word(&world.run(names.create(1))), "!LimitReached");
+    assert_eq!(word(&world.run(names.create(0))), "Reserved");
+    assert_eq!(word(&world.run(Command::TryHold(names.try_hold("new", 1)))), "!LimitReached");
+    assert_eq!(word(&world.run(Command::TryHold(names.try_hold("mine", 1)))), "Held");
+    assert_eq!(word(&world.run(Command::ReleaseHold(names.hold_ref("mine")))), "Released");
+    assert_eq!(word(&world.run(names.pay(0, 0))), "Paid");
+    world.append(slot, Body::PartitionForgotten { partition: partition("0") });
+    assert_eq!(word(&world.run(names.create(1))), "Init");
+}
+
+/// Ended holds beyond the limit are forgotten before their time, the oldest first.
+#[test]
+fn ended_holds_of_a_partition() {
+    let id = |i: usize| HoldId::parse(&format!("{i}")).unwrap();
+    let key = partition("p");
+    let (slot_id, policy, hash) = (SlotId::new(1), Policy::default(), SlotHash::new([0; 16]));
+    let catalogue = Table::default();
+    let context = Context { now: START, catalogue: &catalogue, hash: &hash, policy: &policy };
+    let mut slot = Slot::new(slot_id);
+    let apply = |slot: &mut Slot, body| {
+        let (seq, trace) = (slot.seq() + 1, Text::from(""));
+        slot.apply(&Record { slot: slot_id, seq, time: START, trace, body });
+    };
+    let (partition, layout) = (key.clone(), Layout::AdHoc { seats: 1 });
+    apply(&mut slot, Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None }));
+    for i in 0..ENDED_HOLDS_PER_PARTITION_MAX + 3 {
+        let row = HoldRow {
+            partition: key.clone(),
+            hold: id(i),
+            partition_seq: slot.partitions().get(&key).unwrap().seq() + 1,
+            status: HoldStatus::Held,
+            owner: None,
+            quantity: 1,
+            from: 0,
+            to: 1,
+            segments: 1,
+            capacity: 1,
+            seats: vec![0],
+            labels: vec![Text::from("1-1")],
+            deadline: START.plus(1),
+            txn: None,
+            release_reason: None,
+            keep_until: START,
+        };
+        let ended = HoldRow {
+            partition_seq: row.partition_seq + 1,
+            status: HoldStatus::Released,
+            release_reason: Some(ReleaseReason::Requested),
+            keep_until: START.plus(i as u64 + 1),
+            ..row.clone()
+        };
+        apply(&mut slot, Body::HoldMade(row));
+        apply(&mut slot, Body::HoldReleased(ended));
+    }
+    let expected = Body::HoldsForgotten { partition: key.clone(), holds: (0..3).map(id).collect() };
+    assert_eq!(decide_due(&slot, &context), Some(expected.clone()));
+    assert!(slot.next_due(&policy).is_some_and(|at| at <= START));
+    apply(&mut slot, expected);
+    assert_eq!(decide_due(&slot, &context), None);
+    assert_eq!(slot.next_due(&policy), Some(START.plus(4)));
 }
 
 #[test]

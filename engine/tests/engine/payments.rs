@@ -4,10 +4,10 @@ use engine::answer::{Answer, RefundReason, RefundStatus};
 use engine::command::{Command, ListRefunds, Named, Pay, Reserve};
 use engine::ids::{Cents, OrderId, SlotId};
 
-use crate::support::catalogue::Table;
+use crate::support::catalogue::{self, Table};
 use crate::support::check;
-use crate::support::names::{APART, Names, PLACEMENTS, order_name, span, txn};
-use crate::support::world::World;
+use crate::support::names::{APART, Names, PLACEMENTS, order_name, partition, span, txn};
+use crate::support::world::{Mail, START, World};
 use crate::support::{kind, order_of, word};
 
 /// Whether the transaction id is the order's own of an earlier payment, fresh, or another order's.
@@ -198,6 +198,38 @@ fn a_hold_confirmed_in_time_is_sold_however_late_the_order_hears_of_it() {
     assert!(!world.replies.contains_key(&ticket));
     world.resend();
     world.later(0);
+    check::settled(&world);
+}
+
+/// What was sold is not forgotten while anybody has still to be told of it, however long ago the run departed.
+#[test]
+fn a_sale_that_was_not_told_keeps_its_partition() {
+    let names = Names::new(APART);
+    let key = "G1|2026-02-11|2nd";
+    let definition = catalogue::run("stop", 3, START.plus(1_000));
+    let mut world = World::new(Table::default().sells(key, catalogue::coaches(&["05"]), definition));
+    world.run(names.create(0)).unwrap();
+    world.run(Command::Reserve(Reserve { partition: partition(key), ..names.reserve(0) })).unwrap();
+    world.submit(names.pay(0, 0));
+    // Claim, its answer, and the confirmation; none of it is told.
+    for _ in 0..3 {
+        world.mail.retain(|mail| !matches!(mail, Mail::Tell { .. }));
+        world.deliver(0);
+    }
+    assert!(world.log.iter().any(|record| kind(record) == "HoldConfirmed"));
+    world.crash();
+    world.mail.clear();
+    world.wait(world.policy.departed_ms + 1_000);
+    world.do_due();
+    let is_forgotten = |world: &World| world.log.iter().any(|record| kind(record) == "PartitionForgotten");
+    assert!(!is_forgotten(&world));
+    assert_eq!(word(&world.run(names.get(0))), "Paid");
+    assert!(!is_forgotten(&world));
+    world.resend();
+    world.later(0);
+    assert!(is_forgotten(&world));
+    assert_eq!(word(&world.run(names.get(0))), "Paid");
+    assert_eq!(refunds(&mut world), []);
     check::settled(&world);
 }
 

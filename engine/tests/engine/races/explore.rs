@@ -47,7 +47,7 @@ pub(super) fn explore(names: &Names, world: World, events: &[Event], chaos: Chao
     let begun = vec![false; events.len()];
     let mut open = vec![State { world, begun, chaos, path: None }];
     while let Some(state) = open.pop() {
-        let described = Described { what, events, path: state.path.as_ref() };
+        let _described = Described { what, events, path: state.path.as_ref() };
         race.check(&state);
         let actions = state.actions();
         if actions.is_empty() {
@@ -59,7 +59,6 @@ pub(super) fn explore(names: &Names, world: World, events: &[Event], chaos: Chao
                 open.push(next);
             }
         }
-        std::mem::forget(described);
     }
     seen.len()
 }
@@ -73,6 +72,9 @@ struct Described<'a> {
 
 impl Drop for Described<'_> {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
         eprintln!("{} {:?}, after:", self.what, self.events);
         let mut steps: Vec<&Path> =
             std::iter::successors(self.path.map(|p| &**p), |p| p.before.as_deref()).collect();
@@ -129,6 +131,7 @@ impl Race<'_> {
                 next.begun[i] = true;
                 match command(self.names, self.events[i]) {
                     Some(command) => world.submit_as(Ticket(i as u64), command),
+                    None if self.events[i] == Event::Abandon => world.wait(world.policy.abandon_ms),
                     None => world.wait(world.policy.hold_ttl_ms),
                 }
             }

@@ -35,6 +35,8 @@ enum Event {
     ConfirmHold,
     /// The deadline of every hold passes. Not a command.
     Expire,
+    /// The time of an order that nobody reserves for is over. Not a command.
+    Abandon,
 }
 
 fn command(names: &Names, event: Event) -> Option<Command> {
@@ -57,7 +59,7 @@ fn command(names: &Names, event: Event) -> Option<Command> {
         Event::TryHold => Command::TryHold(names.try_hold(&own, 1)),
         Event::ReleaseHold => Command::ReleaseHold(names.hold_ref(&own)),
         Event::ConfirmHold => Command::ConfirmHold(names.hold_ref(&own)),
-        Event::Expire => return None,
+        Event::Expire | Event::Abandon => return None,
     })
 }
 

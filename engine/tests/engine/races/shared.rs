@@ -1,8 +1,8 @@
 //! Two orders, or an order and a client, over one seat, one hold id or one transaction.
 
 use super::Event::{
-    Cancel, CancelNeighbour, ConfirmHold, Expire, Pay, PayNeighbour, ReleaseHold, Reserve, ReserveNeighbour,
-    ReserveSameHold, TryHold,
+    Abandon, Cancel, CancelNeighbour, ConfirmHold, Expire, Pay, PayNeighbour, ReleaseHold, Reserve,
+    ReserveNeighbour, ReserveSameHold, TryHold,
 };
 use super::{CALM, CRASH, Chaos, DOUBLE, Event, Start, race};
 use crate::support::names::{APART, TOGETHER};
@@ -49,4 +49,12 @@ fn adoption() {
     check(Start::Held, &[Reserve, Pay], &[CRASH, DOUBLE]);
     check(Start::Init, &[Reserve, TryHold], &[CRASH, DOUBLE]);
     check(Start::Init, &[Reserve, TryHold, Expire], &[CALM]);
+}
+
+#[test]
+fn a_day_passes() {
+    check(Start::Init, &[Reserve, Abandon], &[CRASH, DOUBLE]);
+    check(Start::Init, &[Reserve, Pay, Abandon], &[CALM]);
+    check(Start::Init, &[Reserve, Cancel, Abandon], &[CALM]);
+    check(Start::Held, &[Reserve, Abandon], &[CRASH, DOUBLE]);
 }

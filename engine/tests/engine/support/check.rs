@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use allocator::{SeatNo, Span};
 use engine::answer::{HoldStatus, OrderStatus};
 use engine::ids::{OrderId, PartitionKey, SlotId};
+use engine::record::{Body, Record};
 use engine::state::{Hold, Order, Partition, Slot};
 
 use super::world::World;
@@ -153,13 +154,16 @@ fn agrees(world: &World, order: &Order) {
     }
 }
 
-/// The records alone make the same state.
+/// The records alone make the same state, and none of them sells what had expired.
 pub(crate) fn replay(world: &World) {
     let mut slots: BTreeMap<SlotId, Slot> = BTreeMap::new();
     for record in &world.log {
+        if let Body::HoldConfirmed(row) | Body::HoldAdopted(row) = &record.body {
+            assert!(record.time < row.deadline, "too late: {record:?}");
+        }
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
-        let decoded = engine::record::Record::decode(&bytes).expect("a record that was just made");
+        let decoded = Record::decode(&bytes).expect("a record that was just made");
         assert_eq!(decoded, **record, "a record comes back from its bytes");
         slots.entry(record.slot).or_insert_with(|| Slot::new(record.slot)).apply(&decoded);
     }
@@ -169,6 +173,8 @@ pub(crate) fn replay(world: &World) {
         slot.encode(&mut live);
         replayed.encode(&mut again);
         assert!(live == again, "{:?} replayed is not what it was", slot.id());
+        let image = Slot::decode(&live).expect("an image that was just made");
+        assert_eq!((replayed.weight(), image.weight()), (slot.weight(), slot.weight()));
     }
     assert!(slots.is_empty(), "records of slots that are not there");
 }

@@ -161,13 +161,18 @@ impl World {
         self.now = self.now.plus(ms);
     }
 
-    /// Lets time pass and does what is due.
+    /// Lets time pass and does what is due, until nothing is.
     pub(crate) fn later(&mut self, ms: u64) {
         self.wait(ms);
-        self.do_due();
-        self.quiet();
-        self.sweep();
-        self.quiet();
+        loop {
+            self.do_due();
+            self.quiet();
+            self.sweep();
+            self.quiet();
+            if self.due_slots().is_empty() {
+                return;
+            }
+        }
     }
 
     pub(crate) fn do_due(&mut self) {

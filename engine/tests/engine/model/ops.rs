@@ -1,0 +1,162 @@
+//! What a random history is made of.
+
+use proptest::prelude::*;
+
+pub(super) const HOLD_TTL_MS: u64 = 100;
+pub(super) const RETENTION_MS: u64 = 150;
+pub(super) const ABANDON_MS: u64 = 400;
+pub(super) const DEPARTED_MS: u64 = 100;
+/// After the start.
+pub(super) const RUN_ENDS_AT_MS: u64 = 500;
+
+pub(super) const ORDERS: usize = 4;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Place {
+    /// Six seats, two segments, by the timetable.
+    Run,
+    /// Four seats, three segments.
+    AdHoc,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum HoldName {
+    /// Named after an order.
+    Own(usize),
+    Free(usize),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Who {
+    Order(usize),
+    Stranger,
+}
+
+type Asked = Option<(u16, u16)>;
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Op {
+    TryHold {
+        place: Place,
+        hold: HoldName,
+        quantity: u32,
+        span: Asked,
+    },
+    Release {
+        place: Place,
+        hold: HoldName,
+    },
+    Confirm {
+        place: Place,
+        hold: HoldName,
+    },
+    Available {
+        place: Place,
+        span: Asked,
+    },
+    Create {
+        order: usize,
+        amount: i64,
+    },
+    Reserve {
+        order: usize,
+        place: Place,
+        hold: HoldName,
+        quantity: u32,
+        span: Asked,
+    },
+    Cancel {
+        order: usize,
+        named: Option<HoldName>,
+    },
+    Pay {
+        who: Who,
+        txn: usize,
+        verified: bool,
+        named: Option<HoldName>,
+    },
+    Ticket {
+        order: usize,
+    },
+    Get {
+        order: usize,
+    },
+    Settle {
+        who: Who,
+        txn: usize,
+        reference: usize,
+    },
+    /// Lets time pass; `due` says whether anything is done about it.
+    Wait {
+        ms: u64,
+        due: bool,
+    },
+    /// Every slot goes through its snapshot.
+    Reload,
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    prop_oneof![Just(Place::Run), Just(Place::AdHoc)]
+}
+
+fn hold() -> impl Strategy<Value = HoldName> {
+    prop_oneof![3 => (0..3usize).prop_map(HoldName::Free), 1 => (0..ORDERS).prop_map(HoldName::Own)]
+}
+
+fn quantity() -> impl Strategy<Value = u32> {
+    prop_oneof![6 => 1..=2u32, 1 => 3..=7u32]
+}
+
+fn span() -> impl Strategy<Value = Asked> {
+    let some = (0..3u16, 1..3u16).prop_map(|(from, length)| Some((from, from + length)));
+    prop_oneof![2 => Just(None), 3 => some]
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    prop_oneof![8 => (0..ORDERS).prop_map(Who::Order), 1 => Just(Who::Stranger)]
+}
+
+/// Most often the order's own transaction; sometimes another one's, or a second one.
+fn who_and_txn() -> impl Strategy<Value = (Who, usize)> {
+    (who(), prop_oneof![2 => Just(None), 1 => (0..5usize).prop_map(Some)]).prop_map(|(who, txn)| match who {
+        Who::Order(order) => (who, txn.unwrap_or(order)),
+        Who::Stranger => (who, txn.unwrap_or(0)),
+    })
+}
+
+fn named() -> impl Strategy<Value = Option<HoldName>> {
+    prop_oneof![5 => Just(None), 1 => hold().prop_map(Some)]
+}
+
+pub(super) fn op() -> impl Strategy<Value = Op> {
+    let order = || 0..ORDERS;
+    let own = (order(), place(), quantity(), span()).prop_map(|(order, place, quantity, span)| Op::Reserve {
+        order,
+        place,
+        hold: HoldName::Own(order),
+        quantity,
+        span,
+    });
+    let other = (order(), place(), hold(), quantity(), span())
+        .prop_map(|(order, place, hold, quantity, span)| Op::Reserve { order, place, hold, quantity, span });
+    let pay = (who_and_txn(), prop::bool::weighted(0.8), named());
+    prop_oneof![
+        4 => (place(), hold(), quantity(), span())
+            .prop_map(|(place, hold, quantity, span)| Op::TryHold { place, hold, quantity, span }),
+        2 => (place(), hold()).prop_map(|(place, hold)| Op::Release { place, hold }),
+        2 => (place(), hold()).prop_map(|(place, hold)| Op::Confirm { place, hold }),
+        2 => (place(), span()).prop_map(|(place, span)| Op::Available { place, span }),
+        4 => (order(), prop_oneof![9 => Just(1i64), 1 => Just(2i64)])
+            .prop_map(|(order, amount)| Op::Create { order, amount }),
+        5 => own,
+        4 => other,
+        2 => (order(), named()).prop_map(|(order, named)| Op::Cancel { order, named }),
+        5 => pay.prop_map(|((who, txn), verified, named)| Op::Pay { who, txn, verified, named }),
+        2 => order().prop_map(|order| Op::Ticket { order }),
+        2 => order().prop_map(|order| Op::Get { order }),
+        2 => (who_and_txn(), 0..2usize)
+            .prop_map(|((who, txn), reference)| Op::Settle { who, txn, reference }),
+        4 => (0..120u64, any::<bool>()).prop_map(|(ms, due)| Op::Wait { ms, due }),
+        1 => Just(Op::Reload),
+    ]
+}

@@ -180,7 +180,8 @@ impl Record {
         encode_versioned::<_>(RECORD_VERSION, self, out);
     }
 
-    /// Validates every byte before it is believed.
+    /// The archive is validated, so that no bytes lead out of it. That they are the bytes that were written is what the
+    /// checksums of log and snapshot say; contents that no slot ever had are a defect, and panic.
     ///
     /// # Errors
     /// The bytes are of another version or damaged.

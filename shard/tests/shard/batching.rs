@@ -7,14 +7,14 @@ use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection, Reply};
 use engine::command::{AdHoc, Command};
 use engine::limits::QUANTITY_MAX;
 use shard::Token;
-use shard::limits::{INBOX_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
+use shard::limits::{DELIVERED_MAX, INBOX_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
 use wal::Space;
 use wal::disk::Lane;
 use wal::limits::{BACKLOG_BYTES_MAX, EXHAUSTED_BYTES};
 
 use crate::support::catalogue::{Table, coach, run};
 use crate::support::names::{partition, span};
-use crate::support::world::{HOLD_TTL_MS, START};
+use crate::support::world::{HOLD_TTL_MS, Mail, START};
 use crate::support::{Names, Setup, World};
 
 /// Room for many of the largest holds.
@@ -89,17 +89,82 @@ fn the_inbox_is_bounded() {
     }
 }
 
+/// Messages finish what was begun and go first, but however many wait, commands get their turn; and beyond a bound the
+/// others are told to keep them.
+#[test]
+fn a_flood_of_messages_does_not_drown_commands() {
+    let mut world = World::new(2);
+    let n = world.names([0, 1, 1]);
+    world.run(n.create(0)).unwrap();
+    world.submit(n.reserve(0));
+    world.drain(0);
+    world.deliver_all();
+    world.drain(1);
+    let tell = world.take_mail(Mail::is_tell).unwrap();
+    for _ in 0..DELIVERED_MAX {
+        assert!(!world.shard(0).is_flooded());
+        world.deliver(tell.clone());
+    }
+    assert!(world.shard(0).is_flooded());
+    let commands: Vec<Token> = (1..=20).map(|nth| world.submit(n.create(nth))).collect();
+    world.turn(0);
+    assert!(world.shard(0).is_flooded() || world.shard(0).inbox_len() == 0);
+    world.finish_write(0);
+    for token in commands {
+        assert!(world.reply(token).expect("begun in the first turn").is_ok());
+    }
+    world.settle();
+    assert!(!world.shard(0).is_flooded());
+    assert!(is_order(&world.run(n.get(0)), OrderStatus::Reserved));
+    assert!(world.slots().all(|slot| slot.outbox().is_empty()));
+}
+
+/// Beyond the bound of its memory a core takes no new sales; what was sold goes on.
+#[test]
+fn memory_is_bounded() {
+    const BYTES_MAX: u64 = 30_000;
+    let mut setup = Setup::new(1);
+    setup.state_bytes_max = BYTES_MAX;
+    let mut world = World::of(setup);
+    let mut n = world.names([0; 3]);
+    n.ad_hoc.capacity = 100;
+    world.run_all([n.create(0), n.create(1), n.create(2)]);
+    world.run_all([n.reserve(0), n.reserve(1)]);
+    let hold = |nth: usize| n.try_hold(&format!("hold-{nth}"), 1);
+    let made = (0..).take_while(|nth| world.run(hold(*nth)).is_ok()).count();
+    assert!((10..100).contains(&made), "{made} holds");
+    let bytes = world.shard(0).state_bytes();
+    assert!((BYTES_MAX..BYTES_MAX + 2_000).contains(&bytes), "{bytes} bytes");
+    assert_eq!(world.run(n.try_hold("new", 1)), Err(Rejection::LimitReached));
+    assert_eq!(world.run(n.create(9)), Err(Rejection::LimitReached));
+    assert_eq!(world.run(n.reserve(2)), Err(Rejection::LimitReached));
+    assert!(is_order(&world.run(n.pay(0, 0)), OrderStatus::Paid));
+    assert!(is_order(&world.run(n.cancel(1)), OrderStatus::Cancelled));
+    assert!(world.run(n.release("hold-0")).is_ok() && world.run(hold(1)).is_ok());
+    // The sum is the same when it is taken anew.
+    let bytes = world.shard(0).state_bytes();
+    world.crash(|| false);
+    assert_eq!(world.shard(0).state_bytes(), bytes);
+    // What is forgotten makes room.
+    let retention_ms = world.setup.policy.retention_ms;
+    world.pass(HOLD_TTL_MS + retention_ms);
+    assert!(world.run(n.try_hold("new", 1)).is_ok());
+}
+
 #[test]
 fn a_stopping_shard_ends_what_it_accepted() {
     let mut world = World::new(1);
     let n = world.names([0; 3]);
+    world.run(n.try_hold("h", 1)).unwrap();
     let accepted = world.submit(n.create(0));
     world.nodes[0].shard.stop();
     let refused = world.submit(n.create(1));
     assert_eq!(world.reply(refused), Some(Err(Rejection::Stopping)));
     world.settle();
     assert!(world.reply(accepted).unwrap().is_ok());
-    world.pass(100);
+    // Nothing new begins by itself either.
+    world.pass(2 * HOLD_TTL_MS);
+    assert_eq!(world.shard(0).stats().holds_expired, 0);
     assert!(world.shard(0).is_quiet());
 }
 

@@ -92,6 +92,10 @@ fn overdue_orders_ask_after_their_hold() {
         world.drain(0);
     }
     assert_eq!(world.mail.iter().filter(|mail| mail.is_ask()).count(), 2);
+    // Once: the question is on its way.
+    world.now = world.now.plus(5 * SWEEP_MS);
+    world.drain(0);
+    assert_eq!(world.mail.iter().filter(|mail| mail.is_ask()).count(), 2);
     // Reading an overdue order asks as well, whatever is known here.
     let read = world.submit(n.get(0));
     world.drain(0);

@@ -1,13 +1,17 @@
 //! Nothing leaves before its record, and every record before that, is durable; nor before what it merely shows is.
 
+use std::sync::Arc;
+
 use engine::answer::{Answer, OrderStatus, Rejection, Reply};
-use engine::command::{Command, ListRefunds};
+use engine::command::{Command, ListRefunds, RunQuery};
+use engine::text::Text;
 use wal::disk::Lane;
 use wal::files::Trouble;
 
-use crate::support::names::{create, key, reference};
-use crate::support::world::HOLD_TTL_MS;
-use crate::support::{Names, World};
+use crate::support::catalogue::{Table, coach, run};
+use crate::support::names::{create, key, partition, reference};
+use crate::support::world::{HOLD_TTL_MS, START};
+use crate::support::{Names, Setup, World};
 
 /// Nothing has left the world's shards.
 #[track_caller]
@@ -103,6 +107,26 @@ fn what_reads_show() {
     check(&[n.try_hold("a", 1)], &n.release("a"), &n.availability(), is_available(4));
     let paid = [n.create(0), n.reserve(0)];
     check(&paid, &n.pay(0, 0), &n.get(0), is_order(OrderStatus::Paid));
+}
+
+#[test]
+fn what_a_look_at_a_run_shows() {
+    const KEY: &str = "G1|2027-01-01|1st";
+    let mut setup = Setup::new(1);
+    setup.catalogue = Arc::new(Table::default().sells(KEY, coach("1", 1, 2), run(3, START.plus(1 << 40))));
+    let mut world = World::of(setup);
+    let mut n = world.names([0; 3]);
+    n.partition = partition(KEY);
+    world.settle();
+    world.submit(n.try_hold("a", 1));
+    world.turn(0);
+    let query = RunQuery { train: Text::from("G1"), date: Text::from("2027-01-01"), span: None };
+    let token = world.submit(Command::Run(query));
+    world.turn(0);
+    nothing_left(&world);
+    world.finish_write(0);
+    let Some(Ok(Answer::Run(view))) = world.reply(token) else { panic!("no answer") };
+    assert_eq!(view.classes[0].available, 3);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One run from its seed to its end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::answer::{OrderStatus, Reply};
 use engine::command::{Command, Route};
@@ -11,7 +12,7 @@ use wal::disk::Lane;
 
 use super::knowledge::Knowledge;
 use super::witness;
-use super::workload::{ORDERS, Workload};
+use super::workload::{self, ORDERS, Workload};
 use crate::support::rng::Rng;
 use crate::support::world::is_try_again;
 use crate::support::{Setup, World, check};
@@ -88,6 +89,7 @@ impl Run {
         };
         let mut setup = Setup::new(cores);
         setup.policy.hold_ttl_ms = HOLD_TTL_MS;
+        setup.catalogue = Arc::new(workload::catalogue());
         if kind == Kind::Snapshots {
             setup.options.snapshot_log_bytes = setup.options.segment_bytes;
         }

@@ -11,7 +11,6 @@ use engine::state::Slot;
 
 use super::run::Answered;
 use crate::support::World;
-use crate::support::catalogue::Table;
 
 /// What is asked of each state.
 enum Question {
@@ -34,9 +33,9 @@ pub(super) fn check(world: &World, answered: &Answered) {
     let is_routed = command.route(&world.hash) == Route::Slot(slot);
     let from_seq = if is_routed { *from_seq } else { 0 };
     let history = world.history.get(&slot).map_or(&[][..], |history| history);
-    let (table, policy) = (Table::default(), Policy::default());
+    let policy = Policy::default();
     // Nothing is due at this time: what had expired is in the records.
-    let cx = Context { now: Time(0), catalogue: &table, hash: &world.hash, policy: &policy };
+    let cx = Context { now: Time(0), catalogue: &*world.setup.catalogue, hash: &world.hash, policy: &policy };
     let mut state = Slot::new(slot);
     let mut records = history.iter();
     loop {

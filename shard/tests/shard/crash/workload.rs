@@ -6,14 +6,27 @@ use engine::limits::QUANTITY_MAX;
 use engine::text::Text;
 
 use crate::support::Names;
+use crate::support::catalogue::{Table, coach, run};
 use crate::support::names::{create, hold, partition, reference, span};
 use crate::support::rng::Rng;
+use crate::support::world::START;
 
 pub(super) const ORDERS: usize = 7;
 pub(super) const TXNS: usize = 8;
-/// All partitions are classes of this run, or on their own.
+/// Two partitions are classes of this run, the others on their own.
 const RUN: [&str; 2] = ["G7", "2027-05-01"];
 const AD_HOC: AdHoc = AdHoc { capacity: 3, segments: 3 };
+
+/// What the timetable sells of the run.
+pub(super) fn catalogue() -> Table {
+    let [train, date] = RUN;
+    let ends_at = START.plus(1 << 40);
+    Table::default().sells(&format!("{train}|{date}|1st"), coach("1", 1, 1), run(4, ends_at)).sells(
+        &format!("{train}|{date}|2nd"),
+        coach("2", 1, 2),
+        run(4, ends_at),
+    )
+}
 
 pub(super) struct Workload {
     pub(super) names: Names,

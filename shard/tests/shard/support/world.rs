@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) options: Options,
     pub(crate) policy: Policy,
     pub(crate) catalogue: Arc<Table>,
+    /// Of each core.
+    pub(crate) state_bytes_max: u64,
 }
 
 impl Setup {
@@ -45,7 +47,7 @@ impl Setup {
             entropy: Some(*b"the id of a test, and its secret"),
         };
         let policy = Policy { hold_ttl_ms: HOLD_TTL_MS, ..Policy::default() };
-        Setup { cores, options, policy, catalogue: Arc::default() }
+        Setup { cores, options, policy, catalogue: Arc::default(), state_bytes_max: u64::MAX }
     }
 }
 
@@ -390,7 +392,7 @@ impl World {
                 core,
                 cores,
                 hash: self.hash.clone(),
-                state_bytes_max: u64::MAX,
+                state_bytes_max: self.setup.state_bytes_max,
                 policy: self.setup.policy.clone(),
                 catalogue: self.setup.catalogue.clone(),
             };

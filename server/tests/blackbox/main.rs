@@ -6,5 +6,6 @@ mod crash;
 mod expiry;
 mod national;
 mod process;
+mod readme;
 mod sell;
 mod support;

@@ -52,7 +52,7 @@ fn table(dir: &Path, name: &str) -> Vec<BTreeMap<String, String>> {
     lines.map(row).collect()
 }
 
-/// A train with a `/` in its number that runs across midnight, with two stops on either side.
+/// A train with a `/` in its number that runs across midnight, with at least two stops before it and three after.
 fn night_train(dir: &Path) -> NightTrain {
     let mut times: BTreeMap<String, Vec<(usize, String, String, String)>> = BTreeMap::new();
     for row in table(dir, "stop_times.txt") {
@@ -69,7 +69,7 @@ fn night_train(dir: &Path) -> NightTrain {
         let after = stops.iter().position(|(_, _, arrival, _)| arrival.as_str() >= "24:00:00");
         let distinct: BTreeSet<&String> = stops.iter().map(|(_, station, ..)| station).collect();
         let Some(after_midnight) =
-            after.filter(|&a| a >= 2 && a + 1 < stops.len() && distinct.len() == stops.len())
+            after.filter(|&a| a >= 2 && a + 2 < stops.len() && distinct.len() == stops.len())
         else {
             continue;
         };

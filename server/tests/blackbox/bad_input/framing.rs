@@ -211,7 +211,7 @@ fn requests_sent_at_once_are_answered_in_order() {
 }
 
 /// The same means used well: so that what is refused above is refused for its own fault. Catches: chunked bodies, byte
-/// by byte sending and `Expect` not understood.
+/// by byte sending, `Expect`, HTTP/1.0 and whole URLs not understood.
 #[test]
 fn unusual_but_good_requests_are_done() {
     let victim = Victim::new();
@@ -240,6 +240,10 @@ fn unusual_but_good_requests_are_done() {
     conn.send(body.as_bytes()).expect("sent");
     let third = conn.answer().expect("an answer after going on");
     assert_eq!((third.status, third.json()), (200, first.json()));
+    conn.send(b"GET http://interlock/healthz HTTP/1.1\r\nHost: interlock\r\n\r\n").expect("sent");
+    assert_eq!(conn.answer().expect("an answer to a whole URL").status, 200);
+    conn.send(b"GET /healthz HTTP/1.0\r\n\r\n").expect("sent");
+    assert_eq!(conn.answer().expect("an answer to HTTP/1.0").status, 200);
 }
 
 /// Catches: a client that goes away in the middle taking its core, or somebody's seats, with it.

@@ -95,6 +95,8 @@ fn trace_ids_go_round() {
         }
         assert_ne!(first.0, second.0, "{port:?}: each request has a fresh trace id");
         assert_ne!(first.1, second.1, "{port:?}: each request has a fresh request id");
+        let long = call("/healthz", &[("X-Trace-Id", &"t".repeat(4_096))]).0;
+        assert!(!long.is_empty(), "{port:?}: a trace id that is too long is kept or replaced");
         let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(
             call("/healthz", &[("traceparent", parent)]).0,

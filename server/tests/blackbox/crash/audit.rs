@@ -2,7 +2,7 @@
 //!
 //! Which assertion catches what:
 //! - an acknowledged write that is lost, or answers otherwise: [`repeat`], each write again;
-//! - a read taken back: [`check_sights`];
+//! - a read taken back: [`check_recovered`] and [`check_sights`];
 //! - an order that is stuck: [`settle`], which waits for its end, and [`verdict`];
 //! - a step across slots that stays half done: [`resolve`], where nobody asks again;
 //! - money lost or paid twice: [`verdict`] and [`check_refunds`];
@@ -322,7 +322,22 @@ pub(super) fn check_refunds<'a>(session: &mut Session, journeys: impl Iterator<I
     assert!(lost.is_empty() && made_up.is_empty(), "refunds lost: {lost:?}, owed to nobody: {made_up:?}");
 }
 
-/// Everything that was read is still true, and was in order while it was read.
+/// Everything that was read is still true right after the restart.
+pub(super) fn check_recovered(server: &Server, sights: &[Sight]) {
+    let mut by_order: BTreeMap<&str, Vec<&Sight>> = BTreeMap::new();
+    for sight in sights {
+        by_order.entry(&sight.order).or_default().push(sight);
+    }
+    let mut by_order: Vec<_> = by_order.into_iter().collect();
+    each(server, &mut by_order, |session, (order, sights)| {
+        let now = read(session, order, false).expect("an answer");
+        for sight in sights {
+            follows(&sight.seen, &now).unwrap_or_else(|what| panic!("a read was taken back: {what}"));
+        }
+    });
+}
+
+/// Everything that was read is still true when all has ended, and was in order while it was read.
 pub(super) fn check_sights(sights: &[Sight], journeys: &[Journey]) {
     let settled: BTreeMap<&str, &serde_json::Value> =
         journeys.iter().filter_map(|j| Some((j.order()?, j.settled.as_ref()?))).collect();

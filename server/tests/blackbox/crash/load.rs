@@ -10,8 +10,8 @@ use crate::support::http::encode;
 use crate::support::time::now_ms;
 use crate::support::{Port, Rng, Session};
 
-/// Orders that are likely to be changing.
-const RECENT: usize = 40;
+/// Reads in a row of an order that somebody is at work on.
+const STARES: usize = 8;
 
 /// What the clients of one cycle share.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Load {
     pub(super) killing: AtomicBool,
     /// Orders that any client may look at.
     pub(super) known: Mutex<Vec<String>>,
+    /// The order that each client is at work on, or was last.
+    pub(super) current: Vec<Mutex<String>>,
 }
 
 /// What one client has to tell afterwards.
@@ -40,6 +42,7 @@ struct Client<'a> {
     load: &'a Load,
     session: Session,
     rng: Rng,
+    number: usize,
     name: String,
     begun: u64,
     /// Transactions that paid an order of this client.
@@ -50,12 +53,14 @@ struct Client<'a> {
 /// Works until the server is gone.
 pub(super) fn run(load: &Load, number: usize, session: Session, rng: Rng) -> Tale {
     let name = format!("c{}-{number}", load.cycle);
-    let mut client = Client { load, session, rng, name, begun: 0, spent: Vec::new(), tale: Tale::default() };
+    let mut client =
+        Client { load, session, rng, number, name, begun: 0, spent: Vec::new(), tale: Tale::default() };
     loop {
         let ended = match client.rng.below(100) {
-            0..60 => client.order(),
-            60..82 => client.hold(),
-            82..96 => client.look(),
+            0..54 => client.order(),
+            54..72 => client.hold(),
+            72..86 => client.stare(),
+            86..96 => client.look(),
             _ => client.look_at_seats(),
         };
         if ended.is_err() || client.session.broken() > 0 {
@@ -115,6 +120,7 @@ impl Client<'_> {
         assert!(created.is_ok(), "{created:?}");
         let order = created.body["OrderID"].as_str().expect("an id").to_owned();
         self.load.known.lock().expect("no client has failed").push(order.clone());
+        self.load.current[self.number].lock().expect("no client has failed").clone_from(&order);
         let Some(reserved) = self.write(journey, Op::Reserve { order: order.clone() })? else {
             return Ok(());
         };
@@ -194,18 +200,31 @@ impl Client<'_> {
             if known.is_empty() {
                 return Ok(());
             }
-            // Mostly one that somebody is at work on: what is seen of it may not be durable yet.
-            let recent = if self.rng.below(4) == 0 { known.len() } else { RECENT.min(known.len()) };
-            self.rng.pick(&known[known.len() - recent..]).clone()
+            self.rng.pick(&known).clone()
         };
         self.read(&order)
+    }
+
+    /// Reads an order while another client is at work on it: what is seen may not be durable at that moment.
+    fn stare(&mut self) -> Result<(), Broken> {
+        let of = self.rng.pick(&self.load.current).lock().expect("no client has failed").clone();
+        for _ in 0..STARES {
+            if !of.is_empty() {
+                self.read(&of)?;
+            }
+        }
+        Ok(())
     }
 
     fn read(&mut self, order: &str) -> Result<(), Broken> {
         let is_view = self.rng.below(3) == 0;
         let sent_ms = now_ms();
         let seen = read(&mut self.session, order, is_view).ok_or(Broken)?;
-        self.tale.sights.push(Sight { order: order.to_owned(), sent_ms, done_ms: now_ms(), seen, is_view });
+        let sight = Sight { order: order.to_owned(), sent_ms, done_ms: now_ms(), seen, is_view };
+        // The same sight again says nothing new.
+        if self.tale.sights.last().is_none_or(|last| last.seen != sight.seen) {
+            self.tale.sights.push(sight);
+        }
         Ok(())
     }
 

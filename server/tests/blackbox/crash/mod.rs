@@ -147,9 +147,12 @@ impl Drill {
             acknowledged: AtomicU64::new(0),
             killing: AtomicBool::new(false),
             known: Mutex::new(Vec::new()),
+            current: (0..CLIENTS).map(|_| Mutex::default()).collect(),
         };
         let enough = ACKNOWLEDGED_MIN + self.rng.below(ACKNOWLEDGED_MORE);
         let pause = Duration::from_micros(self.rng.below(20_000));
+        // Some are killed while they stop.
+        let stopping = (cycle % 4 == 3).then(|| Duration::from_micros(self.rng.below(30_000)));
         let seeds: Vec<Rng> = (0..CLIENTS).map(|_| Rng::new(self.rng.next())).collect();
         let tales = std::thread::scope(|scope| {
             let clients: Vec<_> = seeds
@@ -162,7 +165,7 @@ impl Drill {
                 })
                 .collect();
             // A client that fails must not leave the others working for ever.
-            let stop = KillOnDrop { load: &load, server: &mut server };
+            let stop = KillOnDrop { load: &load, server: &mut server, stopping };
             until("enough acknowledged writes", || {
                 assert!(clients.iter().all(|c| !c.is_finished()), "a client failed");
                 (load.acknowledged.load(Ordering::SeqCst) >= enough).then_some(())
@@ -208,6 +211,8 @@ impl Drill {
             journeys.extend(tale.journeys);
             sights.extend(tale.sights);
         }
+        // Before anything is asked for again, which could hide that it was gone.
+        audit::check_recovered(server, &sights);
         for journey in &mut journeys {
             journey.abandoned = journey.may_be_abandoned() && self.rng.below(2) == 0;
         }
@@ -261,11 +266,17 @@ impl Drill {
 struct KillOnDrop<'a> {
     load: &'a Load,
     server: &'a mut Server,
+    /// It is asked to stop first, and killed that much later.
+    stopping: Option<Duration>,
 }
 
 impl Drop for KillOnDrop<'_> {
     fn drop(&mut self) {
         self.load.killing.store(true, Ordering::SeqCst);
+        if let Some(stopping) = self.stopping {
+            self.server.terminate();
+            std::thread::sleep(stopping);
+        }
         self.server.kill_now();
     }
 }

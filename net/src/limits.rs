@@ -47,6 +47,9 @@ pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
 pub(crate) const STOP_GRACE_MS: u64 = 20;
 /// Connections taken from one listener before other tasks get a turn.
 pub(crate) const ACCEPT_BURST: usize = 64;
+/// How long a start waits for ports that somebody has, and how often it looks.
+pub(crate) const CLAIM_PATIENCE_MS: u64 = 2_000;
+pub(crate) const CLAIM_PAUSE_MS: u64 = 20;
 /// Connections that may wait to be accepted, for each listener.
 pub(crate) const BACKLOG: i32 = 4_096;
 

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::limits::BACKLOG;
+use crate::limits::{BACKLOG, CLAIM_PATIENCE_MS, CLAIM_PAUSE_MS};
 use crate::service::Service;
 
 /// Where the five services listen.
@@ -56,11 +57,22 @@ impl Addresses {
 /// Finds out whether another process has any of the ports: cores bind with `SO_REUSEPORT`, and would share them with it
 /// unnoticed. Nothing listens afterwards.
 ///
+/// A process that was killed keeps its ports until the kernel has taken its rings down, some milliseconds after it is
+/// gone: a port in use is tried again for a while ([`CLAIM_PATIENCE_MS`]).
+///
 /// # Errors
 /// The first port that cannot be had.
 pub fn claim_ports(addresses: &Addresses) -> Result<(), PortError> {
-    let sockets = Service::ALL.map(|service| bind(addresses, service, false));
-    sockets.into_iter().try_for_each(|socket| socket.map(drop))
+    let deadline = Instant::now() + Duration::from_millis(CLAIM_PATIENCE_MS);
+    loop {
+        let sockets = Service::ALL.map(|service| bind(addresses, service, false));
+        match sockets.into_iter().try_for_each(|socket| socket.map(drop)) {
+            Err(taken) if taken.error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(CLAIM_PAUSE_MS));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// The listeners of one core.

@@ -23,7 +23,8 @@ pub struct Partition {
     pub(super) inventory: Inventory,
     pub(super) run: Option<Arc<RunDefinition>>,
     pub(super) seq: u64,
-    pub(super) holds: HashMap<HoldId, Hold>,
+    /// Boxed: the table grows by copying its slots, and holds come by the thousand.
+    pub(super) holds: HashMap<HoldId, Box<Hold>>,
     /// When live holds expire; derived from `holds`.
     deadlines: BTreeSet<(Time, HoldId)>,
     /// When ended holds may be forgotten; derived from `holds`.
@@ -83,7 +84,7 @@ impl Partition {
 
     #[must_use]
     pub fn hold(&self, id: &HoldId) -> Option<&Hold> {
-        self.holds.get(id)
+        self.holds.get(id).map(|hold| &**hold)
     }
 
     #[must_use]
@@ -94,7 +95,7 @@ impl Partition {
     /// Every hold with its id, in the order of ids.
     #[must_use]
     pub fn holds_sorted(&self) -> Vec<(&HoldId, &Hold)> {
-        let mut holds: Vec<_> = self.holds.iter().collect();
+        let mut holds: Vec<_> = self.holds.iter().map(|(id, hold)| (id, &**hold)).collect();
         holds.sort_unstable_by_key(|(id, _)| *id);
         holds
     }
@@ -102,7 +103,7 @@ impl Partition {
     /// Live holds whose deadline has passed at `now`, the longest waiting first.
     pub fn due(&self, now: Time) -> impl Iterator<Item = (&HoldId, &Hold)> {
         let due = self.deadlines.iter().take_while(move |(at, _)| *at <= now);
-        due.map(|(_, id)| (id, self.holds.get(id).expect("deadlines are of holds that are there")))
+        due.map(|(_, id)| (id, self.hold(id).expect("deadlines are of holds that are there")))
     }
 
     /// Ended holds that may be forgotten at `now`, the oldest first; those that are too many, before their time.
@@ -178,7 +179,7 @@ impl Partition {
         };
         self.note(&row.hold, &hold);
         self.weight += weight::hold(&row.hold, &hold);
-        let before = self.holds.insert(row.hold.clone(), hold);
+        let before = self.holds.insert(row.hold.clone(), Box::new(hold));
         assert!(before.is_none(), "a hold is made once");
     }
 

@@ -58,7 +58,7 @@ impl Addresses {
 /// unnoticed. Nothing listens afterwards.
 ///
 /// A process that was killed keeps its ports until the kernel has taken its rings down, some milliseconds after it is
-/// gone: a port in use is tried again for a while ([`CLAIM_PATIENCE_MS`]).
+/// gone: a port in use is tried again for a while (`CLAIM_PATIENCE_MS`).
 ///
 /// # Errors
 /// The first port that cannot be had.

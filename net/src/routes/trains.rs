@@ -46,6 +46,8 @@ pub(super) fn stations<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outcome
 /// One train of a search, as it is shown.
 struct Offer<'t> {
     train: &'t str,
+    /// The run's own: the day before, for whoever boards a night train after midnight.
+    date: Date,
     from: u16,
     to: u16,
     departs_at: LocalTime,
@@ -96,6 +98,7 @@ fn search_body(date: Date, from: &Station, to: &Station, offers: &[Offer<'_>]) -
         }
         o.objects("trains", offers.iter(), |o, offer| {
             o.text("train", offer.train);
+            o.text("date", &offer.date.to_string());
             o.number("from_index", offer.from);
             o.number("to_index", offer.to);
             o.local_time("departs_at", offer.departs_at.unix_secs, offer.departs_at.offset_secs);
@@ -118,6 +121,7 @@ async fn offer<'t, B: Backend>(
     let Some(definition) = view.definition.clone() else {
         return Ok(Some(Offer {
             train: run.train(),
+            date: run.date(),
             from: journey.from_index,
             to: journey.to_index,
             departs_at: local(journey.departs_at),
@@ -133,6 +137,7 @@ async fn offer<'t, B: Backend>(
     let stop = |index: u16| &definition.stops[usize::from(index)];
     Ok(Some(Offer {
         train: run.train(),
+        date: run.date(),
         from: opened.from(),
         to: opened.to(),
         departs_at: stop(opened.from()).departs_at.unwrap_or_else(|| local(journey.departs_at)),

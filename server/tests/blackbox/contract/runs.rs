@@ -41,6 +41,7 @@ fn found(session: &mut Session, from: &str, to: &str) -> Vec<(String, i64, i64)>
     for entry in trains {
         let partition = text(&list(entry, "classes")[0], "partition_key");
         let date = partition.split('|').nth(1).expect("a date");
+        assert_eq!(text(entry, "date"), date, "a train has the date of its run");
         let run =
             session.get(Port::Gateway, &format!("/v1/trains/{}/{date}", encode(text(entry, "train")))).ok();
         let departs = &list(&run, "stops")[number(entry, "from_index") as usize]["departs_at"];

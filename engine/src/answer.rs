@@ -29,7 +29,7 @@ pub struct PartitionView {
     pub available: u32,
     /// Seats sold on any part of the asked span.
     pub confirmed: u32,
-    /// The partition's own sequence: one more for each of its records.
+    /// The partition's own sequence: one more for each change of a hold, and for each record that forgets some.
     pub last_seq: u64,
     pub hold: HoldView,
 }

@@ -4,8 +4,9 @@
 //! letters of the plan from window to window. So a row and a coach are ranges of seat numbers.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 use core::iter;
 use core::ops::Range;
 
@@ -86,7 +87,7 @@ impl Layout {
     pub fn coaches(&self) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
         let (unnamed, coaches) = self.parts();
         let unnamed =
-            ad_hoc_coaches(unnamed).zip(1u32..).map(|(seats, number)| (decimal(number).into(), seats));
+            ad_hoc_coaches(unnamed).zip(1u32..).map(|(seats, number)| (number.to_string().into(), seats));
         unnamed.chain(coaches.iter().map(|coach| (Cow::from(&coach.number), coach.seats())))
     }
 
@@ -96,14 +97,36 @@ impl Layout {
     ///
     /// If there is no such seat.
     pub fn label(&self, seat: SeatNo) -> String {
-        let Seat { coach, row, letter, .. } = self.seat(seat);
-        // Every hold shows its labels: the formatting machinery would cost more than the choice of the seat.
-        let mut label = String::with_capacity(coach.len() + LABEL_REST_BYTES);
-        label.push_str(&coach);
-        label.push('-');
-        push_decimal(&mut label, row.into());
-        label.extend(letter);
+        let mut label = String::new();
+        self.write_label(seat, &mut label).expect("a string takes everything");
         label
+    }
+
+    /// Writes what [`Layout::label`] gives.
+    ///
+    /// Every hold shows its labels: the formatting machinery would cost more than the choice of the seat.
+    ///
+    /// # Errors
+    ///
+    /// What `out` says.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such seat.
+    pub fn write_label(&self, seat: SeatNo, out: &mut impl fmt::Write) -> fmt::Result {
+        if let Layout::AdHoc { seats } = self
+            && seat.0 < *seats
+        {
+            let (coach, place) = ad_hoc_place(seat.0);
+            write_decimal(coach, out)?;
+            out.write_char('-')?;
+            return write_decimal(place.into(), out);
+        }
+        let Seat { coach, row, letter, .. } = self.seat(seat);
+        out.write_str(&coach)?;
+        out.write_char('-')?;
+        write_decimal(row.into(), out)?;
+        letter.map_or(Ok(()), |letter| out.write_char(letter))
     }
 
     /// Where a seat is.
@@ -172,30 +195,28 @@ fn ad_hoc_coaches(seats: u32) -> impl Iterator<Item = u32> {
 const _: () = assert!(AD_HOC_SEATS_PER_COACH <= u16::MAX as u32);
 const _: () = assert!(AD_HOC_SEATS_MAX > AD_HOC_SEATS_PER_COACH);
 
-/// A dash, a row of up to five digits and a letter of up to four bytes.
-const LABEL_REST_BYTES: usize = 10;
-
-fn decimal(number: u32) -> String {
-    let mut text = String::new();
-    push_decimal(&mut text, number);
-    text
+fn write_decimal(number: u32, out: &mut impl fmt::Write) -> fmt::Result {
+    let mut digits = [0; 10];
+    let (mut at, mut rest) = (digits.len(), number);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.write_str(core::str::from_utf8(&digits[at..]).expect("digits are text"))
 }
 
-fn push_decimal(text: &mut String, number: u32) {
-    if number >= 10 {
-        push_decimal(text, number / 10);
-    }
-    text.push(char::from(b'0' + (number % 10) as u8));
+/// The coach of an ad hoc seat, and its place there; both begin at 1.
+fn ad_hoc_place(seat: u32) -> (u32, u16) {
+    (seat / AD_HOC_SEATS_PER_COACH + 1, (seat % AD_HOC_SEATS_PER_COACH + 1) as u16)
 }
 
 fn ad_hoc_seat(seat: u32) -> Seat<'static> {
-    Seat {
-        coach: Cow::Owned(decimal(seat / AD_HOC_SEATS_PER_COACH + 1)),
-        row: (seat % AD_HOC_SEATS_PER_COACH + 1) as u16,
-        letter: None,
-        window: false,
-        aisle: false,
-    }
+    let (coach, row) = ad_hoc_place(seat);
+    Seat { coach: Cow::Owned(coach.to_string()), row, letter: None, window: false, aisle: false }
 }
 
 fn labelled_seat(coaches: &[Coach], seat: u32) -> Option<Seat<'_>> {

@@ -60,6 +60,10 @@ fn check(text: &str, bytes_max: usize) -> Result<(), IdError> {
     if text.len() > bytes_max {
         return Err(IdError::TooLong);
     }
+    // Nearly every id is visible ASCII, and has then neither blanks nor controls.
+    if text.bytes().fold(true, |visible, byte| visible & byte.is_ascii_graphic()) {
+        return Ok(());
+    }
     if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
         return Err(IdError::OuterBlank);
     }

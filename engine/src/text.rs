@@ -1,27 +1,38 @@
-//! Shared immutable text, archived as a plain string: no shared pointer ever reaches the disk.
+//! Immutable text, archived as a plain string: nothing of how it is kept in memory ever reaches the disk.
 
-use alloc::sync::Arc;
 use core::fmt;
 
 use rkyv::rancor::{Fallible, Source};
 use rkyv::ser::Writer;
 use rkyv::string::{ArchivedString, StringResolver};
 use rkyv::{Archive, Deserialize, Place, Serialize};
+use smol_str::{SmolStr, SmolStrBuilder};
 
-/// A string that is cheap to clone: one hold's id stands in its map, its deadline and its order.
+/// A string that is cheap to clone: one hold's id stands in its map, its deadline and its order. Up to 23 bytes are kept in
+/// place, which most ids and all labels are; longer ones are shared.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Arc<str>);
+pub struct Text(SmolStr);
 
 impl Text {
+    /// What `write` writes.
+    ///
+    /// # Panics
+    /// When `write` fails, for which it has no reason.
+    pub fn written(write: impl FnOnce(&mut SmolStrBuilder) -> fmt::Result) -> Text {
+        let mut builder = SmolStrBuilder::new();
+        write(&mut builder).expect("text is written to memory");
+        Text(builder.finish())
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Text {
-        Text(Arc::from(text))
+        Text(SmolStr::new(text))
     }
 }
 

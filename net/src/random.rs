@@ -15,6 +15,9 @@ const HEX: [[u8; 2]; 256] = {
     table
 };
 
+/// Where the digits of each byte of a UUID stand, dashes between them.
+const UUID_PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
 /// The generator of one core: xoshiro256++ (Blackman and Vigna), seeded from the system.
 #[derive(Debug)]
 pub(crate) struct Random {
@@ -50,11 +53,8 @@ impl Random {
         let low = (self.next() & (u64::MAX >> 2)) | (1 << 63);
         let bytes = ((u128::from(high) << 64) | u128::from(low)).to_be_bytes();
         let mut text = [b'-'; 36];
-        let mut at = 0;
-        for (i, byte) in bytes.iter().enumerate() {
-            at += usize::from(matches!(i, 4 | 6 | 8 | 10));
-            text[at..at + 2].copy_from_slice(&HEX[usize::from(*byte)]);
-            at += 2;
+        for (byte, at) in bytes.into_iter().zip(UUID_PLACES) {
+            [text[at], text[at + 1]] = HEX[usize::from(byte)];
         }
         text
     }

@@ -10,7 +10,6 @@ use crate::random::Random;
 
 pub(crate) const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A request's ids, as they go back in its answer. Always printable text.
 #[derive(Clone, Debug)]
@@ -21,8 +20,19 @@ pub(crate) struct Ids {
 
 impl Ids {
     pub(crate) fn of(headers: &HeaderMap, random: &Random) -> Ids {
-        let trace = given(headers, &X_TRACE_ID).or_else(|| from_traceparent(headers));
-        let request = given(headers, &X_REQUEST_ID);
+        let (mut trace, mut request, mut parent) = (None, None, None);
+        // One walk: requests have few headers, and looking each up would hash three names.
+        for (name, value) in headers {
+            let into = match name.as_str() {
+                "x-trace-id" => &mut trace,
+                "x-request-id" => &mut request,
+                "traceparent" => &mut parent,
+                _ => continue,
+            };
+            into.get_or_insert(value);
+        }
+        let trace = trace.and_then(given).or_else(|| parent.and_then(from_traceparent));
+        let request = request.and_then(given);
         Ids {
             trace: trace.unwrap_or_else(|| fresh(random)),
             request: request.unwrap_or_else(|| fresh(random)),
@@ -49,8 +59,7 @@ fn text(value: &HeaderValue) -> &str {
 }
 
 /// The header's value, if it is one that may go into a log and back to the client.
-fn given(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
-    let value = headers.get(name)?;
+fn given(value: &HeaderValue) -> Option<HeaderValue> {
     let bytes = value.as_bytes();
     let fits = !bytes.is_empty() && bytes.len() <= TRACE_HEADER_BYTES_MAX;
     let plain = fits && std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control));
@@ -58,8 +67,8 @@ fn given(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
 }
 
 /// The trace id of a W3C `traceparent`: `version-traceid-parentid-flags`, the id 32 hexadecimal digits, not all zero.
-fn from_traceparent(headers: &HeaderMap) -> Option<HeaderValue> {
-    let value = headers.get(TRACEPARENT)?.to_str().ok()?;
+fn from_traceparent(value: &HeaderValue) -> Option<HeaderValue> {
+    let value = value.to_str().ok()?;
     let mut parts = value.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let hex = |part: &str, digits: usize| {
@@ -128,8 +137,10 @@ mod tests {
     fn an_own_trace_id_goes_before_a_traceparent() {
         let mut headers = HeaderMap::new();
         headers.insert("x-trace-id", HeaderValue::from_static("mine"));
-        headers
-            .insert(TRACEPARENT, HeaderValue::from_str(&format!("00-{TRACE}-00f067aa0ba902b7-01")).unwrap());
+        headers.insert(
+            "traceparent",
+            HeaderValue::from_str(&format!("00-{TRACE}-00f067aa0ba902b7-01")).unwrap(),
+        );
         assert_eq!(Ids::of(&headers, &Random::from_system()).trace_text(), "mine");
     }
 

@@ -94,12 +94,17 @@ impl<D: Disk> Shard<D> {
 
     fn tell_waiters(&mut self, op: &Operation, reply: Reply) {
         let gate = self.owned(op.slot).last.max(op.gate);
-        for waiter in &op.waiters {
-            match *waiter {
-                Waiter::Client(token) => self.reply(token, reply.clone(), gate),
-                Waiter::Tell { from, tell } => self.acknowledge_payment(op, from, tell, gate),
-                Waiter::Nobody => self.unsweep(op),
-            }
+        for waiter in &op.joined {
+            self.tell_waiter(op, *waiter, reply.clone(), gate);
+        }
+        self.tell_waiter(op, op.waiter, reply, gate);
+    }
+
+    fn tell_waiter(&mut self, op: &Operation, waiter: Waiter, reply: Reply, gate: Lsn) {
+        match waiter {
+            Waiter::Client(token) => self.reply(token, reply, gate),
+            Waiter::Tell { from, tell } => self.acknowledge_payment(op, from, tell, gate),
+            Waiter::Nobody => self.unsweep(op),
         }
     }
 

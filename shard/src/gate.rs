@@ -1,6 +1,6 @@
 //! Nothing leaves before what it shows is durable.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use wal::Lsn;
 
@@ -8,32 +8,36 @@ use wal::Lsn;
 #[derive(Debug)]
 pub(crate) struct Gate<T> {
     ready: VecDeque<T>,
-    held: BTreeMap<Lsn, Vec<T>>,
+    /// By gate, then as they came. Nearly every output has a later gate than the ones before it.
+    held: VecDeque<(Lsn, T)>,
+    /// How far the log is durable.
+    open: Lsn,
 }
 
 impl<T> Gate<T> {
     pub(crate) fn new() -> Gate<T> {
-        Gate { ready: VecDeque::new(), held: BTreeMap::new() }
+        Gate { ready: VecDeque::new(), held: VecDeque::new(), open: Lsn(0) }
     }
 
     pub(crate) fn push(&mut self, gate: Lsn, durable: Lsn, output: T) {
         if gate <= durable {
             self.ready.push_back(output);
+        } else if self.held.back().is_none_or(|(last, _)| *last <= gate) {
+            self.held.push_back((gate, output));
         } else {
-            self.held.entry(gate).or_default().push(output);
+            let place = self.held.partition_point(|(before, _)| *before <= gate);
+            self.held.insert(place, (gate, output));
         }
     }
 
     pub(crate) fn open(&mut self, durable: Lsn) {
-        while let Some(entry) = self.held.first_entry()
-            && *entry.key() <= durable
-        {
-            self.ready.extend(entry.remove());
-        }
+        self.open = durable;
     }
 
     pub(crate) fn pop(&mut self) -> Option<T> {
-        self.ready.pop_front()
+        self.ready
+            .pop_front()
+            .or_else(|| self.held.pop_front_if(|(gate, _)| *gate <= self.open).map(|(_, output)| output))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -41,7 +45,7 @@ impl<T> Gate<T> {
     }
 
     pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || self.held.front().is_some_and(|(gate, _)| *gate <= self.open)
     }
 }
 

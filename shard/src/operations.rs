@@ -41,13 +41,15 @@ pub(crate) struct Operation {
     pub(crate) gate: Lsn,
     /// How often it has asked other slots.
     pub(crate) asks: u32,
-    pub(crate) waiters: Vec<Waiter>,
+    /// Who began it, and those who joined.
+    pub(crate) waiter: Waiter,
+    pub(crate) joined: Vec<Waiter>,
 }
 
 impl Operation {
     pub(crate) fn new(id: OpId, slot: SlotId, command: Command, trace: Text, waiter: Waiter) -> Operation {
-        let progress = Progress::default();
-        Operation { id, slot, command, trace, progress, gate: Lsn(0), asks: 0, waiters: vec![waiter] }
+        let (progress, joined) = (Progress::default(), Vec::new());
+        Operation { id, slot, command, trace, progress, gate: Lsn(0), asks: 0, waiter, joined }
     }
 
     /// The order it changes; it is alone in doing so.
@@ -110,12 +112,14 @@ impl Operations {
             if !there.ends(&op) {
                 continue;
             }
-            if there.waiters.len() + op.waiters.len() > WAITERS_MAX {
+            // Its own waiter and the new one's count as well.
+            if there.joined.len() + op.joined.len() + 2 > WAITERS_MAX {
                 return Admission::Refused(op);
             }
             there.progress.claimed |= op.progress.claimed;
             there.gate = there.gate.max(op.gate);
-            there.waiters.extend(op.waiters);
+            there.joined.push(op.waiter);
+            there.joined.extend(op.joined);
             return Admission::Waits;
         }
         if queue.len() >= OPERATIONS_PER_ORDER_MAX || self.waiting.len() >= OPERATIONS_MAX {

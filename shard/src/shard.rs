@@ -195,7 +195,9 @@ impl<D: Disk> Shard<D> {
     /// The log could not be written. The shard must not be used any more, and nothing it holds back may be sent.
     pub fn turn(&mut self, now: Time) -> Result<(), DiskError> {
         self.now = self.now.max(now);
-        self.poll_log()?;
+        // What is durable leaves first; the next write starts at the end, with all that this turn appends.
+        self.log.complete(Millis(self.now.0))?;
+        self.outputs.open(self.log.durable());
         self.take_work();
         self.do_due();
         self.sweep_overdue();
@@ -204,7 +206,9 @@ impl<D: Disk> Shard<D> {
         self.note_acks();
         self.end_group();
         self.feed_snapshot();
-        self.poll_log()
+        self.log.poll(Millis(self.now.0))?;
+        self.outputs.open(self.log.durable());
+        Ok(())
     }
 
     /// More messages wait than are worth taking: leave the rest with those who sent them.
@@ -255,7 +259,8 @@ impl<D: Disk> Shard<D> {
 
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.stats
+        let log = self.log.stats();
+        Stats { log_frames: log.frames, log_bytes: log.bytes, ..self.stats }
     }
 
     #[must_use]
@@ -298,13 +303,6 @@ impl<D: Disk> Shard<D> {
 
     fn has_work(&self) -> bool {
         !self.inbox.is_empty() || !self.delivered.is_empty() || !self.runnable.is_empty()
-    }
-
-    fn poll_log(&mut self) -> Result<(), DiskError> {
-        self.end_group();
-        self.log.poll(Millis(self.now.0))?;
-        self.outputs.open(self.log.durable());
-        Ok(())
     }
 
     /// Messages first: they finish what was begun.

@@ -23,6 +23,9 @@ pub struct Stats {
     pub messages_sent: u64,
     pub tells_resent: u64,
     pub snapshots: u64,
+    /// Frames written to the log, and their bytes.
+    pub log_frames: u64,
+    pub log_bytes: u64,
 }
 
 impl Stats {

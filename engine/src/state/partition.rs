@@ -339,6 +339,8 @@ impl Partition {
     }
 
     pub(crate) fn labels(&self, seats: &[SeatNo]) -> Vec<Text> {
-        seats.iter().map(|&seat| Text::from(self.inventory.layout().label(seat).as_str())).collect()
+        let layout = self.inventory.layout();
+        let label = |&seat| Text::written(|out| layout.write_label(seat, out));
+        seats.iter().map(label).collect()
     }
 }

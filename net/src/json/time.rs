@@ -6,44 +6,57 @@ const SECS_PER_DAY: i64 = 86_400;
 /// The last moment that has a year of four digits; later ones are written as it.
 const LAST_SECS: i64 = 253_402_300_799;
 
+/// `2026-02-11T08:30:00`
+type Civil = [u8; 19];
+
 /// `2026-02-11T08:30:00.125Z`
 pub(crate) fn write_utc(out: &mut Vec<u8>, time: Time) {
+    let mut text = *b"0000-00-00T00:00:00.000Z";
     let secs = i64::try_from(time.0 / 1000).unwrap_or(LAST_SECS);
-    write_civil(out, secs);
-    let millis = time.0 % 1000;
-    out.push(b'.');
-    out.push(b'0' + (millis / 100) as u8);
-    write_two(out, (millis % 100) as u32);
-    out.push(b'Z');
+    let (moment, rest) = text.split_first_chunk_mut::<19>().expect("the text is longer");
+    fill_civil(moment, secs);
+    let millis = (time.0 % 1000) as u32;
+    rest[1] = b'0' + (millis / 100) as u8;
+    fill_two(rest, 2, millis % 100);
+    out.extend_from_slice(&text);
 }
 
 /// `2026-02-11T08:30:00+08:00`
 pub(crate) fn write_local(out: &mut Vec<u8>, unix_secs: i64, offset_secs: i32) {
     // Offsets are whole minutes wherever trains run by a timetable.
     let minutes = offset_secs / 60;
-    write_civil(out, unix_secs.saturating_add(i64::from(minutes) * 60));
-    out.push(if minutes < 0 { b'-' } else { b'+' });
-    write_two(out, minutes.unsigned_abs() / 60);
-    out.push(b':');
-    write_two(out, minutes.unsigned_abs() % 60);
+    let mut text = *b"0000-00-00T00:00:00+00:00";
+    let (moment, rest) = text.split_first_chunk_mut::<19>().expect("the text is longer");
+    fill_civil(moment, unix_secs.saturating_add(i64::from(minutes) * 60));
+    if minutes < 0 {
+        rest[0] = b'-';
+    }
+    fill_two(rest, 1, minutes.unsigned_abs() / 60);
+    fill_two(rest, 4, minutes.unsigned_abs() % 60);
+    out.extend_from_slice(&text);
 }
 
-fn write_civil(out: &mut Vec<u8>, secs: i64) {
+fn fill_civil(text: &mut Civil, secs: i64) {
     let secs = secs.clamp(0, LAST_SECS);
     let (year, month, day) = civil(secs / SECS_PER_DAY);
     let of_day = (secs % SECS_PER_DAY) as u32;
-    write_two(out, year / 100);
-    write_two(out, year % 100);
-    for (mark, number) in
-        [(b'-', month), (b'-', day), (b'T', of_day / 3600), (b':', of_day / 60 % 60), (b':', of_day % 60)]
-    {
-        out.push(mark);
-        write_two(out, number);
+    let numbers = [
+        (0, year / 100),
+        (2, year % 100),
+        (5, month),
+        (8, day),
+        (11, of_day / 3600),
+        (14, of_day / 60 % 60),
+        (17, of_day % 60),
+    ];
+    for (at, number) in numbers {
+        fill_two(text, at, number);
     }
 }
 
-fn write_two(out: &mut Vec<u8>, number: u32) {
-    out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
+fn fill_two(text: &mut [u8], at: usize, number: u32) {
+    text[at] = b'0' + (number / 10) as u8;
+    text[at + 1] = b'0' + (number % 10) as u8;
 }
 
 /// Year, month and day of a count of days since 1970, by Howard Hinnant's `civil_from_days`, for days that are not

@@ -265,6 +265,20 @@ impl<D: Disk> Log<D> {
     /// # Panics
     /// When a command is open, a bug.
     pub fn poll(&mut self, now: Millis) -> Result<(), DiskError> {
+        self.complete(now)?;
+        self.poll_write();
+        self.poll_job();
+        Ok(())
+    }
+
+    /// Takes completions and starts nothing: for a caller who is about to append more, which the next write can take with it.
+    ///
+    /// # Errors
+    /// As [`Log::poll`].
+    ///
+    /// # Panics
+    /// When a command is open, a bug.
+    pub fn complete(&mut self, now: Millis) -> Result<(), DiskError> {
         assert!(!self.batch.has_open_command(), "poll between commands");
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -285,8 +299,6 @@ impl<D: Disk> Log<D> {
                 return Err(error);
             }
         }
-        self.poll_write();
-        self.poll_job();
         Ok(())
     }
 

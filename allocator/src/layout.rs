@@ -196,17 +196,11 @@ const _: () = assert!(AD_HOC_SEATS_PER_COACH <= u16::MAX as u32);
 const _: () = assert!(AD_HOC_SEATS_MAX > AD_HOC_SEATS_PER_COACH);
 
 fn write_decimal(number: u32, out: &mut impl fmt::Write) -> fmt::Result {
-    let mut digits = [0; 10];
-    let (mut at, mut rest) = (digits.len(), number);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+    if number >= 10 {
+        write_decimal(number / 10, out)?;
     }
-    out.write_str(core::str::from_utf8(&digits[at..]).expect("digits are text"))
+    let digit = (number % 10) as usize;
+    out.write_str(&"0123456789"[digit..=digit])
 }
 
 /// The coach of an ad hoc seat, and its place there; both begin at 1.

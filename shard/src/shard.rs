@@ -364,8 +364,8 @@ impl<D: Disk> Shard<D> {
         &self.owned
     }
 
-    /// Logs and applies one record, and sends on what it tells.
-    pub(crate) fn append(&mut self, slot: SlotId, body: Body, trace: &Text) {
+    /// Logs and applies one record, and sends on what it tells. Gives the body back.
+    pub(crate) fn append(&mut self, slot: SlotId, body: Body, trace: &Text) -> Body {
         let index = self.index(slot);
         let owned = &self.owned[index];
         let time = self.now.max(owned.slot.time());
@@ -394,6 +394,7 @@ impl<D: Disk> Shard<D> {
             self.outputs.push(lsn, self.log.durable(), Output::Paid { order: row.order, lsn });
         }
         self.note_due(index);
+        record.body
     }
 
     fn end_group(&mut self) {

@@ -8,7 +8,7 @@ use allocator::{Layout, SEGMENTS_MAX, Span};
 
 use super::due::expire;
 use super::{Context, Step, views};
-use crate::answer::{Answer, HoldStatus, Rejection, Reply, RunView};
+use crate::answer::{Answer, HoldStatus, HoldView, PartitionView, Rejection, Reply, RunView};
 use crate::catalogue::Listing;
 use crate::command::{AdHoc, HoldRef, Reserve, RunQuery, TryHold};
 use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
@@ -48,6 +48,26 @@ pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, c: &TryHold) -> Step<Reply
         let span = c.span.unwrap_or(Span::whole(p.inventory().segments()));
         Answer::Partition(views::partition(&c.partition, p, span, &c.hold, h))
     })
+}
+
+/// A hold as its caller sees it that is just made.
+pub(super) fn made(slot: &Slot, row: HoldRow) -> Option<Answer> {
+    let inventory = slot.partitions().get(&row.partition)?.inventory();
+    let span = Span::new(row.from, row.to)?;
+    Some(Answer::Partition(PartitionView {
+        partition: row.partition,
+        capacity: row.capacity,
+        available: inventory.available(span),
+        confirmed: inventory.sold(span),
+        last_seq: row.partition_seq,
+        hold: HoldView {
+            hold: row.hold,
+            quantity: row.quantity,
+            status: row.status,
+            seats: row.labels,
+            expires_at: row.deadline,
+        },
+    }))
 }
 
 pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Step<FactReply> {
@@ -123,17 +143,24 @@ fn make<'a>(
     let Some(found) = p.inventory().find(span, want.quantity) else {
         return refuse(Rejection::InsufficientStock);
     };
-    let hold = Hold {
-        span,
-        seats: found.seats.into_boxed_slice(),
+    Step::Append(Body::HoldMade(HoldRow {
+        partition: want.partition.clone(),
+        hold: want.hold.clone(),
+        partition_seq: p.seq() + 1,
         status: HoldStatus::Held,
         owner: want.owner,
+        quantity: want.quantity,
+        from: span.from(),
+        to: span.to(),
+        segments: p.inventory().segments(),
+        capacity: p.inventory().seats(),
+        labels: p.labels(&found.seats),
+        seats: found.seats.into_iter().map(|seat| seat.0).collect(),
         deadline: cx.now.plus(cx.policy.hold_ttl_ms),
         txn: None,
         release_reason: None,
         keep_until: cx.now,
-    };
-    Step::Append(Body::HoldMade(next(p, want.partition, want.hold, &hold)))
+    }))
 }
 
 /// A partition is opened at its first hold, by what the timetable says or by what the first caller asks for.

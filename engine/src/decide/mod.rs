@@ -103,6 +103,16 @@ pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progre
     }
 }
 
+/// The answer to a command whose record was just applied, where the record says it all: what [`decide`] would say now,
+/// without looking everything up again. `None`: decide.
+#[must_use]
+pub fn answered_by(slot: &Slot, command: &Command, record: Body) -> Option<Answer> {
+    match (command, record) {
+        (Command::TryHold(_), Body::HoldMade(row)) => inventory::made(slot, row),
+        _ => None,
+    }
+}
+
 /// What another slot's ask means for the slot it is addressed to. Never asks in turn.
 #[must_use]
 pub fn decide_ask(slot: &Slot, cx: &Context<'_>, ask: &Ask) -> Step<Result<Fact, Rejection>> {

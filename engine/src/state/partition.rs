@@ -6,16 +6,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use allocator::{Inventory, SeatNo, Span};
-use hashbrown::HashMap;
-
-use super::weight;
+use super::{holds::Holds, weight};
 use crate::answer::HoldStatus;
 use crate::catalogue::RunDefinition;
 use crate::ids::{HoldId, OrderId, PartitionKey, Time, TxnId};
 use crate::limits::ENDED_HOLDS_PER_PARTITION_MAX;
 use crate::record::{HoldRow, PartitionOpened, ReleaseReason};
 use crate::text::Text;
+use allocator::{Inventory, SeatNo, Span};
 
 /// One class of a run (or an ad hoc inventory): its seats and everything held on them.
 #[derive(Debug)]
@@ -23,12 +21,7 @@ pub struct Partition {
     pub(super) inventory: Inventory,
     pub(super) run: Option<Arc<RunDefinition>>,
     pub(super) seq: u64,
-    /// Boxed: the table grows by copying its slots, and holds come by the thousand.
-    pub(super) holds: HashMap<HoldId, Box<Hold>>,
-    /// When live holds expire; derived from `holds`.
-    deadlines: BTreeSet<(Time, HoldId)>,
-    /// When ended holds may be forgotten; derived from `holds`.
-    ended: BTreeSet<(Time, HoldId)>,
+    holds: Holds,
     /// Estimated bytes; derived.
     weight: usize,
 }
@@ -61,9 +54,7 @@ impl Partition {
             inventory,
             run: opened.run.clone().map(Arc::new),
             seq: 0,
-            holds: HashMap::new(),
-            deadlines: BTreeSet::new(),
-            ended: BTreeSet::new(),
+            holds: Holds::default(),
         }
     }
 
@@ -84,7 +75,7 @@ impl Partition {
 
     #[must_use]
     pub fn hold(&self, id: &HoldId) -> Option<&Hold> {
-        self.holds.get(id).map(|hold| &**hold)
+        self.holds.get(id)
     }
 
     #[must_use]
@@ -95,55 +86,38 @@ impl Partition {
     /// Every hold with its id, in the order of ids.
     #[must_use]
     pub fn holds_sorted(&self) -> Vec<(&HoldId, &Hold)> {
-        let mut holds: Vec<_> = self.holds.iter().map(|(id, hold)| (id, &**hold)).collect();
+        let mut holds: Vec<_> = self.holds.iter().collect();
         holds.sort_unstable_by_key(|(id, _)| *id);
         holds
     }
 
     /// Live holds whose deadline has passed at `now`, the longest waiting first.
     pub fn due(&self, now: Time) -> impl Iterator<Item = (&HoldId, &Hold)> {
-        let due = self.deadlines.iter().take_while(move |(at, _)| *at <= now);
-        due.map(|(_, id)| (id, self.hold(id).expect("deadlines are of holds that are there")))
+        let due = self.holds.by_deadline().take_while(move |(at, _, _)| *at <= now);
+        due.map(|(_, id, hold)| (id, hold))
     }
 
     /// Ended holds that may be forgotten at `now`, the oldest first; those that are too many, before their time.
     pub fn forgettable(&self, now: Time) -> impl Iterator<Item = &HoldId> {
-        let too_many = self.ended.len().saturating_sub(ENDED_HOLDS_PER_PARTITION_MAX);
-        let ended = self.ended.iter().enumerate();
-        ended.take_while(move |(place, (at, _))| *place < too_many || *at <= now).map(|(_, (_, id))| id)
+        let too_many = self.holds.ended_len().saturating_sub(ENDED_HOLDS_PER_PARTITION_MAX);
+        let ended = self.holds.by_end().enumerate();
+        ended.take_while(move |(place, (at, _, _))| *place < too_many || *at <= now).map(|(_, (_, id, _))| id)
     }
 
     /// No hold is waiting for its deadline.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.deadlines.is_empty()
+        self.holds.by_deadline().next().is_none()
     }
 
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        if self.ended.len() > ENDED_HOLDS_PER_PARTITION_MAX {
+        if self.holds.ended_len() > ENDED_HOLDS_PER_PARTITION_MAX {
             return Some(Time(0));
         }
-        let deadline = self.deadlines.first().map(|(at, _)| *at);
-        let ended = self.ended.first().map(|(at, _)| *at);
+        let deadline = self.holds.by_deadline().next().map(|(at, _, _)| at);
+        let ended = self.holds.by_end().next().map(|(at, _, _)| at);
         deadline.into_iter().chain(ended).min()
-    }
-
-    /// Where a hold stands on the agenda that its status puts it on.
-    fn note(&mut self, id: &HoldId, hold: &Hold) {
-        match hold.status {
-            HoldStatus::Held => self.deadlines.insert((hold.deadline, id.clone())),
-            HoldStatus::Released | HoldStatus::Expired => self.ended.insert((hold.keep_until, id.clone())),
-            HoldStatus::Confirmed => false,
-        };
-    }
-
-    fn unnote(&mut self, id: &HoldId, hold: &Hold) {
-        match hold.status {
-            HoldStatus::Held => self.deadlines.remove(&(hold.deadline, id.clone())),
-            HoldStatus::Released | HoldStatus::Expired => self.ended.remove(&(hold.keep_until, id.clone())),
-            HoldStatus::Confirmed => false,
-        };
     }
 
     #[must_use]
@@ -177,37 +151,33 @@ impl Partition {
             release_reason: row.release_reason,
             keep_until: row.keep_until,
         };
-        self.note(&row.hold, &hold);
-        self.weight += weight::hold(&row.hold, &hold);
-        let before = self.holds.insert(row.hold.clone(), Box::new(hold));
-        assert!(before.is_none(), "a hold is made once");
-    }
-
-    /// A live hold moves on: adopted, confirmed, released or expired.
-    pub(super) fn update(&mut self, row: &HoldRow) {
-        let mut hold = self.holds.remove(&row.hold).expect("a logged change is of a hold that is there");
-        assert_eq!(hold.status, HoldStatus::Held, "only a live hold changes");
-        match row.status {
-            HoldStatus::Held => {}
-            HoldStatus::Confirmed => self.inventory.sell(hold.span, &hold.seats),
-            HoldStatus::Released | HoldStatus::Expired => self.inventory.release(hold.span, &hold.seats),
-        }
-        self.unnote(&row.hold, &hold);
-        self.weight -= weight::hold(&row.hold, &hold);
-        hold.status = row.status;
-        hold.owner = row.owner;
-        hold.txn.clone_from(&row.txn);
-        hold.release_reason = row.release_reason;
-        hold.keep_until = row.keep_until;
-        self.note(&row.hold, &hold);
         self.weight += weight::hold(&row.hold, &hold);
         self.holds.insert(row.hold.clone(), hold);
     }
 
+    /// A live hold moves on: adopted, confirmed, released or expired.
+    pub(super) fn update(&mut self, row: &HoldRow) {
+        let Partition { holds, inventory, weight, .. } = self;
+        holds.change(&row.hold, |hold| {
+            assert_eq!(hold.status, HoldStatus::Held, "only a live hold changes");
+            match row.status {
+                HoldStatus::Held => {}
+                HoldStatus::Confirmed => inventory.sell(hold.span, &hold.seats),
+                HoldStatus::Released | HoldStatus::Expired => inventory.release(hold.span, &hold.seats),
+            }
+            *weight -= weight::hold(&row.hold, hold);
+            hold.status = row.status;
+            hold.owner = row.owner;
+            hold.txn.clone_from(&row.txn);
+            hold.release_reason = row.release_reason;
+            hold.keep_until = row.keep_until;
+            *weight += weight::hold(&row.hold, hold);
+        });
+    }
+
     pub(super) fn forget(&mut self, id: &HoldId) {
-        let hold = self.holds.remove(id).expect("a forgotten hold was there");
+        let hold = self.holds.remove(id);
         assert_ne!(hold.status, HoldStatus::Held, "a live hold is never forgotten");
-        self.unnote(id, &hold);
         self.weight -= weight::hold(id, &hold);
     }
 }

@@ -1,0 +1,143 @@
+//! The holds of a partition: found by their ids, and in the order in which their times come.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::Hold;
+use crate::answer::HoldStatus;
+use crate::ids::{HoldId, Time};
+
+/// A place in the table, used again once its hold is forgotten.
+type Place = u32;
+
+/// See the module. An id is kept once; everything else names a hold by its place.
+#[derive(Debug, Default)]
+pub(super) struct Holds {
+    by_id: HashTable<Place>,
+    hasher: DefaultHashBuilder,
+    /// Boxed: the table grows by copying its places, and holds come by the thousand.
+    places: Vec<Option<Box<Kept>>>,
+    free: Vec<Place>,
+    /// When live holds expire; derived.
+    deadlines: BTreeSet<(Time, Place)>,
+    /// When ended holds may be forgotten; derived.
+    ended: BTreeSet<(Time, Place)>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    id: HoldId,
+    hold: Hold,
+}
+
+impl Holds {
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn get(&self, id: &HoldId) -> Option<&Hold> {
+        self.place(id).map(|place| &self.kept(place).hold)
+    }
+
+    /// Every hold with its id, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&HoldId, &Hold)> {
+        self.places.iter().flatten().map(|kept| (&kept.id, &kept.hold))
+    }
+
+    /// Live holds, the one whose deadline comes first, first.
+    pub(super) fn by_deadline(&self) -> impl Iterator<Item = (Time, &HoldId, &Hold)> {
+        self.in_order(&self.deadlines)
+    }
+
+    /// Ended holds, the one that may be forgotten first, first.
+    pub(super) fn by_end(&self) -> impl Iterator<Item = (Time, &HoldId, &Hold)> {
+        self.in_order(&self.ended)
+    }
+
+    pub(super) fn ended_len(&self) -> usize {
+        self.ended.len()
+    }
+
+    /// # Panics
+    /// When there is one of that id.
+    pub(super) fn insert(&mut self, id: HoldId, hold: Hold) {
+        assert!(self.place(&id).is_none(), "a hold is made once");
+        let place = self.free.pop().unwrap_or(self.places.len() as Place);
+        self.note(place, &hold);
+        let hash = self.hasher.hash_one(&id);
+        let kept = Some(Box::new(Kept { id, hold }));
+        match self.places.get_mut(place as usize) {
+            Some(free) => *free = kept,
+            None => self.places.push(kept),
+        }
+        let (places, hasher) = (&self.places, &self.hasher);
+        self.by_id.insert_unique(hash, place, |other| hasher.hash_one(&at(places, *other).id));
+    }
+
+    /// # Panics
+    /// When there is none of that id.
+    pub(super) fn change(&mut self, id: &HoldId, change: impl FnOnce(&mut Hold)) {
+        let place = self.place(id).expect("a logged change is of a hold that is there");
+        let mut kept = self.places[place as usize].take().expect("a place that is found is taken");
+        self.unnote(place, &kept.hold);
+        change(&mut kept.hold);
+        self.note(place, &kept.hold);
+        self.places[place as usize] = Some(kept);
+    }
+
+    /// # Panics
+    /// When there is none of that id.
+    pub(super) fn remove(&mut self, id: &HoldId) -> Hold {
+        let hash = self.hasher.hash_one(id);
+        let found = self.by_id.find_entry(hash, |place| at(&self.places, *place).id == *id);
+        let (place, _) = found.expect("a forgotten hold was there").remove();
+        let kept = self.places[place as usize].take().expect("a place that is found is taken");
+        self.unnote(place, &kept.hold);
+        self.free.push(place);
+        kept.hold
+    }
+
+    fn place(&self, id: &HoldId) -> Option<Place> {
+        let hash = self.hasher.hash_one(id);
+        self.by_id.find(hash, |place| self.kept(*place).id == *id).copied()
+    }
+
+    fn kept(&self, place: Place) -> &Kept {
+        at(&self.places, place)
+    }
+
+    fn in_order<'a>(
+        &'a self,
+        agenda: &'a BTreeSet<(Time, Place)>,
+    ) -> impl Iterator<Item = (Time, &'a HoldId, &'a Hold)> {
+        agenda.iter().map(|(time, place)| {
+            let kept = self.kept(*place);
+            (*time, &kept.id, &kept.hold)
+        })
+    }
+
+    /// Where a hold stands on the agenda that its status puts it on.
+    fn note(&mut self, place: Place, hold: &Hold) {
+        match hold.status {
+            HoldStatus::Held => self.deadlines.insert((hold.deadline, place)),
+            HoldStatus::Released | HoldStatus::Expired => self.ended.insert((hold.keep_until, place)),
+            HoldStatus::Confirmed => false,
+        };
+    }
+
+    fn unnote(&mut self, place: Place, hold: &Hold) {
+        match hold.status {
+            HoldStatus::Held => self.deadlines.remove(&(hold.deadline, place)),
+            HoldStatus::Released | HoldStatus::Expired => self.ended.remove(&(hold.keep_until, place)),
+            HoldStatus::Confirmed => false,
+        };
+    }
+}
+
+fn at(places: &[Option<Box<Kept>>], place: Place) -> &Kept {
+    places[place as usize].as_deref().expect("a place that is named is taken")
+}

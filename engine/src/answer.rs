@@ -1,5 +1,6 @@
 //! What the engine answers: views of the state, or a refusal. Statuses and JSON are the edge's business.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -10,13 +11,14 @@ use crate::text::Text;
 
 pub type Reply = Result<Answer, Rejection>;
 
+/// Views are boxed where they are large: a reply changes hands a dozen times on its way out.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Answer {
-    Partition(PartitionView),
+    Partition(Box<PartitionView>),
     Availability { partition: PartitionKey, available: u32 },
     Run(RunView),
-    Order(OrderView),
-    Refund(RefundView),
+    Order(Box<OrderView>),
+    Refund(Box<RefundView>),
     Refunds(Vec<RefundView>),
 }
 

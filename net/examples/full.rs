@@ -20,9 +20,9 @@ struct Nothing {
 }
 
 impl Backend for Nothing {
-    fn call(&self, request: Request) -> impl Future<Output = Reply> {
+    fn call(&self, request: Box<Request>) -> impl Future<Output = Reply> {
         std::future::ready(match request.command {
-            Command::TryHold(hold) => Ok(Answer::Partition(PartitionView {
+            Command::TryHold(hold) => Ok(Answer::Partition(Box::new(PartitionView {
                 partition: hold.partition,
                 capacity: 1_000,
                 available: 999,
@@ -35,7 +35,7 @@ impl Backend for Nothing {
                     seats: vec![Text::from("05-12A")],
                     expires_at: Time(1_770_797_406_007),
                 },
-            })),
+            }))),
             _ => Err(Rejection::OrderNotFound),
         })
     }

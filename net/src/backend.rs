@@ -13,7 +13,7 @@ pub trait Backend: 'static {
     ///
     /// The future may be dropped unfinished (the client's time is up, the server stops): the command goes on, its
     /// reply is lost, and repeating the request tells the outcome.
-    fn call(&self, request: Request) -> impl Future<Output = Reply>;
+    fn call(&self, request: Box<Request>) -> impl Future<Output = Reply>;
 
     /// Unpredictable bits for a new order's id.
     fn fresh_entropy(&self) -> u128;

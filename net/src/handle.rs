@@ -151,7 +151,7 @@ impl<B: Backend> Edge<B> {
 
     /// Asks the engine, within the request's time. Any refusal is the route's answer.
     pub(crate) async fn ask(&self, asked: &Asked<'_>, command: Command) -> Result<EngineAnswer, Problem> {
-        let request = EngineRequest { command, trace: asked.ids.trace_for_records() };
+        let request = Box::new(EngineRequest { command, trace: asked.ids.trace_for_records() });
         let reply = asked.connection.in_time(self.backend.call(request)).await;
         let reply = reply.map_err(|_| Problem::unanswered(asked.route))?;
         reply.map_err(|rejection| errors::of(asked.route, rejection))

@@ -31,7 +31,7 @@ pub(crate) struct CoreBackend {
 }
 
 impl Backend for CoreBackend {
-    fn call(&self, request: Request) -> impl Future<Output = Reply> {
+    fn call(&self, request: Box<Request>) -> impl Future<Output = Reply> {
         let one = match request.command.route(&self.hash) {
             Route::Slot(slot) => Ok(self.mailbox.call(core_of(slot, self.cores), request)),
             Route::Every => Err(request),
@@ -66,7 +66,7 @@ impl Backend for CoreBackend {
 
 impl CoreBackend {
     /// Asks every core for its part of a listing, and merges.
-    async fn call_every(&self, request: Request) -> Reply {
+    async fn call_every(&self, request: Box<Request>) -> Reply {
         let calls: Vec<_> = (0..self.cores).map(|core| self.mailbox.call(core, request.clone())).collect();
         let mut refunds = Vec::new();
         for call in calls {

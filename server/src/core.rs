@@ -227,7 +227,7 @@ impl Driving {
         }
     }
 
-    fn submit(&mut self, token: Token, request: Request) {
+    fn submit(&mut self, token: Token, request: Box<Request>) {
         if let Err(rejection) = self.shard.submit(token, request) {
             self.reply(token, Err(rejection));
         }

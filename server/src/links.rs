@@ -22,7 +22,7 @@ pub(crate) enum Parcel {
     /// A client's command for a slot of the receiver.
     Command {
         token: Token,
-        request: Request,
+        request: Box<Request>,
     },
     /// Its reply, back to where the client is.
     Reply {

@@ -43,7 +43,7 @@ impl Notify {
 pub(crate) struct Posted {
     pub(crate) core: u16,
     pub(crate) token: Token,
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
 }
 
 /// See the module. Tokens carry this core's number, so that a reply finds its way back.
@@ -92,7 +92,7 @@ impl Mailbox {
     }
 
     /// Posts a command to a core's shard. The future ends with its reply.
-    pub(crate) fn call(self: &Rc<Self>, core: u16, request: Request) -> Call {
+    pub(crate) fn call(self: &Rc<Self>, core: u16, request: Box<Request>) -> Call {
         let (place, turn) = self.calls.borrow_mut().open();
         let token =
             Token(u64::from(self.core) << CORE_SHIFT | u64::from(turn) << TURN_SHIFT | u64::from(place));
@@ -223,9 +223,9 @@ mod tests {
         Mailbox::new(CORE, Rc::new(Notify::default()))
     }
 
-    fn request() -> Request {
+    fn request() -> Box<Request> {
         let order = OrderId::new(SlotId::new(0), 7);
-        Request { command: Command::GetOrder { order }, trace: Text::from("") }
+        Box::new(Request { command: Command::GetOrder { order }, trace: Text::from("") })
     }
 
     fn posted(mailbox: &Mailbox) -> Vec<Token> {

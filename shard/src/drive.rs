@@ -20,12 +20,12 @@ use crate::operations::{Admission, Operation, Waiter};
 use crate::shard::{Output, Shard, Token};
 
 impl<D: Disk> Shard<D> {
-    pub(crate) fn begin(&mut self, token: Token, request: Request) {
+    pub(crate) fn begin(&mut self, token: Token, request: Box<Request>) {
         self.stats.commands += 1;
         match request.command.route(&self.config.hash) {
             Route::Slot(slot) => {
                 let id = self.operations.next_id();
-                self.admit(Operation::new(id, slot, request.command, request.trace, Waiter::Client(token)));
+                self.admit(Operation::new(id, slot, request, Waiter::Client(token)));
             }
             Route::Every => {
                 if let Command::ListRefunds(list) = &request.command {
@@ -56,19 +56,20 @@ impl<D: Disk> Shard<D> {
     fn run(&mut self, op: Operation) {
         for _ in 0..RECORDS_PER_RUN_MAX {
             let cx = self.context();
-            match decide(&self.owned(op.slot).slot, &cx, &op.command, op.progress) {
+            match decide(&self.owned(op.slot).slot, &cx, &op.request.command, op.progress) {
                 Step::Done(reply) => return self.finish(op, reply),
                 Step::Ask(ask) => return self.ask(op, ask),
                 Step::Append(body) => {
-                    if let Err(full) = self.room(op.command.is_new_sale()) {
+                    if let Err(full) = self.room(op.request.command.is_new_sale()) {
                         return self.finish(op, Err(full));
                     }
                     if self.is_backed_up() {
                         self.runnable.push_back(op.id);
                         return self.operations.park(op);
                     }
-                    let record = self.append(op.slot, body, &op.trace);
-                    if let Some(answer) = answered_by(&self.owned(op.slot).slot, &op.command, record) {
+                    let record = self.append(op.slot, body, &op.request.trace);
+                    if let Some(answer) = answered_by(&self.owned(op.slot).slot, &op.request.command, record)
+                    {
                         self.check_answer(&op, &answer);
                         return self.finish(op, Ok(answer));
                     }
@@ -81,7 +82,8 @@ impl<D: Disk> Shard<D> {
     /// The short way to an answer and the long one are the same.
     fn check_answer(&self, op: &Operation, answer: &Answer) {
         if cfg!(debug_assertions) {
-            let decided = decide(&self.owned(op.slot).slot, &self.context(), &op.command, op.progress);
+            let decided =
+                decide(&self.owned(op.slot).slot, &self.context(), &op.request.command, op.progress);
             assert_eq!(decided, Step::Done(Ok(answer.clone())));
         }
     }
@@ -94,7 +96,7 @@ impl<D: Disk> Shard<D> {
         let to = ask.slot(&self.config.hash);
         // What other slots of this core have said stands behind the ask as well.
         let gate = self.owned(op.slot).last.max(op.gate);
-        let envelope = self.envelope(op.slot, to, op.trace.clone(), Message::Ask { op: op.id, ask });
+        let envelope = self.envelope(op.slot, to, op.request.trace.clone(), Message::Ask { op: op.id, ask });
         self.operations.park(op);
         self.send(envelope, gate);
     }
@@ -124,7 +126,7 @@ impl<D: Disk> Shard<D> {
 
     /// An overdue order has been asked after; if it is still overdue, the next sweep asks again.
     fn unsweep(&mut self, op: &Operation) {
-        if let Command::GetOrder { order } = &op.command {
+        if let Command::GetOrder { order } = &op.request.command {
             self.swept.remove(order);
         }
     }
@@ -136,7 +138,7 @@ impl<D: Disk> Shard<D> {
 
     /// A claimed payment is acknowledged only when it is accounted for; otherwise it will be told again.
     fn acknowledge_payment(&mut self, op: &Operation, from: SlotId, tell: TellId, gate: Lsn) {
-        let Command::Pay(pay) = &op.command else {
+        let Command::Pay(pay) = &op.request.command else {
             unreachable!("only payments are operations that a tell begins");
         };
         let slot = &self.owned(op.slot).slot;
@@ -146,7 +148,7 @@ impl<D: Disk> Shard<D> {
         let fact = Fact::TxnClaimed { order, txn: pay.txn.clone() };
         if let FactStep::Settled { accepted } = decide_fact(slot, &fact) {
             let message = Message::Ack { tell, accepted };
-            let envelope = self.envelope(op.slot, from, op.trace.clone(), message);
+            let envelope = self.envelope(op.slot, from, op.request.trace.clone(), message);
             self.send(envelope, gate);
         }
     }
@@ -209,7 +211,7 @@ impl<D: Disk> Shard<D> {
                 op.progress.claimed = true;
                 self.run(op);
             }
-            Ok(fact) => match self.absorb(op.slot, &fact, &op.trace) {
+            Ok(fact) => match self.absorb(op.slot, &fact, &op.request.trace) {
                 Absorbed::NoRoom => self.finish(op, Err(Rejection::LogFull)),
                 Absorbed::Settled { .. } | Absorbed::Pay(_) => self.run(op),
             },
@@ -227,7 +229,8 @@ impl<D: Disk> Shard<D> {
             Absorbed::Pay(pay) => {
                 let waiter = Waiter::Tell { from, tell: tell.id };
                 let id = self.operations.next_id();
-                let mut op = Operation::new(id, to, Command::Pay(pay), trace, waiter);
+                let mut op =
+                    Operation::new(id, to, Box::new(Request { command: Command::Pay(pay), trace }), waiter);
                 op.progress.claimed = true;
                 op.gate = self.shown_by(from);
                 self.admit(op);

@@ -1,6 +1,6 @@
 //! What the loop does by itself: expiry, resending, acknowledgements, snapshots. Bounded in every turn.
 
-use engine::command::Command;
+use engine::command::{Command, Request};
 use engine::decide::decide_due;
 use engine::ids::Time;
 use engine::record::Body;
@@ -49,7 +49,8 @@ impl<D: Disk> Shard<D> {
             self.swept.insert(order);
             let command = Command::GetOrder { order };
             let id = self.operations.next_id();
-            self.admit(Operation::new(id, order.slot(), command, Text::from(""), Waiter::Nobody));
+            let request = Box::new(Request { command, trace: Text::from("") });
+            self.admit(Operation::new(id, order.slot(), request, Waiter::Nobody));
         }
     }
 

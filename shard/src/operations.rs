@@ -5,11 +5,10 @@
 
 use std::collections::VecDeque;
 
-use engine::command::Command;
+use engine::command::{Command, Request};
 use engine::decide::Progress;
 use engine::ids::{OrderId, SlotId};
 use engine::record::TellId;
-use engine::text::Text;
 use hashbrown::HashMap;
 use wal::Lsn;
 
@@ -34,8 +33,7 @@ pub(crate) enum Waiter {
 pub(crate) struct Operation {
     pub(crate) id: OpId,
     pub(crate) slot: SlotId,
-    pub(crate) command: Command,
-    pub(crate) trace: Text,
+    pub(crate) request: Box<Request>,
     pub(crate) progress: Progress,
     /// What it has been shown of this core's log through other slots.
     pub(crate) gate: Lsn,
@@ -47,14 +45,14 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    pub(crate) fn new(id: OpId, slot: SlotId, command: Command, trace: Text, waiter: Waiter) -> Operation {
+    pub(crate) fn new(id: OpId, slot: SlotId, request: Box<Request>, waiter: Waiter) -> Operation {
         let (progress, joined) = (Progress::default(), Vec::new());
-        Operation { id, slot, command, trace, progress, gate: Lsn(0), asks: 0, waiter, joined }
+        Operation { id, slot, request, progress, gate: Lsn(0), asks: 0, waiter, joined }
     }
 
     /// The order it changes; it is alone in doing so.
     pub(crate) fn lock(&self) -> Option<OrderId> {
-        match &self.command {
+        match &self.request.command {
             Command::Reserve(c) => Some(c.order),
             Command::Cancel(c) => Some(c.order),
             Command::Pay(c) => OrderId::parse(c.order.as_str()),
@@ -65,7 +63,7 @@ impl Operation {
     /// Whether this operation's end is also the other's. A payment that its claim brings back is the same payment,
     /// whatever else the client's request named.
     fn ends(&self, other: &Operation) -> bool {
-        match (&self.command, &other.command) {
+        match (&self.request.command, &other.request.command) {
             (Command::Pay(a), Command::Pay(b)) if other.progress.claimed => {
                 a.order == b.order && a.txn == b.txn
             }

@@ -88,7 +88,7 @@ pub struct Shard<D: Disk> {
     pub(crate) now: Time,
     pub(crate) outputs: Gate<Output>,
     pub(crate) operations: Operations,
-    inbox: VecDeque<(Token, Request)>,
+    inbox: VecDeque<(Token, Box<Request>)>,
     delivered: VecDeque<Envelope>,
     /// Operations to go on with.
     pub(crate) runnable: VecDeque<OpId>,
@@ -172,14 +172,14 @@ impl<D: Disk> Shard<D> {
     ///
     /// # Errors
     /// It was refused at once; no reply follows.
-    pub fn submit(&mut self, token: Token, request: Request) -> Result<(), Rejection> {
+    pub fn submit(&mut self, token: Token, request: impl Into<Box<Request>>) -> Result<(), Rejection> {
         if self.stopping {
             return Err(Rejection::Stopping);
         }
         if self.inbox.len() >= INBOX_MAX {
             return Err(Rejection::Busy);
         }
-        self.inbox.push_back((token, request));
+        self.inbox.push_back((token, request.into()));
         Ok(())
     }
 

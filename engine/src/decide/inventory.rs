@@ -46,7 +46,7 @@ pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, c: &TryHold) -> Step<Reply
     };
     hold(slot, cx, &want).map(|(p, h)| {
         let span = c.span.unwrap_or(Span::whole(p.inventory().segments()));
-        Answer::Partition(views::partition(&c.partition, p, span, &c.hold, h))
+        Answer::Partition(Box::new(views::partition(&c.partition, p, span, &c.hold, h)))
     })
 }
 
@@ -54,7 +54,7 @@ pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, c: &TryHold) -> Step<Reply
 pub(super) fn made(slot: &Slot, row: HoldRow) -> Option<Answer> {
     let inventory = slot.partitions().get(&row.partition)?.inventory();
     let span = Span::new(row.from, row.to)?;
-    Some(Answer::Partition(PartitionView {
+    Some(Answer::Partition(Box::new(PartitionView {
         partition: row.partition,
         capacity: row.capacity,
         available: inventory.available(span),
@@ -67,7 +67,7 @@ pub(super) fn made(slot: &Slot, row: HoldRow) -> Option<Answer> {
             seats: row.labels,
             expires_at: row.deadline,
         },
-    }))
+    })))
 }
 
 pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Step<FactReply> {
@@ -261,7 +261,8 @@ fn own_hold<'a>(slot: &'a Slot, cx: &Context<'_>, c: &HoldRef) -> Result<Held<'a
 }
 
 fn whole(p: &Partition, c: &HoldRef, h: &Hold) -> Answer {
-    Answer::Partition(views::partition(&c.partition, p, Span::whole(p.inventory().segments()), &c.hold, h))
+    let span = Span::whole(p.inventory().segments());
+    Answer::Partition(Box::new(views::partition(&c.partition, p, span, &c.hold, h)))
 }
 
 pub(super) fn availability(

@@ -1,5 +1,7 @@
 //! The life of an order: INIT, RESERVED, PAID, TICKETED, or CANCELLED.
 
+use alloc::boxed::Box;
+
 use super::{Context, Step, views};
 use crate::answer::{Answer, CancelReason, OrderStatus, Rejection, Reply};
 use crate::command::{Cancel, CreateOrder, Named, Reserve};
@@ -132,7 +134,7 @@ pub(super) fn cancelled(order: &Order, reason: CancelReason) -> Body {
 }
 
 pub(super) fn show(slot: &Slot, order: &Order) -> Step<Reply> {
-    Step::Done(Ok(Answer::Order(views::order(slot, order))))
+    Step::Done(Ok(Answer::Order(Box::new(views::order(slot, order)))))
 }
 
 fn refuse(rejection: Rejection) -> Step<Reply> {

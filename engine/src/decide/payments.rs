@@ -1,6 +1,8 @@
 //! What becomes of money: it pays its order, or it is that same payment again, or it is owed back. One refund for
 //! each pair of order and transaction id.
 
+use alloc::boxed::Box;
+
 use alloc::vec::Vec;
 
 use super::{Context, Progress, Step, orders, views};
@@ -107,7 +109,7 @@ pub(super) fn settle(
             Step::Append(Body::RefundSettled(RefundRow { settled, ..row.clone() }))
         }
         Some(settled) if settled.reference == *reference => {
-            Step::Done(Ok(Answer::Refund(views::refund(slot, row))))
+            Step::Done(Ok(Answer::Refund(Box::new(views::refund(slot, row)))))
         }
         Some(_) => Step::Done(Err(Rejection::RefundSettled)),
     }

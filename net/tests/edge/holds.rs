@@ -47,7 +47,7 @@ fn holds_end_by_release_or_confirmation() {
     ] {
         let mut view = samples::partition();
         view.hold.status = status;
-        server.script.reply(Ok(Answer::Partition(view)));
+        server.script.reply(Ok(Answer::Partition(Box::new(view))));
         let reply = client.post(path, body);
         assert_eq!(reply.json()["holds"]["h\"1"]["status"], shown, "{path}");
         let command = server.script.command();

@@ -11,7 +11,7 @@ use crate::common::{Server, samples};
 
 fn show(order: engine::answer::OrderView) -> (String, serde_json::Value) {
     let server = Server::start();
-    server.script.reply(Ok(Answer::Order(order)));
+    server.script.reply(Ok(Answer::Order(Box::new(order))));
     let mut client = Client::connect(&server, Service::Gateway);
     let order = client.get(&format!("/orders/get?order_id={}", samples::ORDER));
     let view = client.get(&format!("/query/orders?order_id={}", samples::ORDER));
@@ -76,7 +76,7 @@ fn a_cancelled_order_says_why_and_what_is_owed() {
 #[test]
 fn orders_are_created_with_fresh_entropy() {
     let server = Server::start();
-    server.script.reply(Ok(Answer::Order(samples::order(OrderStatus::Init))));
+    server.script.reply(Ok(Answer::Order(Box::new(samples::order(OrderStatus::Init)))));
     let mut client = Client::connect(&server, Service::Orders);
     let reply = client.post("/orders", r#"{"idempotency_key":"k 1","amount_cents":9223372036854775807}"#);
     assert_eq!(reply.status, 200);
@@ -88,7 +88,7 @@ fn orders_are_created_with_fresh_entropy() {
 #[test]
 fn a_reservation_that_names_nothing_goes_by_the_defaults() {
     let server = Server::start();
-    server.script.reply(Ok(Answer::Order(samples::order(OrderStatus::Reserved))));
+    server.script.reply(Ok(Answer::Order(Box::new(samples::order(OrderStatus::Reserved)))));
     let mut client = Client::connect(&server, Service::Orders);
     for rest in ["", r#","partition_key":"  ","hold_id":"","qty":0,"capacity":0"#, r#","hold_id":null"#] {
         let body = format!(r#"{{"order_id":" {}\t"{rest}}}"#, samples::ORDER);
@@ -105,7 +105,7 @@ fn a_reservation_that_names_nothing_goes_by_the_defaults() {
 #[test]
 fn a_reservation_may_name_everything_with_blanks_around_it() {
     let server = Server::start();
-    server.script.reply(Ok(Answer::Order(samples::order(OrderStatus::Reserved))));
+    server.script.reply(Ok(Answer::Order(Box::new(samples::order(OrderStatus::Reserved)))));
     let mut client = Client::connect(&server, Service::Orders);
     let order = samples::ORDER;
     let body = format!(
@@ -120,7 +120,7 @@ fn a_reservation_may_name_everything_with_blanks_around_it() {
 #[test]
 fn a_cancellation_may_name_what_it_believes_is_held() {
     let server = Server::start();
-    server.script.reply(Ok(Answer::Order(samples::order(OrderStatus::Cancelled))));
+    server.script.reply(Ok(Answer::Order(Box::new(samples::order(OrderStatus::Cancelled)))));
     let mut client = Client::connect(&server, Service::Orders);
     let order = samples::ORDER;
     for (rest, named) in

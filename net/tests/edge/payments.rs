@@ -12,7 +12,7 @@ const PATH: &str = "/payments/callback";
 
 fn server(key: Option<&str>) -> Server {
     let server = Server::with(Limits::default(), key);
-    server.script.reply(Ok(Answer::Order(samples::order(OrderStatus::Paid))));
+    server.script.reply(Ok(Answer::Order(Box::new(samples::order(OrderStatus::Paid)))));
     server
 }
 

@@ -58,7 +58,7 @@ fn a_refund_is_settled_under_a_reference() {
     settled.status = RefundStatus::Settled;
     let reference = Reference::parse("bank-7").unwrap();
     settled.settled = Some(Settlement { reference, at: Time(0) });
-    server.script.reply(Ok(Answer::Refund(settled)));
+    server.script.reply(Ok(Answer::Refund(Box::new(settled))));
     let mut client = Client::connect(&server, Service::Gateway);
     let body = r#"{"order_id":"anything","provider_txn_id":"t-1","reference":"bank-7"}"#;
     let reply = client.post("/v1/refunds/settle", body);

@@ -29,7 +29,7 @@ fn begin(world: &mut World, command: Command) -> Token {
 #[track_caller]
 fn order(reply: Option<Reply>) -> engine::answer::OrderView {
     match reply {
-        Some(Ok(Answer::Order(view))) => view,
+        Some(Ok(Answer::Order(view))) => *view,
         other => panic!("not an order: {other:?}"),
     }
 }

@@ -98,9 +98,9 @@ impl Drop for Hanging {
 }
 
 impl Backend for Scripted {
-    fn call(&self, request: Request) -> impl Future<Output = Reply> {
+    fn call(&self, request: Box<Request>) -> impl Future<Output = Reply> {
         let played = (self.script.play.lock().unwrap())(&request.command);
-        self.script.asked.lock().unwrap().push(request);
+        self.script.asked.lock().unwrap().push(*request);
         let hanging = self.script.hanging.clone();
         async move {
             match played {

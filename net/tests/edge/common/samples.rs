@@ -36,7 +36,7 @@ pub(crate) fn partition() -> PartitionView {
 }
 
 pub(crate) fn held() -> Answer {
-    Answer::Partition(partition())
+    Answer::Partition(Box::new(partition()))
 }
 
 /// An order of the status, with a reservation unless it never had one.

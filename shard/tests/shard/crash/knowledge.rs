@@ -22,10 +22,10 @@ impl Knowledge {
     pub(super) fn learn(&mut self, command: Command, reply: Reply) {
         match &reply {
             Ok(Answer::Order(view)) => {
-                let known = self.orders.entry(view.order).or_insert_with(|| view.clone());
+                let known = self.orders.entry(view.order).or_insert_with(|| (**view).clone());
                 // Replies overtake each other.
                 if rank(view.status) > rank(known.status) {
-                    *known = view.clone();
+                    known.clone_from(view);
                 }
             }
             Ok(Answer::Partition(view)) => {

@@ -10,14 +10,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use net::runtime::{DriverChoice, Listener, Runtime, Stream, spawn};
 
-/// As long as the answer to a usual try-hold.
-const ANSWER: &[u8] = br#"{"partition_key":"G123|2026-02-11|2nd","capacity":1000,"available":999,"confirmed":0,"last_seq":12345,"holds":{"hold-00001234":{"hold_id":"hold-00001234","qty":1,"seats":["05-12A"],"expires_at":"2026-02-11T08:10:06.007Z","status":"held"}}}"#;
+/// With its head as long as the answer that the engine gives to a try-hold of `perf/try_hold.lua`.
+const ANSWER: &[u8] = br#"{"partition_key":"P-1-12","capacity":1000,"available":998,"confirmed":0,"last_seq":2,"holds":{"hold-1-00000002":{"hold_id":"hold-1-00000002","qty":1,"seats":["1-2"],"expires_at":"2026-02-11T08:10:06.007Z","status":"held"}}}"#;
+const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ID: HeaderValue = HeaderValue::from_static("4bf92f35-77b3-4da6-a3ce-929d0e0e4736");
 
 struct Constant(Option<&'static [u8]>);
 
@@ -50,7 +53,10 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<Constant>, In
         }
     }
     let mut response = Response::new(Constant(Some(ANSWER)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(X_TRACE_ID, ID);
+    headers.insert(X_REQUEST_ID, ID);
     Ok(response)
 }
 

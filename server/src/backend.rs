@@ -32,8 +32,9 @@ pub(crate) struct CoreBackend {
 
 impl Backend for CoreBackend {
     fn call(&self, request: Box<Request>) -> impl Future<Output = Reply> {
-        let one = match request.command.route(&self.hash) {
-            Route::Slot(slot) => Ok(self.mailbox.call(core_of(slot, self.cores), request)),
+        let route = request.command.route(&self.hash);
+        let one = match route {
+            Route::Slot(slot) => Ok(self.mailbox.call(core_of(slot, self.cores), route, request)),
             Route::Every => Err(request),
         };
         async move {
@@ -67,7 +68,8 @@ impl Backend for CoreBackend {
 impl CoreBackend {
     /// Asks every core for its part of a listing, and merges.
     async fn call_every(&self, request: Box<Request>) -> Reply {
-        let calls: Vec<_> = (0..self.cores).map(|core| self.mailbox.call(core, request.clone())).collect();
+        let calls: Vec<_> =
+            (0..self.cores).map(|core| self.mailbox.call(core, Route::Every, request.clone())).collect();
         let mut refunds = Vec::new();
         for call in calls {
             match call.await? {

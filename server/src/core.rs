@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::answer::{Rejection, Reply};
-use engine::command::Request;
+use engine::command::{Request, Route};
 use engine::ids::Time;
 use engine::slots::SlotHash;
 use net::metrics::Metrics;
@@ -206,13 +206,13 @@ impl Driving {
     fn collect(&mut self) {
         let mut posted = std::mem::take(&mut self.posted);
         self.shared.mailbox.take(&mut posted);
-        for Posted { core, token, request } in posted.drain(..) {
+        for Posted { core, token, route, request } in posted.drain(..) {
             if core == self.core {
-                self.submit(token, request);
+                self.submit(token, route, request);
             } else if self.links.is_jammed(core) {
                 self.reply(token, Err(Rejection::Busy));
             } else {
-                self.links.send(core, Parcel::Command { token, request });
+                self.links.send(core, Parcel::Command { token, route, request });
             }
         }
         self.posted = posted;
@@ -220,15 +220,15 @@ impl Driving {
             && let Some(parcel) = self.links.receive()
         {
             match parcel {
-                Parcel::Command { token, request } => self.submit(token, request),
+                Parcel::Command { token, route, request } => self.submit(token, route, request),
                 Parcel::Reply { token, reply } => self.shared.mailbox.reply(token, reply),
                 Parcel::Message(envelope) => self.shard.deliver(envelope),
             }
         }
     }
 
-    fn submit(&mut self, token: Token, request: Box<Request>) {
-        if let Err(rejection) = self.shard.submit(token, request) {
+    fn submit(&mut self, token: Token, route: Route, request: Box<Request>) {
+        if let Err(rejection) = self.shard.submit_routed(token, route, request) {
             self.reply(token, Err(rejection));
         }
     }

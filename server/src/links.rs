@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use engine::answer::Reply;
-use engine::command::Request;
+use engine::command::{Request, Route};
 use net::runtime::Bell;
 use rtrb::{Consumer, Producer, RingBuffer};
 use shard::{Envelope, Token};
@@ -22,6 +22,7 @@ pub(crate) enum Parcel {
     /// A client's command for a slot of the receiver.
     Command {
         token: Token,
+        route: Route,
         request: Box<Request>,
     },
     /// Its reply, back to where the client is.

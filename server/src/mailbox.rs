@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use engine::answer::Reply;
-use engine::command::Request;
+use engine::command::{Request, Route};
 use shard::Token;
 
 /// Wakes the one task that waits for it.
@@ -43,6 +43,7 @@ impl Notify {
 pub(crate) struct Posted {
     pub(crate) core: u16,
     pub(crate) token: Token,
+    pub(crate) route: Route,
     pub(crate) request: Box<Request>,
 }
 
@@ -92,11 +93,11 @@ impl Mailbox {
     }
 
     /// Posts a command to a core's shard. The future ends with its reply.
-    pub(crate) fn call(self: &Rc<Self>, core: u16, request: Box<Request>) -> Call {
+    pub(crate) fn call(self: &Rc<Self>, core: u16, route: Route, request: Box<Request>) -> Call {
         let (place, turn) = self.calls.borrow_mut().open();
         let token =
             Token(u64::from(self.core) << CORE_SHIFT | u64::from(turn) << TURN_SHIFT | u64::from(place));
-        self.posted.borrow_mut().push(Posted { core, token, request });
+        self.posted.borrow_mut().push(Posted { core, token, route, request });
         self.notify.notify();
         Call { mailbox: self.clone(), place, done: false }
     }
@@ -211,7 +212,7 @@ mod tests {
     use std::task::Waker;
 
     use engine::answer::Rejection;
-    use engine::command::Command;
+    use engine::command::{Command, Request, Route};
     use engine::ids::{OrderId, SlotId};
     use engine::text::Text;
 
@@ -241,7 +242,8 @@ mod tests {
     #[test]
     fn a_reply_finds_its_caller() {
         let mailbox = mailbox();
-        let (mut first, mut second) = (mailbox.call(0, request()), mailbox.call(1, request()));
+        let (mut first, mut second) =
+            (mailbox.call(0, Route::Every, request()), mailbox.call(1, Route::Every, request()));
         let tokens = posted(&mailbox);
         assert!(tokens.iter().all(|token| core_of(*token) == CORE));
         assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
@@ -255,11 +257,11 @@ mod tests {
     #[test]
     fn a_reply_to_a_caller_who_left_disturbs_nobody() {
         let mailbox = mailbox();
-        let left = mailbox.call(0, request());
+        let left = mailbox.call(0, Route::Every, request());
         let late = posted(&mailbox)[0];
         drop(left);
         // The place is not given away before its reply has come.
-        let mut next = mailbox.call(0, request());
+        let mut next = mailbox.call(0, Route::Every, request());
         let token = posted(&mailbox)[0];
         assert_ne!(token, late);
         mailbox.reply(late, Err(Rejection::Busy));
@@ -273,7 +275,7 @@ mod tests {
         let mailbox = mailbox();
         let mut tokens = Vec::new();
         for _ in 0..3 {
-            let mut call = mailbox.call(0, request());
+            let mut call = mailbox.call(0, Route::Every, request());
             let token = posted(&mailbox)[0];
             mailbox.reply(token, Err(Rejection::Busy));
             assert!(poll(&mut call).is_ready());
@@ -287,7 +289,7 @@ mod tests {
     #[test]
     fn a_reply_that_is_dropped_unread_frees_its_place() {
         let mailbox = mailbox();
-        let call = mailbox.call(0, request());
+        let call = mailbox.call(0, Route::Every, request());
         mailbox.reply(posted(&mailbox)[0], Err(Rejection::Busy));
         drop(call);
         assert_eq!(mailbox.calls.borrow().free.len(), 1);

@@ -20,9 +20,9 @@ use crate::operations::{Admission, Operation, Waiter};
 use crate::shard::{Output, Shard, Token};
 
 impl<D: Disk> Shard<D> {
-    pub(crate) fn begin(&mut self, token: Token, request: Box<Request>) {
+    pub(crate) fn begin(&mut self, token: Token, route: Route, request: Box<Request>) {
         self.stats.commands += 1;
-        match request.command.route(&self.config.hash) {
+        match route {
             Route::Slot(slot) => {
                 let id = self.operations.next_id();
                 self.admit(Operation::new(id, slot, request, Waiter::Client(token)));

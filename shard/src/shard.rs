@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::answer::{Rejection, Reply};
 use engine::catalogue::Catalogue;
-use engine::command::Request;
+use engine::command::{Request, Route};
 use engine::decide::{Context, Policy};
 use engine::ids::{OrderId, SlotId, Time};
 use engine::limits::SLOTS;
@@ -88,7 +88,7 @@ pub struct Shard<D: Disk> {
     pub(crate) now: Time,
     pub(crate) outputs: Gate<Output>,
     pub(crate) operations: Operations,
-    inbox: VecDeque<(Token, Box<Request>)>,
+    inbox: VecDeque<(Token, Route, Box<Request>)>,
     delivered: VecDeque<Envelope>,
     /// Operations to go on with.
     pub(crate) runnable: VecDeque<OpId>,
@@ -173,13 +173,29 @@ impl<D: Disk> Shard<D> {
     /// # Errors
     /// It was refused at once; no reply follows.
     pub fn submit(&mut self, token: Token, request: impl Into<Box<Request>>) -> Result<(), Rejection> {
+        let request = request.into();
+        let route = request.command.route(&self.config.hash);
+        self.submit_routed(token, route, request)
+    }
+
+    /// As [`Shard::submit`], by a caller who has asked for the command's route already.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn submit_routed(
+        &mut self,
+        token: Token,
+        route: Route,
+        request: Box<Request>,
+    ) -> Result<(), Rejection> {
+        debug_assert_eq!(route, request.command.route(&self.config.hash));
         if self.stopping {
             return Err(Rejection::Stopping);
         }
         if self.inbox.len() >= INBOX_MAX {
             return Err(Rejection::Busy);
         }
-        self.inbox.push_back((token, request.into()));
+        self.inbox.push_back((token, route, request));
         Ok(())
     }
 
@@ -313,15 +329,15 @@ impl<D: Disk> Shard<D> {
             }
             // Messages finish what was begun, so they go first; but not so that nothing begins any more.
             let command_first = taken % COMMANDS_ONE_IN == COMMANDS_ONE_IN - 1;
-            if command_first && let Some((token, request)) = self.inbox.pop_front() {
-                self.begin(token, request);
+            if command_first && let Some((token, route, request)) = self.inbox.pop_front() {
+                self.begin(token, route, request);
             } else if let Some(id) = self.runnable.pop_front() {
                 self.resume(id);
             } else if let Some(envelope) = self.delivered.pop_front() {
                 self.now = self.now.max(envelope.time);
                 self.handle(envelope);
-            } else if let Some((token, request)) = self.inbox.pop_front() {
-                self.begin(token, request);
+            } else if let Some((token, route, request)) = self.inbox.pop_front() {
+                self.begin(token, route, request);
             } else {
                 return;
             }

@@ -65,10 +65,11 @@ impl Holds {
     /// # Panics
     /// When there is one of that id.
     pub(super) fn insert(&mut self, id: HoldId, hold: Hold) {
-        assert!(self.place(&id).is_none(), "a hold is made once");
+        let hash = self.hasher.hash_one(&id);
+        let before = self.by_id.find(hash, |place| self.kept(*place).id == id);
+        assert!(before.is_none(), "a hold is made once");
         let place = self.free.pop().unwrap_or(self.places.len() as Place);
         self.note(place, &hold);
-        let hash = self.hasher.hash_one(&id);
         let kept = Some(Box::new(Kept { id, hold }));
         match self.places.get_mut(place as usize) {
             Some(free) => *free = kept,

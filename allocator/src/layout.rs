@@ -196,11 +196,19 @@ const _: () = assert!(AD_HOC_SEATS_PER_COACH <= u16::MAX as u32);
 const _: () = assert!(AD_HOC_SEATS_MAX > AD_HOC_SEATS_PER_COACH);
 
 fn write_decimal(number: u32, out: &mut impl fmt::Write) -> fmt::Result {
-    if number >= 10 {
-        write_decimal(number / 10, out)?;
+    if number >= 100 {
+        write_decimal(number / 100, out)?;
+        return out.write_str(two_digits(number % 100));
     }
-    let digit = (number % 10) as usize;
-    out.write_str(&"0123456789"[digit..=digit])
+    out.write_str(if number >= 10 { two_digits(number) } else { &two_digits(number)[1..] })
+}
+
+fn two_digits(number: u32) -> &'static str {
+    const PAIRS: &str = "00010203040506070809101112131415161718192021222324252627282930313233343536373839\
+        40414243444546474849505152535455565758596061626364656667686970717273747576777879\
+        8081828384858687888990919293949596979899";
+    let at = number as usize * 2;
+    &PAIRS[at..at + 2]
 }
 
 /// The coach of an ad hoc seat, and its place there; both begin at 1.

@@ -23,6 +23,10 @@ fn holds(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
 
 /// Ends holds whose deadline has passed: the first so many of them.
 pub(super) fn expire(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Option<Body> {
+    // The usual case, and every decision about a partition begins here.
+    if p.next_deadline().is_none_or(|at| at > cx.now) {
+        return None;
+    }
     let mut rows: Vec<HoldRow> = Vec::new();
     let mut seats = 0;
     for (id, hold) in p.due(cx.now).take(EXPIRED_PER_RECORD_MAX) {

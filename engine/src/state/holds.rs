@@ -58,6 +58,14 @@ impl Holds {
         self.in_order(&self.ended)
     }
 
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn next_end(&self) -> Option<Time> {
+        self.ended.first().map(|(at, _)| *at)
+    }
+
     pub(super) fn ended_len(&self) -> usize {
         self.ended.len()
     }

@@ -104,10 +104,16 @@ impl Partition {
         ended.take_while(move |(place, (at, _, _))| *place < too_many || *at <= now).map(|(_, (_, id, _))| id)
     }
 
+    /// When the first live hold expires.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.holds.next_deadline()
+    }
+
     /// No hold is waiting for its deadline.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.holds.by_deadline().next().is_none()
+        self.next_deadline().is_none()
     }
 
     #[must_use]
@@ -115,9 +121,10 @@ impl Partition {
         if self.holds.ended_len() > ENDED_HOLDS_PER_PARTITION_MAX {
             return Some(Time(0));
         }
-        let deadline = self.holds.by_deadline().next().map(|(at, _, _)| at);
-        let ended = self.holds.by_end().next().map(|(at, _, _)| at);
-        deadline.into_iter().chain(ended).min()
+        match (self.next_deadline(), self.holds.next_end()) {
+            (Some(deadline), Some(end)) => Some(deadline.min(end)),
+            (deadline, end) => deadline.or(end),
+        }
     }
 
     #[must_use]

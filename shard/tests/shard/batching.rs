@@ -54,6 +54,25 @@ fn what_comes_while_a_write_is_in_flight_goes_as_one() {
 }
 
 #[test]
+fn what_waits_when_a_write_completes_goes_with_the_next_one() {
+    let mut world = World::new(1);
+    let n = world.names([0; 3]);
+    world.settle();
+    let before = frames(&world);
+    let first = world.submit(n.create(0));
+    world.turn(0);
+    let second = world.submit(n.create(1));
+    world.turn(0);
+    // Not taken yet when the disk is done with the first.
+    let third = world.submit(n.create(2));
+    world.finish_write(0);
+    assert!(world.reply(first).is_some() && world.replies.is_empty());
+    world.finish_write(0);
+    assert!(world.reply(second).is_some() && world.reply(third).is_some());
+    assert_eq!(frames(&world), before + 2);
+}
+
+#[test]
 fn no_timer_delays_a_batch() {
     let mut world = World::new(1);
     let n = world.names([0; 3]);

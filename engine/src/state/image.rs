@@ -1,6 +1,7 @@
 //! A slot as a snapshot keeps it. What can be derived (bitmaps, agendas) is not in it.
 
-use alloc::string::ToString;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use allocator::Layout;
@@ -15,6 +16,8 @@ use crate::record::{
     DecodeError, HoldRow, OrderRow, PartitionOpened, RefundRow, ReleaseReason, TellId, encode_versioned,
     versioned,
 };
+
+mod check;
 
 /// The first byte of every encoded image. A change of any archived type needs a new one.
 pub const IMAGE_VERSION: u8 = 1;
@@ -95,32 +98,42 @@ impl Slot {
         encode_versioned(IMAGE_VERSION, &image, out);
     }
 
-    /// The archive is validated, so that no bytes lead out of it. That they are the bytes that were written is what the
-    /// checksums of log and snapshot say; contents that no slot ever had are a defect, and panic.
+    /// The archive is validated, so that no bytes lead out of it, and so is what it says: an image that no slot can have is
+    /// refused by what is wrong with it, and never becomes a slot.
     ///
     /// # Errors
-    /// The bytes are of another version or damaged.
+    /// The bytes are of another version, damaged, or contradict themselves.
     pub fn decode(bytes: &[u8]) -> Result<Slot, DecodeError> {
         let archive = versioned(IMAGE_VERSION, "slot image", bytes)?;
         let image =
             rkyv::from_bytes::<SlotImage, rancor::Error>(archive).map_err(|e| DecodeError(e.to_string()))?;
-        let mut slot = Slot::new(image.id);
-        slot.seq = image.seq;
-        slot.time = image.time;
-        for partition in image.partitions {
-            partition.restore(&mut slot);
+        image.restore().map_err(|reason| DecodeError(format!("slot image: {reason}")))
+    }
+}
+
+impl SlotImage {
+    fn restore(self) -> Result<Slot, String> {
+        check::slot(&self)?;
+        let mut slot = Slot::new(self.id);
+        slot.seq = self.seq;
+        slot.time = self.time;
+        for partition in self.partitions {
+            partition.restore(&mut slot)?;
         }
-        for order in &image.orders {
+        for order in &self.orders {
+            check::order(order, self.id, &slot.orders)?;
             slot.orders.put(&order.row, order.updated_at);
         }
-        for claim in image.claims {
+        for claim in self.claims {
+            check::claim(&claim)?;
             slot.put_claim(claim.txn, claim.order);
         }
-        for refund in &image.refunds {
+        for refund in &self.refunds {
+            check::refund(refund, &slot.refunds)?;
             slot.refunds.put(refund);
         }
-        slot.outbox = image.outbox.into_iter().map(|tell| (tell.id, tell)).collect();
-        slot.next_tell = image.next_tell;
+        slot.outbox = self.outbox.into_iter().map(|tell| (tell.id, tell)).collect();
+        slot.next_tell = self.next_tell;
         Ok(slot)
     }
 }
@@ -137,16 +150,23 @@ impl PartitionImage {
         }
     }
 
-    fn restore(self, slot: &mut Slot) {
+    fn restore(self, slot: &mut Slot) -> Result<(), String> {
+        check::partition(&self)?;
         let PartitionImage { key, layout, segments, run, seq, holds } = self;
         let capacity = layout.seats();
         slot.partitions.open(&PartitionOpened { partition: key.clone(), layout, segments, run });
+        let mut result = Ok(());
         slot.partitions.change(&key, |p| {
             for hold in holds {
+                result = check::hold(&hold, p).map_err(|reason| format!("partition {key}: {reason}"));
+                if result.is_err() {
+                    return;
+                }
                 p.insert(&hold.row(&key, segments, capacity));
             }
             p.seq = seq;
         });
+        result
     }
 }
 

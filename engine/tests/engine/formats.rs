@@ -190,7 +190,7 @@ fn records() -> Vec<(&'static str, Record)> {
     bodies.into_iter().enumerate().map(record).collect()
 }
 
-fn slot() -> Slot {
+pub(crate) fn slot() -> Slot {
     let mut slot = Slot::new(SLOT);
     records().iter().for_each(|(_, record)| slot.apply(record));
     slot
@@ -202,7 +202,7 @@ fn encoded(record: &Record) -> Vec<u8> {
     bytes
 }
 
-fn image(slot: &Slot) -> Vec<u8> {
+pub(crate) fn image(slot: &Slot) -> Vec<u8> {
     let mut bytes = Vec::new();
     slot.encode(&mut bytes);
     bytes

@@ -2,6 +2,7 @@
 
 mod formats;
 mod ids;
+mod images;
 mod inventory;
 mod largest;
 mod limits;

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use super::{File, Files, parent};
 
-/// What a write can be torn into.
-const SECTOR_BYTES: usize = 512;
+mod sectors;
+mod unsynced;
+
+use sectors::{put, tear};
+pub use unsynced::Unsynced;
 
 /// A failure to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +29,12 @@ enum Node {
     File(usize),
 }
 
+/// Contents are shared until they are changed: copies of a disk are many, and differ little.
 #[derive(Debug, Default, Clone)]
 struct Inode {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    pending: Vec<(usize, Vec<u8>)>,
+    live: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
+    pending: Vec<(usize, Arc<Vec<u8>>)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -58,6 +62,8 @@ struct State {
     stop_at: Option<u64>,
     trouble: Vec<Trouble>,
     capacity: Option<u64>,
+    /// Copies from before each changing operation, while somebody asks for them.
+    moments: Option<Vec<MemoryFiles>>,
 }
 
 /// Files in memory. Clones see the same ones.
@@ -109,7 +115,7 @@ impl MemoryFiles {
             for (offset, bytes) in std::mem::take(&mut inode.pending) {
                 tear(&mut inode.durable, offset, &bytes, &mut keep);
             }
-            inode.live.clone_from(&inode.durable);
+            inode.live = inode.durable.clone();
         }
         for rename in pending.drain(..) {
             if keep() {
@@ -139,17 +145,7 @@ impl MemoryFiles {
 
     /// A copy that goes its own way, with nothing locked.
     pub fn fork(&self) -> MemoryFiles {
-        let state = self.lock_state();
-        let copy = State {
-            inodes: state.inodes.clone(),
-            live: state.live.clone(),
-            durable: state.durable.clone(),
-            pending: state.pending.clone(),
-            steps: state.steps,
-            capacity: state.capacity,
-            ..State::default()
-        };
-        MemoryFiles { state: Arc::new(Mutex::new(copy)), life: 0 }
+        self.lock_state().fork()
     }
 
     /// Changing operations so far.
@@ -177,7 +173,7 @@ impl MemoryFiles {
         let state = self.lock_state();
         let content = |node: &Node| match *node {
             Node::Dir => None,
-            Node::File(inode) => Some(state.inodes[inode].live.clone()),
+            Node::File(inode) => Some(state.inodes[inode].live.to_vec()),
         };
         state.live.nodes.iter().map(|(path, node)| (path.clone(), content(node))).collect()
     }
@@ -190,8 +186,9 @@ impl MemoryFiles {
         let mut state = self.lock_state();
         let Some(Node::File(inode)) = state.live.nodes.get(file).copied() else { panic!("no file {file}") };
         let inode = &mut state.inodes[inode];
-        change(&mut inode.live);
-        inode.durable.clone_from(&inode.live);
+        inode.durable = Arc::default();
+        change(Arc::make_mut(&mut inode.live));
+        inode.durable = inode.live.clone();
         inode.pending.clear();
     }
 
@@ -212,6 +209,7 @@ impl MemoryFiles {
     fn change(&self) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.alive()?;
         let step = state.steps;
+        state.remember();
         state.steps += 1;
         if state.stop_at.is_some_and(|stop| step >= stop) {
             return Err(io::Error::other("stopped here by the test"));
@@ -235,6 +233,19 @@ impl Names {
 }
 
 impl State {
+    fn fork(&self) -> MemoryFiles {
+        let copy = State {
+            inodes: self.inodes.clone(),
+            live: self.live.clone(),
+            durable: self.durable.clone(),
+            pending: self.pending.clone(),
+            steps: self.steps,
+            capacity: self.capacity,
+            ..State::default()
+        };
+        MemoryFiles { state: Arc::new(Mutex::new(copy)), life: 0 }
+    }
+
     fn name(&mut self, names: Vec<(String, Option<Node>)>) {
         let rename = Rename { dir: parent(&names[0].0).to_owned(), names };
         self.live.apply(&rename);
@@ -277,26 +288,6 @@ impl State {
         }
         Ok(())
     }
-}
-
-/// Applies the sectors of a write that are kept.
-fn tear(to: &mut Vec<u8>, offset: usize, bytes: &[u8], keep: &mut impl FnMut() -> bool) {
-    let mut at = 0;
-    while at < bytes.len() {
-        let end = ((offset + at) / SECTOR_BYTES + 1) * SECTOR_BYTES - offset;
-        let end = end.min(bytes.len());
-        if keep() {
-            put(to, offset + at, &bytes[at..end]);
-        }
-        at = end;
-    }
-}
-
-fn put(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
-    if to.len() < offset + bytes.len() {
-        to.resize(offset + bytes.len(), 0);
-    }
-    to[offset..offset + bytes.len()].copy_from_slice(bytes);
 }
 
 /// The directories that a path is in, the data directory itself (which is in none) included.
@@ -432,10 +423,10 @@ impl Inode {
         for (offset, bytes) in std::mem::take(&mut self.pending) {
             let end = offset + bytes.len();
             if offset < from.min(end) {
-                self.pending.push((offset, bytes[..from.min(end) - offset].to_vec()));
+                self.pending.push((offset, Arc::new(bytes[..from.min(end) - offset].to_vec())));
             }
             if to.max(offset) < end {
-                self.pending.push((to.max(offset), bytes[to.max(offset) - offset..].to_vec()));
+                self.pending.push((to.max(offset), Arc::new(bytes[to.max(offset) - offset..].to_vec())));
             }
         }
         put(&mut self.durable, from, &self.live[from..to]);
@@ -471,7 +462,7 @@ impl File for MemoryFile {
         state.has_room(self.inode, offset + buf.len())?;
         let inode = &mut state.inodes[self.inode];
         put(&mut inode.live, offset, buf);
-        inode.pending.push((offset, buf.to_vec()));
+        inode.pending.push((offset, Arc::new(buf.to_vec())));
         Ok(())
     }
 

@@ -10,7 +10,7 @@ mod os;
 use std::io;
 use std::time::Duration;
 
-pub use memory::{MemoryFile, MemoryFiles, MemoryLock, Trouble};
+pub use memory::{MemoryFile, MemoryFiles, MemoryLock, Trouble, Unsynced};
 pub use os::{OsFile, OsFiles};
 
 /// A place that holds one data directory.

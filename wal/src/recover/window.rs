@@ -4,6 +4,9 @@ use crate::error::OpenError;
 use crate::files::{File, Files};
 use crate::limits::CHUNK_BYTES;
 
+/// The first piece is smaller: of most segments only the beginning is looked at, to find the one where reading begins.
+const FIRST_BYTES: usize = 64 << 10;
+
 /// An open file and the piece of it that is in memory.
 pub(crate) struct Window<T: File> {
     file: T,
@@ -36,7 +39,8 @@ impl<T: File> Window<T> {
         }
         let held = offset >= self.start && offset + length as u64 <= self.start + self.bytes.len() as u64;
         if !held {
-            self.bytes.resize(left.min(length.max(CHUNK_BYTES)), 0);
+            let piece = if self.bytes.is_empty() { FIRST_BYTES } else { CHUNK_BYTES };
+            self.bytes.resize(left.min(length.max(piece)), 0);
             let read = self.file.read_at(&mut self.bytes, offset);
             let read = read.map_err(|error| OpenError::io("read", &self.name, error))?;
             // Shorter than a moment ago: what is not there is as good as not there.

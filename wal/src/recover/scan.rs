@@ -238,7 +238,10 @@ impl<F: Files> Scan<F> {
         {
             return self.damaged(torn.0, "the frame does not follow the one before it, and is torn");
         }
-        self.nothing_behind(end, torn.0)?;
+        // Where the damage is, if there is any: what cannot be seen at all is missed where the log ends.
+        let place = if matches!(torn.1, Found::Torn(..) | Found::Spoiled(_)) { torn.0 } else { end };
+        let torn_header = matches!(torn.1, Found::Torn(..)).then_some(torn.0);
+        self.nothing_behind(end, place, torn_header)?;
         Ok(Tail {
             segment: end.segment,
             offset: end.offset,
@@ -258,19 +261,20 @@ impl<F: Files> Scan<F> {
         Some(Cut { file: self.name(at.segment), offset: at.offset, bytes, reason: reason.to_owned() })
     }
 
-    /// Searches every block behind the end for a sound header, the torn frame's own excepted.
-    fn nothing_behind(&mut self, end: At, torn: At) -> Result<(), OpenError> {
+    /// Searches every block behind the end for a sound header, the torn frame's own excepted. With one, what is at `place`
+    /// is damaged.
+    fn nothing_behind(&mut self, end: At, place: At, torn_header: Option<At>) -> Result<(), OpenError> {
         for segment in end.segment..self.segments.len() {
             let mut offset = if segment == end.segment { end.offset } else { 0 };
             while offset < self.segments[segment].bytes {
                 let at = At { segment, offset };
-                if at != torn && self.has_header(at)? {
+                if Some(at) != torn_header && self.has_header(at)? {
                     let behind = self.name(segment);
                     let reason = format!(
                         "no sound frame here, yet {behind} has a later one at byte {offset}, which was only written when \
                          this one was durable"
                     );
-                    return self.damaged(end, reason);
+                    return self.damaged(place, reason);
                 }
                 offset += BLOCK;
             }

@@ -246,6 +246,11 @@ impl Pair {
         Ok(())
     }
 
+    /// How many slots the snapshot under way has, while more can be added.
+    pub fn snapshot_slots(&self) -> Option<u16> {
+        self.snapshot_slot.filter(|_| matches!(self.log.snapshot_state(), SnapshotState::Open { .. }))
+    }
+
     /// Takes one whole snapshot.
     pub fn snapshot(&mut self) {
         self.snapshot_step();
@@ -292,17 +297,23 @@ impl Pair {
     }
 
     /// Starts anew on `files` after a crash, and holds what comes back against the model.
-    #[expect(clippy::result_large_err, reason = "the model goes on after a refusal too")]
-    pub fn again(self, files: MemoryFiles) -> Result<Pair, (Pair, OpenError)> {
-        let (log, taken, last, _) = match start(&files, &self.options) {
-            Ok(started) => started,
-            Err(error) => return Err((Pair { files, ..self }, error)),
-        };
+    pub fn restart(&mut self, files: MemoryFiles) -> Result<(), OpenError> {
+        self.files = files;
+        let (log, taken, last, _) = start(&self.files, &self.options)?;
         self.check(&taken, last);
-        let state = self.state_at(last);
-        let mut pair = Pair { files, log, state, snapshot_slot: None, durable: last, ..self };
-        pair.history.truncate(last.0 as usize);
-        pair.commands.retain(|command| *command <= last);
-        Ok(pair)
+        self.state = self.state_at(last);
+        self.history.truncate(last.0 as usize);
+        self.commands.retain(|command| *command <= last);
+        (self.log, self.snapshot_slot, self.durable) = (log, None, last);
+        Ok(())
+    }
+
+    /// The same for one who goes on with another model after a refusal.
+    #[expect(clippy::result_large_err, reason = "the model goes on after a refusal too")]
+    pub fn again(mut self, files: MemoryFiles) -> Result<Pair, (Pair, OpenError)> {
+        match self.restart(files) {
+            Ok(()) => Ok(self),
+            Err(error) => Err((self, error)),
+        }
     }
 }

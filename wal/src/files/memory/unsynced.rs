@@ -92,9 +92,9 @@ impl MemoryFiles {
 impl State {
     /// Before a changing operation.
     pub(super) fn remember(&mut self) {
-        if self.moments.is_some() {
-            let copy = self.fork();
-            self.moments.as_mut().expect("asked above").push(copy);
+        if let Some(mut moments) = self.moments.take() {
+            moments.push(self.fork());
+            self.moments = Some(moments);
         }
     }
 }

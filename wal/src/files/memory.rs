@@ -1,18 +1,19 @@
 //! A file system in memory that can crash. What is written is seen at once and durable only after a sync; a crash keeps
 //! any chosen subset of what is not durable: sectors of writes, and changes to directories.
 
+mod faults;
+mod sectors;
+mod unsynced;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use self::faults::Faults;
+use self::sectors::{put, tear};
+pub use self::unsynced::Unsynced;
 use super::{File, Files, parent};
-
-mod sectors;
-mod unsynced;
-
-use sectors::{put, tear};
-pub use unsynced::Unsynced;
 
 /// A failure to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,7 @@ struct State {
     steps: u64,
     stop_at: Option<u64>,
     trouble: Vec<Trouble>,
+    faults: Faults,
     capacity: Option<u64>,
     /// Copies from before each changing operation, while somebody asks for them.
     moments: Option<Vec<MemoryFiles>>,
@@ -140,6 +142,8 @@ impl MemoryFiles {
         state.locked = false;
         state.stop_at = None;
         state.trouble.clear();
+        state.faults.forgive();
+        state.collect();
         MemoryFiles { state: self.state.clone(), life: state.life }
     }
 
@@ -448,7 +452,8 @@ impl File for MemoryFile {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.files.alive()?;
+        let mut state = self.files.alive()?;
+        state.faults.read()?;
         let live = &state.inodes[self.inode].live;
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(live.len());
         let length = buf.len().min(live.len() - from);
@@ -460,10 +465,12 @@ impl File for MemoryFile {
         let mut state = self.files.change()?;
         let offset = usize::try_from(offset).expect("files in memory are small");
         state.has_room(self.inode, offset + buf.len())?;
+        let short = state.faults.short(state.steps - 1);
+        let length = short.as_ref().map_or(buf.len(), |(bytes, _)| buf.len().min(*bytes));
         let inode = &mut state.inodes[self.inode];
-        put(&mut inode.live, offset, buf);
-        inode.pending.push((offset, Arc::new(buf.to_vec())));
-        Ok(())
+        put(&mut inode.live, offset, &buf[..length]);
+        inode.pending.push((offset, Arc::new(buf[..length].to_vec())));
+        short.map_or(Ok(()), |(_, error)| Err(error))
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {

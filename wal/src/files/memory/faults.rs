@@ -60,10 +60,11 @@ impl MemoryFiles {
         self.lock_state().faults.short = Some(Short { step, bytes, errno });
     }
 
-    /// No fault is to come any more.
+    /// Nothing fails or stops any more.
     pub fn forgive(&self) {
         let mut state = self.lock_state();
         state.faults.forgive();
+        state.stop_at = None;
         state.trouble.clear();
     }
 

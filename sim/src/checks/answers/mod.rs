@@ -1,0 +1,104 @@
+//! Whether an answer is one that a state gives which the caller may be shown: not older than the question, and durable by
+//! the time the answer leaves. What each state answers is said here in the model's own terms.
+
+mod inventory;
+mod money;
+mod orders;
+
+use std::rc::Rc;
+
+use engine::answer::{Rejection, Reply};
+use engine::command::Command;
+use engine::ids::{SlotId, Time};
+
+use super::model::Model;
+use super::model::state::Slot;
+
+/// What was known when a request came in.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub command: Command,
+    /// The slots that it may show, how far each had come, and what time it was on the core of each.
+    pub shown: Vec<Shown>,
+    /// For listings: the core that is asked.
+    pub core: u16,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    pub slot: SlotId,
+    pub from: usize,
+    pub time: Time,
+}
+
+/// The states that one slot may have been shown in.
+struct Window {
+    states: Vec<Rc<Slot>>,
+    time: Time,
+}
+
+impl Window {
+    fn any(&self, is_so: impl Fn(&Slot) -> bool) -> bool {
+        self.states.iter().any(|state| is_so(state))
+    }
+}
+
+/// Not an answer about any state: nothing was done, try again.
+#[must_use]
+pub(crate) fn is_try_again(reply: &Reply) -> bool {
+    matches!(reply, Err(Rejection::Busy | Rejection::LimitReached | Rejection::LogFull | Rejection::Stopping))
+}
+
+/// Holds an answer against the model, at the moment when it leaves its shard.
+///
+/// # Panics
+/// When no state gives it.
+pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
+    if is_try_again(reply) {
+        return;
+    }
+    if let Command::ListRefunds(list) = &question.command {
+        return money::listed(model, question, list, reply);
+    }
+    let window = |shown: &Shown| Window { states: model.window(shown.slot, shown.from), time: shown.time };
+    let main = window(&question.shown[0]);
+    let second = question.shown.get(1).map(window);
+    let laws = &model.laws;
+    let given = match &question.command {
+        Command::TryHold(c) => main.any(|s| inventory::hold(s, laws, main.time, c, reply)),
+        Command::ReleaseHold(c) => main.any(|s| inventory::end(s, main.time, c, reply, false)),
+        Command::ConfirmHold(c) => main.any(|s| inventory::end(s, main.time, c, reply, true)),
+        Command::Availability { partition, span } => {
+            main.any(|s| inventory::availability(s, laws, main.time, partition, *span, reply))
+        }
+        Command::Run(c) => main.any(|s| inventory::run(s, main.time, c, reply)),
+        Command::CreateOrder(c) => main.any(|s| orders::create(s, main.time, c, reply)),
+        Command::GetOrder { order } => main.any(|s| orders::get(s, main.time, *order, reply)),
+        Command::IssueTicket { order } => main.any(|s| orders::ticket(s, *order, reply)),
+        Command::Cancel(c) => main.any(|s| orders::cancel(s, c, reply)),
+        Command::Reserve(c) => {
+            let partition = second.as_ref().expect("a reserve shows its partition");
+            main.any(|s| orders::reserve(s, main.time, c, reply))
+                || (reply.is_err() && partition.any(|s| inventory::refuse(s, laws, partition.time, c, reply)))
+        }
+        Command::Pay(c) => {
+            let claim = second.as_ref().expect("a payment shows its claim");
+            main.any(|s| money::pay(s, c, reply)) || claim.any(|s| money::used(s, c, reply))
+        }
+        Command::SettleRefund { order, txn, reference } => {
+            main.any(|s| money::settle(s, order, txn, reference, reply))
+        }
+        Command::ListRefunds(_) => unreachable!("looked at above"),
+    };
+    if given {
+        return;
+    }
+    let last = model.version(question.shown[0].slot, model.seq(question.shown[0].slot));
+    panic!(
+        "no durable state since it was asked gives this answer: {reply:?} to {:?} from {:?}; {} states, the last one \
+         written is {last:?}",
+        question.command,
+        question.shown,
+        main.states.len()
+    );
+}

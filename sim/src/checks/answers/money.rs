@@ -1,0 +1,104 @@
+//! Answers about payments and refunds.
+
+use engine::answer::{Answer, RefundReason, RefundStatus, RefundView, Rejection, Reply};
+use engine::command::{ListRefunds, Pay, RefundFilter};
+use engine::ids::{OrderId, OrderName, Reference, SlotId, TxnId};
+use engine::limits::SLOTS;
+use engine::record::RefundRow;
+
+use super::{Question, orders};
+use crate::checks::model::Model;
+use crate::checks::model::state::Slot;
+
+pub(super) fn pay(slot: &Slot, c: &Pay, reply: &Reply) -> bool {
+    let order = OrderId::parse(c.order.as_str()).and_then(|id| slot.orders.get(&id));
+    let refund = slot.refund(&c.order, &c.txn);
+    let Some(order) = order else {
+        // Money that a signature vouches for is written down before anything is said about it.
+        return *reply == Err(Rejection::OrderNotFound) && (!c.verified || refund.is_some());
+    };
+    let mismatch = order.row.reservation.as_ref().is_some_and(|r| !orders::agrees(r, &c.named));
+    match reply {
+        Err(Rejection::HoldMismatch) => mismatch,
+        Ok(Answer::Order(view)) => {
+            !mismatch && order.row.txn.as_ref() == Some(&c.txn) && orders::shows(slot, order, view)
+        }
+        Ok(_) => false,
+        Err(why) => refund.is_some_and(|row| {
+            *why == match row.reason {
+                RefundReason::AlreadyPaid => Rejection::AlreadyPaid,
+                RefundReason::HoldExpired => Rejection::HoldExpired,
+                RefundReason::InvalidState => Rejection::InvalidTransition,
+                RefundReason::Unmatched => Rejection::OrderNotFound,
+            }
+        }),
+    }
+}
+
+/// Whether another order has the transaction id.
+pub(super) fn used(slot: &Slot, c: &Pay, reply: &Reply) -> bool {
+    let order = OrderId::parse(c.order.as_str());
+    *reply == Err(Rejection::TxnUsed) && slot.claims.get(&c.txn).is_some_and(|owner| Some(*owner) != order)
+}
+
+fn shows(row: &RefundRow, slot: SlotId, view: &RefundView) -> bool {
+    let status = if row.settled.is_some() { RefundStatus::Settled } else { RefundStatus::Required };
+    (view.cursor.slot, view.cursor.number) == (slot, row.number)
+        && (&view.order, &view.txn, view.amount) == (&row.order, &row.txn, row.amount)
+        && (view.reason, view.status, view.created_at) == (row.reason, status, row.created_at)
+        && view.settled == row.settled
+}
+
+pub(super) fn settle(
+    slot: &Slot,
+    order: &OrderName,
+    txn: &TxnId,
+    reference: &Reference,
+    reply: &Reply,
+) -> bool {
+    let Some(row) = slot.refund(order, txn) else { return *reply == Err(Rejection::RefundNotFound) };
+    let Some(settled) = &row.settled else { return false };
+    match reply {
+        Ok(Answer::Refund(view)) => settled.reference == *reference && shows(row, view.cursor.slot, view),
+        Ok(_) => false,
+        Err(why) => *why == Rejection::RefundSettled && settled.reference != *reference,
+    }
+}
+
+/// A page of one core: each line is as its slot has it, and none is left out that was there all the time.
+pub(super) fn listed(model: &Model, question: &Question, list: &ListRefunds, reply: &Reply) {
+    let Ok(Answer::Refunds(page)) = reply else { panic!("{list:?} was answered with {reply:?}") };
+    assert!(page.len() <= list.limit, "a page of {} at most has {}", list.limit, page.len());
+    assert!(page.is_sorted_by(|a, b| a.cursor < b.cursor), "not in order: {page:?}");
+    let wanted = |row: &RefundRow| match list.status {
+        None => true,
+        Some(RefundFilter::Settled) => row.settled.is_some(),
+        Some(RefundFilter::Required) => row.settled.is_none(),
+        Some(RefundFilter::Unmatched) => row.reason == RefundReason::Unmatched,
+    };
+    for view in page {
+        assert!(
+            list.after.is_none_or(|after| after < view.cursor),
+            "before the place that was asked: {view:?}"
+        );
+        let from = question.shown.iter().find(|shown| shown.slot == view.cursor.slot);
+        let states = model.window(view.cursor.slot, from.map_or(0, |shown| shown.from));
+        let row = |slot: &Slot| slot.refunds.get(&view.cursor.number).cloned();
+        let found = states.iter().filter_map(|slot| row(slot));
+        let shown = { found }.any(|row| shows(&row, view.cursor.slot, view) && wanted(&row));
+        assert!(shown, "no durable state since it was asked shows {view:?}");
+    }
+    let end = if page.len() < list.limit { None } else { page.last().map(|view| view.cursor) };
+    for shown in &question.shown {
+        let states = model.window(shown.slot, shown.from);
+        let Some(first) = states.first() else { continue };
+        for (number, row) in &first.refunds {
+            let cursor = engine::command::RefundCursor { slot: shown.slot, number: *number };
+            let asked = list.after.is_none_or(|after| after < cursor) && end.is_none_or(|end| cursor <= end);
+            let always = states.iter().all(|slot| wanted(&slot.refunds[number]));
+            let given = page.iter().any(|view| view.cursor == cursor);
+            assert!(!asked || !always || given, "left out of a page: {row:?} of slot {}", shown.slot.get());
+        }
+    }
+    debug_assert!(question.shown.len() <= usize::from(SLOTS));
+}

@@ -1,0 +1,93 @@
+//! Answers about orders.
+
+use engine::answer::{Answer, OrderStatus, OrderView, Rejection, Reply};
+use engine::command::{Cancel, CreateOrder, Named, Reserve};
+use engine::ids::{OrderId, Time};
+use engine::record::Reservation;
+
+use crate::checks::model::state::{Order, Slot};
+
+/// Whether this is the order as the slot has it.
+pub(super) fn shows(slot: &Slot, order: &Order, view: &OrderView) -> bool {
+    let row = &order.row;
+    let reservation = match (&row.reservation, &view.reservation) {
+        (None, None) => true,
+        (Some(r), Some(v)) => {
+            (&r.partition, &r.hold, r.quantity, r.from, r.to, &r.labels, r.deadline)
+                == (&v.partition, &v.hold, v.quantity, v.from, v.to, &v.seats, v.expires_at)
+        }
+        _ => false,
+    };
+    reservation
+        && (row.order, &row.key, row.status, row.amount) == (view.order, &view.key, view.status, view.amount)
+        && (row.created_at, order.updated_at) == (view.created_at, view.updated_at)
+        && (row.cancel_reason, &row.txn) == (view.cancel_reason, &view.txn)
+        && view.refund == slot.refund_status(&row.order.name())
+}
+
+/// RESERVED, and its deadline has passed: only its partition can say what became of it.
+fn is_overdue(order: &Order, now: Time) -> bool {
+    let deadline = order.row.reservation.as_ref().map(|r| r.deadline);
+    order.row.status == OrderStatus::Reserved && deadline.is_some_and(|deadline| deadline <= now)
+}
+
+fn is_shown(slot: &Slot, order: &Order, now: Time, reply: &Reply) -> bool {
+    matches!(reply, Ok(Answer::Order(view)) if !is_overdue(order, now) && shows(slot, order, view))
+}
+
+pub(super) fn agrees(r: &Reservation, named: &Named) -> bool {
+    named.partition.as_ref().is_none_or(|p| *p == r.partition)
+        && named.hold.as_ref().is_none_or(|h| *h == r.hold)
+}
+
+pub(super) fn create(slot: &Slot, now: Time, c: &CreateOrder, reply: &Reply) -> bool {
+    let Some(order) = slot.keys.get(&c.key).and_then(|id| slot.orders.get(id)) else { return false };
+    match reply {
+        Err(why) => *why == Rejection::AmountDiffers && order.row.amount != c.amount,
+        Ok(_) => order.row.amount == c.amount && is_shown(slot, order, now, reply),
+    }
+}
+
+pub(super) fn get(slot: &Slot, now: Time, id: OrderId, reply: &Reply) -> bool {
+    match slot.orders.get(&id) {
+        None => *reply == Err(Rejection::OrderNotFound),
+        Some(order) => is_shown(slot, order, now, reply),
+    }
+}
+
+pub(super) fn ticket(slot: &Slot, id: OrderId, reply: &Reply) -> bool {
+    let Some(order) = slot.orders.get(&id) else { return *reply == Err(Rejection::OrderNotFound) };
+    match (order.row.status, reply) {
+        (OrderStatus::Ticketed, Ok(Answer::Order(view))) => shows(slot, order, view),
+        (OrderStatus::Ticketed | OrderStatus::Paid, _) => false,
+        (_, reply) => *reply == Err(Rejection::InvalidTransition),
+    }
+}
+
+pub(super) fn cancel(slot: &Slot, c: &Cancel, reply: &Reply) -> bool {
+    let Some(order) = slot.orders.get(&c.order) else { return *reply == Err(Rejection::OrderNotFound) };
+    if order.row.reservation.as_ref().is_some_and(|r| !agrees(r, &c.named)) {
+        return *reply == Err(Rejection::HoldMismatch);
+    }
+    match (order.row.status, reply) {
+        (OrderStatus::Cancelled, Ok(Answer::Order(view))) => shows(slot, order, view),
+        (OrderStatus::Paid | OrderStatus::Ticketed, reply) => *reply == Err(Rejection::InvalidTransition),
+        _ => false,
+    }
+}
+
+pub(super) fn reserve(slot: &Slot, now: Time, c: &Reserve, reply: &Reply) -> bool {
+    let Some(order) = slot.orders.get(&c.order) else { return *reply == Err(Rejection::OrderNotFound) };
+    let what = |r: &Reservation| {
+        let (from, to) = c.span.map_or((0, r.segments), |span| (span.from(), span.to()));
+        r.partition == c.partition && r.hold == c.hold && (r.quantity, r.from, r.to) == (c.quantity, from, to)
+    };
+    match (order.row.status, &order.row.reservation, reply) {
+        (OrderStatus::Reserved, Some(r), Ok(_)) => what(r) && is_shown(slot, order, now, reply),
+        (OrderStatus::Reserved, Some(r), Err(why)) => {
+            *why == Rejection::ReservationDiffers && !what(r) && !is_overdue(order, now)
+        }
+        (OrderStatus::Init, ..) => false,
+        (.., reply) => *reply == Err(Rejection::InvalidTransition),
+    }
+}

@@ -1,0 +1,178 @@
+//! Whether everything that clients saw can have happened in one order: for each order, and for each seat on each segment.
+//! Nothing but calls, returns and answers counts here; no log and no state is looked at.
+
+mod order;
+mod search;
+mod seat;
+
+use std::collections::BTreeMap;
+
+use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection, Reply};
+use engine::command::Command;
+use engine::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey, Time};
+
+use crate::counters::{Counters, Met};
+use crate::workload::Told;
+use order::OrderObject;
+use search::{Event, Verdict, search};
+use seat::{Says, SeatObject};
+
+/// Steps of one search.
+const LOOKS_MAX: usize = 50_000;
+
+/// Searches the histories of all orders and all seats.
+///
+/// # Panics
+/// When one of them has no order.
+pub(crate) fn check(history: &[Told], met: &mut Counters) {
+    orders(history, met);
+    seats(history, met);
+}
+
+fn judge<O: std::fmt::Debug>(
+    what: &dyn std::fmt::Debug,
+    events: &[Event<O>],
+    verdict: Verdict,
+    met: &mut Counters,
+) {
+    met.met(Met::Searched);
+    match verdict {
+        Verdict::Linear => {}
+        Verdict::GaveUp => met.met(Met::GaveUp),
+        Verdict::NotLinear => panic!("{what:?}: no order of these gives what was seen: {events:#?}"),
+    }
+}
+
+fn orders(history: &[Told], met: &mut Counters) {
+    let mut keys: BTreeMap<IdempotencyKey, OrderId> = BTreeMap::new();
+    for told in history {
+        if let Some(Ok(Answer::Order(view))) = &told.reply {
+            keys.insert(view.key.clone(), view.order);
+        }
+    }
+    let mut objects: BTreeMap<OrderId, OrderObject> = BTreeMap::new();
+    let mut events: BTreeMap<OrderId, Vec<Event<order::Seen>>> = BTreeMap::new();
+    for told in history {
+        let id = match &told.command {
+            Command::CreateOrder(c) => keys.get(&c.key).copied(),
+            other => crate::workload::order_of(other),
+        };
+        let Some(id) = id else { continue };
+        let object = objects.entry(id).or_default();
+        match &told.command {
+            Command::CreateOrder(_) => object.creates.push(told.called),
+            Command::Reserve(c) => object.reserves.push((told.called, c.clone())),
+            Command::Pay(c) => object.pays.push((told.called, c.txn.clone())),
+            Command::Cancel(_) => object.cancels.push(told.called),
+            _ => {}
+        }
+        let state = match &told.reply {
+            Some(Ok(Answer::Order(view))) => order::State::of(view),
+            Some(Err(Rejection::OrderNotFound)) => Some(order::State::Absent),
+            _ => None,
+        };
+        if let (Some(state), Some(returned)) = (state, told.returned) {
+            let op = order::Seen { state, returned, time: told.time };
+            events.entry(id).or_default().push(Event { called: told.called, returned, op });
+        }
+    }
+    for (id, events) in &events {
+        let verdict = search(&objects[id], &order::State::Absent, events, LOOKS_MAX);
+        judge(id, events, verdict, met);
+    }
+}
+
+/// A hold as clients have seen it: an id that is used again is another hold.
+type Hold = (PartitionKey, HoldId, Time);
+type Place = (PartitionKey, String, u16);
+
+/// A hold that an answer speaks of.
+struct Sight {
+    hold: Hold,
+    seats: Vec<String>,
+    from: u16,
+    to: u16,
+    says: Says,
+}
+
+fn sight(command: &Command, reply: &Reply) -> Option<Sight> {
+    match reply.as_ref().ok()? {
+        Answer::Partition(view) => {
+            // The answer does not say on which segments; who asked for the whole run may not know how many it has.
+            let span = match command {
+                Command::TryHold(c) => c.span?,
+                _ => return None,
+            };
+            let says = if view.hold.status == HoldStatus::Confirmed { Says::Sold } else { Says::Has };
+            let seats = view.hold.seats.iter().map(|seat| seat.as_str().to_owned()).collect();
+            let hold = (view.partition.clone(), view.hold.hold.clone(), view.hold.expires_at);
+            Some(Sight { hold, seats, from: span.from(), to: span.to(), says })
+        }
+        Answer::Order(view) => {
+            let r = view.reservation.as_ref()?;
+            let says = match view.status {
+                OrderStatus::Init => return None,
+                OrderStatus::Reserved => Says::Has,
+                OrderStatus::Paid | OrderStatus::Ticketed => Says::Sold,
+                OrderStatus::Cancelled => Says::Ended,
+            };
+            let seats = r.seats.iter().map(|seat| seat.as_str().to_owned()).collect();
+            let hold = (r.partition.clone(), r.hold.clone(), r.expires_at);
+            Some(Sight { hold, seats, from: r.from, to: r.to, says })
+        }
+        _ => None,
+    }
+}
+
+fn seats(history: &[Told], met: &mut Counters) {
+    let mut numbers: BTreeMap<Hold, usize> = BTreeMap::new();
+    let mut object = SeatObject::default();
+    let mut events: BTreeMap<Place, Vec<Event<seat::Seen>>> = BTreeMap::new();
+    // What would end a hold, by its partition and id, or by its order.
+    let mut ends: BTreeMap<(PartitionKey, HoldId), u64> = BTreeMap::new();
+    let mut cancels: BTreeMap<OrderId, u64> = BTreeMap::new();
+    for told in history {
+        match &told.command {
+            Command::ReleaseHold(c) => {
+                ends.entry((c.partition.clone(), c.hold.clone())).or_insert(told.called);
+            }
+            Command::Cancel(c) => {
+                cancels.entry(c.order).or_insert(told.called);
+            }
+            _ => {}
+        }
+    }
+    let mut owners: BTreeMap<(PartitionKey, HoldId), Vec<OrderId>> = BTreeMap::new();
+    for told in history {
+        if let Command::Reserve(c) = &told.command {
+            owners.entry((c.partition.clone(), c.hold.clone())).or_default().push(c.order);
+        }
+    }
+    for told in history {
+        let (Some(reply), Some(returned)) = (&told.reply, told.returned) else { continue };
+        let Some(sight) = sight(&told.command, reply) else { continue };
+        let (partition, id, deadline) = sight.hold.clone();
+        let who = *numbers.entry(sight.hold).or_insert_with(|| {
+            let key = (partition.clone(), id);
+            let of_owner = owners.get(&key).into_iter().flatten().filter_map(|order| cancels.get(order));
+            let ended = ends.get(&key).into_iter().chain(of_owner).min().copied();
+            object.asked_to_end.push(ended);
+            object.deadlines.push(deadline);
+            object.deadlines.len() - 1
+        });
+        for label in &sight.seats {
+            for segment in sight.from..sight.to {
+                let op = seat::Seen { who, says: sight.says, returned, time: told.time };
+                let place = (partition.clone(), label.clone(), segment);
+                events.entry(place).or_default().push(Event { called: told.called, returned, op });
+            }
+        }
+    }
+    for (place, events) in &events {
+        let verdict = search(&object, &seat::State::default(), events, LOOKS_MAX);
+        judge(place, events, verdict, met);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Histories of orders and seats that are known to be good, and known to be bad.
+
+use allocator::Span;
+use engine::answer::{Answer, CancelReason, HoldView, OrderView, PartitionView, ReservationView};
+use engine::command::{AdHoc, Cancel, Named, Pay, Reserve, TryHold};
+use engine::ids::{Cents, SlotId, TxnId};
+use engine::text::Text;
+
+use super::*;
+
+const DEADLINE: Time = Time(1_000);
+
+fn order_id(number: u128) -> OrderId {
+    OrderId::new(SlotId::new(1), number << 12)
+}
+
+fn partition() -> PartitionKey {
+    PartitionKey::parse("p").unwrap()
+}
+
+fn told(called: u64, returned: u64, command: Command, reply: Reply) -> Told {
+    Told { command, called, returned: Some(returned), reply: Some(reply), time: Time(10) }
+}
+
+fn view(number: u128, status: OrderStatus) -> Reply {
+    let id = order_id(number);
+    let reservation = (status != OrderStatus::Init).then(|| ReservationView {
+        partition: partition(),
+        hold: id.hold_id(),
+        quantity: 1,
+        from: 0,
+        to: 1,
+        seats: vec![Text::from("1-1")],
+        expires_at: DEADLINE,
+    });
+    let paid = matches!(status, OrderStatus::Paid | OrderStatus::Ticketed);
+    Ok(Answer::Order(OrderView {
+        order: id,
+        key: IdempotencyKey::parse(&format!("key-{number}")).unwrap(),
+        status,
+        amount: Cents(1),
+        created_at: Time(1),
+        updated_at: Time(1),
+        reservation,
+        cancel_reason: (status == OrderStatus::Cancelled).then_some(CancelReason::Requested),
+        txn: paid.then(|| TxnId::parse("t").unwrap()),
+        refund: None,
+    }))
+}
+
+fn create(number: u128) -> Command {
+    let key = IdempotencyKey::parse(&format!("key-{number}")).unwrap();
+    Command::CreateOrder(engine::command::CreateOrder { key, amount: Cents(1), entropy: 0 })
+}
+
+fn get(number: u128) -> Command {
+    Command::GetOrder { order: order_id(number) }
+}
+
+fn reserve(number: u128) -> Command {
+    Command::Reserve(Reserve {
+        order: order_id(number),
+        partition: partition(),
+        hold: order_id(number).hold_id(),
+        quantity: 1,
+        span: Span::new(0, 1),
+        ad_hoc: AdHoc { capacity: 1, segments: 1 },
+    })
+}
+
+fn pay(number: u128) -> Command {
+    let (order, txn) = (order_id(number).name(), TxnId::parse("t").unwrap());
+    Command::Pay(Pay { order, txn, named: Named::default(), verified: true })
+}
+
+fn cancel(number: u128) -> Command {
+    Command::Cancel(Cancel { order: order_id(number), named: Named::default() })
+}
+
+fn held(id: &str, deadline: Time) -> (Command, Reply) {
+    let hold = HoldId::parse(id).unwrap();
+    let view = PartitionView {
+        partition: partition(),
+        capacity: 1,
+        available: 0,
+        confirmed: 0,
+        last_seq: 1,
+        hold: HoldView {
+            hold: hold.clone(),
+            quantity: 1,
+            status: HoldStatus::Held,
+            seats: vec![Text::from("1-1")],
+            expires_at: deadline,
+        },
+    };
+    let ad_hoc = AdHoc { capacity: 1, segments: 1 };
+    let command = Command::TryHold(TryHold {
+        partition: partition(),
+        hold,
+        quantity: 1,
+        span: Span::new(0, 1),
+        ad_hoc,
+    });
+    (command, Ok(Answer::Partition(view)))
+}
+
+fn is_linear(history: &[Told]) -> bool {
+    std::panic::catch_unwind(|| check(history, &mut Counters::default())).is_ok()
+}
+
+use OrderStatus::{Cancelled, Init, Paid, Reserved, Ticketed};
+
+#[test]
+fn an_order_goes_its_way() {
+    assert!(is_linear(&[
+        told(1, 2, create(1), view(1, Init)),
+        told(3, 6, reserve(1), view(1, Reserved)),
+        // Overlaps the reserve, and sees what was before.
+        told(4, 9, get(1), view(1, Init)),
+        told(10, 20, pay(1), view(1, Paid)),
+        told(11, 21, get(1), view(1, Reserved)),
+        told(30, 31, get(1), view(1, Ticketed)),
+    ]));
+}
+
+#[test]
+fn an_order_does_not_go_back() {
+    let base = [told(1, 2, create(1), view(1, Init)), told(3, 6, reserve(1), view(1, Reserved))];
+    let with = |more: &[Told]| is_linear(&[&base[..], more].concat());
+    assert!(with(&[]));
+    assert!(!with(&[told(7, 8, get(1), view(1, Init))]), "a stale read");
+    assert!(!with(&[told(7, 8, get(1), view(1, Paid))]), "paid by nobody");
+    assert!(!with(&[told(7, 8, get(1), view(1, Cancelled))]), "cancelled by nobody");
+    assert!(with(&[told(7, 9, cancel(1), view(1, Cancelled))]));
+    let both = [told(7, 9, cancel(1), view(1, Cancelled)), told(8, 12, pay(1), view(1, Paid))];
+    assert!(!with(&both), "cancelled and paid");
+    let gone = Err(Rejection::OrderNotFound);
+    assert!(!with(&[told(7, 8, get(1), gone)]), "an order that was there");
+}
+
+#[test]
+fn a_seat_has_one_holder() {
+    let one = held("one", DEADLINE);
+    let two = held("two", DEADLINE.plus(5));
+    let first = told(1, 2, one.0.clone(), one.1.clone());
+    let second = |time| Told { time, ..told(3, 4, two.0.clone(), two.1.clone()) };
+    assert!(!is_linear(&[first.clone(), second(Time(10))]), "the first still has it");
+    assert!(is_linear(&[first.clone(), second(DEADLINE)]), "the first has expired");
+    let hold = engine::command::HoldRef { partition: partition(), hold: HoldId::parse("one").unwrap() };
+    let release =
+        Told { returned: None, reply: None, ..told(2, 0, Command::ReleaseHold(hold), one.1.clone()) };
+    assert!(is_linear(&[first.clone(), release, second(Time(10))]), "the first was perhaps released");
+    let again = told(5, 6, one.0.clone(), one.1.clone());
+    assert!(!is_linear(&[first.clone(), second(DEADLINE), again]), "the first comes back");
+}
+
+#[test]
+fn a_sold_seat_stays_sold() {
+    let other = held("other", DEADLINE.plus(9_000));
+    let sold = [
+        told(1, 2, create(1), view(1, Init)),
+        told(3, 4, reserve(1), view(1, Reserved)),
+        told(5, 6, pay(1), view(1, Paid)),
+    ];
+    assert!(is_linear(&sold));
+    let late = Told { time: DEADLINE.plus(5_000), ..told(7, 8, other.0, other.1) };
+    assert!(!is_linear(&[&sold[..], &[late]].concat()), "another has the seat that was sold");
+}

@@ -1,0 +1,128 @@
+//! What has to be true: of each record and each answer (`model`, `answers`), of every state (here), of everything that
+//! clients were ever told (`promises`), and of the order in which it can all have happened (`linear`).
+
+pub(crate) mod answers;
+pub(crate) mod linear;
+pub(crate) mod model;
+mod promises;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::answer::{HoldStatus, OrderStatus};
+use engine::ids::{HoldId, OrderId, PartitionKey};
+use engine::state::{Hold, Order, Partition, Slot};
+
+use crate::world::World;
+
+pub(crate) use promises::Promises;
+
+fn slots(world: &World) -> impl Iterator<Item = &Slot> {
+    world.process.nodes.iter().flat_map(|node| node.shard.slots()).filter(|slot| !slot.is_blank())
+}
+
+/// In every state, whatever is under way: no seat twice, nothing free that somebody has, no money twice.
+///
+/// # Panics
+/// When it is not so.
+pub(crate) fn always(world: &World) {
+    for slot in slots(world) {
+        for (key, p) in slot.partitions().iter() {
+            seats(key, p);
+        }
+        for refund in slot.refunds().after(0) {
+            let order = OrderId::parse(refund.order.as_str()).and_then(|id| slot.orders().get(id));
+            let paid = order.and_then(|order| order.row.txn.as_ref());
+            assert_ne!(paid, Some(&refund.txn), "money that paid an order is owed back: {refund:?}");
+        }
+    }
+}
+
+fn seats(key: &PartitionKey, p: &Partition) {
+    let inventory = p.inventory();
+    let (seats, segments) = (inventory.seats() as usize, usize::from(inventory.segments()));
+    let mut taken = vec![vec![false; seats]; segments];
+    for (id, hold) in p.holds_sorted() {
+        if !matches!(hold.status, HoldStatus::Held | HoldStatus::Confirmed) {
+            continue;
+        }
+        for seat in &hold.seats {
+            for segment in hold.span.segments() {
+                let place = &mut taken[segment][seat.0 as usize];
+                assert!(!*place, "{key}: seat {} has two holders on segment {segment}, one is {id}", seat.0);
+                *place = true;
+            }
+        }
+    }
+    for (segment, seats) in taken.iter().enumerate() {
+        let span = allocator::Span::new(segment as u16, segment as u16 + 1).expect("one segment");
+        let free = seats.iter().filter(|taken| !**taken).count() as u32;
+        assert_eq!(inventory.available(span), free, "{key}: free on segment {segment}");
+    }
+}
+
+/// When everything has come to its end: nothing waits, nothing is overdue, orders and holds agree, and every payment that
+/// was claimed has paid its order or is owed back.
+///
+/// # Panics
+/// When it is not so.
+pub(crate) fn at_rest(world: &World) {
+    always(world);
+    for slot in slots(world) {
+        assert!(slot.outbox().is_empty(), "slot {} is never heard: {:?}", slot.id().get(), slot.outbox());
+    }
+    for node in &world.process.nodes {
+        assert_eq!(node.shard.operations_waiting(), 0, "an operation never ends");
+    }
+    let orders: BTreeMap<OrderId, &Order> =
+        slots(world).flat_map(|slot| slot.orders().iter()).map(|order| (order.row.order, order)).collect();
+    for order in orders.values() {
+        let stuck = matches!(order.row.status, OrderStatus::Reserved | OrderStatus::Paid);
+        assert!(!stuck, "an order is stuck: {:?}", order.row);
+    }
+    agree(world, &orders);
+    money(world, &orders);
+}
+
+fn agree(world: &World, orders: &BTreeMap<OrderId, &Order>) {
+    let mut sold = BTreeSet::new();
+    let mut forgotten = false;
+    for (key, p) in slots(world).flat_map(|slot| slot.partitions().iter()) {
+        for (id, hold) in p.holds_sorted() {
+            assert_ne!(hold.status, HoldStatus::Held, "{key}: hold {id} is past its deadline: {hold:?}");
+            if let Some(owner) = hold.owner {
+                let order = orders.get(&owner).unwrap_or_else(|| panic!("{hold:?} is nobody's"));
+                agrees(key, id, hold, order, &mut sold);
+            }
+        }
+    }
+    forgotten |= world.plan.policy.departed_ms < 1 << 30;
+    for order in orders.values() {
+        let ticketed = order.row.status == OrderStatus::Ticketed;
+        let has_seat = sold.contains(&order.row.order);
+        // A run that has departed takes its holds along.
+        assert!(ticketed == has_seat || (ticketed && forgotten), "no seat is sold to {:?}", order.row);
+    }
+}
+
+fn agrees(key: &PartitionKey, id: &HoldId, hold: &Hold, order: &Order, sold: &mut BTreeSet<OrderId>) {
+    let row = &order.row;
+    let is_its = row.reservation.as_ref().is_some_and(|r| r.partition == *key && r.hold == *id);
+    let ticketed = row.status == OrderStatus::Ticketed;
+    if hold.status == HoldStatus::Confirmed {
+        assert!(ticketed && is_its && row.txn == hold.txn, "{hold:?} is sold to {row:?}");
+        assert!(sold.insert(row.order), "two holds are sold to {row:?}");
+    } else {
+        assert!(!(ticketed && is_its), "{row:?} has a ticket, and its hold is {hold:?}");
+    }
+}
+
+fn money(world: &World, orders: &BTreeMap<OrderId, &Order>) {
+    for (_, slot) in world.model.latest() {
+        for (txn, id) in &slot.claims {
+            let order = orders[id];
+            let paid = order.row.txn.as_ref() == Some(txn);
+            let owed = world.process.slot(id.slot()).refunds().get(&id.name(), txn).is_some();
+            assert!(paid != owed, "{txn} of {id}: paid {paid}, owed back {owed}");
+        }
+    }
+}

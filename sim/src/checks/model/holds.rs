@@ -1,0 +1,217 @@
+//! Records of holds: a seat is taken when it is free, and given back once.
+
+use std::rc::Rc;
+
+use engine::answer::HoldStatus;
+use engine::ids::{HoldId, OrderId, PartitionKey};
+use engine::message::Fact;
+use engine::record::{HoldRow, ReleaseReason, Reservation};
+
+use super::apply::{Applying, Verdict, Wrong, demand};
+use super::state::{Hold, Partition};
+
+impl Applying<'_> {
+    /// The partition, for a row that is its next change.
+    fn next(&self, row: &HoldRow) -> Result<Partition, Wrong> {
+        let Some(p) = self.slot.partitions.get(&row.partition) else {
+            return Err(format!("{} is not open", row.partition));
+        };
+        let mut p = (**p).clone();
+        p.seq += 1;
+        demand!(row.partition_seq == p.seq, "{} is at {}", row.partition, p.seq);
+        demand!(row.from < row.to && row.to <= p.segments(), "the span leaves the run");
+        demand!((row.segments, row.capacity) == (p.segments(), p.capacity()), "another size");
+        demand!(row.quantity as usize == row.seats.len(), "{} seats are {:?}", row.quantity, row.seats);
+        demand!(row.seats.iter().all(|seat| *seat < p.capacity()), "no such seats: {:?}", row.seats);
+        let labels = row.seats.iter().map(|seat| p.labels[*seat as usize].as_str());
+        demand!(row.labels.iter().map(|label| label.as_str()).eq(labels), "labels {:?}", row.labels);
+        Ok(p)
+    }
+
+    /// A live hold that changes; what stays must be as it was.
+    fn change(&self, row: &HoldRow) -> Result<(Partition, Hold), Wrong> {
+        let mut p = self.next(row)?;
+        let Some(old) = p.holds.get(&row.hold).map(|hold| (**hold).clone()) else {
+            return Err(format!("there is no hold {}", row.hold));
+        };
+        demand!(old.is_live(), "the hold has ended: {old:?}");
+        let same =
+            (old.from, old.to, &old.seats, old.deadline) == (row.from, row.to, &row.seats, row.deadline);
+        demand!(same, "another hold than {old:?}");
+        let new = Hold {
+            status: row.status,
+            owner: row.owner,
+            txn: row.txn.clone(),
+            reason: row.release_reason,
+            keep_until: row.keep_until,
+            ..old.clone()
+        };
+        if !new.has_seats() {
+            p.put(&old, false);
+        }
+        p.holds.insert(row.hold.clone(), Rc::new(new));
+        Ok((p, old))
+    }
+
+    /// Whatever is due expires before anything else is decided.
+    fn nothing_due(&self, row: &HoldRow) -> Verdict {
+        let p = self.slot.partitions.get(&row.partition);
+        match p.and_then(|p| p.overdue(self.time)) {
+            Some(id) => Err(format!("hold {id} is past its deadline, and something else happens first")),
+            None => Ok(()),
+        }
+    }
+
+    fn put(&mut self, row: &HoldRow, p: Partition) {
+        self.slot.partitions.insert(row.partition.clone(), Rc::new(p));
+    }
+
+    /// The order knows this hold as its own.
+    fn is_its(&self, order: OrderId, row: &HoldRow) -> Verdict {
+        let theirs = self.others.slot(order.slot());
+        let slot = if order.slot() == self.others.here() { &self.slot } else { &theirs };
+        let its = slot.orders.get(&order).is_some_and(|order| order.owns(&row.partition, &row.hold));
+        demand!(its, "order {order} has not reserved hold {}", row.hold);
+        Ok(())
+    }
+
+    fn knows(&self, order: OrderId) -> Verdict {
+        let theirs = self.others.slot(order.slot());
+        let slot = if order.slot() == self.others.here() { &self.slot } else { &theirs };
+        demand!(slot.orders.contains_key(&order), "there is no order {order}");
+        Ok(())
+    }
+
+    pub(super) fn hold_made(&mut self, row: &HoldRow) -> Verdict {
+        self.nothing_due(row)?;
+        let mut p = self.next(row)?;
+        demand!(!p.holds.contains_key(&row.hold), "the hold is there already");
+        demand!(row.status == HoldStatus::Held && row.txn.is_none(), "a new hold is live");
+        demand!(row.deadline == self.time.plus(self.laws.policy.hold_ttl_ms), "deadline {:?}", row.deadline);
+        for (i, seat) in row.seats.iter().enumerate() {
+            demand!(!row.seats[..i].contains(seat), "seat {seat} twice in one hold");
+            demand!(p.is_free(*seat, row.from, row.to), "seat {seat} is sold twice");
+        }
+        let hold = Hold {
+            status: row.status,
+            owner: row.owner,
+            from: row.from,
+            to: row.to,
+            seats: row.seats.clone(),
+            deadline: row.deadline,
+            txn: None,
+            reason: row.release_reason,
+            keep_until: row.keep_until,
+        };
+        p.put(&hold, true);
+        p.holds.insert(row.hold.clone(), Rc::new(hold));
+        self.put(row, p);
+        self.tell_made(row)
+    }
+
+    pub(super) fn hold_adopted(&mut self, row: &HoldRow) -> Verdict {
+        self.nothing_due(row)?;
+        let (p, old) = self.change(row)?;
+        demand!(old.owner.is_none() && row.owner.is_some(), "owned already: {old:?}");
+        demand!(row.status == HoldStatus::Held, "an adopted hold is live");
+        self.put(row, p);
+        self.tell_made(row)
+    }
+
+    fn tell_made(&mut self, row: &HoldRow) -> Verdict {
+        let Some(order) = row.owner else { return Ok(()) };
+        self.knows(order)?;
+        let reservation = Reservation {
+            partition: row.partition.clone(),
+            hold: row.hold.clone(),
+            quantity: row.quantity,
+            from: row.from,
+            to: row.to,
+            segments: row.segments,
+            capacity: row.capacity,
+            labels: row.labels.clone(),
+            deadline: row.deadline,
+        };
+        self.tell(Fact::HoldMade { order, reservation });
+        Ok(())
+    }
+
+    pub(super) fn hold_confirmed(&mut self, row: &HoldRow) -> Verdict {
+        self.nothing_due(row)?;
+        let (p, old) = self.change(row)?;
+        demand!(row.status == HoldStatus::Confirmed && row.owner == old.owner, "confirmed from {old:?}");
+        self.put(row, p);
+        match (row.owner, &row.txn) {
+            (None, None) => Ok(()),
+            (Some(order), Some(txn)) => {
+                let claims = self.others.slot(self.laws.hash.txn(txn));
+                demand!(claims.claims.get(txn) == Some(&order), "{txn} is not claimed for {order}");
+                self.is_its(order, row)?;
+                let (partition, hold) = (row.partition.clone(), row.hold.clone());
+                self.tell(Fact::HoldConfirmed { order, partition, hold, txn: txn.clone() });
+                Ok(())
+            }
+            _ => Err("an order's hold is confirmed by a payment, and no other".to_owned()),
+        }
+    }
+
+    pub(super) fn hold_released(&mut self, row: &HoldRow) -> Verdict {
+        let declined = row.release_reason == Some(ReleaseReason::Declined);
+        if !declined {
+            self.nothing_due(row)?;
+        }
+        let (p, old) = self.change(row)?;
+        demand!(row.status == HoldStatus::Released && row.owner == old.owner, "released from {old:?}");
+        let keep = self.time.plus(self.laws.policy.retention_ms);
+        demand!(row.keep_until == keep, "kept until {:?}", row.keep_until);
+        self.put(row, p);
+        match (row.release_reason, row.owner) {
+            (Some(ReleaseReason::Requested), None) => Ok(()),
+            (Some(ReleaseReason::Requested), Some(order)) => {
+                self.is_its(order, row)?;
+                let (partition, hold) = (row.partition.clone(), row.hold.clone());
+                self.tell(Fact::HoldReleased { order, partition, hold });
+                Ok(())
+            }
+            (Some(ReleaseReason::Declined), Some(order)) => {
+                demand!(self.is_its(order, row).is_err(), "declined, and the order wants it");
+                self.seen.declined += 1;
+                Ok(())
+            }
+            other => Err(format!("released for {other:?}")),
+        }
+    }
+
+    pub(super) fn hold_expired(&mut self, row: &HoldRow) -> Verdict {
+        let (p, old) = self.change(row)?;
+        demand!(row.status == HoldStatus::Expired && row.owner == old.owner, "expired from {old:?}");
+        demand!(old.deadline <= self.time, "expired before its deadline {:?}", old.deadline);
+        let keep = self.time.plus(self.laws.policy.retention_ms);
+        demand!(row.keep_until == keep, "kept until {:?}", row.keep_until);
+        self.put(row, p);
+        self.seen.expired += 1;
+        if let Some(order) = row.owner {
+            let (partition, hold) = (row.partition.clone(), row.hold.clone());
+            self.tell(Fact::HoldExpired { order, partition, hold });
+        }
+        Ok(())
+    }
+
+    pub(super) fn holds_forgotten(&mut self, key: &PartitionKey, holds: &[HoldId]) -> Verdict {
+        let Some(p) = self.slot.partitions.get(key) else {
+            return Err(format!("{key} is not open"));
+        };
+        let mut p = (**p).clone();
+        p.seq += 1;
+        for id in holds {
+            let Some(hold) = p.holds.remove(id) else {
+                return Err(format!("there is no hold {id}"));
+            };
+            demand!(!hold.has_seats(), "a hold with seats is forgotten: {hold:?}");
+            demand!(hold.keep_until <= self.time, "forgotten before its time: {hold:?}");
+            self.seen.forgotten += 1;
+        }
+        self.slot.partitions.insert(key.clone(), Rc::new(p));
+        Ok(())
+    }
+}

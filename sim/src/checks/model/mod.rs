@@ -1,0 +1,246 @@
+//! The model: what every slot must be, told from nothing but the records as they go to the disk. Plain maps and grids, and
+//! rules of its own for what may follow from what. Of the engine it takes the types that records are made of, and where a
+//! key lives; none of its decisions, and none of its state.
+//!
+//! Records of one core may rest on everything that stands before them in the same log. What another core has recorded they
+//! may rest on only once that is durable: nothing else can have been said.
+
+mod apply;
+mod compare;
+mod frame;
+mod holds;
+mod orders;
+pub(crate) mod state;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use engine::decide::Policy;
+use engine::ids::SlotId;
+use engine::record::Record;
+use engine::slots::{SlotHash, core_of};
+
+use crate::timetable::Edition;
+
+pub(crate) use apply::Seen;
+use state::Slot;
+
+/// What decisions were made by.
+#[derive(Clone, Debug)]
+pub(crate) struct Laws {
+    pub hash: SlotHash,
+    pub policy: Policy,
+    pub edition: Edition,
+}
+
+/// What the author of a record may know of other slots.
+trait Others {
+    fn here(&self) -> SlotId;
+    fn slot(&self, slot: SlotId) -> Rc<Slot>;
+}
+
+/// A slot after each of its records; the first version is the blank one.
+#[derive(Debug)]
+struct Versions {
+    all: Vec<Rc<Slot>>,
+    durable: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub laws: Laws,
+    cores: u16,
+    slots: BTreeMap<SlotId, Versions>,
+    /// By core: the frame that is being written, as the slots it changes and how far each comes.
+    flights: Vec<Vec<(SlotId, usize)>>,
+    /// By core: the frame that was made durable last.
+    last_frames: Vec<Vec<(SlotId, usize)>>,
+    seen: Seen,
+    pub records: u64,
+}
+
+struct Known<'a> {
+    slots: &'a BTreeMap<SlotId, Versions>,
+    cores: u16,
+    core: u16,
+    here: SlotId,
+    blank: RefCell<Option<Rc<Slot>>>,
+}
+
+impl Others for Known<'_> {
+    fn here(&self) -> SlotId {
+        self.here
+    }
+
+    fn slot(&self, slot: SlotId) -> Rc<Slot> {
+        match self.slots.get(&slot) {
+            Some(versions) if core_of(slot, self.cores) == self.core => versions.written(),
+            Some(versions) => versions.all[versions.durable].clone(),
+            None => self.blank.borrow_mut().get_or_insert_default().clone(),
+        }
+    }
+}
+
+impl Versions {
+    fn written(&self) -> Rc<Slot> {
+        self.all.last().expect("there is always the blank one").clone()
+    }
+}
+
+impl Model {
+    #[must_use]
+    pub(crate) fn new(laws: Laws, cores: u16) -> Model {
+        Model {
+            laws,
+            cores,
+            slots: BTreeMap::new(),
+            flights: vec![Vec::new(); usize::from(cores)],
+            last_frames: vec![Vec::new(); usize::from(cores)],
+            seen: Seen::default(),
+            records: 0,
+        }
+    }
+
+    /// A core has given this frame to its disk.
+    ///
+    /// # Panics
+    /// When one of its records does not follow from what was before.
+    pub(crate) fn written(&mut self, core: u16, bytes: &[u8]) {
+        let flight = &self.flights[usize::from(core)];
+        assert!(flight.is_empty(), "core {core} writes while a write is in flight");
+        for bytes in frame::records(bytes) {
+            let record = Record::decode(bytes).expect("a record as it was encoded a moment ago");
+            self.record(core, &record);
+        }
+    }
+
+    fn record(&mut self, core: u16, record: &Record) {
+        let here = record.slot;
+        assert_eq!(
+            core_of(here, self.cores),
+            core,
+            "core {core} records for a slot that is not its: {record:?}"
+        );
+        self.slots.entry(here).or_insert_with(|| Versions { all: vec![Rc::default()], durable: 0 });
+        let known = Known { slots: &self.slots, cores: self.cores, core, here, blank: RefCell::new(None) };
+        let versions = &self.slots[&here];
+        assert_eq!(
+            record.seq,
+            versions.all.len() as u64,
+            "the records of a slot follow one another: {record:?}"
+        );
+        let (after, seen) = match apply::apply(&versions.written(), record, &self.laws, &known) {
+            Ok(next) => next,
+            Err(wrong) => panic!("core {core} records what cannot be: {wrong}: {record:?}"),
+        };
+        self.seen.add(seen);
+        self.records += 1;
+        let versions = self.slots.get_mut(&here).expect("made above");
+        versions.all.push(Rc::new(after));
+        self.flights[usize::from(core)].push((here, versions.all.len() - 1));
+    }
+
+    /// What the core has given to its disk is durable.
+    pub(crate) fn durable(&mut self, core: u16) {
+        let flight = std::mem::take(&mut self.flights[usize::from(core)]);
+        for (slot, seq) in &flight {
+            self.slots.get_mut(slot).expect("written before").durable = *seq;
+        }
+        if !flight.is_empty() {
+            self.last_frames[usize::from(core)] = flight;
+        }
+    }
+
+    /// The process has died and another one has recovered, with slots as far as `found` says. Everything durable must be
+    /// there, and a frame is there as a whole or not at all.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub(crate) fn recovered(&mut self, found: &BTreeMap<SlotId, u64>, laws: Laws, cores: u16) {
+        for slot in found.keys() {
+            assert!(self.slots.contains_key(slot), "slot {} comes back with records of nobody", slot.get());
+        }
+        for (flight, last) in self.flights.iter().zip(&mut self.last_frames) {
+            let survived =
+                |(slot, seq): &&(SlotId, usize)| found.get(slot).copied().unwrap_or(0) >= *seq as u64;
+            let survivors = flight.iter().filter(survived).count();
+            assert!(survivors == 0 || survivors == flight.len(), "half of a frame survived: {flight:?}");
+            if survivors > 0 {
+                last.clone_from(flight);
+            }
+        }
+        for (slot, versions) in &mut self.slots {
+            let seq = found.get(slot).copied().unwrap_or(0) as usize;
+            let (durable, written) = (versions.durable, versions.all.len() - 1);
+            let slot = slot.get();
+            assert!(seq >= durable, "slot {slot} comes back at record {seq}, and {durable} was durable");
+            assert!(seq <= written, "slot {slot} comes back at record {seq}, and {written} was written");
+            versions.all.truncate(seq + 1);
+            versions.durable = seq;
+        }
+        self.laws = laws;
+        if cores != self.cores {
+            // New logs, which begin behind snapshots.
+            self.last_frames = vec![Vec::new(); usize::from(cores)];
+        }
+        self.cores = cores;
+        self.flights = vec![Vec::new(); usize::from(cores)];
+    }
+
+    /// Whether a start that found these slots has lost nothing but the last frame of some cores, whole.
+    #[must_use]
+    pub(crate) fn lacks_last_frames_only(&self, found: &BTreeMap<SlotId, u64>) -> bool {
+        self.slots.iter().all(|(slot, versions)| {
+            let seq = found.get(slot).copied().unwrap_or(0) as usize;
+            let last = self.last_frames.iter().flatten().filter(|(of, _)| of == slot).count();
+            seq + last >= versions.durable
+        })
+    }
+
+    /// How far a slot has come, durable or not.
+    #[must_use]
+    pub(crate) fn seq(&self, slot: SlotId) -> usize {
+        self.slots.get(&slot).map_or(0, |versions| versions.all.len() - 1)
+    }
+
+    /// The slot after its record `seq`.
+    #[must_use]
+    pub(crate) fn version(&self, slot: SlotId, seq: usize) -> Option<Rc<Slot>> {
+        match self.slots.get(&slot) {
+            Some(versions) => versions.all.get(seq).cloned(),
+            None => (seq == 0).then(Rc::default),
+        }
+    }
+
+    /// The states that an answer may have been given from: from record `from` of the slot to what is durable.
+    pub(crate) fn window(&self, slot: SlotId, from: usize) -> Vec<Rc<Slot>> {
+        match self.slots.get(&slot) {
+            Some(versions) if from <= versions.durable => versions.all[from..=versions.durable].to_vec(),
+            Some(_) => Vec::new(),
+            None => vec![Rc::default()],
+        }
+    }
+
+    /// Every slot that has records, as it is after the last of them.
+    pub(crate) fn latest(&self) -> impl Iterator<Item = (SlotId, Rc<Slot>)> {
+        self.slots.iter().map(|(slot, versions)| (*slot, versions.written()))
+    }
+
+    /// What records have shown since this was last asked.
+    pub(crate) fn take_seen(&mut self) -> Seen {
+        std::mem::take(&mut self.seen)
+    }
+}
+
+impl Seen {
+    fn add(&mut self, other: Seen) {
+        self.expired += other.expired;
+        self.forgotten += other.forgotten;
+        self.abandoned += other.abandoned;
+        self.declined += other.declined;
+        self.refunds += other.refunds;
+        self.tickets += other.tickets;
+    }
+}

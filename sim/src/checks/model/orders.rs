@@ -1,0 +1,172 @@
+//! Records of orders and of money: each status has a cause, and each payment one end.
+
+use std::rc::Rc;
+
+use engine::answer::{CancelReason, HoldStatus, OrderStatus, RefundReason};
+use engine::ids::OrderId;
+use engine::record::{OrderRow, RefundRow, Reservation};
+
+use super::apply::{Applying, Verdict, Wrong, demand};
+use super::state::{Hold, Order, Slot};
+
+impl Applying<'_> {
+    /// The order as it was, where only what the status brings has changed.
+    fn change_order(&self, row: &OrderRow, from: &[OrderStatus]) -> Result<Order, Wrong> {
+        let Some(old) = self.slot.orders.get(&row.order) else {
+            return Err(format!("there is no order {}", row.order));
+        };
+        demand!(from.contains(&old.row.status), "the order is {:?}", old.row);
+        let same = (&old.row.key, old.row.amount, old.row.created_at, old.row.abandon_at);
+        demand!(
+            same == (&row.key, row.amount, row.created_at, row.abandon_at),
+            "another order: {:?}",
+            old.row
+        );
+        if old.row.status != OrderStatus::Init {
+            demand!(old.row.reservation == row.reservation, "another reservation than {:?}", old.row);
+        }
+        Ok((**old).clone())
+    }
+
+    fn put_order(&mut self, row: &OrderRow) {
+        let order = Order { row: row.clone(), updated_at: self.time };
+        self.slot.orders.insert(row.order, Rc::new(order));
+    }
+
+    /// What the order's partition may be known to say about its hold.
+    fn hold_of(&self, r: &Reservation) -> Option<Hold> {
+        let slot = self.laws.hash.partition(&r.partition);
+        let theirs = self.others.slot(slot);
+        let slot: &Slot = if slot == self.others.here() { &self.slot } else { &theirs };
+        slot.partitions.get(&r.partition)?.holds.get(&r.hold).map(|hold| (**hold).clone())
+    }
+
+    pub(super) fn created(&mut self, row: &OrderRow) -> Verdict {
+        demand!(!self.slot.keys.contains_key(&row.key), "the key has an order already");
+        demand!(!self.slot.orders.contains_key(&row.order), "the order is there already");
+        demand!(self.laws.hash.idempotency_key(&row.key) == self.others.here(), "in another slot");
+        demand!(row.order.slot() == self.others.here(), "the id carries another slot");
+        demand!(row.status == OrderStatus::Init && row.created_at == self.time, "a new order is INIT");
+        let abandon_at = self.time.plus(self.laws.policy.abandon_ms);
+        demand!(row.abandon_at == abandon_at, "given up at {:?}", row.abandon_at);
+        let bare = row.reservation.is_none() && row.txn.is_none() && row.cancel_reason.is_none();
+        demand!(bare, "a new order has nothing: {row:?}");
+        self.slot.keys.insert(row.key.clone(), row.order);
+        self.put_order(row);
+        Ok(())
+    }
+
+    pub(super) fn reserved(&mut self, row: &OrderRow) -> Verdict {
+        self.change_order(row, &[OrderStatus::Init])?;
+        demand!(row.status == OrderStatus::Reserved && row.txn.is_none(), "reserved: {row:?}");
+        let Some(r) = &row.reservation else {
+            return Err("reserved without a hold".to_owned());
+        };
+        // The hold may have ended and been forgotten since; if it is known it is this one.
+        if let Some(hold) = self.hold_of(r) {
+            let same = (hold.owner, hold.from, hold.to, hold.deadline);
+            demand!(same == (Some(row.order), r.from, r.to, r.deadline), "its hold is {hold:?}");
+            demand!(hold.seats.len() == r.labels.len(), "its hold is {hold:?}");
+        } else {
+            demand!(r.deadline <= self.time, "reserved with a hold that is not there");
+        }
+        self.put_order(row);
+        Ok(())
+    }
+
+    pub(super) fn paid(&mut self, row: &OrderRow) -> Verdict {
+        self.change_order(row, &[OrderStatus::Reserved])?;
+        let (Some(txn), Some(r)) = (&row.txn, &row.reservation) else {
+            return Err("paid without a transaction id or a hold".to_owned());
+        };
+        demand!(row.status == OrderStatus::Paid && row.cancel_reason.is_none(), "paid: {row:?}");
+        self.claimed(row.order, txn)?;
+        // A run that has departed may be forgotten with its holds before its order hears of it.
+        if let Some(hold) = self.hold_of(r) {
+            let sold = hold.status == HoldStatus::Confirmed && hold.owner == Some(row.order);
+            demand!(sold && hold.txn.as_ref() == Some(txn), "paid, and its hold is {hold:?}");
+        }
+        demand!(self.slot.refund(&row.order.name(), txn).is_none(), "paid with money that is owed back");
+        self.put_order(row);
+        Ok(())
+    }
+
+    fn claimed(&self, order: OrderId, txn: &engine::ids::TxnId) -> Verdict {
+        let slot = self.laws.hash.txn(txn);
+        let theirs = self.others.slot(slot);
+        let slot: &Slot = if slot == self.others.here() { &self.slot } else { &theirs };
+        demand!(slot.claims.get(txn) == Some(&order), "{txn} is not claimed for {order}");
+        Ok(())
+    }
+
+    pub(super) fn ticketed(&mut self, row: &OrderRow) -> Verdict {
+        let old = self.change_order(row, &[OrderStatus::Paid])?;
+        demand!(row.status == OrderStatus::Ticketed && row.txn == old.row.txn, "ticketed: {row:?}");
+        self.put_order(row);
+        self.seen.tickets += 1;
+        Ok(())
+    }
+
+    pub(super) fn cancelled(&mut self, row: &OrderRow) -> Verdict {
+        let old = self.change_order(row, &[OrderStatus::Init, OrderStatus::Reserved])?;
+        demand!(row.status == OrderStatus::Cancelled && row.txn.is_none(), "cancelled: {row:?}");
+        let hold = row.reservation.as_ref().and_then(|r| self.hold_of(r));
+        let hold = hold.map(|hold| hold.status);
+        match (old.row.status, row.cancel_reason) {
+            (OrderStatus::Init, Some(CancelReason::Requested)) => {}
+            (OrderStatus::Init, Some(CancelReason::Abandoned)) => {
+                demand!(old.row.abandon_at <= self.time, "given up before its time");
+                self.seen.abandoned += 1;
+            }
+            (OrderStatus::Reserved, Some(CancelReason::Requested)) => {
+                demand!(matches!(hold, None | Some(HoldStatus::Released)), "its hold is {hold:?}");
+            }
+            (OrderStatus::Reserved, Some(CancelReason::HoldExpired)) => {
+                demand!(matches!(hold, None | Some(HoldStatus::Expired)), "its hold is {hold:?}");
+                let deadline = old.row.reservation.as_ref().map(|r| r.deadline);
+                demand!(deadline <= Some(self.time), "expired before {deadline:?}");
+            }
+            other => return Err(format!("cancelled as {other:?}")),
+        }
+        self.put_order(row);
+        Ok(())
+    }
+
+    pub(super) fn owed(&mut self, row: &RefundRow) -> Verdict {
+        let next = self.slot.refunds.last_key_value().map_or(1, |(number, _)| number + 1);
+        demand!(row.number == next, "the next refund is {next}");
+        demand!(self.slot.refund(&row.order, &row.txn).is_none(), "owed already");
+        demand!(row.settled.is_none() && row.created_at == self.time, "owed: {row:?}");
+        demand!(self.laws.hash.order_name(&row.order) == self.others.here(), "owed in another slot");
+        self.seen.refunds += 1;
+        let order = OrderId::parse(row.order.as_str()).and_then(|id| self.slot.orders.get(&id));
+        let Some(order) = order.map(|order| order.row.clone()) else {
+            demand!(row.reason == RefundReason::Unmatched && row.amount.is_none(), "no such order: {row:?}");
+            self.slot.refunds.insert(row.number, Rc::new(row.clone()));
+            return Ok(());
+        };
+        self.claimed(order.order, &row.txn)?;
+        demand!(order.txn.as_ref() != Some(&row.txn), "the money has paid the order");
+        let reason = match (order.status, order.cancel_reason) {
+            (OrderStatus::Reserved, _) => return Err("the order waits for this money".to_owned()),
+            (OrderStatus::Paid | OrderStatus::Ticketed, _) => RefundReason::AlreadyPaid,
+            (OrderStatus::Cancelled, Some(CancelReason::HoldExpired)) => RefundReason::HoldExpired,
+            _ => RefundReason::InvalidState,
+        };
+        demand!((row.reason, row.amount) == (reason, Some(order.amount)), "of {order:?}");
+        self.slot.refunds.insert(row.number, Rc::new(row.clone()));
+        Ok(())
+    }
+
+    pub(super) fn settled(&mut self, row: &RefundRow) -> Verdict {
+        let Some(old) = self.slot.refunds.get(&row.number) else {
+            return Err("it was never owed".to_owned());
+        };
+        demand!(old.settled.is_none(), "settled twice: {old:?}");
+        let settled = row.settled.as_ref().is_some_and(|settled| settled.at == self.time);
+        let same = RefundRow { settled: None, ..row.clone() } == **old;
+        demand!(settled && same, "settled as another refund than {old:?}");
+        self.slot.refunds.insert(row.number, Rc::new(row.clone()));
+        Ok(())
+    }
+}

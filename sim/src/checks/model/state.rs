@@ -1,0 +1,179 @@
+//! What the model knows of one slot: maps, and a grid of booleans for the seats of each partition.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use allocator::Layout;
+use engine::answer::{HoldStatus, RefundStatus};
+use engine::catalogue::RunDefinition;
+use engine::ids::{HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Time, TxnId};
+use engine::message::Fact;
+use engine::record::{OrderRow, RefundRow, ReleaseReason};
+
+/// A slot after so many records. Parts are shared between its versions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slot {
+    pub time: Time,
+    pub partitions: BTreeMap<PartitionKey, Rc<Partition>>,
+    pub orders: BTreeMap<OrderId, Rc<Order>>,
+    pub keys: BTreeMap<IdempotencyKey, OrderId>,
+    pub claims: BTreeMap<TxnId, OrderId>,
+    pub refunds: BTreeMap<u64, Rc<RefundRow>>,
+    pub outbox: BTreeMap<u64, Rc<Fact>>,
+    pub tells: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub row: OrderRow,
+    pub updated_at: Time,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Partition {
+    /// By segment, then by seat: whether somebody has it.
+    pub taken: Vec<Vec<bool>>,
+    pub labels: Rc<Vec<String>>,
+    /// Coaches and how many seats are in each.
+    pub coaches: Rc<Vec<(String, u32)>>,
+    pub layout: Rc<Layout>,
+    pub run: Option<RunDefinition>,
+    pub seq: u64,
+    pub holds: BTreeMap<HoldId, Rc<Hold>>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Hold {
+    pub status: HoldStatus,
+    pub owner: Option<OrderId>,
+    pub from: u16,
+    pub to: u16,
+    pub seats: Vec<u32>,
+    pub deadline: Time,
+    pub txn: Option<TxnId>,
+    pub reason: Option<ReleaseReason>,
+    pub keep_until: Time,
+}
+
+impl Slot {
+    pub(crate) fn refund(&self, order: &OrderName, txn: &TxnId) -> Option<&RefundRow> {
+        self.refunds.values().find(|row| row.order == *order && row.txn == *txn).map(|row| &**row)
+    }
+
+    pub(crate) fn refund_status(&self, order: &OrderName) -> Option<RefundStatus> {
+        let mut rows = self.refunds.values().filter(|row| row.order == *order).peekable();
+        rows.peek()?;
+        Some(if rows.any(|row| row.settled.is_none()) {
+            RefundStatus::Required
+        } else {
+            RefundStatus::Settled
+        })
+    }
+}
+
+impl Order {
+    pub(crate) fn owns(&self, partition: &PartitionKey, hold: &HoldId) -> bool {
+        self.row.reservation.as_ref().is_some_and(|r| r.partition == *partition && r.hold == *hold)
+    }
+}
+
+impl Hold {
+    pub(crate) fn is_live(&self) -> bool {
+        self.status == HoldStatus::Held
+    }
+
+    pub(crate) fn has_seats(&self) -> bool {
+        matches!(self.status, HoldStatus::Held | HoldStatus::Confirmed)
+    }
+}
+
+impl Partition {
+    pub(crate) fn new(layout: &Layout, segments: u16, run: Option<RunDefinition>) -> Partition {
+        let labels = labels(layout);
+        let coaches = match layout {
+            Layout::AdHoc { seats } => {
+                let coach = |from: u32| ((from / 50 + 1).to_string(), (seats - from).min(50));
+                (0..*seats).step_by(50).map(coach).collect()
+            }
+            Layout::Labelled(_) => {
+                let mut coaches: Vec<(String, u32)> = Vec::new();
+                for label in &labels {
+                    let (coach, _) = label.rsplit_once('-').expect("coach and seat");
+                    match coaches.last_mut() {
+                        Some((last, seats)) if last == coach => *seats += 1,
+                        _ => coaches.push((coach.to_owned(), 1)),
+                    }
+                }
+                coaches
+            }
+        };
+        Partition {
+            taken: vec![vec![false; labels.len()]; usize::from(segments)],
+            labels: Rc::new(labels),
+            coaches: Rc::new(coaches),
+            layout: Rc::new(layout.clone()),
+            run,
+            seq: 0,
+            holds: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> u32 {
+        self.labels.len() as u32
+    }
+
+    pub(crate) fn segments(&self) -> u16 {
+        self.taken.len() as u16
+    }
+
+    pub(crate) fn is_free(&self, seat: u32, from: u16, to: u16) -> bool {
+        (from..to).all(|segment| !self.taken[usize::from(segment)][seat as usize])
+    }
+
+    pub(crate) fn free(&self, from: u16, to: u16) -> u32 {
+        (0..self.capacity()).filter(|seat| self.is_free(*seat, from, to)).count() as u32
+    }
+
+    /// Seats sold on any part of a span.
+    pub(crate) fn sold(&self, from: u16, to: u16) -> u32 {
+        let sold = |seat: &u32| {
+            let mut holds = self.holds.values().filter(|hold| hold.status == HoldStatus::Confirmed);
+            holds.any(|hold| hold.seats.contains(seat) && hold.from < to && from < hold.to)
+        };
+        (0..self.capacity()).filter(sold).count() as u32
+    }
+
+    pub(crate) fn put(&mut self, hold: &Hold, taken: bool) {
+        for segment in hold.from..hold.to {
+            for seat in &hold.seats {
+                let place = &mut self.taken[usize::from(segment)][*seat as usize];
+                assert_ne!(*place, taken, "looked at before");
+                *place = taken;
+            }
+        }
+    }
+
+    /// A live hold whose deadline has passed.
+    pub(crate) fn overdue(&self, now: Time) -> Option<&HoldId> {
+        self.holds.iter().find(|(_, hold)| hold.is_live() && hold.deadline <= now).map(|(id, _)| id)
+    }
+}
+
+/// What the seats are called, in their order.
+fn labels(layout: &Layout) -> Vec<String> {
+    match layout {
+        Layout::AdHoc { seats } => (0..*seats).map(|i| format!("{}-{}", i / 50 + 1, i % 50 + 1)).collect(),
+        Layout::Labelled(coaches) => {
+            let mut labels = Vec::new();
+            for coach in coaches {
+                for block in &coach.rows {
+                    for row in block.first_row..block.first_row + block.rows {
+                        let letters = block.plan.chars().filter(|letter| *letter != ' ');
+                        labels.extend(letters.map(|letter| format!("{}-{row}{letter}", coach.number)));
+                    }
+                }
+            }
+            labels
+        }
+    }
+}

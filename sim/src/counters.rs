@@ -1,0 +1,195 @@
+//! How often each fault and each named race was met. One that is met too rarely is not tested, and fails the run of seeds.
+
+use std::fmt;
+
+/// Times that a fault or a race has to be met over a whole range of seeds.
+pub const MET_MIN: u64 = 100;
+/// Seeds from which on [`MET_MIN`] is asked for.
+pub const SEEDS_MIN: u64 = 2_000;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Has to be met.
+    Fault,
+    /// Has to be met.
+    Race,
+    /// Has to be met: a path of recovery or of the log that the faults are there to reach.
+    Path,
+    /// Told only.
+    Count,
+}
+
+macro_rules! counted {
+    ($($kind:ident $name:ident $text:literal;)*) => {
+        /// What is counted.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Met { $($name,)* }
+
+        /// Each with what it is called.
+        const ALL: &[(Met, Kind, &str)] = &[$((Met::$name, Kind::$kind, $text),)*];
+    };
+}
+
+counted! {
+    Count Operations "client operations";
+    Count Replies "replies";
+    Count Refused "replies that say: not now";
+    Count Abandoned "requests that their clients left";
+    Count Repeated "exact repeats of a request";
+    Count Changed "repeats with other contents";
+    Count Turns "turns of shards";
+    Count Frames "frames of the log";
+    Count Records "records held against the model";
+    Count Searched "histories searched for a linear order";
+    Count GaveUp "histories too entangled to search";
+
+    Fault PowerCut "the machine loses power";
+    Fault Killed "the process is killed, the machine goes on";
+    Fault KilledInStart "killed while it starts";
+    Fault KilledInRedistribution "killed while slots are dealt out";
+    Fault TornWrite "a log write is torn: some of its sectors survive";
+    Fault UnsyncedSurvives "all unsynced bytes survive a power cut";
+    Fault UnsyncedLost "no unsynced byte survives a power cut";
+    Fault LostWrite "a lying disk: an acknowledged log write was never made";
+    Fault LostLastWrite "a lying disk: the last acknowledged log write was never made";
+    Fault Misdirected "a write went to another place";
+    Fault RotInOld "a bit of old log bytes flips";
+    Fault RotInNew "a bit of the last frames flips";
+    Fault RotInSnapshot "a bit of a snapshot flips";
+    Fault RotElsewhere "a bit of a superblock, a spare segment or an empty place flips";
+    Fault WriteFails "a log write fails";
+    Fault SyncFails "a step of a job fails";
+    Fault ReadFails "a read fails";
+    Fault ShortWrite "a write stops half way";
+    Fault DiskFull "the disk is full";
+    Fault Stall "a disk completes nothing for a long time";
+    Fault OutOfOrder "the lanes of a disk complete out of order";
+    Fault ClockForwards "the wall clock jumps forwards";
+    Fault ClockBackwards "the wall clock jumps backwards";
+    Fault RingGone "a core's rings are not served any more, and then the process dies";
+    Fault MessageLate "messages between two cores are held up";
+    Fault MessageDoubled "a message arrives twice";
+    Fault MessageCrossed "a crash while a message is between two cores";
+    Fault RingFull "a ring is full";
+
+    Race PayPay "race: two payments of one order";
+    Race PayCancel "race: payment and cancel";
+    Race PayReserve "race: payment and reserve";
+    Race PayExpiry "race: payment at the deadline";
+    Race CancelExpiry "race: cancel at the deadline";
+    Race ConfirmExpiry "race: confirm or release at the deadline";
+    Race AdoptExpiry "race: a hold is adopted at its deadline";
+    Race ReserveCancel "race: reserve and cancel";
+    Race ReserveReserve "race: two reserves of one order";
+    Race CreateCreate "race: two creates under one key";
+    Race OneTxnTwoOrders "race: one transaction id, two orders";
+    Race AdoptRelease "race: a hold is adopted and released";
+    Race LastSeat "race: two holds, one seat left";
+    Race SettleSettle "race: a refund is settled twice";
+    Race TicketCancel "race: ticket and cancel";
+
+    Path Restarts "starts that went through";
+    Path OtherCores "starts with another number of cores";
+    Path OtherTimetable "starts with another timetable";
+    Path CleanStop "stops in good order";
+    Path TailCut "torn tails that were cut";
+    Path Snapshots "snapshots that came to count";
+    Path SnapshotInFlight "a crash while a snapshot is under way";
+    Path Recycled "segments that were recycled";
+    Path Resent "tells that were sent again";
+    Path Expired "holds that expired";
+    Path Forgotten "holds and partitions that were forgotten";
+    Path AbandonedOrder "orders given up";
+    Path Declined "holds that their orders did not want";
+    Path RefundOwed "refunds owed";
+    Path TicketIssued "tickets issued";
+    Path LogFull "sales refused because the log has no room";
+    Path RotRefused "damage that was refused by name";
+    Path RotHarmless "damage without effect";
+    Path RotCut "damage of a last frame, cut and reported";
+}
+
+const LEN: usize = ALL.len();
+
+/// Counts of one run, or of many.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counters([u64; LEN]);
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters([0; LEN])
+    }
+}
+
+impl Counters {
+    pub fn met(&mut self, what: Met) {
+        self.add(what, 1);
+    }
+
+    pub fn add(&mut self, what: Met, times: u64) {
+        self.0[what as usize] += times;
+    }
+
+    #[must_use]
+    pub fn get(&self, what: Met) -> u64 {
+        self.0[what as usize]
+    }
+
+    pub fn merge(&mut self, other: &Counters) {
+        self.0.iter_mut().zip(other.0).for_each(|(to, from)| *to += from);
+    }
+
+    /// What had to be met and was not met often enough.
+    pub fn missing(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let needed = ALL.iter().filter(|(_, kind, _)| *kind != Kind::Count);
+        needed.map(|(what, _, text)| (*text, self.get(*what))).filter(|(_, times)| *times < MET_MIN)
+    }
+
+    /// As a line that [`Counters::parse`] reads.
+    #[must_use]
+    pub fn line(&self) -> String {
+        self.0.map(|count| count.to_string()).join(" ")
+    }
+
+    /// Reads a line; `None` where it is not one of this version.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Counters> {
+        let counts: Option<Vec<u64>> = line.split(' ').map(|count| count.parse().ok()).collect();
+        Some(Counters(counts?.try_into().ok()?))
+    }
+}
+
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, kind, text) in ALL {
+            let kind = format!("{kind:?}").to_lowercase();
+            writeln!(f, "{:>12}  {kind:<5}  {text}", self.get(*what))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_met_too_rarely_is_named() {
+        let mut counters = Counters::default();
+        for (what, ..) in ALL {
+            counters.add(*what, MET_MIN);
+        }
+        assert_eq!(counters.missing().count(), 0);
+        counters.0[Met::PayCancel as usize] -= 1;
+        counters.0[Met::Turns as usize] = 0;
+        assert_eq!(counters.missing().collect::<Vec<_>>(), [("race: payment and cancel", 99)]);
+    }
+
+    #[test]
+    fn a_line_is_read_as_it_was_written() {
+        let mut counters = Counters::default();
+        counters.add(Met::Killed, 17);
+        assert_eq!(Counters::parse(&counters.line()), Some(counters));
+        assert_eq!(Counters::parse("1 2 3"), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! Faults that strike a running process, one at a time. What a power cut or a kill leaves is in `world/restart.rs`; damage
+//! to what the files hold is in `damage`.
+
+pub(crate) mod damage;
+
+use wal::disk::Lane;
+use wal::files::Trouble;
+
+use crate::counters::Met;
+use crate::world::World;
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+const DAY_MS: u64 = 86_400_000;
+
+#[derive(Clone, Copy)]
+enum Fault {
+    WriteFails,
+    JobFails,
+    ShortWrite,
+    DiskFull,
+    DiskHasRoom,
+    Stall,
+    Clock,
+    HoldRing,
+    RingGone,
+}
+
+/// Lets something go wrong. What strikes at a moment of its own (a crash) is left to the caller.
+pub(crate) fn strike(world: &mut World) {
+    let on = world.plan.faults.clone();
+    let weight = |on: bool, weight: u32| if on { weight } else { 0 };
+    let many = world.cores() > 1;
+    let faults = [
+        (weight(on.disk_errors, 1), Fault::WriteFails),
+        (weight(on.disk_errors, 2), Fault::JobFails),
+        (weight(on.disk_errors, 2), Fault::ShortWrite),
+        (weight(on.full_disk, 3), Fault::DiskFull),
+        (weight(on.full_disk, 3), Fault::DiskHasRoom),
+        (weight(on.stalls, 4), Fault::Stall),
+        (weight(on.clocks, 4), Fault::Clock),
+        (weight(on.rings && many, 6), Fault::HoldRing),
+        (weight(on.rings && many, 1), Fault::RingGone),
+    ];
+    if faults.iter().all(|(weight, _)| *weight == 0) {
+        return;
+    }
+    let core = world.rng.below(usize::from(world.cores())) as u16;
+    match world.rng.weighted(&faults) {
+        Fault::WriteFails => write_fails(world, core),
+        Fault::JobFails => job_fails(world, core),
+        Fault::ShortWrite => short_write(world, core),
+        Fault::DiskFull => {
+            let room = world.rng.below(200_000) as u64;
+            world.machine.files.set_capacity(Some(world.machine.used() + room));
+            world.met.met(Met::DiskFull);
+            world.history.note(format_args!("the disk has {room} bytes left"));
+        }
+        Fault::DiskHasRoom => {
+            world.machine.files.set_capacity(None);
+            world.history.note(format_args!("the disk has room"));
+        }
+        Fault::Stall => {
+            let until = world.step + world.rng.from_to(20, 300);
+            world.process.nodes[usize::from(core)].stalled_until = until;
+            world.met.met(Met::Stall);
+            world.history.note(format_args!("the disk of core {core} stalls until step {until}"));
+        }
+        Fault::Clock => clock(world),
+        Fault::HoldRing => {
+            let to = (core + 1 + world.rng.below(usize::from(world.cores()) - 1) as u16) % world.cores();
+            let until = world.step + world.rng.from_to(10, 200);
+            let late = world.process.rings.hold(core, to, until);
+            world.met.add(Met::MessageLate, u64::from(late));
+            world.history.note(format_args!("nothing gets from core {core} to {to} until step {until}"));
+        }
+        Fault::RingGone => {
+            world.process.nodes[usize::from(core)].deaf = true;
+            world.met.met(Met::RingGone);
+            world.history.note(format_args!("core {core} serves its rings no more"));
+        }
+    }
+}
+
+fn write_fails(world: &mut World, core: u16) {
+    if !world.process.nodes[usize::from(core)].is_waiting(Lane::Write) {
+        return;
+    }
+    let files = &world.machine.files;
+    files.trouble(Trouble { step: files.steps(), errno: EIO });
+    world.finish(core, Lane::Write, true);
+    world.met.met(Met::WriteFails);
+    world.history.note(format_args!("a log write of core {core} fails"));
+}
+
+/// Any step of a job: a write, a sync, a name that changes.
+fn job_fails(world: &mut World, core: u16) {
+    if !world.process.nodes[usize::from(core)].is_waiting(Lane::Jobs) {
+        return;
+    }
+    let step = world.machine.files.steps() + world.rng.below(4) as u64;
+    let errno = *world.rng.pick(&[EIO, ENOSPC]);
+    world.machine.files.trouble(Trouble { step, errno });
+    world.finish(core, Lane::Jobs, false);
+    let failed = world.machine.files.steps() > step;
+    world.machine.files.forgive();
+    world.met.add(Met::SyncFails, u64::from(failed));
+    world.history.note(format_args!("a job of core {core} fails with {errno}: {failed}"));
+}
+
+fn short_write(world: &mut World, core: u16) {
+    let files = world.machine.files.clone();
+    let bytes = world.rng.below(6_000);
+    let before = files.steps();
+    files.short_write(before, bytes, EIO);
+    // Either lane: the next write of a job, or that of the log at the next turn.
+    if world.process.nodes[usize::from(core)].is_waiting(Lane::Jobs) {
+        files.short_write(before + 1, bytes, ENOSPC);
+        world.finish(core, Lane::Jobs, false);
+        world.met.add(Met::ShortWrite, u64::from(files.steps() > before + 1));
+        files.forgive();
+        return;
+    }
+    // A failing write shows when it completes, and the turn itself goes well.
+    let turned = world.turn(core, usize::MAX);
+    let short = files.steps() > before;
+    files.forgive();
+    if short && let Some((_, doomed)) = &mut world.flights[usize::from(core)] {
+        *doomed = true;
+        world.met.met(Met::ShortWrite);
+        world.history.note(format_args!("a log write of core {core} stops after {bytes} bytes"));
+    }
+    match turned {
+        Ok(replies) => world.late.extend(replies),
+        Err(error) => world.fatal = Some(error),
+    }
+}
+
+fn clock(world: &mut World) {
+    let by = *world.rng.pick(&[50, 5_000, 60_000, 2 * DAY_MS]);
+    if world.rng.percent(50) {
+        world.machine.wall_ms += by;
+        world.met.met(Met::ClockForwards);
+        world.history.note(format_args!("the wall clock jumps {by} ms forwards"));
+    } else {
+        world.machine.wall_ms = world.machine.wall_ms.saturating_sub(by);
+        world.met.met(Met::ClockBackwards);
+        world.history.note(format_args!("the wall clock jumps {by} ms backwards"));
+    }
+}

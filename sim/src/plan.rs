@@ -1,0 +1,104 @@
+//! What a seed draws before its run begins: sizes, times, and how often which fault strikes. Some seeds have many faults,
+//! some a single kind, some none.
+
+use engine::decide::Policy;
+use wal::{Options, limits};
+
+use crate::rng::Rng;
+
+/// One run's choices.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub cores: u16,
+    pub cores_max: u16,
+    pub options: Options,
+    pub policy: Policy,
+    /// Client operations until the run comes to rest.
+    pub operations: u64,
+    /// Requests under way at a time.
+    pub under_way_max: usize,
+    /// Parcels in one ring between two cores.
+    pub ring_parcels: usize,
+    /// Milliseconds that pass at most in one step.
+    pub step_ms: u64,
+    /// So many of a thousand steps are a crash.
+    pub crash_permille: u32,
+    /// So many of a thousand steps are another fault.
+    pub fault_permille: u32,
+    /// Of a hundred messages so many arrive twice.
+    pub doubled_percent: u32,
+    /// Also asks are doubled, which no ring does.
+    pub doubled_asks: bool,
+    /// How much of what is unsynced a power cut leaves, in percent.
+    pub keeps: [u32; 3],
+    pub faults: Faults,
+}
+
+/// Which faults may strike.
+#[derive(Clone, Debug)]
+pub(crate) struct Faults {
+    pub disk_errors: bool,
+    pub full_disk: bool,
+    pub clocks: bool,
+    pub rings: bool,
+    pub stalls: bool,
+    pub damage: bool,
+}
+
+impl Plan {
+    #[must_use]
+    pub(crate) fn draw(rng: &mut Rng) -> Plan {
+        let cores = rng.from_to(1, 4) as u16;
+        let segment_bytes = limits::SEGMENT_BYTES_MIN;
+        let mut entropy = [0; 32];
+        entropy.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&rng.number().to_le_bytes()));
+        let spare_segments = rng.from_to(1, 2) as u32;
+        Plan {
+            cores,
+            cores_max: if rng.percent(70) { 4 } else { cores },
+            options: Options {
+                cores,
+                segment_bytes,
+                spare_segments,
+                reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096 * rng.from_to(1, 10)),
+                snapshot_log_bytes: segment_bytes * *rng.pick(&[1, 1, 1, 2, 64]),
+                entropy: Some(entropy),
+            },
+            policy: policy(rng),
+            operations: rng.from_to(500, 700),
+            under_way_max: *rng.pick(&[1, 3, 6, 10, 16]),
+            ring_parcels: *rng.pick(&[1, 3, 16, 4_096]),
+            step_ms: *rng.pick(&[0, 2, 20, 100, 300]),
+            crash_permille: *rng.pick(&[0, 1, 1, 2, 4]),
+            fault_permille: *rng.pick(&[0, 4, 10, 20]),
+            doubled_percent: *rng.pick(&[0, 0, 10, 40]),
+            doubled_asks: false,
+            keeps: *rng.pick(&[[0, 0, 0], [100, 100, 100], [50, 50, 50], [0, 50, 100], [10, 90, 95]]),
+            faults: faults(rng),
+        }
+    }
+}
+
+fn policy(rng: &mut Rng) -> Policy {
+    const HOUR_MS: u64 = 3_600_000;
+    let hold_ttl_ms = *rng.pick(&[3_000, 10_000, 30_000]);
+    Policy {
+        hold_ttl_ms,
+        retention_ms: *rng.pick(&[24 * HOUR_MS, 24 * HOUR_MS, 2 * hold_ttl_ms]),
+        abandon_ms: *rng.pick(&[24 * HOUR_MS, 4 * hold_ttl_ms]),
+        departed_ms: *rng.pick(&[72 * HOUR_MS, hold_ttl_ms]),
+    }
+}
+
+fn faults(rng: &mut Rng) -> Faults {
+    let all = |on| Faults { disk_errors: on, full_disk: on, clocks: on, rings: on, stalls: on, damage: on };
+    match rng.below(10) {
+        0 => all(false),
+        1 => Faults { disk_errors: true, ..all(false) },
+        2 => Faults { full_disk: true, ..all(false) },
+        3 => Faults { clocks: true, ..all(false) },
+        4 => Faults { rings: true, ..all(false) },
+        5 => Faults { damage: true, ..all(false) },
+        _ => all(true),
+    }
+}

@@ -1,0 +1,241 @@
+//! One seed, one run: the scheduler picks what happens next, one small step after the other, and at the end lets the world
+//! come to rest.
+
+use wal::disk::Lane;
+
+use crate::checks;
+use crate::counters::Counters;
+use crate::faults;
+use crate::plan::Plan;
+use crate::workload::Clients;
+use crate::world::{End, World};
+
+/// Steps of one run; far more than any needs.
+const STEPS_MAX: u64 = 200_000;
+/// Steps between two looks at everything.
+const LOOK_EVERY: u64 = 16;
+/// Rounds in which a world without faults comes to rest.
+const ROUNDS_MAX: usize = 50_000;
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Summary {
+    pub hash: u64,
+    pub counters: Counters,
+}
+
+/// What a run may be told beside its seed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choices {
+    /// Say everything that happens.
+    pub watched: bool,
+    /// Also double asks.
+    pub doubled_asks: bool,
+}
+
+/// Runs a seed.
+///
+/// # Panics
+/// When something is wrong with what is simulated.
+#[must_use]
+pub fn run(seed: u64, choices: Choices) -> Summary {
+    let adjust = |plan: &mut Plan| {
+        if choices.doubled_asks {
+            plan.doubled_asks = true;
+            plan.doubled_percent = 30;
+        }
+    };
+    let mut world = World::new(seed, choices.watched, adjust);
+    let clients = Clients::new(&mut world.rng);
+    let mut run = Run { promises: checks::Promises::default(), world, clients };
+    while run.clients.made < run.world.plan.operations {
+        assert!(run.world.step < STEPS_MAX, "a run never ends");
+        run.step();
+    }
+    run.come_to_rest();
+    run.finish()
+}
+
+struct Run {
+    world: World,
+    clients: Clients,
+    promises: checks::Promises,
+}
+
+impl Run {
+    fn step(&mut self) {
+        self.world.step += 1;
+        let plan = &self.world.plan;
+        let (crash, fault) = (plan.crash_permille, plan.fault_permille);
+        let chance = self.world.rng.below(1_000) as u32;
+        if chance < crash {
+            self.crash();
+        } else if chance < crash + fault {
+            faults::strike(&mut self.world);
+            self.after_fault();
+        } else {
+            self.ordinary();
+        }
+        if self.world.step.is_multiple_of(LOOK_EVERY) {
+            checks::always(&self.world);
+            self.world.compare();
+        }
+    }
+
+    fn crash(&mut self) {
+        let end = *self.world.rng.pick(&[End::PowerCut, End::PowerCut, End::Killed, End::Stopped]);
+        if end == End::Stopped {
+            // Without faults, so that it does stop.
+            self.lift_faults();
+            self.world.process.nodes.iter_mut().for_each(|node| node.shard.stop());
+            self.settle();
+        }
+        self.restart(end);
+    }
+
+    fn restart(&mut self, end: End) {
+        self.world.restart(end, false);
+        self.clients.hung_up();
+        checks::always(&self.world);
+        self.promises.check(&self.world);
+    }
+
+    fn after_fault(&mut self) {
+        let late = std::mem::take(&mut self.world.late);
+        self.deliver(late);
+        if self.world.fatal.take().is_some() {
+            self.die();
+        }
+        // Nobody waits long for a core that does not listen.
+        if self.world.process.nodes.iter().any(|node| node.deaf) && self.world.rng.percent(30) {
+            self.restart(End::Killed);
+        }
+    }
+
+    /// The disk has failed: what its pages hold by now, nobody knows.
+    fn die(&mut self) {
+        let end = if self.world.rng.percent(50) { End::PowerCut } else { End::Killed };
+        self.restart(end);
+    }
+
+    fn ordinary(&mut self) {
+        let core = self.world.rng.below(usize::from(self.world.cores())) as u16;
+        match self.world.rng.below(100) {
+            0..14 => {
+                if self.clients.calls.len() < self.world.plan.under_way_max {
+                    self.clients.act(&mut self.world);
+                }
+            }
+            14..52 => {
+                let most = *self.world.rng.pick(&[usize::MAX, usize::MAX, 1, 3]);
+                self.turn(core, most);
+            }
+            52..82 => self.finish_if_it_moves(core, Lane::Write),
+            82..92 => self.finish_if_it_moves(core, Lane::Jobs),
+            92..94 if self.world.process.nodes.iter().any(|node| node.deaf) => self.restart(End::Killed),
+            _ => {
+                let ms = self.world.rng.from_to(0, self.world.plan.step_ms);
+                self.world.machine.pass(ms);
+                self.world.history.number(ms);
+            }
+        }
+    }
+
+    fn finish_if_it_moves(&mut self, core: u16, lane: Lane) {
+        if self.world.process.nodes[usize::from(core)].stalled_until <= self.world.step {
+            self.world.finish(core, lane, false);
+        }
+    }
+
+    fn turn(&mut self, core: u16, most: usize) {
+        match self.world.turn(core, most) {
+            Ok(replies) => self.deliver(replies),
+            Err(error) => {
+                self.world.history.note(format_args!("core {core}: {error}"));
+                self.die();
+            }
+        }
+    }
+
+    fn deliver(&mut self, replies: Vec<(shard::Token, engine::answer::Reply)>) {
+        for (token, reply) in replies {
+            if let Some(call) = self.clients.calls.get(&token).filter(|call| !call.abandoned) {
+                self.promises.learn(&call.command, &reply);
+            }
+            self.clients.replied(&mut self.world, token, reply);
+        }
+    }
+
+    fn lift_faults(&mut self) {
+        self.world.machine.files.forgive();
+        self.world.machine.files.set_capacity(None);
+        self.world.process.rings.release_all();
+        for node in &mut self.world.process.nodes {
+            node.deaf = false;
+            node.stalled_until = 0;
+        }
+    }
+
+    /// By the rules of the server's loop and without faults, until nothing is under way. No time passes but what shards ask
+    /// for within `self.world`'s present.
+    fn settle(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            let mut any = false;
+            for core in 0..self.world.cores() {
+                let now = self.world.time_of(core);
+                if self.world.process.wants_turn(core, self.world.step, now) {
+                    let life = self.world.life;
+                    self.turn(core, usize::MAX);
+                    if life != self.world.life {
+                        // A write that had failed before the faults were lifted.
+                        return self.settle();
+                    }
+                    any = true;
+                }
+                any |= self.world.finish(core, Lane::Write, false);
+                any |= self.world.finish(core, Lane::Jobs, false);
+            }
+            if !any {
+                return;
+            }
+        }
+        panic!("without faults, and yet it never comes to rest");
+    }
+
+    /// No more faults and no more requests: every deadline passes, and everything comes to its end.
+    fn come_to_rest(&mut self) {
+        self.world.history.note(format_args!("coming to rest"));
+        self.lift_faults();
+        self.world.plan.doubled_percent = 0;
+        self.settle();
+        let end = self.world.machine.steady_ms + 2 * self.world.plan.policy.hold_ttl_ms + 10_000;
+        while self.world.machine.steady_ms < end {
+            let wait = |core| {
+                let at = self.world.process.next_wake(core)?;
+                Some(at.0.saturating_sub(self.world.time_of(core).0))
+            };
+            let waits = (0..self.world.cores()).filter_map(wait).min();
+            let left = end - self.world.machine.steady_ms;
+            // Engine time may go a little slower than the clock.
+            let wait = waits.map_or(left, |wait| wait.clamp(1, left));
+            self.world.machine.pass(wait);
+            self.settle();
+        }
+        assert!(self.clients.calls.is_empty(), "requests are never answered: {:?}", self.clients.calls);
+        assert!(self.world.questions.is_empty(), "questions are never answered");
+        self.world.compare();
+        checks::at_rest(&self.world);
+        self.promises.check(&self.world);
+    }
+
+    /// Once more from the disk, and everything that clients have seen is held against itself.
+    fn finish(mut self) -> Summary {
+        self.world.restart(End::PowerCut, true);
+        self.clients.hung_up();
+        checks::always(&self.world);
+        self.promises.check(&self.world);
+        checks::linear::check(&self.clients.history, &mut self.world.met);
+        self.world.count_life();
+        Summary { hash: self.world.history.hash(), counters: self.world.met }
+    }
+}

@@ -1,0 +1,20 @@
+//! Create an order; sometimes one that is there, and sometimes that with another amount.
+
+use engine::command::{Command, CreateOrder};
+use engine::ids::Cents;
+
+use super::book::Book;
+use crate::rng::Rng;
+
+pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Command {
+    if rng.percent(25) {
+        book.new_order(rng);
+    }
+    let fresh = book.orders.iter().find(|order| order.id.is_none()).cloned();
+    let order = match fresh {
+        Some(order) if rng.percent(80) => order,
+        _ => book.order(rng).clone(),
+    };
+    let amount = if rng.percent(5) { Cents(1) } else { order.amount };
+    Command::CreateOrder(CreateOrder { key: order.key, amount, entropy: rng.wide() })
+}

@@ -1,0 +1,165 @@
+//! What clients do: every operation, one file each, on few names; exact repeats, repeats with other contents, and requests
+//! that race each other on purpose.
+
+pub(crate) mod book;
+mod cancel;
+mod create;
+mod end_hold;
+mod pay;
+mod query;
+mod races;
+mod refunds;
+mod reserve;
+mod try_hold;
+
+use std::collections::BTreeMap;
+
+use engine::answer::{Answer, Reply};
+use engine::command::Command;
+use engine::ids::{OrderId, Time};
+use shard::Token;
+
+use crate::counters::Met;
+use crate::rng::Rng;
+use crate::world::World;
+use book::Book;
+
+/// A request under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// Its place in the history of all requests.
+    pub number: usize,
+    pub command: Command,
+    /// The client has gone away.
+    pub abandoned: bool,
+    /// Further cores that a listing waits for.
+    parts: Vec<Token>,
+}
+
+/// A request from its beginning to its end, as its client saw it.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub command: Command,
+    /// Moments on one scale for all requests.
+    pub called: u64,
+    pub returned: Option<u64>,
+    pub reply: Option<Reply>,
+    /// Latest time on any core by then.
+    pub time: Time,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    pub book: Book,
+    pub calls: BTreeMap<Token, Call>,
+    /// All requests, in the order in which they were made.
+    pub history: Vec<Told>,
+    /// Made already: the moment goes on with every call and every return.
+    moment: u64,
+    pub made: u64,
+}
+
+impl Clients {
+    #[must_use]
+    pub(crate) fn new(rng: &mut Rng) -> Clients {
+        Clients { book: Book::new(rng), calls: BTreeMap::new(), history: Vec::new(), moment: 0, made: 0 }
+    }
+
+    /// One client does something.
+    pub(crate) fn act(&mut self, world: &mut World) {
+        let kind = world.rng.below(100);
+        if kind < 8 && !self.book.made.is_empty() {
+            let command = world.rng.pick(self.book.made.make_contiguous()).clone();
+            world.met.met(Met::Repeated);
+            return self.ask(world, command);
+        }
+        if kind < 26 {
+            return races::begin(self, world);
+        }
+        if let Some(command) = next(&mut self.book, &mut world.rng) {
+            self.ask(world, command);
+        }
+    }
+
+    pub(crate) fn ask(&mut self, world: &mut World, command: Command) {
+        races::count(self, world, &command);
+        self.moment += 1;
+        self.made += 1;
+        world.met.met(Met::Operations);
+        let tokens = world.ask(&command);
+        self.book.remember(&command);
+        let number = self.history.len();
+        self.history.push(Told {
+            command: command.clone(),
+            called: self.moment,
+            returned: None,
+            reply: None,
+            time: world.now(),
+        });
+        let (first, parts) = tokens.split_first().expect("somebody is asked");
+        let abandoned = world.rng.percent(4);
+        world.met.add(Met::Abandoned, u64::from(abandoned));
+        for part in parts {
+            let call = Call { number, command: command.clone(), abandoned: true, parts: Vec::new() };
+            self.calls.insert(*part, call);
+        }
+        self.calls.insert(*first, Call { number, command, abandoned, parts: parts.to_vec() });
+    }
+
+    /// An answer reaches its client.
+    ///
+    /// # Panics
+    /// When nobody asked.
+    pub(crate) fn replied(&mut self, world: &mut World, token: Token, reply: Reply) {
+        let call = self.calls.remove(&token).unwrap_or_else(|| panic!("nobody waits for {token:?}"));
+        // Of a listing each part is held against the model by itself; one of them stands for the whole.
+        debug_assert!(call.parts.iter().all(|part| *part != token));
+        if call.abandoned {
+            return;
+        }
+        self.book.learn(&call.command, &reply, &mut world.rng);
+        self.moment += 1;
+        let told = &mut self.history[call.number];
+        told.returned = Some(self.moment);
+        told.time = world.now();
+        if !matches!(reply, Ok(Answer::Refunds(_))) {
+            told.reply = Some(reply);
+        }
+    }
+
+    /// The process has died: nobody is answered any more.
+    pub(crate) fn hung_up(&mut self) {
+        self.moment += 1;
+        self.calls.clear();
+    }
+}
+
+/// The order that a command is about.
+#[must_use]
+pub(crate) fn order_of(command: &Command) -> Option<OrderId> {
+    match command {
+        Command::Reserve(c) => Some(c.order),
+        Command::Cancel(c) => Some(c.order),
+        Command::Pay(c) => OrderId::parse(c.order.as_str()),
+        Command::GetOrder { order } | Command::IssueTicket { order } => Some(*order),
+        _ => None,
+    }
+}
+
+fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
+    match rng.below(100) {
+        0..18 => Some(try_hold::next(book, rng)),
+        18..27 => Some(end_hold::next(book, rng)),
+        27..39 => Some(create::next(book, rng)),
+        39..62 => reserve::next(book, rng),
+        62..76 => pay::next(book, rng),
+        76..81 => cancel::next(book, rng),
+        81..87 => query::order(book, rng),
+        87..89 => query::ticket(book, rng),
+        89..93 => Some(query::availability(book, rng)),
+        93..95 => query::run(book, rng),
+        95..98 => refunds::settle(book, rng),
+        _ => Some(refunds::list(rng)),
+    }
+}

@@ -1,0 +1,244 @@
+//! Requests that meet: on one order, one hold, one seat, one transaction id, or at a deadline. A race counts when both
+//! sides are under way at the same time, whoever brought it about.
+
+use engine::answer::OrderStatus;
+use engine::command::{Command, CreateOrder, HoldRef, TryHold};
+use engine::ids::Time;
+
+use super::book::KnownOrder;
+use super::{Clients, cancel, create, order_of, pay, refunds, reserve, try_hold};
+use crate::counters::Met;
+use crate::world::World;
+
+/// So close to a deadline is a race with it.
+const NEAR_MS: u64 = 5;
+/// A deadline further off is not waited for.
+const WAIT_MS_MAX: u64 = 40_000;
+
+/// Two requests at once, or one at a deadline.
+pub(super) fn begin(clients: &mut Clients, world: &mut World) {
+    let commands = match world.rng.below(10) {
+        0..3 => at_deadline(clients, world),
+        3 => on_order(clients, world),
+        4 => on_order(clients, world),
+        5 => {
+            let c = create::next(&mut clients.book, &mut world.rng);
+            let Command::CreateOrder(first) = c else { unreachable!("a create") };
+            let entropy = world.rng.wide();
+            vec![Command::CreateOrder(CreateOrder { entropy, ..first.clone() }), Command::CreateOrder(first)]
+        }
+        6 => one_txn(clients, world),
+        7 => adopt_and_release(clients, world),
+        8 => last_seat(clients, world),
+        _ => {
+            let settle = refunds::settle(&mut clients.book, &mut world.rng);
+            settle.iter().chain(&refunds::settle(&mut clients.book, &mut world.rng)).cloned().collect()
+        }
+    };
+    for command in commands {
+        clients.ask(world, command);
+    }
+}
+
+fn on_order(clients: &mut Clients, world: &mut World) -> Vec<Command> {
+    let (book, rng) = (&mut clients.book, &mut world.rng);
+    let reserved = if rng.percent(60) { book.reserved(rng) } else { None };
+    let Some(order) = reserved.or_else(|| book.created(rng)) else { return Vec::new() };
+    let mut one = || match rng.below(7) {
+        0..3 => pay::of(&order, rng),
+        3 | 4 => reserve::of(&order, book, rng),
+        5 => order.id.map(|order| Command::IssueTicket { order }),
+        _ => cancel::of(&order, rng),
+    };
+    [one(), one()].into_iter().flatten().collect()
+}
+
+/// Waits for the deadline of an order or of a client's hold, and asks just before it, at it or just after it.
+fn at_deadline(clients: &mut Clients, world: &mut World) -> Vec<Command> {
+    let (book, rng) = (&mut clients.book, &mut world.rng);
+    if rng.percent(60) {
+        let Some(order) = book.reserved(rng) else { return Vec::new() };
+        let Some(deadline) = deadline(&order) else { return Vec::new() };
+        let command = if rng.percent(70) { pay::of(&order, rng) } else { cancel::of(&order, rng) };
+        approach(world, deadline);
+        return command.into_iter().collect();
+    }
+    // A client's own hold.
+    let asked: Vec<TryHold> = { clients.book.made.iter() }
+        .filter_map(|command| match command {
+            Command::TryHold(c) => Some(c.clone()),
+            _ => None,
+        })
+        .collect();
+    if asked.is_empty() {
+        return vec![try_hold::next(&mut clients.book, &mut world.rng)];
+    }
+    let c = world.rng.pick(&asked).clone();
+    let Some(deadline) = live_deadline(world, &c) else { return Vec::new() };
+    let command = match world.rng.below(3) {
+        0 => {
+            let order = clients.book.created(&mut world.rng);
+            let Some(order) = order.and_then(|order| order.id) else { return Vec::new() };
+            Command::Reserve(engine::command::Reserve {
+                order,
+                partition: c.partition,
+                hold: c.hold,
+                quantity: c.quantity,
+                span: c.span,
+                ad_hoc: c.ad_hoc,
+            })
+        }
+        1 => Command::ReleaseHold(HoldRef { partition: c.partition, hold: c.hold }),
+        _ => Command::ConfirmHold(HoldRef { partition: c.partition, hold: c.hold }),
+    };
+    approach(world, deadline);
+    vec![command]
+}
+
+fn deadline(order: &KnownOrder) -> Option<Time> {
+    order.view.as_ref()?.reservation.as_ref().map(|r| r.expires_at)
+}
+
+/// The deadline of a live hold, looked up behind the clients' back: they would have to guess.
+fn live_deadline(world: &World, c: &TryHold) -> Option<Time> {
+    let slot = world.process.hash.partition(&c.partition);
+    let hold = world.process.slot(slot).partitions().get(&c.partition)?.hold(&c.hold)?;
+    (hold.status == engine::answer::HoldStatus::Held).then_some(hold.deadline)
+}
+
+/// Lets time pass until just about the deadline.
+fn approach(world: &mut World, deadline: Time) {
+    let at = deadline.0 + world.rng.from_to(0, 2) - 1;
+    let wait = at.saturating_sub(world.latest().0);
+    if wait <= WAIT_MS_MAX {
+        world.machine.pass(wait);
+        world.history.note(format_args!("{wait} ms pass until about a deadline"));
+    }
+}
+
+fn one_txn(clients: &mut Clients, world: &mut World) -> Vec<Command> {
+    let (book, rng) = (&mut clients.book, &mut world.rng);
+    let (Some(first), Some(second)) = (book.reserved(rng).or_else(|| book.created(rng)), book.created(rng))
+    else {
+        return Vec::new();
+    };
+    let (Some(Command::Pay(one)), Some(Command::Pay(mut two))) =
+        (pay::of(&first, rng), pay::of(&second, rng))
+    else {
+        return Vec::new();
+    };
+    two.txn = one.txn.clone();
+    vec![Command::Pay(one), Command::Pay(two)]
+}
+
+fn adopt_and_release(clients: &mut Clients, world: &mut World) -> Vec<Command> {
+    let Command::TryHold(c) = try_hold::next(&mut clients.book, &mut world.rng) else { return Vec::new() };
+    let init = |order: &&KnownOrder| order.view.as_ref().is_some_and(|view| view.status == OrderStatus::Init);
+    let order = clients.book.orders.iter().find(init).and_then(|order| order.id);
+    let hold = HoldRef { partition: c.partition.clone(), hold: c.hold.clone() };
+    let adopt = order.map(|order| {
+        Command::Reserve(engine::command::Reserve {
+            order,
+            partition: c.partition.clone(),
+            hold: c.hold.clone(),
+            quantity: c.quantity,
+            span: c.span,
+            ad_hoc: c.ad_hoc,
+        })
+    });
+    let mut commands = vec![Command::TryHold(c)];
+    commands.extend(adopt);
+    commands.push(if world.rng.percent(50) {
+        Command::ReleaseHold(hold)
+    } else {
+        Command::ConfirmHold(hold)
+    });
+    commands
+}
+
+/// Two holds in a partition, where there may be a seat for one of them only.
+fn last_seat(clients: &mut Clients, world: &mut World) -> Vec<Command> {
+    let Command::TryHold(one) = try_hold::next(&mut clients.book, &mut world.rng) else { return Vec::new() };
+    let mut two = one.clone();
+    two.hold = clients.book.hold(&mut world.rng);
+    two.span = one.span.filter(|_| world.rng.percent(50));
+    vec![Command::TryHold(one), Command::TryHold(two)]
+}
+
+/// Counts the races that a request begins with those that are under way.
+pub(super) fn count(clients: &Clients, world: &mut World, command: &Command) {
+    let others: Vec<Command> = clients.calls.values().map(|call| call.command.clone()).collect();
+    for other in &others {
+        if let Some(met) = race(world, command, other) {
+            world.met.met(met);
+        } else if order_of(command).is_some() && order_of(command) == order_of(other) && command != other {
+            world.met.met(Met::Changed);
+        }
+    }
+    if let Some(met) = expiry(clients, world, command) {
+        world.met.met(met);
+    }
+}
+
+fn race(world: &World, one: &Command, two: &Command) -> Option<Met> {
+    if let (Command::Pay(a), Command::Pay(b)) = (one, two)
+        && a.order != b.order
+    {
+        return (a.txn == b.txn).then_some(Met::OneTxnTwoOrders);
+    }
+    if order_of(one).is_some() && order_of(one) == order_of(two) {
+        return on_one_order(one, two).or_else(|| on_one_order(two, one));
+    }
+    match (one, two) {
+        (Command::CreateOrder(a), Command::CreateOrder(b)) => (a.key == b.key).then_some(Met::CreateCreate),
+        (Command::SettleRefund { order: a, txn: t, .. }, Command::SettleRefund { order: b, txn: u, .. }) => {
+            (a == b && t == u).then_some(Met::SettleSettle)
+        }
+        (Command::Reserve(c), Command::ReleaseHold(h)) | (Command::ReleaseHold(h), Command::Reserve(c)) => {
+            (c.partition == h.partition && c.hold == h.hold).then_some(Met::AdoptRelease)
+        }
+        (Command::TryHold(a), Command::TryHold(b)) if a.partition == b.partition && a.hold != b.hold => {
+            let slot = world.process.hash.partition(&a.partition);
+            let p = world.process.slot(slot).partitions().get(&a.partition)?;
+            let span = p.span(a.span)?;
+            let free = p.inventory().available(span);
+            (free < a.quantity + b.quantity).then_some(Met::LastSeat)
+        }
+        _ => None,
+    }
+}
+
+fn on_one_order(one: &Command, two: &Command) -> Option<Met> {
+    match (one, two) {
+        (Command::Pay(_), Command::Pay(_)) => Some(Met::PayPay),
+        (Command::Pay(_), Command::Cancel(_)) => Some(Met::PayCancel),
+        (Command::Pay(_), Command::Reserve(_)) => Some(Met::PayReserve),
+        (Command::Reserve(_), Command::Cancel(_)) => Some(Met::ReserveCancel),
+        (Command::Reserve(_), Command::Reserve(_)) => Some(Met::ReserveReserve),
+        (Command::IssueTicket { .. }, Command::Cancel(_)) => Some(Met::TicketCancel),
+        _ => None,
+    }
+}
+
+/// A request about a live hold whose deadline is a few milliseconds off.
+fn expiry(clients: &Clients, world: &World, command: &Command) -> Option<Met> {
+    let near = |deadline: Time| world.latest().0.abs_diff(deadline.0) <= NEAR_MS;
+    let of_order = |order| {
+        let known = clients.book.orders.iter().find(|known| known.id == Some(order))?;
+        deadline(known).filter(|at| near(*at))
+    };
+    let of_hold = |partition: &engine::ids::PartitionKey, hold: &engine::ids::HoldId| {
+        let slot = world.process.hash.partition(partition);
+        let hold = world.process.slot(slot).partitions().get(partition)?.hold(hold)?;
+        (hold.status == engine::answer::HoldStatus::Held && near(hold.deadline)).then_some(())
+    };
+    match command {
+        Command::Pay(_) => of_order(order_of(command)?).map(|_| Met::PayExpiry),
+        Command::Cancel(c) => of_order(c.order).map(|_| Met::CancelExpiry),
+        Command::ReleaseHold(c) | Command::ConfirmHold(c) => {
+            of_hold(&c.partition, &c.hold).map(|()| Met::ConfirmExpiry)
+        }
+        Command::Reserve(c) => of_hold(&c.partition, &c.hold).map(|()| Met::AdoptExpiry),
+        _ => None,
+    }
+}

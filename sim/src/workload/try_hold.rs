@@ -1,0 +1,17 @@
+//! Hold seats without an order.
+
+use engine::command::{Command, TryHold};
+
+use super::book::{self, Book};
+use crate::rng::Rng;
+
+pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Command {
+    let place = book.place(rng);
+    Command::TryHold(TryHold {
+        partition: place.key,
+        hold: book.hold(rng),
+        quantity: *rng.pick(&[1, 1, 1, 2, 3]),
+        span: book::span(rng),
+        ad_hoc: place.ad_hoc,
+    })
+}

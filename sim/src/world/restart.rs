@@ -1,0 +1,177 @@
+//! How a process ends, and how the next one begins: with the same number of cores or another, perhaps only at the third
+//! try, and always with everything that was durable.
+
+use std::collections::BTreeMap;
+
+use engine::ids::SlotId;
+use wal::SnapshotState;
+use wal::disk::Lane;
+
+use super::World;
+use super::start::{self, Found};
+use crate::checks::model::Laws;
+use crate::counters::Met;
+use crate::faults::damage;
+use crate::timetable::Edition;
+
+const EIO: i32 = 5;
+/// Tries of a start that are made to fail.
+const FAILED_STARTS_MAX: usize = 3;
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The machine stops with it.
+    PowerCut,
+    /// The machine goes on.
+    Killed,
+    /// It has come to rest before.
+    Stopped,
+}
+
+impl World {
+    /// The process ends, and another one takes over. `calm`: without further faults.
+    ///
+    /// # Panics
+    /// When that does not start, or has lost something.
+    pub(crate) fn restart(&mut self, end: End, calm: bool) {
+        self.history.note(format_args!("the process ends: {end:?}"));
+        self.met.met(match end {
+            End::PowerCut => Met::PowerCut,
+            End::Killed => Met::Killed,
+            End::Stopped => Met::CleanStop,
+        });
+        self.count_life();
+        // What was in it is gone before anything else is done.
+        self.process.nodes.clear();
+        self.questions.clear();
+        self.end(end);
+        self.machine.files.set_capacity(None);
+        if !calm && self.plan.faults.damage {
+            damage::try_some(self);
+        }
+        let edition = self.next_edition();
+        let cores = if !calm && self.rng.percent(30) {
+            self.rng.from_to(1, u64::from(self.plan.cores_max)) as u16
+        } else {
+            self.model_cores()
+        };
+        if !calm {
+            for _ in 0..FAILED_STARTS_MAX {
+                if self.rng.percent(30) {
+                    self.fail_start(cores, &edition);
+                }
+            }
+        }
+        let mut found = Found::default();
+        let started = start::start(&self.machine, &self.plan, cores, &edition, &mut found);
+        self.process = started.unwrap_or_else(|error| panic!("it does not start: {error}"));
+        self.met.met(Met::Restarts);
+        self.met.add(Met::OtherCores, u64::from(found.redistributed));
+        self.met.add(Met::TailCut, found.cuts as u64);
+        self.met.add(Met::OtherTimetable, u64::from(edition.number != self.edition.number));
+        self.taken_over(cores, edition);
+    }
+
+    fn model_cores(&self) -> u16 {
+        self.flights.len() as u16
+    }
+
+    fn taken_over(&mut self, cores: u16, edition: Edition) {
+        self.edition = edition;
+        self.flights = vec![None; usize::from(cores)];
+        self.life += 1;
+        let (hash, policy) = (self.process.hash.clone(), self.plan.policy.clone());
+        let laws = Laws { hash, policy, edition: self.edition.clone() };
+        let slots = self.process.nodes.iter().flat_map(|node| node.shard.slots());
+        let found: BTreeMap<SlotId, u64> =
+            slots.filter(|slot| !slot.is_blank()).map(|slot| (slot.id(), slot.seq())).collect();
+        self.model.recovered(&found, laws, cores);
+        self.compare();
+        self.history.note(format_args!("life {} with {cores} cores: {found:?}", self.life));
+    }
+
+    /// Counts what this process has done, and what its end cuts short.
+    pub(crate) fn count_life(&mut self) {
+        self.met.add(Met::MessageCrossed, u64::from(self.process.rings.messages() > 0));
+        for node in &self.process.nodes {
+            let (log, stats) = (node.shard.log(), node.shard.stats());
+            self.met.add(Met::SnapshotInFlight, u64::from(log.snapshot_state() != SnapshotState::Idle));
+            self.met.add(Met::Snapshots, log.stats().snapshots);
+            self.met.add(Met::Recycled, log.stats().segments_recycled);
+            self.met.add(Met::Resent, stats.tells_resent);
+        }
+        let seen = self.model.take_seen();
+        self.met.add(Met::Records, std::mem::take(&mut self.model.records));
+        self.met.add(Met::Expired, seen.expired);
+        self.met.add(Met::Forgotten, seen.forgotten);
+        self.met.add(Met::AbandonedOrder, seen.abandoned);
+        self.met.add(Met::Declined, seen.declined);
+        self.met.add(Met::RefundOwed, seen.refunds);
+        self.met.add(Met::TicketIssued, seen.tickets);
+    }
+
+    /// What an end leaves of the files.
+    fn end(&mut self, end: End) {
+        self.machine.files.forgive();
+        if end != End::PowerCut {
+            self.machine.files = self.machine.files.restart();
+            return;
+        }
+        let percent = *self.rng.pick(&self.plan.keeps);
+        let (mut kept, mut lost) = (0_u64, 0_u64);
+        let rng = &mut self.rng;
+        self.machine.files = self.machine.files.crash(|| {
+            let keep = rng.percent(percent);
+            *(if keep { &mut kept } else { &mut lost }) += 1;
+            keep
+        });
+        self.machine.steady_ms = self.rng.from_to(0, 5_000);
+        let in_flight = self.flights.iter().any(Option::is_some);
+        self.met.add(Met::TornWrite, u64::from(in_flight && kept > 0 && lost > 0));
+        self.met.add(Met::UnsyncedSurvives, u64::from(kept > 0 && lost == 0));
+        self.met.add(Met::UnsyncedLost, u64::from(kept == 0 && lost > 0));
+        self.history.note(format_args!("a power cut keeps {kept} and loses {lost}"));
+    }
+
+    fn next_edition(&mut self) -> Edition {
+        let number = if self.rng.percent(40) { self.rng.number() % 100 } else { self.edition.number };
+        Edition { number, ..self.edition.clone() }
+    }
+
+    /// A start that is cut short, refused by its disk, or short of room.
+    fn fail_start(&mut self, cores: u16, edition: &Edition) {
+        let files = &self.machine.files;
+        let kind = if self.plan.faults.disk_errors { self.rng.below(4) } else { 0 };
+        match kind {
+            0 | 1 => files.stop_at(files.steps() + self.rng.below(90) as u64),
+            2 => files.fail_read(files.reads() + self.rng.below(12) as u64, EIO),
+            _ => files.set_capacity(Some(self.machine.used() + self.rng.below(1 << 20) as u64)),
+        }
+        let mut found = Found::default();
+        let started = start::start(&self.machine, &self.plan, cores, edition, &mut found);
+        self.machine.files.set_capacity(None);
+        let Err(error) = started else {
+            // It has come through in spite of everything, and is killed at its first turn.
+            drop(started);
+            self.end(End::Killed);
+            return;
+        };
+        self.history.note(format_args!("a start fails: {error}"));
+        self.met.met(match kind {
+            0 | 1 if found.redistributed => Met::KilledInRedistribution,
+            0 | 1 => Met::KilledInStart,
+            2 => Met::ReadFails,
+            _ => Met::DiskFull,
+        });
+        let end = if self.rng.percent(50) { End::PowerCut } else { End::Killed };
+        self.end(end);
+    }
+
+    /// Whether any disk still has something to do.
+    #[must_use]
+    pub(crate) fn disks_wait(&self) -> bool {
+        let waits = |lane| self.process.nodes.iter().any(|node| node.is_waiting(lane));
+        waits(Lane::Write) || waits(Lane::Jobs)
+    }
+}

@@ -51,11 +51,6 @@ impl History {
     pub(crate) fn hash(&self) -> u64 {
         (self.hash ^ (self.hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
     }
-
-    #[must_use]
-    pub(crate) fn is_watched(&self) -> bool {
-        self.watched
-    }
 }
 
 impl fmt::Write for History {

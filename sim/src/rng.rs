@@ -50,11 +50,6 @@ impl Rng {
         self.below(100) < percent as usize
     }
 
-    /// True in so many of a thousand cases.
-    pub(crate) fn permille(&mut self, permille: u32) -> bool {
-        self.below(1_000) < permille as usize
-    }
-
     /// One of them.
     pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]

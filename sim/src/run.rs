@@ -90,14 +90,24 @@ impl Run {
             self.world.process.nodes.iter_mut().for_each(|node| node.shard.stop());
             self.settle();
         }
+        if end == End::PowerCut && self.world.rng.percent(60) {
+            // In the middle of writes: every core gives its disk what it has.
+            let life = self.world.life;
+            for core in 0..self.world.cores() {
+                self.turn(core, usize::MAX);
+                if life != self.world.life {
+                    return;
+                }
+            }
+        }
         self.restart(end);
     }
 
     fn restart(&mut self, end: End) {
         self.world.restart(end, false);
-        self.clients.hung_up();
         checks::always(&self.world);
         self.promises.check(&self.world);
+        self.clients.hung_up(&mut self.world);
     }
 
     fn after_fault(&mut self) {
@@ -142,8 +152,10 @@ impl Run {
     }
 
     fn finish_if_it_moves(&mut self, core: u16, lane: Lane) {
-        if self.world.process.nodes[usize::from(core)].stalled_until <= self.world.step {
-            self.world.finish(core, lane, false);
+        let slow = self.world.plan.slow_disk_percent;
+        let stalls = self.world.process.nodes[usize::from(core)].stalled_until > self.world.step;
+        if !stalls && !self.world.rng.percent(slow) {
+            self.world.finish(core, lane);
         }
     }
 
@@ -168,6 +180,7 @@ impl Run {
 
     fn lift_faults(&mut self) {
         self.world.machine.files.forgive();
+        self.world.fails_next = None;
         self.world.machine.files.set_capacity(None);
         self.world.process.rings.release_all();
         for node in &mut self.world.process.nodes {
@@ -192,8 +205,8 @@ impl Run {
                     }
                     any = true;
                 }
-                any |= self.world.finish(core, Lane::Write, false);
-                any |= self.world.finish(core, Lane::Jobs, false);
+                any |= self.world.finish(core, Lane::Write);
+                any |= self.world.finish(core, Lane::Jobs);
             }
             if !any {
                 return;
@@ -231,7 +244,6 @@ impl Run {
     /// Once more from the disk, and everything that clients have seen is held against itself.
     fn finish(mut self) -> Summary {
         self.world.restart(End::PowerCut, true);
-        self.clients.hung_up();
         checks::always(&self.world);
         self.promises.check(&self.world);
         checks::linear::check(&self.clients.history, &mut self.world.met);

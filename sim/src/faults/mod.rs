@@ -4,7 +4,6 @@
 pub(crate) mod damage;
 
 use wal::disk::Lane;
-use wal::files::Trouble;
 
 use crate::counters::Met;
 use crate::world::World;
@@ -47,8 +46,8 @@ pub(crate) fn strike(world: &mut World) {
     }
     let core = world.rng.below(usize::from(world.cores())) as u16;
     match world.rng.weighted(&faults) {
-        Fault::WriteFails => write_fails(world, core),
-        Fault::JobFails => job_fails(world, core),
+        Fault::WriteFails => world.fails_next = Some(Lane::Write),
+        Fault::JobFails => world.fails_next = Some(Lane::Jobs),
         Fault::ShortWrite => short_write(world, core),
         Fault::DiskFull => {
             let room = world.rng.below(200_000) as u64;
@@ -82,32 +81,6 @@ pub(crate) fn strike(world: &mut World) {
     }
 }
 
-fn write_fails(world: &mut World, core: u16) {
-    if !world.process.nodes[usize::from(core)].is_waiting(Lane::Write) {
-        return;
-    }
-    let files = &world.machine.files;
-    files.trouble(Trouble { step: files.steps(), errno: EIO });
-    world.finish(core, Lane::Write, true);
-    world.met.met(Met::WriteFails);
-    world.history.note(format_args!("a log write of core {core} fails"));
-}
-
-/// Any step of a job: a write, a sync, a name that changes.
-fn job_fails(world: &mut World, core: u16) {
-    if !world.process.nodes[usize::from(core)].is_waiting(Lane::Jobs) {
-        return;
-    }
-    let step = world.machine.files.steps() + world.rng.below(4) as u64;
-    let errno = *world.rng.pick(&[EIO, ENOSPC]);
-    world.machine.files.trouble(Trouble { step, errno });
-    world.finish(core, Lane::Jobs, false);
-    let failed = world.machine.files.steps() > step;
-    world.machine.files.forgive();
-    world.met.add(Met::SyncFails, u64::from(failed));
-    world.history.note(format_args!("a job of core {core} fails with {errno}: {failed}"));
-}
-
 fn short_write(world: &mut World, core: u16) {
     let files = world.machine.files.clone();
     let bytes = world.rng.below(6_000);
@@ -116,7 +89,7 @@ fn short_write(world: &mut World, core: u16) {
     // Either lane: the next write of a job, or that of the log at the next turn.
     if world.process.nodes[usize::from(core)].is_waiting(Lane::Jobs) {
         files.short_write(before + 1, bytes, ENOSPC);
-        world.finish(core, Lane::Jobs, false);
+        world.finish(core, Lane::Jobs);
         world.met.add(Met::ShortWrite, u64::from(files.steps() > before + 1));
         files.forgive();
         return;
@@ -133,6 +106,17 @@ fn short_write(world: &mut World, core: u16) {
     match turned {
         Ok(replies) => world.late.extend(replies),
         Err(error) => world.fatal = Some(error),
+    }
+}
+
+/// After a start: what cores tell each other takes a while.
+pub(crate) fn hold_rings(world: &mut World) {
+    let until = world.step + world.rng.from_to(10, 60);
+    for from in 0..world.cores() {
+        for to in (0..world.cores()).filter(|to| *to != from) {
+            let late = world.process.rings.hold(from, to, until);
+            world.met.add(Met::MessageLate, u64::from(late));
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl Book {
                 rng.pick(&["1st", "2nd"])
             ),
         };
-        let ad_hoc = AdHoc { capacity: rng.from_to(1, 5) as u32, segments: rng.from_to(1, 4) as u16 };
+        let ad_hoc = AdHoc { capacity: rng.from_to(1, 8) as u32, segments: rng.from_to(1, 4) as u16 };
         self.places.push_back(Place { key: PartitionKey::parse(&key).expect("a key"), ad_hoc });
         if self.places.len() > PARTITIONS {
             self.places.pop_front();

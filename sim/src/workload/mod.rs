@@ -15,11 +15,12 @@ mod try_hold;
 use std::collections::BTreeMap;
 
 use engine::answer::{Answer, Reply};
-use engine::command::Command;
+use engine::command::{Cancel, Command, Named};
 use engine::ids::{OrderId, Time};
 use shard::Token;
 
 use crate::counters::Met;
+use crate::faults;
 use crate::rng::Rng;
 use crate::world::World;
 use book::Book;
@@ -128,10 +129,23 @@ impl Clients {
         }
     }
 
-    /// The process has died: nobody is answered any more.
-    pub(crate) fn hung_up(&mut self) {
+    /// The process has died: nobody is answered any more. Some clients ask the next one at once, and for something else.
+    pub(crate) fn hung_up(&mut self, world: &mut World) {
         self.moment += 1;
-        self.calls.clear();
+        let calls = std::mem::take(&mut self.calls);
+        for call in calls.into_values() {
+            let command = match &call.command {
+                Command::Reserve(c) if world.rng.percent(50) => {
+                    Command::Cancel(Cancel { order: c.order, named: Named::default() })
+                }
+                command if world.rng.percent(30) => command.clone(),
+                _ => continue,
+            };
+            self.ask(world, command);
+        }
+        if world.cores() > 1 && world.rng.percent(50) {
+            faults::hold_rings(world);
+        }
     }
 }
 
@@ -149,11 +163,11 @@ pub(crate) fn order_of(command: &Command) -> Option<OrderId> {
 
 fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
     match rng.below(100) {
-        0..18 => Some(try_hold::next(book, rng)),
-        18..27 => Some(end_hold::next(book, rng)),
-        27..39 => Some(create::next(book, rng)),
-        39..62 => reserve::next(book, rng),
-        62..76 => pay::next(book, rng),
+        0..15 => Some(try_hold::next(book, rng)),
+        15..24 => Some(end_hold::next(book, rng)),
+        24..38 => Some(create::next(book, rng)),
+        38..57 => reserve::next(book, rng),
+        57..76 => pay::next(book, rng),
         76..81 => cancel::next(book, rng),
         81..87 => query::order(book, rng),
         87..89 => query::ticket(book, rng),

@@ -14,7 +14,7 @@ pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
         let (txn, verified) = (book::txn(&order, rng), rng.percent(70));
         return Some(Command::Pay(Pay { order: order_name, txn, named: Named::default(), verified }));
     }
-    let reserved = if rng.percent(70) { book.reserved(rng) } else { None };
+    let reserved = if rng.percent(85) { book.reserved(rng) } else { None };
     let order = reserved.or_else(|| book.created(rng))?;
     of(&order, rng)
 }

@@ -17,10 +17,9 @@ const WAIT_MS_MAX: u64 = 40_000;
 
 /// Two requests at once, or one at a deadline.
 pub(super) fn begin(clients: &mut Clients, world: &mut World) {
-    let commands = match world.rng.below(10) {
-        0..3 => at_deadline(clients, world),
-        3 => on_order(clients, world),
-        4 => on_order(clients, world),
+    let commands = match world.rng.below(12) {
+        10 => at_deadline(clients, world),
+        0..5 => on_order(clients, world),
         5 => {
             let c = create::next(&mut clients.book, &mut world.rng);
             let Command::CreateOrder(first) = c else { unreachable!("a create") };
@@ -30,10 +29,11 @@ pub(super) fn begin(clients: &mut Clients, world: &mut World) {
         6 => one_txn(clients, world),
         7 => adopt_and_release(clients, world),
         8 => last_seat(clients, world),
-        _ => {
+        9 => {
             let settle = refunds::settle(&mut clients.book, &mut world.rng);
             settle.iter().chain(&refunds::settle(&mut clients.book, &mut world.rng)).cloned().collect()
         }
+        _ => on_order(clients, world),
     };
     for command in commands {
         clients.ask(world, command);

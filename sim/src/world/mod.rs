@@ -17,6 +17,7 @@ use engine::slots::core_of;
 use engine::text::Text;
 use shard::Token;
 use wal::disk::Lane;
+use wal::files::Trouble;
 
 use crate::checks::answers::{self, Question, Shown};
 use crate::checks::model::{Laws, Model};
@@ -31,13 +32,14 @@ use process::{Outcome, Process, Taking};
 
 pub(crate) use restart::End;
 
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
 /// Log writes that are remembered, for the faults that undo one.
 const FRAMES_KEPT: usize = 24;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub seed: u64,
     pub plan: Plan,
     pub rng: Rng,
     pub met: Counters,
@@ -57,6 +59,8 @@ pub(crate) struct World {
     pub life: u64,
     /// Answers that have reached their clients beside a turn that was asked for.
     pub late: Vec<(Token, Reply)>,
+    /// The next completion of this lane is a failure.
+    pub fails_next: Option<Lane>,
     /// The disk has failed in such a turn.
     pub fatal: Option<wal::DiskError>,
     tokens: u64,
@@ -80,7 +84,6 @@ impl World {
         let process = start::start(&machine, &plan, plan.cores, &edition, found).expect("a first start");
         let laws = Laws { hash: process.hash.clone(), policy: plan.policy.clone(), edition: edition.clone() };
         World {
-            seed,
             model: Model::new(laws, plan.cores),
             flights: vec![None; usize::from(plan.cores)],
             rng,
@@ -95,6 +98,7 @@ impl World {
             frames: VecDeque::new(),
             life: 1,
             late: Vec::new(),
+            fails_next: None,
             fatal: None,
             tokens: 0,
         }
@@ -136,7 +140,7 @@ impl World {
             let token = process::token(edge, self.tokens);
             self.history.note(format_args!("{token:?} at {edge} asks {core}: {command:?}"));
             let shown = self.shown(core, command);
-            self.questions.insert(token, Question { command: command.clone(), shown, core });
+            self.questions.insert(token, Question { command: command.clone(), shown });
             let request = Request { command: command.clone(), trace: Text::from("sim") };
             self.process.post(edge, core, token, request);
             token
@@ -223,9 +227,16 @@ impl World {
         answers::check(&self.model, &question, reply);
     }
 
-    /// The disk completes the oldest operation of a lane; `false` if there is none. `fails`: the next change of the files
-    /// was made to fail.
-    pub(crate) fn finish(&mut self, core: u16, lane: Lane, fails: bool) -> bool {
+    /// The disk completes the oldest operation of a lane; `false` if there is none.
+    pub(crate) fn finish(&mut self, core: u16, lane: Lane) -> bool {
+        let waits = self.process.nodes[usize::from(core)].is_waiting(lane);
+        let fails = waits && self.fails_next == Some(lane);
+        let step = self.machine.files.steps() + if lane == Lane::Jobs { self.rng.below(3) as u64 } else { 0 };
+        if fails {
+            self.fails_next = None;
+            let errno = if lane == Lane::Jobs && self.rng.percent(50) { ENOSPC } else { EIO };
+            self.machine.files.trouble(Trouble { step, errno });
+        }
         let node = &mut self.process.nodes[usize::from(core)];
         let other = if lane == Lane::Write { Lane::Jobs } else { Lane::Write };
         let out_of_order = node.is_waiting(lane) && node.is_waiting(other);
@@ -233,6 +244,13 @@ impl World {
             return false;
         }
         node.woken = true;
+        if fails {
+            let failed = self.machine.files.steps() > step;
+            self.met
+                .add(if lane == Lane::Write { Met::WriteFails } else { Met::SyncFails }, u64::from(failed));
+            self.history.note(format_args!("core {core}: a step of {lane:?} fails: {failed}"));
+            self.machine.files.forgive();
+        }
         self.met.add(Met::OutOfOrder, u64::from(out_of_order));
         self.history.number(u64::from(core) << 8 | u64::from(lane == Lane::Write) << 1 | u64::from(fails));
         if lane == Lane::Write {

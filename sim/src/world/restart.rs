@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use engine::ids::SlotId;
 use wal::SnapshotState;
-use wal::disk::Lane;
 
 use super::World;
 use super::start::{self, Found};
@@ -166,12 +165,5 @@ impl World {
         });
         let end = if self.rng.percent(50) { End::PowerCut } else { End::Killed };
         self.end(end);
-    }
-
-    /// Whether any disk still has something to do.
-    #[must_use]
-    pub(crate) fn disks_wait(&self) -> bool {
-        let waits = |lane| self.process.nodes.iter().any(|node| node.is_waiting(lane));
-        waits(Lane::Write) || waits(Lane::Jobs)
     }
 }

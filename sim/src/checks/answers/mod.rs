@@ -20,8 +20,6 @@ pub(crate) struct Question {
     pub command: Command,
     /// The slots that it may show, how far each had come, and what time it was on the core of each.
     pub shown: Vec<Shown>,
-    /// For listings: the core that is asked.
-    pub core: u16,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -2,9 +2,10 @@
 
 CARGO ?= cargo
 RUN_ARGS ?=
+SEEDS ?= 0..10000
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt deny clean
+.PHONY: help run build test soak mutations check fmt deny clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,6 +19,13 @@ build: ## Build the release binary
 
 test: check ## Run every check and every test
 	@./scripts/test.sh
+
+soak: ## Run any seeds in the simulator (SEEDS=A..B); takes up where it was stopped
+	@$(CARGO) build --profile soak --package sim
+	@./target/soak/sim seeds $(SEEDS) --resume target/soak-$(SEEDS).txt
+
+mutations: ## Let the simulator find every deliberate fault of sim/mutations
+	@./scripts/mutations.sh
 
 check: fmt ## Format, lints (warnings are errors), documentation, dependencies
 	@echo "checking lints"

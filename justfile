@@ -16,6 +16,14 @@ build:
 test:
     @make test
 
+# Run any seeds in the simulator; takes up where it was stopped
+soak SEEDS="0..10000":
+    @make soak SEEDS="{{ SEEDS }}"
+
+# Let the simulator find every deliberate fault of sim/mutations
+mutations:
+    @make mutations
+
 # Format, lints, documentation, dependencies
 check:
     @make check

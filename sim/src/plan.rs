@@ -72,7 +72,7 @@ impl Plan {
             ring_parcels: *rng.pick(&[1, 3, 16, 4_096]),
             slow_disk_percent: *rng.pick(&[0, 0, 60, 90]),
             step_ms: *rng.pick(&[0, 2, 20, 100, 300]),
-            crash_permille: *rng.pick(&[0, 1, 1, 2, 4]),
+            crash_permille: *rng.pick(&[0, 1, 1, 2, 3]),
             fault_permille: *rng.pick(&[0, 4, 10, 20]),
             doubled_percent: *rng.pick(&[0, 0, 10, 40]),
             doubled_asks: false,

@@ -13,7 +13,7 @@ use crate::world::{End, World};
 /// Steps of one run; far more than any needs.
 const STEPS_MAX: u64 = 200_000;
 /// Steps between two looks at everything.
-const LOOK_EVERY: u64 = 16;
+const LOOK_EVERY: u64 = 32;
 /// Rounds in which a world without faults comes to rest.
 const ROUNDS_MAX: usize = 50_000;
 

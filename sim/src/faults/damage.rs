@@ -16,7 +16,7 @@ use crate::world::disk::Frame;
 use crate::world::start::inspect;
 
 /// Copies that are damaged between two lives.
-const TRIALS: usize = 3;
+const TRIALS: usize = 2;
 const BLOCK: usize = 4_096;
 
 type Images = BTreeMap<SlotId, (u64, Vec<u8>)>;
@@ -117,7 +117,11 @@ fn rot_in(world: &mut World, copy: &MemoryFiles, name: &str) -> Option<String> {
 fn misdirect(world: &mut World, copy: &MemoryFiles) -> Option<String> {
     let end = world.frames.len();
     let frame = pick(world, 0..end)?;
-    let logs: Vec<_> = copy.sizes().into_iter().filter(|(path, _)| path.contains("/log-")).collect();
+    let holds = |(path, bytes): &(String, usize)| path.contains("/log-") && *bytes >= frame.bytes.len();
+    let logs: Vec<_> = copy.sizes().into_iter().filter(holds).collect();
+    if logs.is_empty() {
+        return None;
+    }
     let (path, bytes) = world.rng.pick(&logs).clone();
     let at = world.rng.below((bytes - frame.bytes.len()) / BLOCK + 1) * BLOCK;
     if (&path, at) == (&frame.path, frame.offset) || !undo(copy, &frame) {

@@ -46,7 +46,7 @@ impl World {
         self.questions.clear();
         self.end(end);
         self.machine.files.set_capacity(None);
-        if !calm && self.plan.faults.damage {
+        if !calm && self.plan.faults.damage && self.rng.percent(40) {
             damage::try_some(self);
         }
         let edition = self.next_edition();
@@ -57,7 +57,7 @@ impl World {
         };
         if !calm {
             for _ in 0..FAILED_STARTS_MAX {
-                if self.rng.percent(30) {
+                if self.rng.percent(15) {
                     self.fail_start(cores, &edition);
                 }
             }
@@ -141,9 +141,10 @@ impl World {
     /// A start that is cut short, refused by its disk, or short of room.
     fn fail_start(&mut self, cores: u16, edition: &Edition) {
         let files = &self.machine.files;
-        let kind = if self.plan.faults.disk_errors { self.rng.below(4) } else { 0 };
+        let kind = if self.plan.faults.disk_errors { self.rng.below(4) } else { self.rng.below(2) };
         match kind {
-            0 | 1 => files.stop_at(files.steps() + self.rng.below(90) as u64),
+            0 => files.stop_at(files.steps() + self.rng.below(6) as u64),
+            1 => files.stop_at(files.steps() + self.rng.below(90) as u64),
             2 => files.fail_read(files.reads() + self.rng.below(12) as u64, EIO),
             _ => files.set_capacity(Some(self.machine.used() + self.rng.below(1 << 20) as u64)),
         }

@@ -61,6 +61,8 @@ fn orders(history: &[Told], met: &mut Counters) {
         let object = objects.entry(id).or_default();
         match &told.command {
             Command::CreateOrder(_) => object.creates.push(told.called),
+            // A client who was told no has been told the truth: nothing may come of it later.
+            Command::Reserve(_) if is_refused(told) => {}
             Command::Reserve(c) => object.reserves.push((told.called, c.clone())),
             Command::Pay(c) => object.pays.push((told.called, c.txn.clone())),
             Command::Cancel(_) => object.cancels.push(told.called),
@@ -80,6 +82,11 @@ fn orders(history: &[Told], met: &mut Counters) {
         let verdict = search(&objects[id], &order::State::Absent, events, LOOKS_MAX);
         judge(id, events, verdict, met);
     }
+}
+
+/// It was answered with a refusal that is an answer, not a word about how busy somebody is.
+fn is_refused(told: &Told) -> bool {
+    told.reply.as_ref().is_some_and(|reply| reply.is_err() && !super::answers::is_try_again(reply))
 }
 
 /// A hold as clients have seen it: an id that is used again is another hold.

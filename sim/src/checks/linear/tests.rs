@@ -166,3 +166,13 @@ fn a_sold_seat_stays_sold() {
     let late = Told { time: DEADLINE.plus(5_000), ..told(7, 8, other.0, other.1) };
     assert!(!is_linear(&[&sold[..], &[late]].concat()), "another has the seat that was sold");
 }
+
+#[test]
+fn a_refused_reserve_stays_refused() {
+    let base =
+        [told(1, 2, create(1), view(1, Init)), told(3, 6, reserve(1), Err(Rejection::InsufficientStock))];
+    let with = |more: &[Told]| is_linear(&[&base[..], more].concat());
+    assert!(with(&[told(7, 8, get(1), view(1, Init))]));
+    assert!(!with(&[told(7, 8, get(1), view(1, Reserved))]), "reserved, and the client was told no");
+    assert!(with(&[told(7, 8, reserve(1), view(1, Reserved)), told(9, 10, get(1), view(1, Reserved))]));
+}

@@ -3,6 +3,8 @@
 pub(crate) const LOCK: &str = "interlock.lock";
 pub(crate) const SUPERBLOCK: &str = "superblock";
 pub(crate) const SUPERBLOCK_NEW: &str = "superblock.new";
+/// There while the drivers are tried, on a file system that has no files without a name.
+pub(crate) const PROBE: &str = "probe.new";
 pub(crate) const SNAPSHOT_NEW: &str = "snapshot.new";
 /// The end of every temporary name. What bears it counts as nothing and is removed when a log starts.
 pub(crate) const NEW: &str = ".new";

@@ -15,6 +15,7 @@ use super::uring::Ring;
 use super::wake::Wake;
 use crate::buffer::Buffer;
 use crate::limits::BLOCK_BYTES;
+use crate::names;
 
 /// A driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Tries the drivers on a nameless file in `dir`, which exists.
+/// Tries the drivers on a file in `dir`, which exists and is locked; the file is gone afterwards.
 ///
 /// # Errors
 /// The reason why the preferred driver cannot be had.
@@ -86,8 +87,22 @@ pub fn choose(dir: &Path, preference: Preference) -> Result<Choice, String> {
 
 /// A file without a name, which is gone when it is closed.
 fn probe_file(dir: &Path, flags: OFlags) -> io::Result<fs::File> {
-    let flags = (OFlags::TMPFILE | flags).bits().cast_signed();
-    OpenOptions::new().read(true).write(true).custom_flags(flags).open(dir)
+    let open = |flags: OFlags| {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(flags.bits().cast_signed());
+        options
+    };
+    match open(OFlags::TMPFILE | flags).open(dir) {
+        // Not every file system makes files without a name: NFS and FUSE do not, and have direct writes all the same.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::OPNOTSUPP) => {}
+        result => return result,
+    }
+    let path = dir.join(names::PROBE);
+    let file = open(flags).create(true).truncate(true).open(&path);
+    // The name may be there although the opening failed.
+    let removed = fs::remove_file(&path);
+    let file = file?;
+    removed.map(|()| file)
 }
 
 /// Writes one block the way a log does.

@@ -3,9 +3,11 @@
 CARGO ?= cargo
 RUN_ARGS ?=
 SEEDS ?= 0..10000
+CYCLES ?= 100
+DRILL_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test soak mutations check fmt deny clean
+.PHONY: help run build test soak mutations drill check fmt deny clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +42,9 @@ fmt: ## Check the formatting
 
 deny: ## Check licences, advisories and sources of dependencies
 	@./scripts/deny.sh
+
+drill: build ## Kill the server under load and audit every answer (CYCLES=1000; DRILL_ARGS="--seed 7 ...")
+	@$(CARGO) run --quiet --package drill -- kill --cycles $(CYCLES) $(DRILL_ARGS)
 
 clean: ## Remove what was built
 	@$(CARGO) clean

@@ -36,6 +36,10 @@ fmt:
 deny:
     @make deny
 
+# Kill the server under load and audit every answer
+drill CYCLES="100" *ARGS:
+    @make drill CYCLES="{{ CYCLES }}" DRILL_ARGS="{{ ARGS }}"
+
 # Remove what was built
 clean:
     @make clean

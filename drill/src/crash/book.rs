@@ -5,28 +5,28 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::support::time::now_ms;
-use crate::support::{Port, Response, Session, until};
+use crate::time::now_ms;
+use crate::{Port, Response, Session, until};
 
 /// A partition that the drill sells.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) key: String,
-    pub(super) capacity: i64,
-    pub(super) segments: usize,
+pub struct Place {
+    pub key: String,
+    pub capacity: i64,
+    pub segments: usize,
 }
 
 /// What is asked for: seats of a place on a span. `None` is the whole run.
 #[derive(Clone, Debug)]
-pub(super) struct Want {
-    pub(super) place: Arc<Place>,
-    pub(super) qty: u64,
-    pub(super) span: Option<(usize, usize)>,
+pub struct Want {
+    pub place: Arc<Place>,
+    pub qty: u64,
+    pub span: Option<(usize, usize)>,
 }
 
 impl Want {
     /// The span with its ends.
-    pub(super) fn ends(&self) -> (usize, usize) {
+    pub fn ends(&self) -> (usize, usize) {
         self.span.unwrap_or((0, self.place.segments))
     }
 
@@ -43,7 +43,7 @@ impl Want {
 
 /// One write.
 #[derive(Clone, Debug)]
-pub(super) enum Op {
+pub enum Op {
     Create { key: String, amount_cents: u64 },
     Reserve { order: String },
     Pay { order: String, txn: String },
@@ -55,13 +55,13 @@ pub(super) enum Op {
 
 impl Op {
     /// Sends it. The error is the connection's.
-    pub(super) fn send(&self, session: &mut Session, want: &Want) -> io::Result<Response> {
+    pub fn send(&self, session: &mut Session, want: &Want) -> io::Result<Response> {
         let (port, path, body) = self.request(session, want);
         session.try_call(port, "POST", path, &[], Some(body.to_string().as_bytes()))
     }
 
     /// Sends it until it is answered with an outcome: 503 and 504 say that there is none yet.
-    pub(super) fn send_until_known(&self, session: &mut Session, want: &Want) -> Response {
+    pub fn send_until_known(&self, session: &mut Session, want: &Want) -> Response {
         until(&format!("an outcome of {self:?}"), || {
             let answer = self.send(session, want).unwrap_or_else(|e| panic!("{self:?}: {e}"));
             (answer.status != 503 && answer.status != 504).then_some(answer)
@@ -94,22 +94,22 @@ impl Op {
 
 /// An answer: status and body.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
-    pub(super) status: u16,
-    pub(super) body: Value,
+pub struct Told {
+    pub status: u16,
+    pub body: Value,
 }
 
 impl Told {
-    pub(super) fn of(answer: &Response) -> Told {
+    pub fn of(answer: &Response) -> Told {
         assert!(answer.status < 500, "{}: {} {}", answer.asked, answer.status, answer.text());
         Told { status: answer.status, body: answer.json() }
     }
 
-    pub(super) fn error(&self) -> &str {
+    pub fn error(&self) -> &str {
         self.body["error"].as_str().unwrap_or_default()
     }
 
-    pub(super) fn is_ok(&self) -> bool {
+    pub fn is_ok(&self) -> bool {
         self.status == 200
     }
 }
@@ -117,33 +117,33 @@ impl Told {
 /// A write, when it was sent and answered (by the wall clock), and the answer; `None` where the connection broke or
 /// the server said that it does not know.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
-    pub(super) op: Op,
-    pub(super) sent_ms: u64,
-    pub(super) done_ms: u64,
-    pub(super) told: Option<Told>,
+pub struct Step {
+    pub op: Op,
+    pub sent_ms: u64,
+    pub done_ms: u64,
+    pub told: Option<Told>,
 }
 
 /// The writes about one order or one hold, in the order in which they were sent: each after the answer to the one
 /// before.
 #[derive(Clone, Debug)]
-pub(super) struct Journey {
-    pub(super) want: Want,
-    pub(super) steps: Vec<Step>,
+pub struct Journey {
+    pub want: Want,
+    pub steps: Vec<Step>,
     /// The last write was cut off, and its client will not ask again.
-    pub(super) abandoned: bool,
+    pub abandoned: bool,
     /// The order as it was when the audit had settled it; holds have none.
-    pub(super) settled: Option<Value>,
+    pub settled: Option<Value>,
 }
 
 impl Journey {
-    pub(super) fn new(want: Want) -> Journey {
+    pub fn new(want: Want) -> Journey {
         Journey { want, steps: Vec::new(), abandoned: false, settled: None }
     }
 
     /// Sends a write and records what was told. `None` where the server says that it does not know; the error is the
     /// connection's, and the write is recorded all the same.
-    pub(super) fn go(&mut self, session: &mut Session, op: Op) -> io::Result<Option<Told>> {
+    pub fn go(&mut self, session: &mut Session, op: Op) -> io::Result<Option<Told>> {
         let sent_ms = now_ms();
         let answer = op.send(session, &self.want);
         let done_ms = now_ms();
@@ -154,7 +154,7 @@ impl Journey {
     }
 
     /// The order's id, where the journey is an order's and its creation is known.
-    pub(super) fn order(&self) -> Option<&str> {
+    pub fn order(&self) -> Option<&str> {
         let first = self.steps.first()?;
         match first.op {
             Op::Create { .. } => first.told.as_ref()?.body["OrderID"].as_str(),
@@ -163,7 +163,7 @@ impl Journey {
     }
 
     /// The hold's id, where the journey is a hold's.
-    pub(super) fn hold(&self) -> Option<&str> {
+    pub fn hold(&self) -> Option<&str> {
         match &self.steps.first()?.op {
             Op::TryHold { hold } => Some(hold),
             _ => None,
@@ -171,13 +171,13 @@ impl Journey {
     }
 
     /// Whether the client made the transaction up for this order.
-    pub(super) fn is_own(&self, txn: &str) -> bool {
+    pub fn is_own(&self, txn: &str) -> bool {
         let Some(Op::Create { key, .. }) = self.steps.first().map(|step| &step.op) else { return false };
         txn.strip_prefix(key.as_str()).is_some_and(|rest| ["", "-second", "-late"].contains(&rest))
     }
 
     /// Whether an order's last write was cut off, so that its client may leave it at that.
-    pub(super) fn may_be_abandoned(&self) -> bool {
+    pub fn may_be_abandoned(&self) -> bool {
         self.steps.last().is_some_and(|step| match &step.op {
             _ if step.told.is_some() => false,
             Op::Reserve { .. } | Op::Cancel { .. } => true,
@@ -186,29 +186,29 @@ impl Journey {
         })
     }
 
-    pub(super) fn is_order(&self) -> bool {
+    pub fn is_order(&self) -> bool {
         matches!(self.steps.first().map(|s| &s.op), Some(Op::Create { .. }))
     }
 
     /// The first answered 200 to a kind of write.
-    pub(super) fn accepted(&self, is_it: impl Fn(&Op) -> bool) -> Option<&Step> {
+    pub fn accepted(&self, is_it: impl Fn(&Op) -> bool) -> Option<&Step> {
         self.steps.iter().find(|s| is_it(&s.op) && s.told.as_ref().is_some_and(Told::is_ok))
     }
 
     /// When a kind of write was first sent, answered or not.
-    pub(super) fn first_sent_ms(&self, is_it: impl Fn(&Op) -> bool) -> Option<u64> {
+    pub fn first_sent_ms(&self, is_it: impl Fn(&Op) -> bool) -> Option<u64> {
         self.steps.iter().find(|s| is_it(&s.op)).map(|s| s.sent_ms)
     }
 }
 
 /// An order that somebody read: when, and what was seen.
 #[derive(Clone, Debug)]
-pub(super) struct Sight {
-    pub(super) order: String,
-    pub(super) sent_ms: u64,
-    pub(super) done_ms: u64,
+pub struct Sight {
+    pub order: String,
+    pub sent_ms: u64,
+    pub done_ms: u64,
     /// Written as an order, whichever port showed it.
-    pub(super) seen: Value,
+    pub seen: Value,
     /// From the query port, which may show an earlier moment than the order port.
-    pub(super) is_view: bool,
+    pub is_view: bool,
 }

@@ -7,15 +7,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::http::{Conn, Response, encode};
-use super::process::Launch;
-use super::until;
+use crate::http::{Conn, Response, encode};
+use crate::process::Launch;
+use crate::until;
 
 /// The key that signed servers of the tests use.
-pub(crate) const SIGN_KEY: &str = "a key for tests";
+pub const SIGN_KEY: &str = "a key for tests";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Port {
+pub enum Port {
     Gateway,
     Order,
     Inventory,
@@ -24,15 +24,14 @@ pub(crate) enum Port {
 }
 
 impl Port {
-    pub(crate) const ALL: [Port; 5] =
-        [Port::Gateway, Port::Order, Port::Inventory, Port::Query, Port::Worker];
+    pub const ALL: [Port; 5] = [Port::Gateway, Port::Order, Port::Inventory, Port::Query, Port::Worker];
 
-    pub(crate) const fn number(self) -> u16 {
+    pub const fn number(self) -> u16 {
         8080 + self as u16
     }
 
     /// What metrics and logs call it.
-    pub(crate) const fn service(self) -> &'static str {
+    pub const fn service(self) -> &'static str {
         match self {
             Port::Gateway => "gateway",
             Port::Order => "order-service",
@@ -44,7 +43,7 @@ impl Port {
 }
 
 /// The payment provider's signature.
-pub(crate) fn sign(key: &str, order: &str, txn: &str, status: &str) -> String {
+pub fn sign(key: &str, order: &str, txn: &str, status: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("any key will do");
     mac.update(format!("{order}|{txn}|{}", status.to_uppercase()).as_bytes());
     mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect()
@@ -53,7 +52,7 @@ pub(crate) fn sign(key: &str, order: &str, txn: &str, status: &str) -> String {
 /// A caller with a kept-alive connection to each port it uses. A connection that the server closed while it was
 /// idle is opened again: every request of the contract may be repeated.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     addrs: [SocketAddr; 5],
     conns: [Option<Conn>; 5],
     by_gateway: bool,
@@ -62,7 +61,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(launch: &Launch, by_gateway: bool) -> Session {
+    pub fn new(launch: &Launch, by_gateway: bool) -> Session {
         Session {
             addrs: Port::ALL.map(|p| launch.addr(p)),
             conns: [const { None }; 5],
@@ -74,7 +73,7 @@ impl Session {
 
     /// Sends one request and reads its answer. The error is that of the second try where the first one met a
     /// connection that had been idle.
-    pub(crate) fn try_call(
+    pub fn try_call(
         &mut self,
         port: Port,
         method: &str,
@@ -97,7 +96,7 @@ impl Session {
     }
 
     /// How many kept connections turned out to be closed without a word.
-    pub(crate) fn broken(&self) -> u32 {
+    pub fn broken(&self) -> u32 {
         self.broken
     }
 
@@ -107,7 +106,7 @@ impl Session {
     }
 
     #[track_caller]
-    pub(crate) fn call(&mut self, port: Port, method: &str, path: &str, body: Option<&[u8]>) -> Response {
+    pub fn call(&mut self, port: Port, method: &str, path: &str, body: Option<&[u8]>) -> Response {
         match self.try_call(port, method, path, &[], body) {
             Ok(answer) => answer,
             Err(e) => panic!("{method} {path}: {e}"),
@@ -115,35 +114,35 @@ impl Session {
     }
 
     #[track_caller]
-    pub(crate) fn get(&mut self, port: Port, path: &str) -> Response {
+    pub fn get(&mut self, port: Port, path: &str) -> Response {
         self.call(port, "GET", path, None)
     }
 
     #[track_caller]
-    pub(crate) fn post(&mut self, port: Port, path: &str, body: &Value) -> Response {
+    pub fn post(&mut self, port: Port, path: &str, body: &Value) -> Response {
         self.call(port, "POST", path, Some(body.to_string().as_bytes()))
     }
 
     /// Creates an order and gives it.
     #[track_caller]
-    pub(crate) fn create(&mut self, key: &str, amount_cents: i64) -> Value {
+    pub fn create(&mut self, key: &str, amount_cents: i64) -> Value {
         self.post(Port::Order, "/orders", &json!({"idempotency_key": key, "amount_cents": amount_cents})).ok()
     }
 
     /// Creates an order of 100.00 and gives its id.
     #[track_caller]
-    pub(crate) fn new_order(&mut self, key: &str) -> String {
+    pub fn new_order(&mut self, key: &str) -> String {
         text(&self.create(key, 10_000), "OrderID").to_owned()
     }
 
     #[track_caller]
-    pub(crate) fn reserve(&mut self, body: &Value) -> Response {
+    pub fn reserve(&mut self, body: &Value) -> Response {
         self.post(Port::Order, "/orders/reserve", body)
     }
 
     /// Creates an order, reserves `qty` seats of an ad hoc partition for it and gives it as RESERVED.
     #[track_caller]
-    pub(crate) fn reserved(&mut self, key: &str, partition: &str, qty: u32) -> Value {
+    pub fn reserved(&mut self, key: &str, partition: &str, qty: u32) -> Value {
         let order = self.new_order(key);
         let order = self.reserve(&json!({"order_id": order, "partition_key": partition, "qty": qty})).ok();
         assert_eq!(order["Status"], "RESERVED", "{order}");
@@ -151,12 +150,12 @@ impl Session {
     }
 
     #[track_caller]
-    pub(crate) fn cancel(&mut self, order: &str) -> Response {
+    pub fn cancel(&mut self, order: &str) -> Response {
         self.post(Port::Order, "/orders/cancel", &json!({"order_id": order}))
     }
 
     /// The body of a payment callback, signed where the server has a key.
-    pub(crate) fn payment(&self, order: &str, txn: &str) -> Value {
+    pub fn payment(&self, order: &str, txn: &str) -> Value {
         let mut body = json!({"order_id": order, "provider_txn_id": txn, "status": "SUCCESS"});
         if let Some(key) = &self.sign_key {
             body["signature"] = sign(key, order, txn, "SUCCESS").into();
@@ -165,53 +164,53 @@ impl Session {
     }
 
     #[track_caller]
-    pub(crate) fn pay(&mut self, order: &str, txn: &str) -> Response {
+    pub fn pay(&mut self, order: &str, txn: &str) -> Response {
         let body = self.payment(order, txn);
         self.post(Port::Order, "/payments/callback", &body)
     }
 
     #[track_caller]
-    pub(crate) fn get_order(&mut self, order: &str) -> Response {
+    pub fn get_order(&mut self, order: &str) -> Response {
         self.get(Port::Order, &format!("/orders/get?order_id={}", encode(order)))
     }
 
     #[track_caller]
-    pub(crate) fn order(&mut self, order: &str) -> Value {
+    pub fn order(&mut self, order: &str) -> Value {
         self.get_order(order).ok()
     }
 
     #[track_caller]
-    pub(crate) fn view(&mut self, order: &str) -> Value {
+    pub fn view(&mut self, order: &str) -> Value {
         self.get(Port::Query, &format!("/query/orders?order_id={}", encode(order))).ok()
     }
 
     /// Polls until the order has its ticket.
     #[track_caller]
-    pub(crate) fn until_ticketed(&mut self, order: &str) -> Value {
+    pub fn until_ticketed(&mut self, order: &str) -> Value {
         self.until_status(order, "TICKETED")
     }
 
     #[track_caller]
-    pub(crate) fn until_status(&mut self, order: &str, status: &str) -> Value {
+    pub fn until_status(&mut self, order: &str, status: &str) -> Value {
         until(&format!("order {order} to become {status}"), || {
             Some(self.order(order)).filter(|o| o["Status"] == status)
         })
     }
 
     #[track_caller]
-    pub(crate) fn try_hold(&mut self, body: &Value) -> Response {
+    pub fn try_hold(&mut self, body: &Value) -> Response {
         self.post(Port::Inventory, "/inventory/try-hold", body)
     }
 
     /// Holds `qty` seats of an ad hoc partition of `capacity` and gives the state.
     #[track_caller]
-    pub(crate) fn held(&mut self, partition: &str, hold: &str, qty: u32, capacity: u32) -> Value {
+    pub fn held(&mut self, partition: &str, hold: &str, qty: u32, capacity: u32) -> Value {
         self.try_hold(&json!({"partition_key": partition, "hold_id": hold, "qty": qty, "capacity": capacity}))
             .ok()
     }
 
     #[track_caller]
-    pub(crate) fn release(&mut self, partition: &str, hold: &str) -> Response {
+    pub fn release(&mut self, partition: &str, hold: &str) -> Response {
         self.post(
             Port::Inventory,
             "/inventory/release-hold",
@@ -220,7 +219,7 @@ impl Session {
     }
 
     #[track_caller]
-    pub(crate) fn confirm(&mut self, partition: &str, hold: &str) -> Response {
+    pub fn confirm(&mut self, partition: &str, hold: &str) -> Response {
         self.post(
             Port::Inventory,
             "/inventory/confirm-hold",
@@ -230,13 +229,13 @@ impl Session {
 
     /// Seats that the whole run can still take.
     #[track_caller]
-    pub(crate) fn available(&mut self, partition: &str) -> i64 {
+    pub fn available(&mut self, partition: &str) -> i64 {
         self.availability(&format!("partition_key={}", encode(partition)))
     }
 
     /// Seats that `[from, to)` can still take.
     #[track_caller]
-    pub(crate) fn available_on(&mut self, partition: &str, from: usize, to: usize) -> i64 {
+    pub fn available_on(&mut self, partition: &str, from: usize, to: usize) -> i64 {
         self.availability(&format!("partition_key={}&from_index={from}&to_index={to}", encode(partition)))
     }
 
@@ -247,7 +246,7 @@ impl Session {
 
     /// Every refund of a status (all where it is empty), page by page.
     #[track_caller]
-    pub(crate) fn refunds(&mut self, status: &str) -> Vec<Value> {
+    pub fn refunds(&mut self, status: &str) -> Vec<Value> {
         let mut all = Vec::new();
         let mut after = String::new();
         loop {
@@ -264,14 +263,14 @@ impl Session {
 
     /// The refunds of one order and transaction, of any status.
     #[track_caller]
-    pub(crate) fn refunds_of(&mut self, order: &str, txn: &str) -> Vec<Value> {
+    pub fn refunds_of(&mut self, order: &str, txn: &str) -> Vec<Value> {
         let mut all = self.refunds("");
         all.retain(|r| r["order_id"] == order && r["provider_txn_id"] == txn);
         all
     }
 
     #[track_caller]
-    pub(crate) fn settle(&mut self, order: &str, txn: &str, reference: &str) -> Response {
+    pub fn settle(&mut self, order: &str, txn: &str, reference: &str) -> Response {
         let body = json!({"order_id": order, "provider_txn_id": txn, "reference": reference});
         self.post(Port::Gateway, "/v1/refunds/settle", &body)
     }
@@ -279,25 +278,25 @@ impl Session {
 
 /// A field that must be text.
 #[track_caller]
-pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_else(|| panic!("{field} is no text in {value}"))
 }
 
 /// A field that must be a whole number.
 #[track_caller]
-pub(crate) fn number(value: &Value, field: &str) -> i64 {
+pub fn number(value: &Value, field: &str) -> i64 {
     value[field].as_i64().unwrap_or_else(|| panic!("{field} is no whole number in {value}"))
 }
 
 /// A field that must be a list.
 #[track_caller]
-pub(crate) fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+pub fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
     value[field].as_array().unwrap_or_else(|| panic!("{field} is no list in {value}"))
 }
 
 /// A field that must be a list of texts.
 #[track_caller]
-pub(crate) fn texts(value: &Value, field: &str) -> Vec<String> {
+pub fn texts(value: &Value, field: &str) -> Vec<String> {
     let all = list(value, field).iter();
     all.map(|t| t.as_str().unwrap_or_else(|| panic!("{field} has no texts in {value}")).to_owned()).collect()
 }

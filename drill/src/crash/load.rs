@@ -6,33 +6,33 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::book::{Journey, Op, Place, Sight, Told, Want};
-use crate::support::http::encode;
-use crate::support::time::now_ms;
-use crate::support::{Port, Rng, Session};
+use crate::http::encode;
+use crate::time::now_ms;
+use crate::{Port, Rng, Session};
 
 /// Reads in a row of an order that somebody is at work on.
 const STARES: usize = 8;
 
 /// What the clients of one cycle share.
 #[derive(Debug)]
-pub(super) struct Load {
-    pub(super) cycle: u64,
-    pub(super) places: Vec<Arc<Place>>,
+pub struct Load {
+    pub cycle: u64,
+    pub places: Vec<Arc<Place>>,
     /// Writes that were answered with 200.
-    pub(super) acknowledged: AtomicU64,
+    pub acknowledged: AtomicU64,
     /// Set before the server is killed: from here on a broken connection is no defect.
-    pub(super) killing: AtomicBool,
+    pub killing: AtomicBool,
     /// Orders that any client may look at.
-    pub(super) known: Mutex<Vec<String>>,
+    pub known: Mutex<Vec<String>>,
     /// The order that each client is at work on, or was last.
-    pub(super) current: Vec<Mutex<String>>,
+    pub current: Vec<Mutex<String>>,
 }
 
 /// What one client has to tell afterwards.
 #[derive(Debug, Default)]
-pub(super) struct Tale {
-    pub(super) journeys: Vec<Journey>,
-    pub(super) sights: Vec<Sight>,
+pub struct Tale {
+    pub journeys: Vec<Journey>,
+    pub sights: Vec<Sight>,
 }
 
 /// The connection broke.
@@ -51,7 +51,7 @@ struct Client<'a> {
 }
 
 /// Works until the server is gone.
-pub(super) fn run(load: &Load, number: usize, session: Session, rng: Rng) -> Tale {
+pub fn run(load: &Load, number: usize, session: Session, rng: Rng) -> Tale {
     let name = format!("c{}-{number}", load.cycle);
     let mut client =
         Client { load, session, rng, number, name, begun: 0, spent: Vec::new(), tale: Tale::default() };
@@ -242,7 +242,7 @@ impl Client<'_> {
 }
 
 /// Reads an order by the order or the query port; a view is written as an order. `None` where the connection broke.
-pub(super) fn read(session: &mut Session, order: &str, is_view: bool) -> Option<Value> {
+pub fn read(session: &mut Session, order: &str, is_view: bool) -> Option<Value> {
     let (port, path) = if is_view { (Port::Query, "/query/orders") } else { (Port::Order, "/orders/get") };
     let path = format!("{path}?order_id={}", encode(order));
     let answer = session.try_call(port, "GET", &path, &[], None).ok()?;

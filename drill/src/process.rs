@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use super::session::{Port, Session};
-use super::{Conn, DEADLINE};
+use crate::session::{Port, Session};
+use crate::{Conn, DEADLINE};
 
 /// Bytes of a log segment in tests: small, so that a start does not write much.
 const SEGMENT_BYTES: &str = "1048576";
@@ -25,13 +25,13 @@ const SHOWN_LINES: usize = 60;
 
 /// A directory for one test; gone afterwards unless the test failed.
 #[derive(Debug)]
-pub(crate) struct Home(PathBuf);
+pub struct Home(PathBuf);
 
 impl Home {
-    fn new() -> Home {
+    fn below(parent: &Path) -> Home {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("blackbox-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let name = format!("interlock-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::path::absolute(parent).expect("a path").join(name);
         // A directory of that name is left from an older run whose process id was the same.
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).expect("a directory for the test");
@@ -51,7 +51,8 @@ impl Drop for Home {
 
 /// How a server is started. Clones share the home and the ports: a restart is `start` once more.
 #[derive(Clone, Debug)]
-pub(crate) struct Launch {
+pub struct Launch {
+    binary: PathBuf,
     home: Arc<Home>,
     data_dir: PathBuf,
     offset: u16,
@@ -62,21 +63,21 @@ pub(crate) struct Launch {
 
 /// What a command that ended by itself left behind.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Ended {
     /// Both outputs, for searching.
-    pub(crate) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 
     /// Asserts a failure that names all of `names`, and that is no crash of the program.
     #[track_caller]
-    pub(crate) fn assert_refused(&self, names: &[&str]) {
+    pub fn assert_refused(&self, names: &[&str]) {
         let said = self.said();
         assert!(!self.status.success(), "succeeded instead of refusing: {said}");
         assert!(self.status.code().is_some(), "killed by a signal: {:?} {said}", self.status);
@@ -88,10 +89,23 @@ impl Ended {
 }
 
 impl Launch {
-    /// One core, an empty data directory, free ports.
-    pub(crate) fn new() -> Launch {
-        let home = Home::new();
+    /// One core, an empty data directory, free ports; the binary of the same build as the test that asks.
+    #[expect(clippy::new_without_default, reason = "it takes ports and a directory")]
+    #[must_use]
+    pub fn new() -> Launch {
+        let exe = std::env::current_exe().expect("a program knows its path");
+        let deps = exe.parent().expect("a program lies in a directory");
+        let profile = deps.parent().expect("tests are built below a profile's directory");
+        let target = profile.parent().expect("profiles lie in one directory");
+        Launch::of(&profile.join("interlock"), &target.join("tmp"))
+    }
+
+    /// One core, free ports, and a data directory in a new directory below `parent`.
+    #[must_use]
+    pub fn of(binary: &Path, parent: &Path) -> Launch {
+        let home = Home::below(parent);
         Launch {
+            binary: std::path::absolute(binary).expect("a path"),
             data_dir: home.0.join("data"),
             home: Arc::new(home),
             offset: free_offset(),
@@ -101,63 +115,63 @@ impl Launch {
         }
     }
 
-    pub(crate) fn cores(mut self, cores: u32) -> Launch {
+    pub fn cores(mut self, cores: u32) -> Launch {
         self.cores = cores;
         self
     }
 
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Launch {
+    pub fn env(mut self, name: &str, value: &str) -> Launch {
         self.env.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    pub(crate) fn without_env(mut self, name: &str) -> Launch {
+    pub fn without_env(mut self, name: &str) -> Launch {
         self.env.remove(name);
         self
     }
 
-    pub(crate) fn args(mut self, args: &[&str]) -> Launch {
+    pub fn args(mut self, args: &[&str]) -> Launch {
         self.args.extend(args.iter().map(|&a| a.to_owned()));
         self
     }
 
-    pub(crate) fn data_dir(mut self, dir: &Path) -> Launch {
+    pub fn data_dir(mut self, dir: &Path) -> Launch {
         self.data_dir = dir.to_owned();
         self
     }
 
     /// The same server on other ports.
-    pub(crate) fn other_ports(mut self) -> Launch {
+    pub fn other_ports(mut self) -> Launch {
         self.offset = free_offset();
         self
     }
 
-    pub(crate) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         &self.data_dir
     }
 
     /// A directory beside the data for whatever else a test needs.
-    pub(crate) fn home(&self) -> &Path {
+    pub fn home(&self) -> &Path {
         &self.home.0
     }
 
-    pub(crate) fn addr(&self, port: Port) -> SocketAddr {
+    pub fn addr(&self, port: Port) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port.number() + self.offset))
     }
 
-    pub(crate) fn sign_key(&self) -> Option<&str> {
+    pub fn sign_key(&self) -> Option<&str> {
         self.env.get("PAYMENT_CALLBACK_SIGN_KEY").map(String::as_str)
     }
 
     /// Starts the server and waits until it is ready.
-    pub(crate) fn start(&self) -> Server {
+    pub fn start(&self) -> Server {
         let mut server = self.spawn();
         server.until_ready();
         server
     }
 
     /// Starts the server and waits for nothing.
-    pub(crate) fn spawn(&self) -> Server {
+    pub fn spawn(&self) -> Server {
         let stderr = OpenOptions::new().create(true).append(true).open(self.stderr_path());
         let stderr = stderr.expect("a file for standard error");
         let child = self
@@ -173,14 +187,14 @@ impl Launch {
     }
 
     /// Runs `serve`, which is expected to end by itself before it is ready.
-    pub(crate) fn serve_to_end(&self) -> Ended {
+    pub fn serve_to_end(&self) -> Ended {
         let mut args = vec!["serve".to_owned()];
         args.extend(self.serve_args());
         self.run(&args.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Runs a command to its end, with this launch's environment.
-    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+    pub fn run(&self, args: &[&str]) -> Ended {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = |what| self.home().join(format!("{what}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let (out, err) = (name("stdout"), name("stderr"));
@@ -209,7 +223,7 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_interlock"));
+        let mut command = Command::new(&self.binary);
         command.env_clear().current_dir(self.home()).envs(&self.env);
         for name in PASSED_ON {
             if let Some(value) = std::env::var_os(name) {
@@ -232,13 +246,13 @@ impl Launch {
     }
 
     /// Every file of the data directory with its bytes: what "not touched" is compared by.
-    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         files(&self.data_dir)
     }
 }
 
 /// Every file below `dir` with its bytes.
-pub(crate) fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![dir.to_owned()];
     while let Some(dir) = waiting.pop() {
@@ -257,7 +271,7 @@ pub(crate) fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Asserts that two listings of files are the same, without printing megabytes where they are not.
 #[track_caller]
-pub(crate) fn assert_untouched(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTreeMap<PathBuf, Vec<u8>>) {
+pub fn assert_untouched(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTreeMap<PathBuf, Vec<u8>>) {
     let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(before), names(after), "files came or went");
     for (path, bytes) in before {
@@ -267,14 +281,14 @@ pub(crate) fn assert_untouched(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTre
 
 /// A running server. Killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     launch: Launch,
 }
 
 impl Server {
     /// Waits until the gateway says that it is ready.
-    pub(crate) fn until_ready(&mut self) {
+    pub fn until_ready(&mut self) {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
@@ -291,57 +305,62 @@ impl Server {
     }
 
     /// Calls by the five services' own ports.
-    pub(crate) fn session(&self) -> Session {
+    pub fn session(&self) -> Session {
         Session::new(&self.launch, false)
     }
 
     /// Every call by the gateway's port.
-    pub(crate) fn gateway(&self) -> Session {
+    pub fn gateway(&self) -> Session {
         Session::new(&self.launch, true)
     }
 
-    pub(crate) fn conn(&self, port: Port) -> Conn {
+    pub fn conn(&self, port: Port) -> Conn {
         Conn::open(self.addr(port)).expect("a connection")
     }
 
-    pub(crate) fn addr(&self, port: Port) -> SocketAddr {
+    pub fn addr(&self, port: Port) -> SocketAddr {
         self.launch.addr(port)
     }
 
-    pub(crate) fn launch(&self) -> &Launch {
+    pub fn launch(&self) -> &Launch {
         &self.launch
     }
 
     /// Everything that this and earlier servers of the same launch wrote to standard output and error.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         let bytes = fs::read(self.launch.stderr_path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The exit status, where the server has ended by itself.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the child can be waited for")
     }
 
     /// `kill -9`. Gives what is needed to start it again.
-    pub(crate) fn kill(mut self) -> Launch {
+    pub fn kill(mut self) -> Launch {
         self.kill_now();
         self.launch.clone()
     }
 
     /// `kill -9` through a shared reference's owner: the process is gone when this returns.
-    pub(crate) fn kill_now(&mut self) {
+    pub fn kill_now(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
+    /// Sends SIGKILL and waits for nothing: a process that waits for a disk dies when the disk lets it.
+    pub fn send_kill(&mut self) {
+        let _ = self.child.kill();
+    }
+
     /// Sends SIGTERM and waits for nothing.
-    pub(crate) fn terminate(&self) {
+    pub fn terminate(&self) {
         self.send_signal("TERM");
     }
 
     /// Sends a signal by its short name and waits for nothing.
-    pub(crate) fn send_signal(&self, name: &str) {
+    pub fn send_signal(&self, name: &str) {
         // The shell's own `kill`: a program of that name is not installed everywhere.
         let script = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &script]).status().expect("a shell");
@@ -349,20 +368,21 @@ impl Server {
     }
 
     /// Waits for the end after [`Server::terminate`]. Gives the exit code, `None` where a signal ended it.
-    pub(crate) fn wait_end(mut self) -> Option<i32> {
-        let status = super::until("the server to stop", || self.ended());
+    pub fn wait_end(mut self) -> Option<i32> {
+        let status = crate::until("the server to stop", || self.ended());
         status.code()
     }
 
     /// Stops cleanly, asserts that it ended with 0, and gives what is needed to start it again.
-    pub(crate) fn stop(self) -> Launch {
+    pub fn stop(self) -> Launch {
         let launch = self.launch.clone();
         self.terminate();
         assert_eq!(self.wait_end(), Some(0), "SIGTERM ends the server with 0");
         launch
     }
 
-    fn log_tail(&self) -> String {
+    /// The end of what it and earlier servers of the same launch wrote.
+    pub fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")

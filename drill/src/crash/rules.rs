@@ -3,10 +3,13 @@
 
 use serde_json::Value;
 
-use crate::support::time::rfc3339_ms;
+use crate::time::rfc3339_ms;
 
 /// How far the engine's time and this process's clock may be apart before a difference counts.
-pub(super) const CLOCK_SLACK_MS: u64 = 100;
+pub const CLOCK_SLACK_MS: u64 = 100;
+
+/// What a payment is told whose transaction another order claimed.
+pub const TXN_USED: &str = "transaction id already used";
 
 /// Fields of an order that never change once they are shown.
 const FIXED: [&str; 11] = [
@@ -30,7 +33,7 @@ const STICKY: [&str; 2] = ["ProviderTxnID", "CancelReason"];
 ///
 /// # Errors
 /// What cannot be.
-pub(super) fn follows(earlier: &Value, later: &Value) -> Result<(), String> {
+pub fn follows(earlier: &Value, later: &Value) -> Result<(), String> {
     let wrong = |what: &str| Err(format!("{what}: first {earlier}, then {later}"));
     let status = |order: &Value| order["Status"].as_str().unwrap_or_default().to_owned();
     let (from, to) = (status(earlier), status(later));
@@ -83,14 +86,14 @@ fn is_whole(order: &Value) -> bool {
 
 /// A seat that somebody certainly had, from `start_ms` on and until `end_ms`; sold ones until the end of time.
 #[derive(Clone, Debug)]
-pub(super) struct Stay {
-    pub(super) who: String,
-    pub(super) start_ms: u64,
-    pub(super) end_ms: u64,
+pub struct Stay {
+    pub who: String,
+    pub start_ms: u64,
+    pub end_ms: u64,
 }
 
 /// Two stays in one seat on one segment that overlap, where there are such.
-pub(super) fn overlap(stays: &[Stay]) -> Option<(Stay, Stay)> {
+pub fn overlap(stays: &[Stay]) -> Option<(Stay, Stay)> {
     let mut sorted: Vec<&Stay> = stays.iter().filter(|s| s.start_ms < s.end_ms).collect();
     sorted.sort_by_key(|s| s.start_ms);
     let mut last: Option<&Stay> = None;

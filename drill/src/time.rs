@@ -3,17 +3,17 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch, by the wall clock.
-pub(crate) fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis() as u64
 }
 
 /// Tomorrow where China's railway keeps its time (+08:00), as `YYYY-MM-DD`.
-pub(crate) fn tomorrow() -> String {
+pub fn tomorrow() -> String {
     date_text((now_ms() / 1_000 + (24 + 8) * 3_600) as i64 / 86_400)
 }
 
 /// The date `days` after the Unix epoch. After Howard Hinnant's `civil_from_days`.
-pub(crate) fn date_text(days: i64) -> String {
+pub fn date_text(days: i64) -> String {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);
@@ -27,7 +27,7 @@ pub(crate) fn date_text(days: i64) -> String {
 }
 
 /// Days since the Unix epoch of a date. The inverse of [`date_text`].
-pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
+pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -39,7 +39,7 @@ pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
 /// Reads an RFC 3339 time as milliseconds since the Unix epoch; what is finer is cut off.
 ///
 /// Panics when `text` is no such time.
-pub(crate) fn rfc3339_ms(text: &str) -> i64 {
+pub fn rfc3339_ms(text: &str) -> i64 {
     parse(text).unwrap_or_else(|| panic!("not an RFC 3339 time: {text:?}"))
 }
 

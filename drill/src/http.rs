@@ -11,31 +11,31 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An answer, with the request that it answers for messages.
 #[derive(Clone, Debug)]
-pub(crate) struct Response {
-    pub(crate) asked: String,
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Response {
+    pub asked: String,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 impl Response {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The body as JSON. Panics when it is none.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|e| panic!("{}: {} with no JSON ({e}): {}", self.asked, self.status, self.text()))
     }
 
     /// The body of a 200. Panics on any other status.
     #[track_caller]
-    pub(crate) fn ok(&self) -> Value {
+    pub fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}: {}", self.asked, self.text());
         self.assert_json();
         self.json()
@@ -44,7 +44,7 @@ impl Response {
     /// Asserts a refusal as the contract words it: the status, a JSON body, `error` (any text where `error` is
     /// empty) and a machine-readable `code`. Gives the error text.
     #[track_caller]
-    pub(crate) fn refused(&self, status: u16, error: &str) -> String {
+    pub fn refused(&self, status: u16, error: &str) -> String {
         assert_eq!(self.status, status, "{}: {}", self.asked, self.text());
         self.assert_json();
         let body = self.json();
@@ -67,14 +67,14 @@ impl Response {
 
 /// One connection. It never reconnects: a closed one says so.
 #[derive(Debug)]
-pub(crate) struct Conn {
+pub struct Conn {
     stream: TcpStream,
     /// Bytes that came and are not consumed.
     came: Vec<u8>,
 }
 
 impl Conn {
-    pub(crate) fn open(addr: SocketAddr) -> io::Result<Conn> {
+    pub fn open(addr: SocketAddr) -> io::Result<Conn> {
         let stream = TcpStream::connect_timeout(&addr, Duration::from_secs(10))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
@@ -83,21 +83,21 @@ impl Conn {
     }
 
     /// A second handle on the same socket, for writing while this one reads.
-    pub(crate) fn writer(&self) -> TcpStream {
+    pub fn writer(&self) -> TcpStream {
         self.stream.try_clone().expect("a socket can be cloned")
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }
 
     /// Says that nothing more is coming, and goes on reading.
-    pub(crate) fn finish_sending(&mut self) -> io::Result<()> {
+    pub fn finish_sending(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
     }
 
     /// Sends one request and reads its answer.
-    pub(crate) fn call(
+    pub fn call(
         &mut self,
         method: &str,
         path: &str,
@@ -113,7 +113,7 @@ impl Conn {
 
     /// Reads one answer. `UnexpectedEof` when the connection was closed before any of it came, `InvalidData` when it
     /// was closed in the middle.
-    pub(crate) fn answer(&mut self) -> io::Result<Response> {
+    pub fn answer(&mut self) -> io::Result<Response> {
         let head_len = loop {
             if let Some(at) = find(&self.came, b"\r\n\r\n") {
                 break at + 4;
@@ -190,7 +190,7 @@ impl Conn {
 }
 
 /// The bytes of a well-formed request.
-pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Vec<u8> {
+pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Vec<u8> {
     let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: interlock\r\n").into_bytes();
     for (name, value) in headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
@@ -204,7 +204,7 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
 }
 
 /// A query value or path segment, percent-encoded.
-pub(crate) fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

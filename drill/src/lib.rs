@@ -1,0 +1,41 @@
+//! Drills: they start the built binary, load it over HTTP, hurt it, and hold it to every answer that it ever gave.
+//!
+//! Nothing here links the engine's code, and nothing in the engine knows of a drill: moments are found by looking at
+//! the data directory from outside. The black-box tests of the server use the same client and the same audit.
+//!
+//! A drill that finds something panics with what it found; the command prints one line that repeats the run.
+
+pub mod chance;
+pub mod crash;
+pub mod http;
+pub mod power;
+pub mod process;
+pub mod session;
+pub mod time;
+
+pub use chance::Rng;
+pub use http::{Conn, Response};
+pub use process::{Launch, Server};
+pub use session::{Port, Session};
+
+use std::time::{Duration, Instant};
+
+/// How long a condition may take to come true. Generous: it is met at once on a healthy server, and only a broken
+/// one waits for it.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Polls until `condition` gives a value.
+///
+/// # Panics
+/// When [`DEADLINE`] has passed, with what was waited for.
+#[track_caller]
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,386 @@
+//! The store as a file system of the kernel, and the switch that cuts its power.
+//!
+//! Every open file bypasses the page cache (`FOPEN_DIRECT_IO`) and nothing is remembered of names, so that no cache
+//! survives a cut. The kernel passes the flags of each write along: one with O_DSYNC is durable when it is answered, and
+//! takes as long as a disk would. Between the two the power can go: then the write is one that was under way.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fuser::{
+    AccessFlags, BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
+    FopenFlags, Generation, INodeNo, KernelConfig, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite,
+    Request, TimeOrNow, WriteFlags,
+};
+use rustix::fs::OFlags;
+
+use super::dir::Dir;
+use super::file::File;
+use super::luck::Luck;
+use super::store::{Node, ROOT, Refusal, Store};
+
+/// What a durable write or a sync takes.
+const SYNC_TIME: Duration = Duration::from_micros(150);
+/// Nothing is remembered by the kernel.
+const FORGET: Duration = Duration::ZERO;
+const BLOCK: u32 = 4_096;
+/// What a file system without an end says that it has.
+const BLOCKS_MAX: u64 = 1 << 28;
+
+/// A disk and its switch, shared by whoever mounts it and whoever cuts it.
+#[derive(Debug)]
+pub struct Disk {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    store: Store,
+    power: Power,
+    luck: Luck,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Power {
+    On,
+    /// Nothing more happens to the disk, and nobody is answered.
+    Off,
+    /// Nothing more happens to the disk; who waited is told of an error, and dead by now.
+    Gone,
+}
+
+impl Disk {
+    #[must_use]
+    pub fn new(store: Store) -> Arc<Disk> {
+        let state = State { store, power: Power::On, luck: Luck::certain(50) };
+        Arc::new(Disk { state: Mutex::new(state), changed: Condvar::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Looks at the store, or changes what it is asked to do.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
+        work(&mut self.lock().store)
+    }
+
+    /// From here on nothing happens to the disk any more, and no operation on it comes to an end.
+    pub fn switch_off(&self) {
+        self.lock().power = Power::Off;
+    }
+
+    /// Whoever waits is let go: it is dead, and waits for nothing but its burial.
+    pub fn let_go(&self) {
+        self.lock().power = Power::Gone;
+        self.changed.notify_all();
+    }
+
+    /// What survived is there again.
+    pub fn switch_on(&self, luck: &mut Luck) {
+        let mut state = self.lock();
+        state.store.cut(luck);
+        state.power = Power::On;
+    }
+
+    /// Does one operation on the store, if there is power.
+    fn run<T>(&self, work: impl FnOnce(&mut Store, &mut Luck) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let mut state = self.lock();
+        while state.power == Power::Off {
+            state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        if state.power == Power::Gone {
+            return Err(Refusal::Io);
+        }
+        let State { store, luck, .. } = &mut *state;
+        work(store, luck)
+    }
+
+    /// Mounts it.
+    ///
+    /// # Errors
+    /// When the kernel does not let this process mount (it takes root, or `fusermount3`).
+    pub fn mount(self: &Arc<Disk>, at: &Path) -> io::Result<BackgroundSession> {
+        let mut config = Config::default();
+        config.mount_options = vec![MountOption::FSName("drill".to_owned()), MountOption::NoAtime];
+        fuser::spawn_mount(Mounted(self.clone()), at, &config)
+    }
+}
+
+struct Mounted(Arc<Disk>);
+
+fn errno(refusal: Refusal) -> Errno {
+    match refusal {
+        Refusal::NotFound => Errno::ENOENT,
+        Refusal::Exists => Errno::EEXIST,
+        Refusal::NotEmpty => Errno::ENOTEMPTY,
+        Refusal::NotADirectory => Errno::ENOTDIR,
+        Refusal::IsADirectory => Errno::EISDIR,
+        Refusal::CrossDirectory => Errno::EXDEV,
+        Refusal::NoSpace => Errno::ENOSPC,
+        Refusal::Io => Errno::EIO,
+    }
+}
+
+fn attributes(store: &Store, ino: u64) -> Result<FileAttr, Refusal> {
+    let (kind, size) = match store.node(ino)? {
+        Node::File(file) => (FileType::RegularFile, file.len() as u64),
+        Node::Dir(_) => (FileType::Directory, 0),
+    };
+    Ok(FileAttr {
+        ino: INodeNo(ino),
+        size,
+        blocks: size.div_ceil(512),
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind,
+        perm: if kind == FileType::Directory { 0o755 } else { 0o644 },
+        nlink: 1,
+        uid: rustix::process::getuid().as_raw(),
+        gid: rustix::process::getgid().as_raw(),
+        rdev: 0,
+        blksize: BLOCK,
+        flags: 0,
+    })
+}
+
+fn text(name: &OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+fn at(offset: u64) -> usize {
+    usize::try_from(offset).expect("files here are small")
+}
+
+impl Mounted {
+    fn reply_entry(&self, made: Result<FileAttr, Refusal>, reply: ReplyEntry) {
+        match made {
+            Ok(attr) => reply.entry(&FORGET, &attr, Generation(0)),
+            Err(refusal) => reply.error(errno(refusal)),
+        }
+    }
+
+    fn reply_done(&self, done: Result<(), Refusal>, reply: ReplyEmpty) {
+        match done {
+            Ok(()) => reply.ok(),
+            Err(refusal) => reply.error(errno(refusal)),
+        }
+    }
+
+    /// A sync that takes its time, in which the power can go.
+    fn sync(&self, work: impl FnOnce(&mut Store, &mut Luck) -> Result<(), Refusal>) -> Result<(), Refusal> {
+        // Not in place of a condition: it is how long this disk takes.
+        std::thread::sleep(SYNC_TIME);
+        self.0.run(work)
+    }
+}
+
+impl Filesystem for Mounted {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        // A frame of the log in one piece, where the kernel lets it.
+        let _ = config.set_max_write(1 << 20);
+        Ok(())
+    }
+
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let found = self.0.run(|store, _| attributes(store, store.look_up(parent.0, &text(name))?));
+        self.reply_entry(found, reply);
+    }
+
+    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        match self.0.run(|store, _| attributes(store, ino.0)) {
+            Ok(attr) => reply.attr(&FORGET, &attr),
+            Err(refusal) => reply.error(errno(refusal)),
+        }
+    }
+
+    fn setattr(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: Option<u32>,
+        _: Option<u32>,
+        _: Option<u32>,
+        size: Option<u64>,
+        _: Option<TimeOrNow>,
+        _: Option<TimeOrNow>,
+        _: Option<SystemTime>,
+        _: Option<FileHandle>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let changed = self.0.run(|store, _| {
+            if let Some(size) = size {
+                store.resize(ino.0, at(size))?;
+            }
+            attributes(store, ino.0)
+        });
+        match changed {
+            Ok(attr) => reply.attr(&FORGET, &attr),
+            Err(refusal) => reply.error(errno(refusal)),
+        }
+    }
+
+    fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
+        let made = self.0.run(|store, _| {
+            let ino = store.make(parent.0, &text(name), Node::Dir(Dir::default()))?;
+            attributes(store, ino)
+        });
+        self.reply_entry(made, reply);
+    }
+
+    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.reply_done(self.0.run(|store, _| store.remove(parent.0, &text(name))), reply);
+    }
+
+    fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.reply_done(self.0.run(|store, _| store.remove(parent.0, &text(name))), reply);
+    }
+
+    fn rename(
+        &self,
+        _: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        _: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let (from, to) = (text(name), text(new_name));
+        self.reply_done(self.0.run(|store, _| store.rename(parent.0, &from, new_parent.0, &to)), reply);
+    }
+
+    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+    }
+
+    fn create(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, _: i32, reply: ReplyCreate) {
+        let made = self.0.run(|store, _| {
+            let ino = store.make(parent.0, &text(name), Node::File(File::default()))?;
+            attributes(store, ino)
+        });
+        match made {
+            Ok(attr) => {
+                reply.created(&FORGET, &attr, Generation(0), FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+            }
+            Err(refusal) => reply.error(errno(refusal)),
+        }
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        match self.0.run(|store, _| Ok(store.file(ino.0)?.read(at(offset), size as usize).to_vec())) {
+            Ok(bytes) => reply.data(&bytes),
+            Err(refusal) => reply.error(errno(refusal)),
+        }
+    }
+
+    fn write(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _: WriteFlags,
+        flags: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let from = at(offset);
+        let flags = OFlags::from_bits_retain(flags.0.cast_unsigned());
+        let mut written = self.0.run(|store, _| store.write(ino.0, from, data));
+        if written.is_ok() && flags.contains(OFlags::DSYNC) {
+            written = self.sync(|store, luck| store.sync_range(ino.0, from, from + data.len(), luck));
+        }
+        match written {
+            Ok(()) => reply.written(u32::try_from(data.len()).expect("a write is small")),
+            Err(refusal) => reply.error(errno(refusal)),
+        }
+    }
+
+    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        reply.ok();
+    }
+
+    fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.reply_done(self.sync(|store, luck| store.sync_file(ino.0, luck)), reply);
+    }
+
+    fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.reply_done(self.sync(|store, luck| store.sync_dir(ino.0, luck)), reply);
+    }
+
+    fn readdir(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let listed = self.0.run(|store, _| {
+            let mut listed = vec![(ino.0, FileType::Directory, ".".to_owned())];
+            listed.push((ROOT, FileType::Directory, "..".to_owned()));
+            for (name, child) in store.dir(ino.0)?.names() {
+                listed.push((*child, attributes(store, *child)?.kind, name.clone()));
+            }
+            Ok(listed)
+        });
+        match listed {
+            Ok(listed) => {
+                for (i, (child, kind, name)) in listed.into_iter().enumerate().skip(at(offset)) {
+                    if reply.add(INodeNo(child), i as u64 + 1, kind, name) {
+                        break;
+                    }
+                }
+                reply.ok();
+            }
+            Err(refusal) => reply.error(errno(refusal)),
+        }
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        let (used, capacity) = self.0.with(|store| (store.used(), store.capacity));
+        let blocks = (capacity / u64::from(BLOCK)).min(BLOCKS_MAX);
+        let free = blocks.saturating_sub(used / u64::from(BLOCK));
+        reply.statfs(blocks, free, free, 0, 0, BLOCK, 255, BLOCK);
+    }
+
+    fn access(&self, _: &Request, _: INodeNo, _: AccessFlags, reply: ReplyEmpty) {
+        reply.ok();
+    }
+
+    fn fallocate(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        if mode != 0 {
+            return reply.error(Errno::EOPNOTSUPP);
+        }
+        let done = self.0.run(|store, _| {
+            let len = at(offset + length).max(store.file(ino.0)?.len());
+            store.resize(ino.0, len)
+        });
+        self.reply_done(done, reply);
+    }
+}

@@ -6,8 +6,11 @@
 //! A drill that finds something panics with what it found; the command prints one line that repeats the run.
 
 pub mod chance;
+pub mod clock;
 pub mod crash;
+pub mod full;
 pub mod http;
+pub mod pause;
 pub mod power;
 pub mod process;
 pub mod session;

@@ -5,13 +5,29 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use drill::clock::Jumps;
 use drill::crash::ground::RealDisk;
 use drill::crash::{Settings, small_and_soon};
+use drill::pause::Pauses;
 use drill::power::{Faults, PowerCuts};
-use drill::{Launch, crash, time};
+use drill::{Launch, crash, full, time};
 
 /// Writes that must be acknowledged before each crash.
 const ACKNOWLEDGED_MIN: u64 = 500;
+/// Filling a disk takes as long as so many cycles of the others.
+const CYCLES_PER_FULL_DISK: u64 = 5;
+/// What `drill all` runs, and with which driver. The clock is last: from then on times in answers count no more.
+const ALL: [(&str, Option<&str>); 9] = [
+    ("kill", None),
+    ("power", Some("uring")),
+    ("power", Some("plain")),
+    ("fault", Some("uring")),
+    ("fault", Some("plain")),
+    ("full", Some("uring")),
+    ("full", Some("plain")),
+    ("pause", None),
+    ("clock", None),
+];
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
@@ -35,24 +51,48 @@ fn main() -> ExitCode {
 }
 
 fn drill(name: &str, matches: &ArgMatches, seed: u64) {
+    if name != "all" {
+        let driver = matches.try_get_one::<String>("driver").ok().flatten();
+        return one(name, driver.map(String::as_str), matches, seed);
+    }
+    for (name, driver) in ALL {
+        let cycles = matches.get_one::<u64>("cycles").expect("it has a default");
+        let with = driver.map_or_else(String::new, |driver| format!(" --driver {driver}"));
+        println!("\n== drill {name} --seed {seed} --cycles {cycles}{with}");
+        one(name, driver, matches, seed);
+    }
+}
+
+/// One drill; `driver` writes the log, where the drill cares.
+fn one(name: &str, driver: Option<&str>, matches: &ArgMatches, seed: u64) {
+    let mut launch = launch(matches);
+    if let Some(driver) = driver {
+        launch = launch.env("INTERLOCK_DISK", driver);
+    }
+    let settings = settings(matches, seed);
+    let soon = small_and_soon(launch.clone());
     match name {
-        "kill" => {
-            let launch = small_and_soon(launch(matches));
-            let figures = crash::run(&settings(matches, seed), &mut RealDisk::new(launch.home()), &launch);
-            println!("{figures}");
+        "kill" => println!("{}", crash::run(&settings, &mut RealDisk::new(launch.home()), &soon)),
+        "pause" => {
+            let mut pauses = Pauses::new(launch.home(), seed);
+            println!("{}", crash::run(&settings, &mut pauses, &soon));
+            println!("stood still for {:.0?} in all", pauses.stood);
         }
-        "power" | "fault" => {
-            let driver = matches.get_one::<String>("driver").expect("it has a default");
-            let launch = small_and_soon(launch(matches)).env("INTERLOCK_DISK", driver);
-            if name == "power" {
-                let mut cuts = PowerCuts::new(launch.home(), seed);
-                println!("{}", crash::run(&settings(matches, seed), &mut cuts, &launch));
-                println!("{}", cuts.line());
-            } else {
-                let mut faults = Faults::new(launch.home(), seed);
-                println!("{}", crash::run(&settings(matches, seed), &mut faults, &launch));
-                println!("{}", faults.line());
-            }
+        "power" => {
+            let mut cuts = PowerCuts::new(launch.home(), seed);
+            println!("{}", crash::run(&settings, &mut cuts, &soon));
+            println!("{}", cuts.line());
+        }
+        "fault" => {
+            let mut faults = Faults::new(launch.home(), seed);
+            println!("{}", crash::run(&settings, &mut faults, &soon));
+            println!("{}", faults.line());
+        }
+        "full" => println!("{}", full::run(&launch, seed, settings.cycles.div_ceil(CYCLES_PER_FULL_DISK))),
+        "clock" => {
+            let (mut jumps, soon) = Jumps::new(soon, launch.home(), seed);
+            println!("{}", crash::run(&settings, &mut jumps, &soon));
+            println!("{} jumps of the wall clock", jumps.jumps);
         }
         _ => unreachable!("clap knows the names"),
     }
@@ -102,27 +142,37 @@ fn command() -> Command {
                 .help("numbers of cores to choose from"),
         ]
     };
-    let kill = Command::new("kill").about("kill -9 under load, restart, audit").args(cycles("100"));
     let driver = Arg::new("driver")
         .long("driver")
         .value_name("DRIVER")
         .value_parser(["uring", "plain"])
         .default_value("uring")
         .help("how the log is written");
-    let power = Command::new("power")
-        .about("The same, with power cuts: what was not synced is lost, or not (needs FUSE)")
-        .args(cycles("100"))
-        .arg(&driver);
-    let fault = Command::new("fault")
-        .about("The same, with a write or a sync that fails before each power cut")
-        .args(cycles("30"))
-        .arg(&driver);
+    let of = |name: &'static str, default: &'static str, about: &'static str| {
+        Command::new(name).about(about).args(cycles(default))
+    };
+    let drills = [
+        of("kill", "100", "kill -9 under load and during starts, restart, audit"),
+        of("power", "100", "The same with power cuts: what was not synced is lost, or not (needs FUSE)")
+            .arg(&driver),
+        of("fault", "30", "The same, with a write or a sync that fails before each power cut (needs FUSE)")
+            .arg(&driver),
+        of(
+            "full",
+            "20",
+            "The disk fills up, is full while the server starts, and has room again (needs FUSE)",
+        )
+        .arg(&driver),
+        of("pause", "30", "The server stands still for longer than its holds last, then goes on"),
+        of("clock", "30", "The wall clock jumps back and forward (needs libfaketime)"),
+        of("all", "20", "All of them, one after the other"),
+    ];
     Command::new("drill")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Starts the built binary, hurts it, and holds it to every answer that it ever gave")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([kill, power, fault].map(with_place))
+        .subcommands(drills.map(with_place))
 }
 
 fn with_place(command: Command) -> Command {

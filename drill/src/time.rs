@@ -1,6 +1,20 @@
 //! Clock and calendar: RFC 3339 as answers carry it, and dates as the timetable wants them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+static SERVER_CLOCK_JUMPS: AtomicBool = AtomicBool::new(false);
+
+/// From here on the times in answers are not those of this process's clock.
+pub fn server_clock_may_jump() {
+    SERVER_CLOCK_JUMPS.store(true, Ordering::SeqCst);
+}
+
+/// Whether times in answers can be compared with this process's clock.
+#[must_use]
+pub fn is_server_clock_ours() -> bool {
+    !SERVER_CLOCK_JUMPS.load(Ordering::SeqCst)
+}
 
 /// Milliseconds since the Unix epoch, by the wall clock.
 pub fn now_ms() -> u64 {

@@ -15,7 +15,7 @@ use super::ledger::expires_ms;
 use super::load::read;
 use super::rules::{CLOCK_SLACK_MS, TXN_USED, follows};
 use super::settle::owed;
-use crate::time::now_ms;
+use crate::time::{is_server_clock_ours, now_ms};
 use crate::{Server, Session};
 
 /// Connections of the audit.
@@ -147,12 +147,15 @@ fn check_try_hold(
         if released {
             return wrong("a released hold is held again");
         }
-        if !ending && expires_ms + CLOCK_SLACK_MS < asked_ms {
+        if is_server_clock_ours() && !ending && expires_ms + CLOCK_SLACK_MS < asked_ms {
             return wrong("an expired hold is still held");
+        }
+        if confirmed && again.body["holds"][hold]["status"] != "confirmed" {
+            return wrong("a hold is not confirmed any more");
         }
         return same_hold(journey, before, again);
     }
-    let expired = now_ms() + CLOCK_SLACK_MS >= expires_ms;
+    let expired = !is_server_clock_ours() || now_ms() + CLOCK_SLACK_MS >= expires_ms;
     if again.status == 409 && !confirmed && (released || expired || ending) {
         Ok(())
     } else {
@@ -188,8 +191,17 @@ pub fn check_refunds<'a>(session: &mut Session, journeys: impl Iterator<Item = &
     listed.len() as u64
 }
 
-/// Everything that was read is still true right after the restart.
-pub fn check_recovered(server: &Server, sights: &[Sight]) {
+/// Every acknowledged write about an order is there right after the restart, and everything that was read is still true.
+pub fn check_recovered(server: &Server, journeys: &mut [Journey], sights: &[Sight]) {
+    each(server, journeys, |session, journey| {
+        let Some(order) = journey.order() else { return };
+        let now = read(session, order, false).expect("an answer");
+        for told in journey.steps.iter().filter_map(|s| s.told.as_ref()).filter(|t| t.is_ok()) {
+            follows(&told.body, &now).unwrap_or_else(|what| {
+                panic!("an acknowledged write is gone: {what}\nthe journey: {journey:#?}")
+            });
+        }
+    });
     let mut by_order: BTreeMap<&str, Vec<&Sight>> = BTreeMap::new();
     for sight in sights {
         by_order.entry(&sight.order).or_default().push(sight);

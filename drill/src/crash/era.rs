@@ -91,6 +91,7 @@ impl Era {
             killing: AtomicBool::new(false),
             known: Mutex::new(Vec::new()),
             current: (0..CLIENTS).map(|_| Mutex::default()).collect(),
+            may_stall: ground.may_stall(),
         };
         let seeds: Vec<Rng> = (0..CLIENTS).map(|_| Rng::new(plan.clients.draw())).collect();
         let watch = Watch::cores(server.launch().dir());
@@ -131,7 +132,7 @@ impl Era {
             sights.extend(tale.sights);
         }
         // Before anything is asked for again, which could hide that it was gone.
-        audit::check_recovered(server, &sights);
+        audit::check_recovered(server, &mut journeys, &sights);
         for journey in &mut journeys {
             journey.abandoned = journey.may_be_abandoned() && rng.percent(50);
         }

@@ -15,6 +15,11 @@ pub trait Ground {
 
     /// The same of a server that is starting.
     fn crash_starting(&mut self, server: &mut Server);
+
+    /// Whether the server may stand still for longer than a hold lasts.
+    fn may_stall(&self) -> bool {
+        false
+    }
 }
 
 /// A directory on whatever disk it is on: `kill -9`, and the page cache lives on.

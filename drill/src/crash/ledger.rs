@@ -7,7 +7,7 @@ use super::audit::each;
 use super::book::{Journey, Op, Place};
 use super::rules::{CLOCK_SLACK_MS, Stay, overlap};
 use crate::session::texts;
-use crate::time::rfc3339_ms;
+use crate::time::{is_server_clock_ours, rfc3339_ms};
 use crate::{Rng, Server, Session, until};
 
 /// Which seats were certainly whose, and which are sold.
@@ -129,6 +129,8 @@ fn stay(journey: &Journey) -> Option<(Vec<String>, Stay)> {
         let end = journey.first_sent_ms(|op| matches!(op, Op::Release { .. }));
         (given, texts(hold, "seats"), Some(expires_ms(hold)), sold, end)
     };
+    // By a clock that jumps nobody knows for how long an unsold seat was whose.
+    let expires_at = expires_at.filter(|_| is_server_clock_ours());
     let expired = expires_at.unwrap_or(given.done_ms).saturating_sub(CLOCK_SLACK_MS);
     let end_ms = if sold { u64::MAX } else { end.unwrap_or(u64::MAX - 1).min(expired) };
     let who = journey.order().or(journey.hold()).unwrap_or_default().to_owned();

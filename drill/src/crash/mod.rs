@@ -61,6 +61,17 @@ pub fn small_and_soon(launch: Launch) -> Launch {
         .env("INTERLOCK_SNAPSHOT_LOG_BYTES", "524288")
 }
 
+/// Says in which cycle a run failed.
+struct Failing(u64);
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("failed in cycle {}", self.0);
+        }
+    }
+}
+
 /// Runs the drill. `launch` says how the server is started; its data directory is the ground's.
 ///
 /// # Panics
@@ -77,6 +88,7 @@ pub fn run(settings: &Settings, ground: &mut dyn Ground, launch: &Launch) -> Fig
         let launch = launch.clone().cores(settings.cores[0]).data_dir(&ground.fresh());
         let mut era = Era::begin(settings, &launch);
         for cycle in next..last {
+            let _failing = Failing(cycle);
             era.cycle(cycle, settings, ground, &mut figures);
             if (cycle + 1).is_multiple_of(TOLD_EVERY) {
                 println!(

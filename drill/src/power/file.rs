@@ -52,18 +52,14 @@ impl File {
         if len == self.live.len() {
             return;
         }
-        let shorter = len < self.live.len();
+        let before = self.live.len();
         self.live.resize(len, 0);
         self.sizes.push(len);
-        if shorter {
-            // What was cut off reads as zeros should the file grow again.
-            self.unsynced.retain(|sector, _| sector * SECTOR < len);
-            if !len.is_multiple_of(SECTOR) {
-                self.note(len - 1, len);
-            }
-        }
+        // What was cut off reads as zeros should the file grow again.
+        self.note(len, before);
     }
 
+    /// The sectors of a range have new contents; an empty range has none.
     fn note(&mut self, from: usize, to: usize) {
         for sector in from / SECTOR..to.div_ceil(SECTOR) {
             self.unsynced.entry(sector).or_default().push(sector_of(&self.live, sector));
@@ -149,11 +145,11 @@ mod tests {
         let mut file = File::default();
         file.write(0, &[1; 1024]);
         assert_eq!(file.read(0, 2048), [1; 1024]);
-        assert_eq!(cut(file.clone(), 0), [], "nothing was synced, not even a size");
+        assert!(cut(file.clone(), 0).is_empty(), "nothing was synced, not even a size");
         assert_eq!(cut(file.clone(), 100), [1; 1024]);
         file.sync();
         file.write(512, &[2; 512]);
-        let kept: Vec<u8> = [[1; 512], [2; 512]].concat();
+        let kept: Vec<u8> = [[1_u8; 512], [2; 512]].concat();
         assert_eq!(cut(file.clone(), 0), [1; 1024]);
         assert_eq!(cut(file.clone(), 100), kept);
         file.sync_range(512, 1024);
@@ -166,7 +162,7 @@ mod tests {
         file.write(0, &[1; 512]);
         file.write(512, &[2; 512]);
         file.sync_range(512, 1024);
-        assert_eq!(cut(file, 0), [[0; 512], [2; 512]].concat());
+        assert_eq!(cut(file, 0), [[0_u8; 512], [2; 512]].concat());
     }
 
     #[test]

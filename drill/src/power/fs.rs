@@ -23,8 +23,8 @@ use super::file::File;
 use super::luck::Luck;
 use super::store::{Node, ROOT, Refusal, Store};
 
-/// What a durable write or a sync takes.
-const SYNC_TIME: Duration = Duration::from_micros(150);
+/// What a durable write or a sync takes: long enough that a cut mostly meets one under way.
+const SYNC_TIME: Duration = Duration::from_millis(1);
 /// Nothing is remembered by the kernel.
 const FORGET: Duration = Duration::ZERO;
 const BLOCK: u32 = 4_096;

@@ -8,7 +8,7 @@ use fuser::BackgroundSession;
 
 use super::fs::Disk;
 use super::luck::Luck;
-use super::store::{Fault, Store};
+use super::store::{Fault, ROOT, Store};
 use crate::crash::ground::Ground;
 use crate::{Rng, Server, until};
 
@@ -87,6 +87,13 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let kept = self.at.with_extension("kept");
+            match self.disk.with(|store| store.copy_out(ROOT, &kept)) {
+                Ok(()) => eprintln!("the disk as it was last seen: {}", kept.display()),
+                Err(error) => eprintln!("the disk cannot be copied to {}: {error}", kept.display()),
+            }
+        }
         self.disk.let_go();
         if self.session.take().is_some() {
             let _ = rustix::mount::unmount(&self.at, rustix::mount::UnmountFlags::DETACH);

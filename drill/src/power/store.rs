@@ -1,7 +1,9 @@
 //! A whole disk: files and directories that forget what was not synced, a size that can run out, and faults on demand.
-//! It knows nothing of how it is mounted, and does no I/O.
+//! It knows nothing of how it is mounted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::{fs, io};
 
 use super::dir::{Dir, Ino};
 use super::file::File;
@@ -219,6 +221,21 @@ impl Store {
         let reachable = self.reachable();
         self.nodes.retain(|ino, _| reachable.contains(ino));
         self.fault = None;
+    }
+
+    /// Copies everything that is seen to a directory of another file system.
+    ///
+    /// # Errors
+    /// What that one says.
+    pub fn copy_out(&self, ino: Ino, to: &Path) -> io::Result<()> {
+        match self.nodes.get(&ino) {
+            Some(Node::File(file)) => fs::write(to, file.read(0, usize::MAX)),
+            Some(Node::Dir(dir)) => {
+                fs::create_dir_all(to)?;
+                dir.names().iter().try_for_each(|(name, child)| self.copy_out(*child, &to.join(name)))
+            }
+            None => Ok(()),
+        }
     }
 
     fn reachable(&self) -> BTreeSet<Ino> {

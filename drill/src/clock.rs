@@ -1,0 +1,88 @@
+//! The wall clock jumps inside the server's view, back and forward, while it sells; then it is killed, and starts again
+//! under a clock that has jumped.
+//!
+//! The clock is that of libfaketime, which answers for the C library's real-time clock and leaves the clocks that
+//! cannot jump alone. The deadlines of an answer are then in the server's time; so of seats the audit believes those
+//! that were sold, and of deadlines that they come: nothing stays held, no order is stuck, sales go on, and no time in
+//! an order goes back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::crash::ground::{Ground, RealDisk};
+use crate::{Launch, Rng, Server, time};
+
+/// Where Debian has it.
+const LIBRARIES: [&str; 2] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+];
+/// Jumps in seconds, from what the clock of the machine says.
+const JUMPS: [i64; 9] = [-86_400, -3_600, -60, -2, 0, 2, 60, 3_600, 7_200];
+const GOES_ON_MS: u64 = 1_500;
+
+#[derive(Debug)]
+pub struct Jumps {
+    disk: RealDisk,
+    control: PathBuf,
+    rng: Rng,
+    pub jumps: u64,
+}
+
+impl Jumps {
+    /// `launch` with a clock that can jump.
+    ///
+    /// # Panics
+    /// When there is no libfaketime.
+    #[must_use]
+    pub fn new(launch: Launch, parent: &Path, seed: u64) -> (Jumps, Launch) {
+        let library = LIBRARIES.iter().find(|path| Path::new(path).exists());
+        let library = library.expect("libfaketime is installed (Debian: apt install libfaketime)");
+        let control = std::path::absolute(parent).expect("a path").join("clock");
+        fs::write(&control, "+0\n").expect("a file for the clock");
+        let launch = launch
+            .env("LD_PRELOAD", library)
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_TIMESTAMP_FILE", &control.display().to_string());
+        time::server_clock_may_jump();
+        let rng = Rng::of_part(seed, u64::MAX - 3);
+        (Jumps { disk: RealDisk::new(parent), control, rng, jumps: 0 }, launch)
+    }
+
+    fn jump(&mut self) {
+        let to = *self.rng.pick(&JUMPS);
+        // Renamed into place, so that nobody reads half of it.
+        let new = self.control.with_extension("new");
+        fs::write(&new, format!("{to:+}\n"))
+            .and_then(|()| fs::rename(&new, &self.control))
+            .expect("a clock that jumps");
+        self.jumps += 1;
+    }
+}
+
+impl Ground for Jumps {
+    fn fresh(&mut self) -> PathBuf {
+        self.disk.fresh()
+    }
+
+    fn crash(&mut self, server: &mut Server) {
+        for _ in 0..2 {
+            self.jump();
+            // It goes on under the new clock.
+            std::thread::sleep(Duration::from_millis(self.rng.below(GOES_ON_MS)));
+        }
+        self.disk.crash(server);
+        if self.rng.percent(50) {
+            self.jump();
+        }
+    }
+
+    fn crash_starting(&mut self, server: &mut Server) {
+        self.disk.crash_starting(server);
+        if self.rng.percent(50) {
+            self.jump();
+        }
+    }
+}

@@ -4,6 +4,7 @@ CARGO ?= cargo
 RUN_ARGS ?=
 SEEDS ?= 0..10000
 CYCLES ?= 100
+DRILL ?= kill
 DRILL_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -43,8 +44,8 @@ fmt: ## Check the formatting
 deny: ## Check licences, advisories and sources of dependencies
 	@./scripts/deny.sh
 
-drill: build ## Kill the server under load and audit every answer (CYCLES=1000; DRILL_ARGS="--seed 7 ...")
-	@$(CARGO) run --quiet --package drill -- kill --cycles $(CYCLES) $(DRILL_ARGS)
+drill: build ## Kill the server under load and audit every answer (CYCLES=1000 DRILL=kill; `drill --help` lists others)
+	@$(CARGO) run --quiet --package drill -- $(DRILL) --cycles $(CYCLES) $(DRILL_ARGS)
 
 clean: ## Remove what was built
 	@$(CARGO) clean

@@ -26,6 +26,7 @@ const GOES_ON_MS: u64 = 1_500;
 pub struct Jumps {
     disk: RealDisk,
     control: PathBuf,
+    seed: u64,
     rng: Rng,
     pub jumps: u64,
 }
@@ -47,8 +48,7 @@ impl Jumps {
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_TIMESTAMP_FILE", &control.display().to_string());
         time::server_clock_may_jump();
-        let rng = Rng::of_part(seed, u64::MAX - 3);
-        (Jumps { disk: RealDisk::new(parent), control, rng, jumps: 0 }, launch)
+        (Jumps { disk: RealDisk::new(parent), control, seed, rng: Rng::new(seed), jumps: 0 }, launch)
     }
 
     fn jump(&mut self) {
@@ -63,8 +63,9 @@ impl Jumps {
 }
 
 impl Ground for Jumps {
-    fn fresh(&mut self) -> PathBuf {
-        self.disk.fresh()
+    fn fresh(&mut self, first: u64) -> PathBuf {
+        self.rng = Rng::of_part(!self.seed, first);
+        self.disk.fresh(first)
     }
 
     fn crash(&mut self, server: &mut Server) {

@@ -7,16 +7,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::crash::audit;
 use crate::crash::book::{Journey, Op, Place, Told, Want};
 use crate::crash::era::settle_all;
 use crate::crash::ledger::Ledger;
 use crate::crash::load::read;
 use crate::crash::rules::follows;
+use crate::crash::{Failing, Settings, audit};
 use crate::power::ground::Mount;
 use crate::session::SIGN_KEY;
 use crate::{Launch, Rng, Server, Session, until};
 
+/// Filling a disk takes as long as so many cycles of other drills.
+const CYCLES_PER_ROUND: u64 = 5;
 /// Orders that are held when the disk fills up. Not all of them are paid or cancelled: the rest expires.
 const HELD: usize = 40;
 const PAID_WHILE_FULL: usize = 10;
@@ -57,12 +59,14 @@ impl fmt::Display for Figures {
 
 /// # Panics
 /// With what was found, if anything was.
-pub fn run(launch: &Launch, seed: u64, rounds: u64) -> Figures {
+pub fn run(launch: &Launch, settings: &Settings) -> Figures {
     let mut figures = Figures::default();
     let mut mount = Mount::new(launch.home());
-    for round in 0..rounds {
+    let rounds = settings.cycles.div_ceil(CYCLES_PER_ROUND);
+    for round in settings.first..settings.first + rounds {
+        let _failing = Failing { settings, era: round, cycle: round };
         mount.replace();
-        let mut rng = Rng::of_part(seed, round);
+        let mut rng = Rng::of_part(settings.seed, round);
         let launch = launch
             .clone()
             .cores(1 + rng.below(2) as u32)
@@ -91,7 +95,7 @@ fn one(launch: &Launch, round: u64, mount: &mut Mount, rng: &mut Rng, figures: &
     let mut sold = fill(&server, &place, figures);
     figures.refused += refuses_sales(&server, &place);
     go_on(&server, &mut held[..HELD / 4 + 4], figures);
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         server.kill_now();
     } else {
         mount.cut(&mut server, rng);

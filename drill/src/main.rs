@@ -1,9 +1,11 @@
 //! The command line of the drills. What fails is printed with one command that repeats it, and its data is kept.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use drill::clock::Jumps;
 use drill::crash::ground::RealDisk;
@@ -14,8 +16,6 @@ use drill::{Launch, crash, full, time};
 
 /// Writes that must be acknowledged before each crash.
 const ACKNOWLEDGED_MIN: u64 = 500;
-/// Filling a disk takes as long as so many cycles of the others.
-const CYCLES_PER_FULL_DISK: u64 = 5;
 /// What `drill all` runs, and with which driver. The clock is last: from then on times in answers count no more.
 const ALL: [(&str, Option<&str>); 9] = [
     ("kill", None),
@@ -34,8 +34,6 @@ fn main() -> ExitCode {
     let (name, matches) = matches.subcommand().expect("clap requires one");
     let seed = *matches.get_one::<u64>("seed").unwrap_or(&(time::now_ms() % 1_000_000_000));
     let began = Instant::now();
-    let repeat = repeat_with(name, matches, seed);
-    println!("{repeat}");
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drill(name, matches, seed)));
     let took = began.elapsed().as_secs_f64();
     match done {
@@ -44,7 +42,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(_) => {
-            eprintln!("drill {name}: FAILED after {took:.0} s; repeat with:\n  {repeat}");
+            eprintln!("drill {name}: FAILED after {took:.0} s");
             ExitCode::FAILURE
         }
     }
@@ -56,9 +54,6 @@ fn drill(name: &str, matches: &ArgMatches, seed: u64) {
         return one(name, driver.map(String::as_str), matches, seed);
     }
     for (name, driver) in ALL {
-        let cycles = matches.get_one::<u64>("cycles").expect("it has a default");
-        let with = driver.map_or_else(String::new, |driver| format!(" --driver {driver}"));
-        println!("\n== drill {name} --seed {seed} --cycles {cycles}{with}");
         one(name, driver, matches, seed);
     }
 }
@@ -69,7 +64,8 @@ fn one(name: &str, driver: Option<&str>, matches: &ArgMatches, seed: u64) {
     if let Some(driver) = driver {
         launch = launch.env("INTERLOCK_DISK", driver);
     }
-    let settings = settings(matches, seed);
+    let settings = settings(name, driver, matches, seed);
+    println!("{} --seed {seed} --first {} --cycles {}", settings.command, settings.first, settings.cycles);
     let soon = small_and_soon(launch.clone());
     match name {
         "kill" => println!("{}", crash::run(&settings, &mut RealDisk::new(launch.home()), &soon)),
@@ -88,7 +84,7 @@ fn one(name: &str, driver: Option<&str>, matches: &ArgMatches, seed: u64) {
             println!("{}", crash::run(&settings, &mut faults, &soon));
             println!("{}", faults.line());
         }
-        "full" => println!("{}", full::run(&launch, seed, settings.cycles.div_ceil(CYCLES_PER_FULL_DISK))),
+        "full" => println!("{}", full::run(&launch, &settings)),
         "clock" => {
             let (mut jumps, soon) = Jumps::new(soon, launch.home(), seed);
             println!("{}", crash::run(&settings, &mut jumps, &soon));
@@ -103,9 +99,10 @@ fn launch(matches: &ArgMatches) -> Launch {
     Launch::of(&path("binary"), &path("data"))
 }
 
-fn settings(matches: &ArgMatches, seed: u64) -> Settings {
+fn settings(name: &str, driver: Option<&str>, matches: &ArgMatches, seed: u64) -> Settings {
     let number = |name: &str| *matches.get_one::<u64>(name).expect("it has a default");
     Settings {
+        command: command_of(name, driver, matches),
         seed,
         first: number("first"),
         cycles: number("cycles"),
@@ -115,13 +112,17 @@ fn settings(matches: &ArgMatches, seed: u64) -> Settings {
     }
 }
 
-/// The command that does the same again: every option as given, and the seed.
-fn repeat_with(name: &str, matches: &ArgMatches, seed: u64) -> String {
-    let mut line = format!("drill {name} --seed {seed}");
-    for id in matches.ids().map(clap::Id::as_str).filter(|id| *id != "seed") {
-        let given = matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
-        for value in matches.get_raw(id).filter(|_| given).into_iter().flatten() {
-            line.push_str(&format!(" --{id} {}", value.to_string_lossy()));
+/// The command of one drill with the options as they were given, but for seed and cycles.
+fn command_of(name: &str, driver: Option<&str>, matches: &ArgMatches) -> String {
+    let mut line = format!("cargo run -p drill -- {name}");
+    if let Some(driver) = driver {
+        line.push_str(&format!(" --driver {driver}"));
+    }
+    for id in ["era", "cores", "binary", "data"] {
+        if matches.value_source(id) == Some(ValueSource::CommandLine) {
+            let values: Vec<_> =
+                matches.get_raw(id).into_iter().flatten().map(OsStr::to_string_lossy).collect();
+            line.push_str(&format!(" --{id} {}", values.join(",")));
         }
     }
     line

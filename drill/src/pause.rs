@@ -17,6 +17,7 @@ const GOES_ON_MS: u64 = 600;
 #[derive(Debug)]
 pub struct Pauses {
     disk: RealDisk,
+    seed: u64,
     rng: Rng,
     pub stood: Duration,
 }
@@ -24,14 +25,14 @@ pub struct Pauses {
 impl Pauses {
     #[must_use]
     pub fn new(parent: &Path, seed: u64) -> Pauses {
-        let rng = Rng::of_part(seed, u64::MAX - 2);
-        Pauses { disk: RealDisk::new(parent), rng, stood: Duration::ZERO }
+        Pauses { disk: RealDisk::new(parent), seed, rng: Rng::new(seed), stood: Duration::ZERO }
     }
 }
 
 impl Ground for Pauses {
-    fn fresh(&mut self) -> PathBuf {
-        self.disk.fresh()
+    fn fresh(&mut self, first: u64) -> PathBuf {
+        self.rng = Rng::of_part(!self.seed, first);
+        self.disk.fresh(first)
     }
 
     fn crash(&mut self, server: &mut Server) {
@@ -47,9 +48,5 @@ impl Ground for Pauses {
 
     fn crash_starting(&mut self, server: &mut Server) {
         self.disk.crash_starting(server);
-    }
-
-    fn may_stall(&self) -> bool {
-        true
     }
 }

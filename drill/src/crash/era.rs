@@ -91,7 +91,6 @@ impl Era {
             killing: AtomicBool::new(false),
             known: Mutex::new(Vec::new()),
             current: (0..CLIENTS).map(|_| Mutex::default()).collect(),
-            may_stall: ground.may_stall(),
         };
         let seeds: Vec<Rng> = (0..CLIENTS).map(|_| Rng::new(plan.clients.draw())).collect();
         let watch = Watch::cores(server.launch().dir());

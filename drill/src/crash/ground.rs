@@ -7,19 +7,15 @@ use std::path::{Path, PathBuf};
 use crate::Server;
 
 pub trait Ground {
-    /// An empty place for a data directory, instead of the one before.
-    fn fresh(&mut self) -> PathBuf;
+    /// An empty place for a data directory, instead of the one before. `first` is the cycle that it begins with: what
+    /// chance does from here on depends on it and on the seed alone.
+    fn fresh(&mut self, first: u64) -> PathBuf;
 
     /// Ends a server under load at once, the way that this ground does it; the next start finds what is left.
     fn crash(&mut self, server: &mut Server);
 
     /// The same of a server that is starting.
     fn crash_starting(&mut self, server: &mut Server);
-
-    /// Whether the server may stand still for longer than a hold lasts.
-    fn may_stall(&self) -> bool {
-        false
-    }
 }
 
 /// A directory on whatever disk it is on: `kill -9`, and the page cache lives on.
@@ -41,7 +37,7 @@ impl RealDisk {
 }
 
 impl Ground for RealDisk {
-    fn fresh(&mut self) -> PathBuf {
+    fn fresh(&mut self, _: u64) -> PathBuf {
         if self.made > 0 {
             fs::remove_dir_all(self.current()).expect("the audited directory can go");
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::book::{Journey, Op, Place, Sight, Told, Want};
+use super::rules::EXPIRED_MEANWHILE;
 use crate::http::encode;
 use crate::time::now_ms;
 use crate::{Port, Rng, Session};
@@ -26,8 +27,6 @@ pub struct Load {
     pub known: Mutex<Vec<String>>,
     /// The order that each client is at work on, or was last.
     pub current: Vec<Mutex<String>>,
-    /// The server may stand still for longer than a hold lasts.
-    pub may_stall: bool,
 }
 
 /// What one client has to tell afterwards.
@@ -128,8 +127,8 @@ impl Client<'_> {
         };
         let pay = |txn: String| Op::Pay { order: order.clone(), txn };
         if !reserved.is_ok() {
-            // It may have expired before its reservation was answered.
-            let expired = self.load.may_stall && reserved.error() == "invalid state transition";
+            // It may have expired before its reservation was answered; whether it has is seen at the end.
+            let expired = reserved.error() == EXPIRED_MEANWHILE;
             assert!(expired || reserved.error() == "insufficient stock", "{reserved:?}");
             if self.rng.below(5) == 0 {
                 self.write(journey, pay(key))?;

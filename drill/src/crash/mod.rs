@@ -39,6 +39,8 @@ const TOLD_EVERY: u64 = 10;
 /// What a run is to do.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What does the same again when a seed, a first cycle and a number of cycles are added.
+    pub command: String,
     pub seed: u64,
     /// The number of the first cycle. A cycle's plan depends on the seed and its number only.
     pub first: u64,
@@ -61,13 +63,23 @@ pub fn small_and_soon(launch: Launch) -> Launch {
         .env("INTERLOCK_SNAPSHOT_LOG_BYTES", "524288")
 }
 
-/// Says in which cycle a run failed.
-struct Failing(u64);
+/// Says how a run that fails is repeated: from the beginning of its era.
+pub(crate) struct Failing<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) era: u64,
+    pub(crate) cycle: u64,
+}
 
-impl Drop for Failing {
+impl Drop for Failing<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("failed in cycle {}", self.0);
+            let Failing { settings, era, cycle } = self;
+            println!("failed in cycle {cycle}");
+            let cycles = *cycle - *era + 1;
+            println!(
+                "repeat with: {} --seed {} --first {era} --cycles {cycles}",
+                settings.command, settings.seed
+            );
         }
     }
 }
@@ -83,12 +95,11 @@ pub fn run(settings: &Settings, ground: &mut dyn Ground, launch: &Launch) -> Fig
     let end = settings.first + settings.cycles;
     while next < end {
         let last = end.min((next / settings.era + 1) * settings.era);
-        // Whoever repeats a failure begins with its era.
-        println!("repeat from here with: --seed {} --first {next} --cycles N", settings.seed);
-        let launch = launch.clone().cores(settings.cores[0]).data_dir(&ground.fresh());
+        let launch = launch.clone().cores(settings.cores[0]).data_dir(&ground.fresh(next));
+        let mut failing = Failing { settings, era: next, cycle: next };
         let mut era = Era::begin(settings, &launch);
         for cycle in next..last {
-            let _failing = Failing(cycle);
+            failing.cycle = cycle;
             era.cycle(cycle, settings, ground, &mut figures);
             if (cycle + 1).is_multiple_of(TOLD_EVERY) {
                 println!(

@@ -11,6 +11,9 @@ pub const CLOCK_SLACK_MS: u64 = 100;
 /// What a payment is told whose transaction another order claimed.
 pub const TXN_USED: &str = "transaction id already used";
 
+/// What a reservation is told whose hold expired before it could be answered.
+pub const EXPIRED_MEANWHILE: &str = "invalid state transition";
+
 /// Fields of an order that never change once they are shown.
 const FIXED: [&str; 11] = [
     "OrderID",

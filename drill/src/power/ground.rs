@@ -105,6 +105,7 @@ impl Drop for Mount {
 #[derive(Debug)]
 pub struct PowerCuts {
     mount: Mount,
+    seed: u64,
     rng: Rng,
     pub cuts: u64,
     /// Unsynced sectors, sizes and names that survived, and that did not.
@@ -116,8 +117,15 @@ pub struct PowerCuts {
 impl PowerCuts {
     #[must_use]
     pub fn new(parent: &Path, seed: u64) -> PowerCuts {
-        let rng = Rng::of_part(seed, u64::MAX);
-        PowerCuts { mount: Mount::new(parent), rng, cuts: 0, kept: 0, lost: 0, syncs: 0 }
+        PowerCuts {
+            mount: Mount::new(parent),
+            seed,
+            rng: Rng::new(seed),
+            cuts: 0,
+            kept: 0,
+            lost: 0,
+            syncs: 0,
+        }
     }
 
     /// In short.
@@ -139,7 +147,8 @@ impl PowerCuts {
 }
 
 impl Ground for PowerCuts {
-    fn fresh(&mut self) -> PathBuf {
+    fn fresh(&mut self, first: u64) -> PathBuf {
+        self.rng = Rng::of_part(!self.seed, first);
         self.syncs += self.mount.disk.with(|store| store.syncs);
         self.mount.replace();
         self.mount.data()
@@ -159,7 +168,7 @@ impl Ground for PowerCuts {
 pub struct Faults {
     cuts: PowerCuts,
     rng: Rng,
-    /// Faults that struck, in the order of [`FAULTS`].
+    /// Faults that struck, by the kind of fault: log write, directory, snapshot.
     pub struck: [u64; 3],
 }
 
@@ -168,8 +177,7 @@ const FAULTS: [Fault; 3] = [Fault::DurableWrite, Fault::DirSync, Fault::Snapshot
 impl Faults {
     #[must_use]
     pub fn new(parent: &Path, seed: u64) -> Faults {
-        let rng = Rng::of_part(seed, u64::MAX - 1);
-        Faults { cuts: PowerCuts::new(parent, seed), rng, struck: [0; 3] }
+        Faults { cuts: PowerCuts::new(parent, seed), rng: Rng::new(seed), struck: [0; 3] }
     }
 
     /// In short.
@@ -185,8 +193,10 @@ impl Faults {
 }
 
 impl Ground for Faults {
-    fn fresh(&mut self) -> PathBuf {
-        self.cuts.fresh()
+    fn fresh(&mut self, first: u64) -> PathBuf {
+        let place = self.cuts.fresh(first);
+        self.rng = Rng::new(self.cuts.rng.draw());
+        place
     }
 
     fn crash(&mut self, server: &mut Server) {

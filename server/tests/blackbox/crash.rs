@@ -14,27 +14,14 @@ const CYCLES: u64 = 25;
 /// Writes that must be acknowledged before each.
 const ACKNOWLEDGED_MIN: u64 = 500;
 
-/// Prints how to repeat a drill that failed.
-struct Repeat(u64);
-
-impl Drop for Repeat {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!(
-                "repeat with: INTERLOCK_DRILL_SEED={} cargo test -p server --test blackbox crash::",
-                self.0
-            );
-        }
-    }
-}
-
 /// Catches: see `drill/src/crash/audit.rs`.
 #[test]
 fn nothing_acknowledged_is_lost_by_kill_9() {
     let seed = std::env::var("INTERLOCK_DRILL_SEED")
         .map_or_else(|_| now_ms(), |seed| seed.parse().unwrap_or_else(|_| panic!("{seed} is no number")));
-    let _repeat = Repeat(seed);
+    println!("INTERLOCK_DRILL_SEED={seed}");
     let settings = Settings {
+        command: format!("cargo run -p drill -- kill --era {CYCLES} --binary target/debug/interlock"),
         seed,
         first: 0,
         cycles: CYCLES,

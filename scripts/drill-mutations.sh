@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+export RUST_BACKTRACE=0
 ROOT=$(pwd)
 WORK=$ROOT/target/drill-mutations
 CYCLES=${CYCLES:-100}

@@ -205,3 +205,24 @@ fn number(name: &'static str, default: &'static str, help: &'static str) -> Arg 
         .default_value(default)
         .help(help)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_repeat_names_what_was_given_and_not_the_defaults() {
+        let given = ["drill", "power", "--cores", "1,2", "--driver", "plain", "--cycles", "9"];
+        let matches = command().get_matches_from(given);
+        let (name, matches) = matches.subcommand().expect("a drill");
+        assert_eq!(
+            command_of(name, Some("plain"), matches),
+            "cargo run -p drill -- power --driver plain --cores 1,2"
+        );
+    }
+}

@@ -19,6 +19,9 @@ use crate::process::files;
 use crate::{Launch, Rng, Server, until};
 
 pub const CLIENTS: usize = 32;
+/// Fewer first starts than this are killed, each within this time.
+const FIRST_STARTS: u64 = 5;
+const FIRST_START_MS: u64 = 250;
 /// How long a named moment is waited for.
 const MOMENT_MAX: Duration = Duration::from_secs(3);
 /// Seats for orders that find out what became of a payment.
@@ -37,10 +40,25 @@ pub struct Era {
 }
 
 impl Era {
-    /// Starts a server on an empty directory.
-    #[must_use]
-    pub fn begin(settings: &Settings, launch: &Launch) -> Era {
-        let server = launch.clone().cores(settings.cores[0]).start();
+    /// Starts a server on an empty directory; some starts do not come to their end.
+    pub fn begin(
+        settings: &Settings,
+        launch: &Launch,
+        first: u64,
+        ground: &mut dyn Ground,
+        figures: &mut Figures,
+    ) -> Era {
+        let mut rng = Rng::of_part(settings.seed.rotate_left(32), first);
+        let launch = launch.clone().cores(settings.cores[0]);
+        for _ in 0..rng.below(FIRST_STARTS) {
+            let mut starting = launch.spawn();
+            // Not in place of a condition: the moment is random.
+            std::thread::sleep(Duration::from_millis(rng.below(FIRST_START_MS)));
+            assert!(starting.ended().is_none(), "the first start ended by itself: {}", starting.log_tail());
+            ground.crash_starting(&mut starting);
+            figures.count(Moment::FirstStart);
+        }
+        let server = launch.start();
         let runs = Runs::find(&mut server.session());
         Era { server: Some(server), runs, journeys: Vec::new(), ledger: Ledger::default() }
     }
@@ -230,7 +248,7 @@ impl Dying<'_> {
             Moment::Snapshot | Moment::SnapshotNamed | Moment::Segment => {
                 if watch.wait(moment, MOMENT_MAX, is_failed) { moment } else { Moment::Random }
             }
-            Moment::Random | Moment::Start | Moment::Redistribution => moment,
+            Moment::Random | Moment::FirstStart | Moment::Start | Moment::Redistribution => moment,
         };
         // Not in place of a condition: it makes the moment random.
         std::thread::sleep(pause);

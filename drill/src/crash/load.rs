@@ -254,6 +254,7 @@ pub fn read(session: &mut Session, order: &str, is_view: bool) -> Option<Value> 
         std::thread::sleep(std::time::Duration::from_millis(5));
         answer = session.try_call(port, "GET", &path, &[], None).ok()?;
     }
+    assert_ne!(answer.status, 404, "an order whose creation was acknowledged is gone: {}", answer.text());
     let seen = answer.ok();
     if !is_view {
         return Some(seen);

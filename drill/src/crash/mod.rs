@@ -97,7 +97,7 @@ pub fn run(settings: &Settings, ground: &mut dyn Ground, launch: &Launch) -> Fig
         let last = end.min((next / settings.era + 1) * settings.era);
         let launch = launch.clone().cores(settings.cores[0]).data_dir(&ground.fresh(next));
         let mut failing = Failing { settings, era: next, cycle: next };
-        let mut era = Era::begin(settings, &launch);
+        let mut era = Era::begin(settings, &launch, next, ground, &mut figures);
         for cycle in next..last {
             failing.cycle = cycle;
             era.cycle(cycle, settings, ground, &mut figures);

@@ -22,6 +22,8 @@ pub enum Moment {
     Segment,
     /// It was asked to stop.
     Stopping,
+    /// It starts for the first time, on an empty directory.
+    FirstStart,
     /// It starts.
     Start,
     /// It starts and has begun to deal the slots out to another number of cores.
@@ -29,12 +31,13 @@ pub enum Moment {
 }
 
 impl Moment {
-    pub const ALL: [Moment; 7] = [
+    pub const ALL: [Moment; 8] = [
         Moment::Random,
         Moment::Snapshot,
         Moment::SnapshotNamed,
         Moment::Segment,
         Moment::Stopping,
+        Moment::FirstStart,
         Moment::Start,
         Moment::Redistribution,
     ];
@@ -47,6 +50,7 @@ impl Moment {
             Moment::SnapshotNamed => "snapshot named",
             Moment::Segment => "segment change",
             Moment::Stopping => "stopping",
+            Moment::FirstStart => "first start",
             Moment::Start => "start",
             Moment::Redistribution => "redistribution",
         }
@@ -59,7 +63,7 @@ impl Moment {
             Moment::SnapshotNamed => name.starts_with("snapshot-"),
             Moment::Segment => name.starts_with("log-"),
             Moment::Redistribution => name.starts_with("epoch-"),
-            Moment::Random | Moment::Stopping | Moment::Start => false,
+            Moment::Random | Moment::Stopping | Moment::FirstStart | Moment::Start => false,
         }
     }
 }

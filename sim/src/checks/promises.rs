@@ -28,10 +28,10 @@ impl Promises {
             Ok(Answer::Order(view)) => {
                 let other = self.keys.insert(view.key.clone(), view.order);
                 assert!(other.is_none_or(|id| id == view.order), "one key, two orders: {view:?}");
-                let known = self.orders.entry(view.order).or_insert_with(|| view.clone());
+                let known = self.orders.entry(view.order).or_insert_with(|| (**view).clone());
                 // Answers overtake each other.
                 if rank(view.status) >= rank(known.status) {
-                    *known = view.clone();
+                    known.clone_from(view);
                 }
             }
             Ok(Answer::Partition(view)) => {

@@ -158,7 +158,7 @@ impl Book {
                 let of = |order: &&mut KnownOrder| order.key == view.key;
                 if let Some(order) = self.orders.iter_mut().find(of) {
                     order.id = Some(view.order);
-                    order.view = Some(view.clone());
+                    order.view = Some((**view).clone());
                 }
                 // What has ended makes room for something new.
                 if matches!(view.status, OrderStatus::Ticketed | OrderStatus::Cancelled) && rng.percent(40) {

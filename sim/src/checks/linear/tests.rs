@@ -34,7 +34,7 @@ fn view(number: u128, status: OrderStatus) -> Reply {
         expires_at: DEADLINE,
     });
     let paid = matches!(status, OrderStatus::Paid | OrderStatus::Ticketed);
-    Ok(Answer::Order(OrderView {
+    Ok(Answer::Order(Box::new(OrderView {
         order: id,
         key: IdempotencyKey::parse(&format!("key-{number}")).unwrap(),
         status,
@@ -45,7 +45,7 @@ fn view(number: u128, status: OrderStatus) -> Reply {
         cancel_reason: (status == OrderStatus::Cancelled).then_some(CancelReason::Requested),
         txn: paid.then(|| TxnId::parse("t").unwrap()),
         refund: None,
-    }))
+    })))
 }
 
 fn create(number: u128) -> Command {
@@ -101,7 +101,7 @@ fn held(id: &str, deadline: Time) -> (Command, Reply) {
         span: Span::new(0, 1),
         ad_hoc,
     });
-    (command, Ok(Answer::Partition(view)))
+    (command, Ok(Answer::Partition(Box::new(view))))
 }
 
 fn is_linear(history: &[Told]) -> bool {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Shows that the drills can fail: breaks a copy of the source in one place at a time, and expects a drill to find it.
-# Give names to run some only. It needs root or fusermount3, as power cuts do; the copy lies below target/.
+# Give names to run some only. It needs root or fusermount3 for the power
+# cuts, and libfaketime for the clock; the copy lies below target/.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -72,5 +73,10 @@ fi
 if is_wanted no-snapshot-sync; then
     mutate no-snapshot-sync wal/src/disk/jobs.rs 's/file.sync().map_err(step("sync"))$/Ok(())/'
     expect no-snapshot-sync power --driver uring
+fi
+if is_wanted fast-clock; then
+    # A jump of the wall clock is followed at once.
+    mutate fast-clock shard/src/clock.rs 's/const SLEW_PARTS: u64 = 50;/const SLEW_PARTS: u64 = 1;/'
+    expect fast-clock clock
 fi
 exit $failed

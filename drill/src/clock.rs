@@ -8,10 +8,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::crash::ground::{Ground, RealDisk};
-use crate::{Launch, Rng, Server, time};
+use crate::{Launch, Port, Rng, Server, time, until};
 
 /// Where Debian has it.
 const LIBRARIES: [&str; 2] = [
@@ -21,7 +23,9 @@ const LIBRARIES: [&str; 2] = [
 /// Jumps in seconds, from what the clock of the machine says. All of them lie within a day: an order that is not reserved
 /// is given up after one, and that is no loss.
 const JUMPS: [i64; 9] = [-43_200, -3_600, -60, -2, 0, 2, 60, 3_600, 7_200];
-const GOES_ON_MS: u64 = 1_500;
+const GOES_ON_MS: u64 = 500;
+/// A hold of a second lasts for at least this time: the server's time gains a fiftieth at the most.
+const HOLD_MIN: Duration = Duration::from_millis(980);
 
 #[derive(Debug)]
 pub struct Jumps {
@@ -30,6 +34,8 @@ pub struct Jumps {
     seed: u64,
     rng: Rng,
     pub jumps: u64,
+    /// Holds that were made before a jump and ended after it, when they should.
+    pub lasted: u64,
 }
 
 impl Jumps {
@@ -49,7 +55,43 @@ impl Jumps {
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_TIMESTAMP_FILE", &control.display().to_string());
         time::server_clock_may_jump();
-        (Jumps { disk: RealDisk::new(parent), control, seed, rng: Rng::new(seed), jumps: 0 }, launch)
+        (
+            Jumps { disk: RealDisk::new(parent), control, seed, rng: Rng::new(seed), jumps: 0, lasted: 0 },
+            launch,
+        )
+    }
+
+    /// A hold that is made before a jump lasts as long as any other, and ends.
+    fn jump_over_a_hold(&mut self, server: &Server) {
+        let mut session = server.session();
+        let hold = json!({"partition_key": "clock", "hold_id": format!("jump-{}", self.jumps), "qty": 1, "capacity": 9_999});
+        // `None` where the server was asked to stop and is gone.
+        let mut ask = |status: u16| {
+            until("a hold to be made, or to end", || {
+                let body = hold.to_string();
+                match session.try_call(
+                    Port::Inventory,
+                    "POST",
+                    "/inventory/try-hold",
+                    &[],
+                    Some(body.as_bytes()),
+                ) {
+                    Ok(answer) => (answer.status == status).then_some(Some(())),
+                    Err(_) => Some(None),
+                }
+            })
+        };
+        let sent = Instant::now();
+        let made = ask(200);
+        self.jump();
+        if made.is_some() && ask(409).is_some() {
+            let lasted = sent.elapsed();
+            assert!(
+                lasted >= HOLD_MIN,
+                "a hold of a second ended after {lasted:?}, when the clock had jumped"
+            );
+            self.lasted += 1;
+        }
     }
 
     fn jump(&mut self) {
@@ -71,10 +113,9 @@ impl Ground for Jumps {
 
     fn crash(&mut self, server: &mut Server) {
         for _ in 0..2 {
-            self.jump();
-            // It goes on under the new clock.
-            std::thread::sleep(Duration::from_millis(self.rng.below(GOES_ON_MS)));
+            self.jump_over_a_hold(server);
         }
+        std::thread::sleep(Duration::from_millis(self.rng.below(GOES_ON_MS)));
         self.disk.crash(server);
         if self.rng.percent(50) {
             self.jump();

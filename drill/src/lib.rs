@@ -3,7 +3,19 @@
 //! Nothing here links the engine's code, and nothing in the engine knows of a drill: moments are found by looking at
 //! the data directory from outside. The black-box tests of the server use the same client and the same audit.
 //!
-//! A drill that finds something panics with what it found; the command prints one line that repeats the run.
+//! | drill | what it does to the server | where |
+//! |---|---|---|
+//! | kill | SIGKILL under load, while it stops, and while it starts | [`crash`] |
+//! | power | the same, and what was not synced is lost, or not | [`power`] |
+//! | fault | a log write or a sync fails first | [`power`] |
+//! | full | the disk fills up, and has room again | [`full`] |
+//! | pause | it stands still for longer than its holds last | [`pause`] |
+//! | clock | its wall clock jumps back and forward | [`clock`] |
+//!
+//! power, fault and full mount by FUSE, for which they want root or `fusermount3`; clock wants libfaketime.
+//!
+//! A drill that finds something panics with what it found; the command prints one line that repeats the run, from the
+//! same seed: its choices are the same, its timing is the machine's. The data directory is kept.
 
 pub mod chance;
 pub mod clock;

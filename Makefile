@@ -44,7 +44,7 @@ fmt: ## Check the formatting
 deny: ## Check licences, advisories and sources of dependencies
 	@./scripts/deny.sh
 
-drill: build ## Kill the server under load and audit every answer (CYCLES=1000 DRILL=kill; `drill --help` lists others)
+drill: build ## Kill the server under load and audit every answer (CYCLES=1000; DRILL=power, full, all, ...: cargo run -p drill -- --help)
 	@$(CARGO) run --quiet --package drill -- $(DRILL) --cycles $(CYCLES) $(DRILL_ARGS)
 
 clean: ## Remove what was built

@@ -3,6 +3,7 @@
 mod batching;
 mod crash;
 mod expiry;
+mod formats;
 mod gating;
 mod operations;
 mod outbox;

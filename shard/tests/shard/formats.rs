@@ -1,0 +1,164 @@
+//! Whole data directories of every version so far: opened, recovered into slots, and the state held against what was put in.
+//!
+//! The files are in `tests/golden/v1`: superblock, the written part of the one segment, the snapshot. They hold the golden
+//! records of the engine, the first ten of them in the snapshot. `INTERLOCK_MAKE_GOLDEN=1 cargo test -p shard formats` makes
+//! those that are not there, once for each version; what is there is never touched again.
+
+use std::path::PathBuf;
+
+use engine::ids::SlotId;
+use engine::record::Record;
+use engine::state::Slot;
+use shard::Recovery;
+use wal::disk::{Lane, MemoryDisk};
+use wal::files::{File, Files, MemoryFiles};
+use wal::{DataDir, Lsn, Millis, Options, limits};
+
+const CORE: &str = "epoch-0000000001/core-00000";
+/// The slot that the golden records are of.
+const SLOT: SlotId = SlotId::new(0x5a5);
+/// Records in the snapshot.
+const IMAGED: usize = 10;
+
+fn options() -> Options {
+    Options {
+        segment_bytes: limits::SEGMENT_BYTES_MIN,
+        spare_segments: 1,
+        reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096),
+        snapshot_log_bytes: limits::SEGMENT_BYTES_MIN,
+        entropy: Some(*b"a golden data dir, and a secret."),
+        ..Options::default()
+    }
+}
+
+/// The engine's golden records, in the order of their numbers.
+fn records() -> Vec<(Record, Vec<u8>)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/golden");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_record = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("record_v1_");
+    let mut records: Vec<_> = paths
+        .filter(is_record)
+        .map(|path| std::fs::read(path).unwrap())
+        .map(|bytes| (Record::decode(&bytes).unwrap(), bytes))
+        .collect();
+    records.sort_by_key(|(record, _)| record.seq);
+    assert!(records.len() > 2 * IMAGED);
+    records
+}
+
+fn image(slot: &Slot) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    slot.encode(&mut bytes);
+    bytes
+}
+
+/// Makes the directory as this version writes it.
+fn written() -> MemoryFiles {
+    let files = MemoryFiles::new();
+    let dir = DataDir::open_on(files.clone(), &options()).unwrap();
+    let at = dir.recover(0, &mut Recovery::new(0, 1)).unwrap();
+    let mut log = dir.log(0, at, MemoryDisk::new(dir.core_dir(0))).unwrap();
+    let settle = |log: &mut wal::Log<MemoryDisk>, now| {
+        log.poll(now).unwrap();
+        while log.disk_mut().finish(Lane::Jobs) || log.disk_mut().finish(Lane::Write) {
+            log.poll(now).unwrap();
+        }
+    };
+    settle(&mut log, Millis(0));
+    let mut slot = Slot::new(SLOT);
+    for (number, (record, bytes)) in records().iter().enumerate() {
+        log.append(bytes);
+        log.end_command();
+        slot.apply(record);
+        // Frames of one, two and three records.
+        if number % 3 != 1 {
+            settle(&mut log, Millis(0));
+        }
+        if number + 1 == IMAGED {
+            log.snapshot_begin();
+            log.snapshot_slot(SLOT.get(), &image(&slot));
+            log.snapshot_end();
+            settle(&mut log, Millis(0));
+        }
+    }
+    settle(&mut log, Millis(0));
+    settle(&mut log, Millis(limits::IDLE_CLOSE_MS));
+    files.restart()
+}
+
+/// The files of a directory that hold something, by the names they are kept under.
+const KEPT: [(&str, &str); 3] = [
+    ("superblock", "superblock"),
+    ("epoch-0000000001/core-00000/log-00000000000000000001", "segment"),
+    ("epoch-0000000001/core-00000/snapshot-00000000000000000001", "snapshot"),
+];
+
+fn golden(version: u32, name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}")).join(name)
+}
+
+/// Without the zeros at the end.
+fn trimmed(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+    bytes
+}
+
+/// Puts the kept files of a version where they were.
+fn kept(version: u32) -> MemoryFiles {
+    let files = MemoryFiles::new();
+    for dir in ["", "epoch-0000000001", CORE] {
+        files.make_dir(dir).unwrap();
+    }
+    for (path, name) in KEPT {
+        let mut bytes = std::fs::read(golden(version, name)).unwrap();
+        if name == "segment" {
+            bytes.resize(options().segment_bytes as usize, 0);
+        }
+        files.create(path).unwrap().write_at(&bytes, 0).unwrap();
+    }
+    files
+}
+
+#[test]
+fn a_data_directory_of_version_1_is_opened_and_holds_what_it_held() {
+    let dir = DataDir::open_on(kept(1), &options()).unwrap();
+    assert_eq!((dir.cores(), dir.epoch(), &dir.id()), (1, 1, b"a golden data di"));
+    let mut recovery = Recovery::new(0, 1);
+    let at = dir.recover(0, &mut recovery).unwrap();
+    let all = records();
+    assert_eq!((at.last, at.snapshot.begin), (Lsn(all.len() as u64), Lsn(IMAGED as u64)));
+    assert_eq!((at.records, recovery.records(), &at.cut), ((all.len() - IMAGED) as u64, at.records, &None));
+    let mut expected = Slot::new(SLOT);
+    all.iter().for_each(|(record, _)| expected.apply(record));
+    for slot in recovery.into_slots() {
+        if slot.id() == SLOT {
+            assert!(image(&slot) == image(&expected), "another state than the records make");
+            assert_eq!(slot.seq(), all.len() as u64);
+        } else {
+            assert!(slot.is_blank());
+        }
+    }
+    // And the log goes on.
+    assert!(dir.log(0, at, MemoryDisk::new(dir.core_dir(0))).is_ok());
+}
+
+#[test]
+fn a_data_directory_is_written_as_it_was() {
+    let contents = written().contents();
+    for (path, name) in KEPT {
+        let now = contents[path].clone().unwrap();
+        let now = if name == "segment" { trimmed(now) } else { now };
+        let place = golden(1, name);
+        if std::env::var_os("INTERLOCK_MAKE_GOLDEN").is_some() && !place.exists() {
+            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+            std::fs::write(&place, &now).unwrap();
+        }
+        let kept = std::fs::read(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
+        let difference = kept.iter().zip(&now).position(|(kept, now)| kept != now);
+        assert!(
+            kept == now,
+            "{name} differs from byte {difference:?} on: what is written is another format, which needs a new version, and a \
+             reader for the old one"
+        );
+    }
+}

@@ -6,9 +6,10 @@ SEEDS ?= 0..10000
 CYCLES ?= 100
 DRILL ?= kill
 DRILL_ARGS ?=
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test soak mutations drill check fmt deny clean
+.PHONY: help run build test soak mutations drill fuzz check fmt deny clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -46,6 +47,9 @@ deny: ## Check licences, advisories and sources of dependencies
 
 drill: build ## Kill the server under load and audit every answer (CYCLES=1000; DRILL=power, full, all, ...: cargo run -p drill -- --help)
 	@$(CARGO) run --quiet --package drill -- $(DRILL) --cycles $(CYCLES) $(DRILL_ARGS)
+
+fuzz: ## Run each fuzz target for SECONDS=60 (nightly compiler, cargo-fuzz)
+	@./scripts/fuzz.sh $(SECONDS)
 
 clean: ## Remove what was built
 	@$(CARGO) clean

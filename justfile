@@ -40,6 +40,10 @@ deny:
 drill CYCLES="100" *ARGS:
     @make drill CYCLES="{{ CYCLES }}" DRILL_ARGS="{{ ARGS }}"
 
+# Run each fuzz target for so many seconds (nightly compiler, cargo-fuzz)
+fuzz SECONDS="60":
+    @make fuzz SECONDS={{ SECONDS }}
+
 # Remove what was built
 clean:
     @make clean

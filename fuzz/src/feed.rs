@@ -1,0 +1,82 @@
+//! The reader of timetables.
+
+use std::path::Path;
+
+use timetable::{Date, DateWindow, Timetable};
+
+/// What separates the files of a feed in one input: `=== stops.txt`, then the file.
+const MARK: &str = "=== ";
+
+/// Files that a feed may have. Others cannot be made: a name is a place on the disk.
+const FILES: [&str; 8] = [
+    "agency.txt",
+    "stops.txt",
+    "routes.txt",
+    "trips.txt",
+    "stop_times.txt",
+    "calendar.txt",
+    "calendar_dates.txt",
+    "formations.toml",
+];
+
+/// A feed in one text, or a zip file.
+///
+/// # Panics
+/// When a feed that was taken cannot be asked.
+pub fn feed(data: &[u8]) {
+    let directory = tempfile::tempdir().expect("a directory for a test");
+    let path = if data.starts_with(b"PK") {
+        let path = directory.path().join("feed.zip");
+        std::fs::write(&path, data).expect("a file for a test");
+        path
+    } else {
+        write(directory.path(), data);
+        directory.path().to_owned()
+    };
+    match Timetable::load(&path, None, DateWindow::WHOLE) {
+        Ok(timetable) => ask(&timetable),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+fn write(directory: &Path, data: &[u8]) {
+    let mut rest = data;
+    while let Some((name, tail)) = next_mark(rest) {
+        let end =
+            (0..tail.len()).find(|at| tail[*at..].starts_with(b"\n=== ")).map_or(tail.len(), |at| at + 1);
+        if let Some(file) = FILES.iter().find(|file| file.as_bytes() == name) {
+            std::fs::write(directory.join(file), &tail[..end]).expect("a file for a test");
+        }
+        rest = &tail[end..];
+    }
+}
+
+/// The name behind the mark at the beginning, and what follows its line.
+fn next_mark(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = data.strip_prefix(MARK.as_bytes())?;
+    let end = line.iter().position(|byte| *byte == b'\n')?;
+    Some((&line[..end], &line[end + 1..]))
+}
+
+/// What the edge asks.
+fn ask(timetable: &Timetable) {
+    let summary = timetable.summary();
+    let stations = timetable.stations("", None, usize::MAX);
+    assert_eq!(stations.len(), summary.stations);
+    let Some((first, last)) = timetable.dates() else { return };
+    assert!(first <= last && summary.runs > 0);
+    for date in [first, last, Date::constant(2027, 1, 16)] {
+        for run in timetable.runs(date) {
+            assert!(timetable.has_train(run.train()));
+            assert!(timetable.run(run.train(), date).is_some());
+        }
+        for from in stations.iter().take(4) {
+            for to in stations.iter().take(4) {
+                let ids = (timetable.find_station(&from.code), timetable.find_station(&to.code));
+                if let (Some(from), Some(to)) = ids {
+                    let _ = timetable.journeys(from, to, date).len();
+                }
+            }
+        }
+    }
+}

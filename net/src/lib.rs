@@ -7,6 +7,7 @@
 //! Reading order: `backend`, `edge`, `connection`, `handle`, `router`, `routes/`, `errors`, `json/`. Whatever names the
 //! asynchronous runtime is in [`runtime`].
 
+pub mod chime;
 pub mod errors;
 pub mod limits;
 pub mod logs;

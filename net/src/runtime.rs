@@ -12,7 +12,6 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -21,6 +20,8 @@ use monoio::net::tcp::stream_poll::TcpStreamPoll;
 use monoio::time::TimeDriver;
 use monoio::{FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder};
 use rustix::event::{EventfdFlags, eventfd};
+
+use crate::chime::Chime;
 
 /// Entries of a core's submission ring; what does not fit is submitted early, never refused.
 const RING_ENTRIES: u32 = 1024;
@@ -154,7 +155,7 @@ pub struct Bell {
 #[derive(Debug)]
 struct BellShared {
     event: File,
-    rung: AtomicBool,
+    chime: Chime,
 }
 
 /// The receiving end of a [`Bell`]; belongs to a core.
@@ -169,15 +170,13 @@ impl Bell {
     /// When no event descriptor can be had.
     pub fn new() -> io::Result<Bell> {
         let event = File::from(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        Ok(Bell { shared: Arc::new(BellShared { event, rung: AtomicBool::new(false) }) })
+        Ok(Bell { shared: Arc::new(BellShared { event, chime: Chime::default() }) })
     }
 
     /// Wakes the waiter. One system call at most between two wake-ups, however often it rings.
     pub fn ring(&self) {
-        if !self.shared.rung.swap(true, Ordering::AcqRel) {
-            // The counter cannot overflow: it is at most one between two wake-ups.
-            let _ = (&self.shared.event).write(&1u64.to_ne_bytes());
-        }
+        // The counter cannot overflow: it is at most one between two wake-ups.
+        self.shared.chime.ring(|| _ = (&self.shared.event).write(&1u64.to_ne_bytes()));
     }
 
     /// The receiving end, on the core that calls. One for each bell.
@@ -195,13 +194,7 @@ impl BellWaiter {
     /// # Errors
     /// What the driver said.
     pub async fn wait(&self) -> io::Result<()> {
-        while !self.shared.rung.swap(false, Ordering::AcqRel) {
-            self.readable.wait().await?;
-            self.drain();
-        }
-        // The ringer may still be on its way to the descriptor: then the next wait turns once for nothing.
-        self.drain();
-        Ok(())
+        self.shared.chime.wait(async || self.readable.wait().await, || self.drain()).await
     }
 
     fn drain(&self) {
@@ -387,7 +380,7 @@ impl hyper::rt::Write for Stream {
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
 

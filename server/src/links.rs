@@ -3,13 +3,18 @@
 //! A full ring never blocks: what does not fit waits with its sender, in order. Commands are refused before that gets
 //! long; messages and replies are bounded by the operations and outboxes that they come from.
 
-use std::collections::VecDeque;
+mod outgoing;
+
+#[cfg(test)]
+mod model;
 
 use engine::answer::Reply;
 use engine::command::{Request, Route};
 use net::runtime::Bell;
 use rtrb::{Consumer, Producer, RingBuffer};
 use shard::{Envelope, Token};
+
+use outgoing::Outgoing;
 
 /// Parcels in one ring.
 const RING_PARCELS: usize = 4_096;
@@ -36,16 +41,8 @@ pub(crate) enum Parcel {
 /// One core's ends of all rings.
 #[derive(Debug)]
 pub(crate) struct Links {
-    outgoing: Vec<Option<Outgoing>>,
+    outgoing: Vec<Option<Outgoing<Parcel, Producer<Parcel>, Bell>>>,
     incoming: Vec<Consumer<Parcel>>,
-}
-
-#[derive(Debug)]
-struct Outgoing {
-    ring: Producer<Parcel>,
-    waiting: VecDeque<Parcel>,
-    bell: Bell,
-    rings_bell: bool,
 }
 
 /// The ends of the rings between every two cores; `bells` wake each core.
@@ -60,8 +57,7 @@ pub(crate) fn connect(bells: &[Bell]) -> Vec<Links> {
                 continue;
             }
             let (ring, consumer) = RingBuffer::new(RING_PARCELS);
-            let outgoing = Outgoing { ring, waiting: VecDeque::new(), bell: bell.clone(), rings_bell: false };
-            links[from].outgoing.push(Some(outgoing));
+            links[from].outgoing.push(Some(Outgoing::new(ring, bell.clone())));
             links[to].incoming.push(consumer);
         }
     }
@@ -71,33 +67,24 @@ pub(crate) fn connect(bells: &[Bell]) -> Vec<Links> {
 impl Links {
     /// Whether a command for that core would wait too long.
     pub(crate) fn is_jammed(&self, core: u16) -> bool {
-        self.outgoing[usize::from(core)].as_ref().is_some_and(|out| out.waiting.len() >= WAITING_MAX)
+        self.outgoing[usize::from(core)].as_ref().is_some_and(|out| out.waiting() >= WAITING_MAX)
     }
 
     /// # Panics
     /// When `core` is this one: what stays here takes no ring.
     pub(crate) fn send(&mut self, core: u16, parcel: Parcel) {
         let out = self.outgoing[usize::from(core)].as_mut().expect("a ring to every other core");
-        out.waiting.push_back(parcel);
+        out.send(parcel);
     }
 
     /// Moves what waits into the rings, and wakes whoever got something.
     pub(crate) fn flush(&mut self) {
-        for out in self.outgoing.iter_mut().flatten() {
-            while !out.waiting.is_empty() && !out.ring.is_full() {
-                let parcel = out.waiting.pop_front().expect("looked at above");
-                out.ring.push(parcel).expect("looked at above");
-                out.rings_bell = true;
-            }
-            if std::mem::take(&mut out.rings_bell) {
-                out.bell.ring();
-            }
-        }
+        self.outgoing.iter_mut().flatten().for_each(Outgoing::flush);
     }
 
     /// What a full ring holds back. The other side rings nobody when it takes something: look again soon.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.outgoing.iter().flatten().any(|out| !out.waiting.is_empty())
+        self.outgoing.iter().flatten().any(|out| out.waiting() > 0)
     }
 
     pub(crate) fn receive(&mut self) -> Option<Parcel> {

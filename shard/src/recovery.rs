@@ -47,7 +47,8 @@ impl Recovery {
         if core_of(slot, self.cores) != self.core {
             return Err(format!("slot {} is not core {}'s", slot.get(), self.core));
         }
-        Ok(&mut self.slots[usize::from(slot.get() / self.cores)])
+        let place = usize::from(slot.get() / self.cores);
+        self.slots.get_mut(place).ok_or_else(|| format!("there is no slot {}", slot.get()))
     }
 }
 

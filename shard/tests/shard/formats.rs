@@ -12,7 +12,7 @@ use engine::state::Slot;
 use shard::Recovery;
 use wal::disk::{Lane, MemoryDisk};
 use wal::files::{File, Files, MemoryFiles};
-use wal::{DataDir, Lsn, Millis, Options, limits};
+use wal::{DataDir, Lsn, Millis, Options, Recover, limits};
 
 const CORE: &str = "epoch-0000000001/core-00000";
 /// The slot that the golden records are of.
@@ -161,4 +161,15 @@ fn a_data_directory_is_written_as_it_was() {
              reader for the old one"
         );
     }
+}
+
+/// Its checksum is right, and no program of ours wrote it.
+#[test]
+fn a_record_of_a_slot_that_is_not_there_is_refused() {
+    let (_, mut bytes) = records().remove(0);
+    let slot = SLOT.get().to_le_bytes();
+    let at = bytes.windows(2).rposition(|pair| pair == slot).unwrap();
+    bytes[at..at + 2].copy_from_slice(&5_000_u16.to_le_bytes());
+    let refused = Recovery::new(0, 1).record(Lsn(1), &bytes).unwrap_err();
+    assert_eq!(refused, "there is no slot 5000");
 }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Nobody(Timetable);
 
 impl Backend for Nobody {
-    fn call(&self, _: Request) -> impl Future<Output = Reply> {
+    fn call(&self, _: Box<Request>) -> impl Future<Output = Reply> {
         std::future::ready(Err(Rejection::OrderNotFound))
     }
 

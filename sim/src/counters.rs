@@ -104,6 +104,7 @@ counted! {
     Path RefundOwed "refunds owed";
     Path TicketIssued "tickets issued";
     Path LogFull "sales refused because the log has no room";
+    Path Exhausted "turns of a shard whose log has no room for anything";
     Path RotRefused "damage that was refused by name";
     Path RotHarmless "damage without effect";
     Path RotCut "damage of a last frame, cut and reported";

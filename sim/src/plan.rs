@@ -76,7 +76,7 @@ impl Plan {
             fault_permille: *rng.pick(&[0, 4, 10, 20]),
             doubled_percent: *rng.pick(&[0, 0, 10, 40]),
             doubled_asks: false,
-            keeps: *rng.pick(&[[0, 0, 0], [100, 100, 100], [50, 50, 50], [0, 50, 100], [10, 90, 95]]),
+            keeps: *rng.pick(&[[0, 0, 0], [100, 100, 100], [50, 50, 50], [0, 50, 100], [30, 70, 90]]),
             faults: faults(rng),
         }
     }

@@ -91,9 +91,15 @@ impl Run {
             self.settle();
         }
         if end == End::PowerCut && self.world.rng.percent(60) {
-            // In the middle of writes: every core gives its disk what it has.
+            // In the middle of writes: every core gives its disk what clients have just asked for.
             let life = self.world.life;
             for core in 0..self.world.cores() {
+                self.finish_if_it_moves(core, Lane::Write);
+            }
+            for _ in 0..4 {
+                self.clients.act(&mut self.world);
+            }
+            for core in (0..self.world.cores()).chain(0..self.world.cores()) {
                 self.turn(core, usize::MAX);
                 if life != self.world.life {
                     return;

@@ -35,7 +35,7 @@ pub(crate) fn strike(world: &mut World) {
         (weight(on.disk_errors, 2), Fault::JobFails),
         (weight(on.disk_errors, 2), Fault::ShortWrite),
         (weight(on.full_disk, 3), Fault::DiskFull),
-        (weight(on.full_disk, 3), Fault::DiskHasRoom),
+        (weight(on.full_disk, if on.clocks { 1 } else { 0 }), Fault::DiskHasRoom),
         (weight(on.stalls, 4), Fault::Stall),
         (weight(on.clocks, 4), Fault::Clock),
         (weight(on.rings && many, 6), Fault::HoldRing),
@@ -50,7 +50,7 @@ pub(crate) fn strike(world: &mut World) {
         Fault::JobFails => world.fails_next = Some(Lane::Jobs),
         Fault::ShortWrite => short_write(world, core),
         Fault::DiskFull => {
-            let room = world.rng.below(200_000) as u64;
+            let room = *world.rng.pick(&[0, 4_000, 200_000]);
             world.machine.files.set_capacity(Some(world.machine.used() + room));
             world.met.met(Met::DiskFull);
             world.history.note(format_args!("the disk has {room} bytes left"));

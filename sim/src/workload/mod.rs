@@ -135,7 +135,7 @@ impl Clients {
         let calls = std::mem::take(&mut self.calls);
         for call in calls.into_values() {
             let command = match &call.command {
-                Command::Reserve(c) if world.rng.percent(50) => {
+                Command::Reserve(c) if world.rng.percent(70) => {
                     Command::Cancel(Cancel { order: c.order, named: Named::default() })
                 }
                 command if world.rng.percent(30) => command.clone(),
@@ -143,7 +143,7 @@ impl Clients {
             };
             self.ask(world, command);
         }
-        if world.cores() > 1 && world.rng.percent(50) {
+        if world.cores() > 1 && world.rng.percent(70) {
             faults::hold_rings(world);
         }
     }

@@ -18,9 +18,9 @@ const WAIT_MS_MAX: u64 = 40_000;
 /// Two requests at once, or one at a deadline.
 pub(super) fn begin(clients: &mut Clients, world: &mut World) {
     let commands = match world.rng.below(12) {
-        10 => at_deadline(clients, world),
-        0..5 => on_order(clients, world),
-        5 => {
+        10 | 11 => at_deadline(clients, world),
+        0..4 => on_order(clients, world),
+        4 | 5 => {
             let c = create::next(&mut clients.book, &mut world.rng);
             let Command::CreateOrder(first) = c else { unreachable!("a create") };
             let entropy = world.rng.wide();
@@ -33,7 +33,7 @@ pub(super) fn begin(clients: &mut Clients, world: &mut World) {
             let settle = refunds::settle(&mut clients.book, &mut world.rng);
             settle.iter().chain(&refunds::settle(&mut clients.book, &mut world.rng)).cloned().collect()
         }
-        _ => on_order(clients, world),
+        _ => unreachable!("a number below twelve"),
     };
     for command in commands {
         clients.ask(world, command);
@@ -59,7 +59,11 @@ fn at_deadline(clients: &mut Clients, world: &mut World) -> Vec<Command> {
     if rng.percent(60) {
         let Some(order) = book.reserved(rng) else { return Vec::new() };
         let Some(deadline) = deadline(&order) else { return Vec::new() };
-        let command = if rng.percent(70) { pay::of(&order, rng) } else { cancel::of(&order, rng) };
+        let command = match rng.below(4) {
+            0 | 1 => pay::of(&order, rng),
+            2 => cancel::of(&order, rng),
+            _ => order.id.map(|order| Command::GetOrder { order }),
+        };
         approach(world, deadline);
         return command.into_iter().collect();
     }

@@ -135,6 +135,12 @@ impl World {
             Route::Slot(slot) => vec![core_of(slot, self.cores())],
             Route::Every => (0..self.cores()).collect(),
         };
+        // Whatever is decided from here on is not decided before this time.
+        for core in 0..self.cores() {
+            let node = &mut self.process.nodes[usize::from(core)];
+            node.asked_at =
+                node.clock.now(self.machine.wall_ms, self.machine.steady_ms).max(node.shard.now());
+        }
         let ask = |core: u16| {
             self.tokens += 1;
             let token = process::token(edge, self.tokens);
@@ -160,7 +166,7 @@ impl World {
             let node = &self.process.nodes[usize::from(core)];
             let slots = node.shard.slots().filter(|slot| !slot.is_blank());
             let shown = |slot: &engine::state::Slot| {
-                let (from, time) = (slot.seq() as usize, node.shard.now());
+                let (from, time) = (slot.seq() as usize, node.asked_at);
                 Shown { slot: slot.id(), from, time }
             };
             return slots.map(shown).collect();
@@ -207,6 +213,8 @@ impl World {
             self.flights[usize::from(core)] = Some((frame, false));
         }
         turned?;
+        let space = self.process.nodes[usize::from(core)].shard.log().space();
+        self.met.add(Met::Exhausted, u64::from(space == wal::Space::Exhausted));
         for (token, reply) in &out.given {
             self.given(*token, reply);
         }

@@ -49,6 +49,8 @@ pub(crate) struct Node {
     pub woken: bool,
     /// Its rings are not served any more.
     pub deaf: bool,
+    /// When a client last asked anything.
+    pub asked_at: Time,
     /// Its disk completes nothing before this step.
     pub stalled_until: u64,
 }
@@ -63,6 +65,7 @@ impl Node {
             posted: VecDeque::new(),
             woken: true,
             deaf: false,
+            asked_at: Time(0),
             stalled_until: 0,
         }
     }
@@ -125,10 +128,10 @@ impl Process {
         shard.slots().nth(usize::from(slot.get() / cores)).expect("a shard has all slots of its core")
     }
 
-    /// The time on the core that owns a slot.
+    /// The time on the core that owns a slot, when a client last asked anything.
     #[must_use]
     pub(crate) fn time_at(&self, slot: SlotId) -> Time {
-        self.nodes[usize::from(core_of(slot, self.cores()))].shard.now()
+        self.nodes[usize::from(core_of(slot, self.cores()))].asked_at
     }
 
     /// A client at `edge` asks.

@@ -84,9 +84,18 @@ fn orders(history: &[Told], met: &mut Counters) {
     }
 }
 
-/// It was answered with a refusal that is an answer, not a word about how busy somebody is.
+/// It was answered that no hold can be made. Other refusals may speak of one that was made and has ended since.
 fn is_refused(told: &Told) -> bool {
-    told.reply.as_ref().is_some_and(|reply| reply.is_err() && !super::answers::is_try_again(reply))
+    matches!(
+        told.reply,
+        Some(Err(Rejection::InsufficientStock
+            | Rejection::InvalidSpan
+            | Rejection::InvalidCapacity
+            | Rejection::PartitionNotFound
+            | Rejection::HoldDiffers
+            | Rejection::HoldOwnedByAnother
+            | Rejection::HoldConfirmed))
+    )
 }
 
 /// A hold as clients have seen it: an id that is used again is another hold.

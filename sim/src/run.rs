@@ -207,6 +207,7 @@ impl Run {
                     self.turn(core, usize::MAX);
                     if life != self.world.life {
                         // A write that had failed before the faults were lifted.
+                        self.lift_faults();
                         return self.settle();
                     }
                     any = true;
@@ -218,7 +219,12 @@ impl Run {
                 return;
             }
         }
-        panic!("without faults, and yet it never comes to rest");
+        let why = |core: u16| {
+            let node = &self.world.process.nodes[usize::from(core)];
+            (core, self.world.process.next_wake(core), self.world.time_of(core), node.shard.now(), node.woken)
+        };
+        let cores: Vec<_> = (0..self.world.cores()).map(why).collect();
+        panic!("without faults, and yet it never comes to rest: {cores:?}");
     }
 
     /// No more faults and no more requests: every deadline passes, and everything comes to its end.

@@ -64,6 +64,8 @@ pub(crate) enum Sight {
     Here(Header, u32),
     /// A sound header of this log, for a generation later than that of the segment it is in.
     Later(u64),
+    /// A sound header of this log and this generation, written for another offset: a disk has misdirected a write.
+    Misplaced(u64),
     /// A sound header of a later format version.
     Newer(u16),
     /// Not sound, but it must have been a header for this place.
@@ -187,8 +189,11 @@ fn look_sound(block: &[u8], header: Header, crc: u32, owner: &Owner, place: &Pla
     if header.place.generation > place.generation {
         return Sight::Later(header.place.generation);
     }
-    if header.place.generation < place.generation || header.place.offset != place.offset {
+    if header.place.generation < place.generation {
         return Sight::Nothing;
+    }
+    if header.place.offset != place.offset {
+        return Sight::Misplaced(header.place.offset);
     }
     Sight::Here(header, crc)
 }
@@ -380,7 +385,7 @@ mod tests {
         check(owner(), place(), &|sight| matches!(sight, Sight::Here(header, _) if header.first_lsn == 41));
         check(owner(), Place { generation: 8, ..place() }, nothing);
         check(owner(), Place { generation: 6, ..place() }, &|sight| sight == Sight::Later(7));
-        check(owner(), Place { offset: 4096, ..place() }, nothing);
+        check(owner(), Place { offset: 4096, ..place() }, &|sight| sight == Sight::Misplaced(8192));
         check(Owner { core: 1, ..owner() }, place(), nothing);
         check(Owner { epoch: 4, ..owner() }, place(), nothing);
         check(Owner { id: [0; 16], ..owner() }, place(), nothing);

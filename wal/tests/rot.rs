@@ -66,6 +66,18 @@ const FRAMES: [(usize, usize); 5] =
     [(0, 4096), (4096, 12288), (12288, 20480), (20480, 28672), (28672, 32768)];
 
 #[test]
+fn the_last_frame_over_the_one_before_it_is_refused() {
+    let (files, pair) = small_log(false);
+    let [(before, _), (last, end)] = [FRAMES[2], FRAMES[3]];
+    files.tamper(&segment(1), |bytes| {
+        bytes.copy_within(last..end, before);
+        bytes[last..end].fill(0);
+    });
+    // Nothing stands behind it: but for what its header says it would look like a clean end.
+    assert_eq!(verdict(&files, &pair), Verdict::Refused);
+}
+
+#[test]
 fn zeroed_blocks_in_the_middle_are_refused() {
     let (files, pair) = small_log(true);
     for block in 0..7 {

@@ -286,6 +286,7 @@ impl<F: Files> Scan<F> {
         match self.sight(at)? {
             Sight::Here(..) => Ok(true),
             Sight::Later(generation) => self.later(at, generation),
+            Sight::Misplaced(offset) => self.misplaced(at, offset),
             Sight::Newer(version) => self.newer(at, version),
             Sight::Spoiled(_) | Sight::Nothing => Ok(false),
         }
@@ -303,6 +304,7 @@ impl<F: Files> Scan<F> {
         let (header, crc) = match self.sight(at)? {
             Sight::Here(header, crc) => (header, crc),
             Sight::Later(generation) => return self.later(at, generation),
+            Sight::Misplaced(offset) => return self.misplaced(at, offset),
             Sight::Newer(version) => return self.newer(at, version),
             Sight::Spoiled(reason) => return Ok(Found::Spoiled(reason)),
             Sight::Nothing => return Ok(Found::Nothing),
@@ -345,6 +347,10 @@ impl<F: Files> Scan<F> {
 
     fn later<T>(&self, at: At, generation: u64) -> Result<T, OpenError> {
         self.damaged(at, format!("a frame of generation {generation}, later than that of its segment"))
+    }
+
+    fn misplaced<T>(&self, at: At, offset: u64) -> Result<T, OpenError> {
+        self.damaged(at, format!("a frame that was written for byte {offset} of this segment"))
     }
 
     fn newer<T>(&self, at: At, version: u16) -> Result<T, OpenError> {

@@ -50,11 +50,11 @@ pub(crate) struct Faults {
 impl Plan {
     #[must_use]
     pub(crate) fn draw(rng: &mut Rng) -> Plan {
-        let cores = rng.from_to(1, 4) as u16;
+        let cores = rng.between(1, 4) as u16;
         let segment_bytes = limits::SEGMENT_BYTES_MIN;
         let mut entropy = [0; 32];
         entropy.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&rng.number().to_le_bytes()));
-        let spare_segments = rng.from_to(1, 2) as u32;
+        let spare_segments = rng.between(1, 2) as u32;
         Plan {
             cores,
             cores_max: if rng.percent(70) { 4 } else { cores },
@@ -62,12 +62,12 @@ impl Plan {
                 cores,
                 segment_bytes,
                 spare_segments,
-                reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096 * rng.from_to(1, 10)),
+                reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096 * rng.between(1, 10)),
                 snapshot_log_bytes: segment_bytes * *rng.pick(&[1, 1, 1, 2, 64]),
                 entropy: Some(entropy),
             },
             policy: policy(rng),
-            operations: rng.from_to(500, 700),
+            operations: rng.between(500, 700),
             under_way_max: *rng.pick(&[1, 3, 6, 10, 16]),
             ring_parcels: *rng.pick(&[1, 3, 16, 4_096]),
             slow_disk_percent: *rng.pick(&[0, 0, 60, 90]),

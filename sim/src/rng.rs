@@ -41,7 +41,7 @@ impl Rng {
     }
 
     /// A number from `from` up to `to`, both included.
-    pub(crate) fn from_to(&mut self, from: u64, to: u64) -> u64 {
+    pub(crate) fn between(&mut self, from: u64, to: u64) -> u64 {
         from + self.below((to - from + 1) as usize) as u64
     }
 
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn picks_reach_every_end() {
         let mut rng = Rng::new(7);
-        let seen: std::collections::BTreeSet<u64> = (0..500).map(|_| rng.from_to(3, 5)).collect();
+        let seen: std::collections::BTreeSet<u64> = (0..500).map(|_| rng.between(3, 5)).collect();
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), [3, 4, 5]);
         assert!((0..100).all(|_| rng.weighted(&[(0, 1), (3, 2)]) == 2));
     }

@@ -150,7 +150,7 @@ impl Run {
             82..92 => self.finish_if_it_moves(core, Lane::Jobs),
             92..94 if self.world.process.nodes.iter().any(|node| node.deaf) => self.restart(End::Killed),
             _ => {
-                let ms = self.world.rng.from_to(0, self.world.plan.step_ms);
+                let ms = self.world.rng.between(0, self.world.plan.step_ms);
                 self.world.machine.pass(ms);
                 self.world.history.number(ms);
             }

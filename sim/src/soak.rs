@@ -46,7 +46,7 @@ impl Progress {
         let [start, end, next, milliseconds] = numbers[..] else { return None };
         let counters = Counters::parse(lines.next()?)?;
         let same = (start, end) == (self.range.start, self.range.end);
-        same.then(|| Progress { range: start..end, next, milliseconds, counters, noted: 0 })
+        same.then_some(Progress { range: start..end, next, milliseconds, counters, noted: 0 })
     }
 
     /// Seeds up to `next` have been run, `elapsed` milliseconds after this process began.

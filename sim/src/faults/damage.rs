@@ -3,9 +3,6 @@
 //! be missing, and is reported then. A write that the disk has acknowledged and never made can be missed, but never makes
 //! up anything: what is found is what was true at some time.
 
-use std::collections::BTreeMap;
-
-use engine::ids::SlotId;
 use engine::state::Slot;
 use wal::OpenError;
 use wal::files::MemoryFiles;
@@ -13,13 +10,11 @@ use wal::files::MemoryFiles;
 use crate::counters::Met;
 use crate::world::World;
 use crate::world::disk::Frame;
-use crate::world::start::inspect;
+use crate::world::start::{Images, inspect};
 
 /// Copies that are damaged between two lives.
 const TRIALS: usize = 2;
 const BLOCK: usize = 4_096;
-
-type Images = BTreeMap<SlotId, (u64, Vec<u8>)>;
 
 /// Damages some copies of the files, each in one way, and starts from them.
 pub(crate) fn try_some(world: &mut World) {

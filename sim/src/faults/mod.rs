@@ -60,7 +60,7 @@ pub(crate) fn strike(world: &mut World) {
             world.history.note(format_args!("the disk has room"));
         }
         Fault::Stall => {
-            let until = world.step + world.rng.from_to(20, 300);
+            let until = world.step + world.rng.between(20, 300);
             world.process.nodes[usize::from(core)].stalled_until = until;
             world.met.met(Met::Stall);
             world.history.note(format_args!("the disk of core {core} stalls until step {until}"));
@@ -68,7 +68,7 @@ pub(crate) fn strike(world: &mut World) {
         Fault::Clock => clock(world),
         Fault::HoldRing => {
             let to = (core + 1 + world.rng.below(usize::from(world.cores()) - 1) as u16) % world.cores();
-            let until = world.step + world.rng.from_to(10, 200);
+            let until = world.step + world.rng.between(10, 200);
             let late = world.process.rings.hold(core, to, until);
             world.met.add(Met::MessageLate, u64::from(late));
             world.history.note(format_args!("nothing gets from core {core} to {to} until step {until}"));
@@ -111,7 +111,7 @@ fn short_write(world: &mut World, core: u16) {
 
 /// After a start: what cores tell each other takes a while.
 pub(crate) fn hold_rings(world: &mut World) {
-    let until = world.step + world.rng.from_to(10, 60);
+    let until = world.step + world.rng.between(10, 60);
     for from in 0..world.cores() {
         for to in (0..world.cores()).filter(|to| *to != from) {
             let late = world.process.rings.hold(from, to, until);

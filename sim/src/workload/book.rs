@@ -86,11 +86,11 @@ impl Book {
             // Another class of a run that is there perhaps.
             _ => format!(
                 "G{}|{DATE}|{}",
-                (number / 2).saturating_sub(rng.from_to(0, 2)),
+                (number / 2).saturating_sub(rng.between(0, 2)),
                 rng.pick(&["1st", "2nd"])
             ),
         };
-        let ad_hoc = AdHoc { capacity: rng.from_to(1, 8) as u32, segments: rng.from_to(1, 4) as u16 };
+        let ad_hoc = AdHoc { capacity: rng.between(1, 8) as u32, segments: rng.between(1, 4) as u16 };
         self.places.push_back(Place { key: PartitionKey::parse(&key).expect("a key"), ad_hoc });
         if self.places.len() > PARTITIONS {
             self.places.pop_front();
@@ -141,7 +141,7 @@ impl Book {
     /// The id of a hold of a client: one of the last few, or a new one.
     pub(crate) fn hold(&mut self, rng: &mut Rng) -> HoldId {
         let now = self.numbers / 3;
-        let number = rng.from_to(now.saturating_sub(HOLDS), now);
+        let number = rng.between(now.saturating_sub(HOLDS), now);
         HoldId::parse(&format!("h{number}")).expect("an id")
     }
 
@@ -165,10 +165,8 @@ impl Book {
                     self.new_order(rng);
                 }
             }
-            (_, Err(Rejection::InsufficientStock | Rejection::PartitionNotFound)) => {
-                if rng.percent(15) {
-                    self.new_place(rng);
-                }
+            (_, Err(Rejection::InsufficientStock | Rejection::PartitionNotFound)) if rng.percent(15) => {
+                self.new_place(rng);
             }
             (Command::Pay(c), Err(why)) if *why != Rejection::TxnUsed => {
                 self.refund(c.order.clone(), c.txn.clone());
@@ -192,13 +190,13 @@ pub(crate) fn span(rng: &mut Rng) -> Option<Span> {
     if rng.percent(40) {
         return None;
     }
-    let from = rng.from_to(0, 2) as u16;
-    Span::new(from, from + rng.from_to(1, 3) as u16)
+    let from = rng.between(0, 2) as u16;
+    Span::new(from, from + rng.between(1, 3) as u16)
 }
 
 /// A transaction id of an order: mostly its own.
 pub(crate) fn txn(order: &KnownOrder, rng: &mut Rng) -> TxnId {
-    let number = if rng.percent(85) { order.number } else { order.number.saturating_sub(rng.from_to(1, 3)) };
+    let number = if rng.percent(85) { order.number } else { order.number.saturating_sub(rng.between(1, 3)) };
     TxnId::parse(&format!("txn-{number}-{}", rng.below(8) / 5)).expect("an id")
 }
 

@@ -112,7 +112,7 @@ fn live_deadline(world: &World, c: &TryHold) -> Option<Time> {
 
 /// Lets time pass until just about the deadline.
 fn approach(world: &mut World, deadline: Time) {
-    let at = deadline.0 + world.rng.from_to(0, 2) - 1;
+    let at = deadline.0 + world.rng.between(0, 2) - 1;
     let wait = at.saturating_sub(world.latest().0);
     if wait <= WAIT_MS_MAX {
         world.machine.pass(wait);

@@ -16,7 +16,7 @@ pub(super) fn list(rng: &mut Rng) -> Command {
         Some(RefundFilter::Unmatched),
     ];
     let slot = SlotId::new(rng.below(usize::from(SLOTS)) as u16);
-    let after = rng.percent(20).then(|| RefundCursor { slot, number: rng.from_to(0, 2) });
+    let after = rng.percent(20).then(|| RefundCursor { slot, number: rng.between(0, 2) });
     Command::ListRefunds(ListRefunds { status: *rng.pick(&filters), after, limit: *rng.pick(&[1, 3, 100]) })
 }
 

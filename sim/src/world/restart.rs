@@ -51,7 +51,7 @@ impl World {
         }
         let edition = self.next_edition();
         let cores = if !calm && self.rng.percent(30) {
-            self.rng.from_to(1, u64::from(self.plan.cores_max)) as u16
+            self.rng.between(1, u64::from(self.plan.cores_max)) as u16
         } else {
             self.model_cores()
         };
@@ -125,7 +125,7 @@ impl World {
             *(if keep { &mut kept } else { &mut lost }) += 1;
             keep
         });
-        self.machine.steady_ms = self.rng.from_to(0, 5_000);
+        self.machine.steady_ms = self.rng.between(0, 5_000);
         let in_flight = self.flights.iter().any(Option::is_some);
         self.met.add(Met::TornWrite, u64::from(in_flight && kept > 0 && lost > 0));
         self.met.add(Met::UnsyncedSurvives, u64::from(kept > 0 && lost == 0));

@@ -95,15 +95,15 @@ fn read_all(dir: &DataDir<MemoryFiles>, found: &mut Found) -> Result<Vec<(Recove
     (0..dir.cores()).map(read).collect()
 }
 
+/// Slots that have records: how many, and the slot as a snapshot keeps it.
+pub(crate) type Images = BTreeMap<SlotId, (u64, Vec<u8>)>;
+
 /// What a start from these files would find, without a log being started: every slot that has records, as a snapshot keeps
 /// it; and whether a torn tail was cut.
 ///
 /// # Errors
 /// What refuses to be read.
-pub(crate) fn inspect(
-    files: &MemoryFiles,
-    plan: &Plan,
-) -> Result<(BTreeMap<SlotId, (u64, Vec<u8>)>, bool), OpenError> {
+pub(crate) fn inspect(files: &MemoryFiles, plan: &Plan) -> Result<(Images, bool), OpenError> {
     let dir = DataDir::open_on(files.clone(), &plan.options)?;
     let mut found = Found::default();
     let mut images = BTreeMap::new();

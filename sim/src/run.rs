@@ -29,7 +29,7 @@ pub struct Summary {
 pub struct Choices {
     /// Say everything that happens.
     pub watched: bool,
-    /// Also double asks.
+    /// Also double asks, which no ring does: seed 1 shows what comes of it.
     pub doubled_asks: bool,
 }
 

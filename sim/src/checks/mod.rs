@@ -85,7 +85,6 @@ pub(crate) fn at_rest(world: &World) {
 
 fn agree(world: &World, orders: &BTreeMap<OrderId, &Order>) {
     let mut sold = BTreeSet::new();
-    let mut forgotten = false;
     for (key, p) in slots(world).flat_map(|slot| slot.partitions().iter()) {
         for (id, hold) in p.holds_sorted() {
             assert_ne!(hold.status, HoldStatus::Held, "{key}: hold {id} is past its deadline: {hold:?}");
@@ -95,7 +94,7 @@ fn agree(world: &World, orders: &BTreeMap<OrderId, &Order>) {
             }
         }
     }
-    forgotten |= world.plan.policy.departed_ms < 1 << 30;
+    let forgotten = world.departs();
     for order in orders.values() {
         let ticketed = order.row.status == OrderStatus::Ticketed;
         let has_seat = sold.contains(&order.row.order);

@@ -117,7 +117,7 @@ fn hold(world: &World, partition: &PartitionKey, id: &HoldId, known: &HoldView) 
     let (policy, now) = (&world.plan.policy, world.now());
     let Some(p) = slot.partitions().get(partition) else {
         // Only a run that departs is forgotten, and with it what was sold of it.
-        assert!(policy.departed_ms < 1 << 30 || now.0 > 1 << 41, "{partition} is gone");
+        assert!(world.departs(), "{partition} is gone");
         return;
     };
     let Some(found) = p.hold(id) else {
@@ -125,7 +125,7 @@ fn hold(world: &World, partition: &PartitionKey, id: &HoldId, known: &HoldView) 
             known.status != HoldStatus::Confirmed && known.expires_at.plus(policy.retention_ms) <= now;
         let released = known.status == HoldStatus::Released || policy.retention_ms < 1 << 26;
         // A run that was forgotten may be opened again where another timetable says so.
-        let reopened = p.run().is_some() && policy.departed_ms < 1 << 30;
+        let reopened = p.run().is_some() && world.departs();
         assert!(ended || released || reopened, "hold {id} of {partition} is gone: {known:?}");
         return;
     };

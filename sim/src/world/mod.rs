@@ -25,7 +25,7 @@ use crate::counters::{Counters, Met};
 use crate::history::History;
 use crate::plan::Plan;
 use crate::rng::Rng;
-use crate::timetable::Edition;
+use crate::timetable::{Edition, FIRST_END_MS};
 use disk::Frame;
 use machine::{Machine, START_MS};
 use process::{Outcome, Process, Taking};
@@ -113,6 +113,12 @@ impl World {
     #[must_use]
     pub(crate) fn now(&self) -> Time {
         self.process.nodes.iter().map(|node| node.shard.now()).max().unwrap_or_default()
+    }
+
+    /// Whether some run may have departed by now, and be forgotten with all that was sold of it.
+    #[must_use]
+    pub(crate) fn departs(&self) -> bool {
+        self.now() >= self.edition.start.plus(FIRST_END_MS + self.plan.policy.departed_ms)
     }
 
     /// The time that a core would see if it looked now.

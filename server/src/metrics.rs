@@ -33,6 +33,7 @@ const COUNTERS: &[Counter] = &[
     ("interlock_commands_refused_total", "Commands that were refused.", &[], |s| s.commands_refused),
     ("interlock_messages_total", "Messages sent to other cores.", &[], |s| s.messages_sent),
     ("interlock_tells_resent_total", "Tells sent again for want of an answer.", &[], |s| s.tells_resent),
+    ("interlock_asks_repeated_total", "Second copies of asks, dropped.", &[], |s| s.asks_repeated),
     ("interlock_log_records_total", "Records appended to the log.", &[], |s| s.records),
     ("interlock_log_frames_total", "Frames written to the log, each a durable write.", &[], |s| s.log_frames),
     ("interlock_log_bytes_total", "Bytes of the frames written to the log.", &[], |s| s.log_bytes),

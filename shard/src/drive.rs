@@ -96,7 +96,8 @@ impl<D: Disk> Shard<D> {
         let to = ask.slot(&self.config.hash);
         // What other slots of this core have said stands behind the ask as well.
         let gate = self.owned(op.slot).last.max(op.gate);
-        let envelope = self.envelope(op.slot, to, op.request.trace.clone(), Message::Ask { op: op.id, ask });
+        let message = Message::Ask { op: op.id, number: self.number_ask(to), ask };
+        let envelope = self.envelope(op.slot, to, op.request.trace.clone(), message);
         self.operations.park(op);
         self.send(envelope, gate);
     }
@@ -156,7 +157,7 @@ impl<D: Disk> Shard<D> {
     pub(crate) fn handle(&mut self, envelope: Envelope) {
         let Envelope { from, to, time, trace, message } = envelope;
         match message {
-            Message::Ask { op, ask } => match self.answer(to, &ask, &trace) {
+            Message::Ask { op, number, ask } => match self.answer(to, &ask, &trace) {
                 Some(result) => {
                     let gate = self.owned(to).last;
                     let answer = Message::Answer { op, result, gate };
@@ -165,8 +166,8 @@ impl<D: Disk> Shard<D> {
                 }
                 None => {
                     // The log is backed up: the ask waits its turn again.
-                    let message = Message::Ask { op, ask };
-                    self.deliver(Envelope { from, to, time, trace, message });
+                    let message = Message::Ask { op, number, ask };
+                    self.put_back(Envelope { from, to, time, trace, message });
                 }
             },
             Message::Answer { op, result, gate } => {

@@ -8,6 +8,7 @@
 mod clock;
 mod drive;
 mod gate;
+mod heard;
 mod housekeeping;
 pub mod limits;
 mod message;

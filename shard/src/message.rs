@@ -23,8 +23,9 @@ pub struct Envelope {
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Message {
-    /// Answered by exactly one `Answer`, unless the process dies.
-    Ask { op: OpId, ask: Ask },
+    /// Answered by exactly one `Answer`, unless the process dies. `number` counts the asks from one core to another, from 1,
+    /// so that a second copy is told from another ask; 0 within a core.
+    Ask { op: OpId, number: u64, ask: Ask },
     /// `gate` is what the answer shows of the log it comes from. Between cores it has been waited for.
     Answer { op: OpId, result: Result<Fact, Rejection>, gate: Lsn },
     /// Sent until acknowledged.

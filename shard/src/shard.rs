@@ -18,6 +18,7 @@ use wal::disk::Disk;
 use wal::{DiskError, Log, Lsn, Millis, Space};
 
 use crate::gate::Gate;
+use crate::heard::Heard;
 use crate::limits::{
     COMMANDS_ONE_IN, DELIVERED_MAX, GROUP_BYTES_MAX, INBOX_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX,
 };
@@ -90,6 +91,9 @@ pub struct Shard<D: Disk> {
     pub(crate) operations: Operations,
     inbox: VecDeque<(Token, Route, Box<Request>)>,
     delivered: VecDeque<Envelope>,
+    /// Asks sent to each other core, and those that came from it.
+    asked: Vec<u64>,
+    heard: Vec<Heard>,
     /// Operations to go on with.
     pub(crate) runnable: VecDeque<OpId>,
     /// Which slots fall due when.
@@ -124,7 +128,6 @@ impl<D: Disk> Shard<D> {
             .map(|slot| Owned { slot, last: Lsn(0), due: None, deadline: None })
             .collect();
         let mut shard = Shard {
-            config,
             log,
             owned,
             now,
@@ -132,6 +135,8 @@ impl<D: Disk> Shard<D> {
             operations: Operations::default(),
             inbox: VecDeque::new(),
             delivered: VecDeque::new(),
+            asked: vec![0; usize::from(config.cores)],
+            heard: (0..config.cores).map(|_| Heard::default()).collect(),
             runnable: VecDeque::new(),
             agenda: Agenda::new(),
             deadlines: Agenda::new(),
@@ -145,6 +150,7 @@ impl<D: Disk> Shard<D> {
             state_bytes: 0,
             scratch: Vec::new(),
             group_bytes: 0,
+            config,
         };
         shard.take_up();
         shard
@@ -199,10 +205,33 @@ impl<D: Disk> Shard<D> {
         Ok(())
     }
 
-    /// A message from another core.
+    /// A message from another core. A second copy of an ask is dropped.
     pub fn deliver(&mut self, envelope: Envelope) {
         assert_eq!(core_of(envelope.to, self.config.cores), self.config.core);
+        let from = usize::from(core_of(envelope.from, self.config.cores));
+        if let Message::Ask { number, .. } = &envelope.message
+            && !self.heard[from].is_first(*number)
+        {
+            self.stats.asks_repeated += 1;
+            return;
+        }
         self.delivered.push_back(envelope);
+    }
+
+    /// A message that was taken and has to wait its turn again.
+    pub(crate) fn put_back(&mut self, envelope: Envelope) {
+        self.delivered.push_back(envelope);
+    }
+
+    /// The number of the next ask to a slot's core.
+    pub(crate) fn number_ask(&mut self, to: SlotId) -> u64 {
+        let core = core_of(to, self.config.cores);
+        if core == self.config.core {
+            return 0;
+        }
+        let asked = &mut self.asked[usize::from(core)];
+        *asked += 1;
+        *asked
     }
 
     /// Takes what is waiting, decides and applies it, and starts the next write. Outputs are then ready to be popped.

@@ -22,6 +22,7 @@ pub struct Stats {
     pub commands_refused: u64,
     pub messages_sent: u64,
     pub tells_resent: u64,
+    pub asks_repeated: u64,
     pub snapshots: u64,
     /// Frames written to the log, and their bytes.
     pub log_frames: u64,

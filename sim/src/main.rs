@@ -11,9 +11,9 @@ use sim::seeds::{self, Failure, Sum};
 use sim::soak::Progress;
 
 const USAGE: &str = "usage:
-  sim run SEED [--trace] [--doubled-asks]
+  sim run SEED [--trace]
       one run; --trace says everything that happens
-  sim seeds A..B [--resume FILE] [--threads N] [--doubled-asks]
+  sim seeds A..B [--resume FILE] [--threads N]
       all seeds from A up to and without B; stops at the first failure; FILE keeps how far it has come";
 
 /// Seeds between two notes of how far it has come.
@@ -32,8 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn obey(args: &[&str]) -> Result<ExitCode, String> {
-    let choices =
-        Choices { watched: args.contains(&"--trace"), doubled_asks: args.contains(&"--doubled-asks") };
+    let choices = Choices { watched: args.contains(&"--trace") };
     match args {
         ["run", seed, ..] => Ok(one(parse(seed)?, choices)),
         ["seeds", range, rest @ ..] => {

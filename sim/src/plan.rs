@@ -29,11 +29,6 @@ pub(crate) struct Plan {
     pub fault_permille: u32,
     /// Of a hundred messages so many arrive twice.
     pub doubled_percent: u32,
-    /// Also asks are doubled. Off unless asked for: no ring doubles anything, and a doubled hold that comes late, when its
-    /// refusal has been answered and a seat has come free, makes a hold for a client who was told no. The partition keeps
-    /// no memory of what it refused, and the order cannot tell such a hold from one whose answer a crash has lost. A link
-    /// that can double would have to number its asks, so that a repeat is known by its number.
-    pub doubled_asks: bool,
     /// How much of what is unsynced a power cut leaves, in percent.
     pub keeps: [u32; 3],
     pub faults: Faults,
@@ -78,7 +73,6 @@ impl Plan {
             crash_permille: *rng.pick(&[0, 1, 1, 2, 3]),
             fault_permille: *rng.pick(&[0, 4, 10, 20]),
             doubled_percent: *rng.pick(&[0, 0, 10, 40]),
-            doubled_asks: false,
             keeps: *rng.pick(&[[0, 0, 0], [100, 100, 100], [50, 50, 50], [0, 50, 100], [30, 70, 90]]),
             faults: faults(rng),
         }

@@ -6,7 +6,6 @@ use wal::disk::Lane;
 use crate::checks;
 use crate::counters::Counters;
 use crate::faults;
-use crate::plan::Plan;
 use crate::workload::Clients;
 use crate::world::{End, World};
 
@@ -29,8 +28,6 @@ pub struct Summary {
 pub struct Choices {
     /// Say everything that happens.
     pub watched: bool,
-    /// Also double asks, which no ring does: seed 1 shows what comes of it.
-    pub doubled_asks: bool,
 }
 
 /// Runs a seed.
@@ -39,13 +36,7 @@ pub struct Choices {
 /// When something is wrong with what is simulated.
 #[must_use]
 pub fn run(seed: u64, choices: Choices) -> Summary {
-    let adjust = |plan: &mut Plan| {
-        if choices.doubled_asks {
-            plan.doubled_asks = true;
-            plan.doubled_percent = 30;
-        }
-    };
-    let mut world = World::new(seed, choices.watched, adjust);
+    let mut world = World::new(seed, choices.watched);
     let clients = Clients::new(&mut world.rng);
     let mut run = Run { promises: checks::Promises::default(), world, clients };
     while run.clients.made < run.world.plan.operations {

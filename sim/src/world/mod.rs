@@ -72,10 +72,9 @@ impl World {
     /// # Panics
     /// When that does not start.
     #[must_use]
-    pub(crate) fn new(seed: u64, watched: bool, adjust: impl FnOnce(&mut Plan)) -> World {
+    pub(crate) fn new(seed: u64, watched: bool) -> World {
         let mut rng = Rng::new(seed);
-        let mut plan = Plan::draw(&mut rng);
-        adjust(&mut plan);
+        let plan = Plan::draw(&mut rng);
         let machine = Machine::new();
         let edition = Edition { number: rng.number() % 100, start: Time(START_MS) };
         let mut history = History::new(seed, watched);
@@ -197,15 +196,13 @@ impl World {
     /// The disk has failed.
     pub(crate) fn turn(&mut self, core: u16, most: usize) -> Result<Vec<(Token, Reply)>, wal::DiskError> {
         let mut out = Outcome::default();
-        let (percent, asks) = (self.plan.doubled_percent, self.plan.doubled_asks);
+        let percent = self.plan.doubled_percent;
         let rng = std::cell::RefCell::new(&mut self.rng);
         let mut taking = Taking {
             step: self.step,
             most,
             choose: &mut |from| *rng.borrow_mut().pick(from),
-            doubles: &mut |envelope| {
-                (asks || !process::is_ask(envelope)) && percent > 0 && rng.borrow_mut().percent(percent)
-            },
+            doubles: &mut || percent > 0 && rng.borrow_mut().percent(percent),
         };
         let turned = self.process.turn(core, &self.machine, &mut taking, &mut out);
         self.met.met(Met::Turns);

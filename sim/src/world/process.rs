@@ -8,7 +8,7 @@ use engine::command::Request;
 use engine::ids::{SlotId, Time};
 use engine::slots::{SlotHash, core_of};
 use engine::state::Slot;
-use shard::{Clock, Envelope, Message, Output, Shard, Token};
+use shard::{Clock, Output, Shard, Token};
 use wal::DiskError;
 use wal::disk::Lane;
 
@@ -97,7 +97,7 @@ pub(crate) struct Taking<'a> {
     pub most: usize,
     /// Which of several cores is heard first, and which message is doubled.
     pub choose: &'a mut dyn FnMut(&[u16]) -> u16,
-    pub doubles: &'a mut dyn FnMut(&Envelope) -> bool,
+    pub doubles: &'a mut dyn FnMut() -> bool,
 }
 
 /// See the module.
@@ -185,7 +185,7 @@ impl Process {
                 Parcel::Command { token, request } => self.submit(core, token, request, out),
                 Parcel::Reply { token, reply } => out.replies.push((token, reply)),
                 Parcel::Message(envelope) => {
-                    if (taking.doubles)(&envelope) {
+                    if (taking.doubles)() {
                         self.rings.double(from, core, Parcel::Message(envelope.clone()));
                         out.doubled += 1;
                     }
@@ -247,10 +247,4 @@ impl Process {
         let node = &self.nodes[usize::from(core)];
         node.shard.next_wake().into_iter().chain(node.worker.next_wake(node.shard.now())).min()
     }
-}
-
-/// Whether a message is an ask: rings never double one, and what follows from one that is doubled is told apart.
-#[must_use]
-pub(crate) fn is_ask(envelope: &Envelope) -> bool {
-    matches!(envelope.message, Message::Ask { .. })
 }

@@ -76,6 +76,26 @@ fn joined_callers_are_refused_together() {
     ends_as(&mut world, &n, 0, OrderStatus::Init, false);
 }
 
+/// Rings do not double. Did one, a hold that was refused would be made when its second copy comes, for nobody.
+#[test]
+fn a_second_copy_of_an_ask_does_nothing() {
+    let (mut world, n) = two_cores(0);
+    world.run(n.try_hold("all", 4)).unwrap();
+    let token = begin(&mut world, n.reserve(0));
+    let ask = world.take_mail(|mail| mail.is_ask()).unwrap();
+    world.deliver(ask.clone());
+    world.settle();
+    assert_eq!(world.reply(token), Some(Err(Rejection::InsufficientStock)));
+    world.run(n.release("all")).unwrap();
+    world.deliver(ask);
+    world.settle();
+    assert_eq!(world.shard(1).stats().asks_repeated, 1);
+    ends_as(&mut world, &n, 0, OrderStatus::Init, false);
+    // Another ask of the same contents is another ask.
+    world.run(n.reserve(0)).unwrap();
+    ends_as(&mut world, &n, 0, OrderStatus::Reserved, false);
+}
+
 #[test]
 fn callers_of_one_operation_are_bounded() {
     let (mut world, n) = two_cores(1);

@@ -53,6 +53,6 @@ mod tests {
         check([5, 3, 4, 3, 5, 1, 2, 2, 6]);
         check([1, 64, 1, 2, 65, 2, 1, 66, 3]);
         check([1, 200, 137, 136, 137, 199, 201, 137]);
-        check((1..300).flat_map(|n| [n * 7 % 64 + n, n, n.saturating_sub(70).max(1)]));
+        check((1..300u64).flat_map(|n| [n * 7 % 64 + n, n, n.saturating_sub(70).max(1)]));
     }
 }

@@ -241,7 +241,7 @@ fn messages_wait_for_what_they_are_based_on() {
     world.turn(1);
     nothing_left(&world);
     // Another ask, of which nothing is recorded, shows it as well.
-    world.deliver(ask);
+    world.deliver(ask.asked_again());
     world.turn(1);
     nothing_left(&world);
     world.finish_write(1);

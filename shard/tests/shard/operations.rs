@@ -89,8 +89,8 @@ fn a_second_copy_of_an_ask_does_nothing() {
     world.run(n.release("all")).unwrap();
     world.deliver(ask);
     world.settle();
-    assert_eq!(world.shard(1).stats().asks_repeated, 1);
     ends_as(&mut world, &n, 0, OrderStatus::Init, false);
+    assert_eq!(world.shard(1).stats().asks_repeated, 1);
     // Another ask of the same contents is another ask.
     world.run(n.reserve(0)).unwrap();
     ends_as(&mut world, &n, 0, OrderStatus::Reserved, false);

@@ -63,6 +63,13 @@ impl Mail {
         matches!(self.envelope.message, Message::Ask { .. })
     }
 
+    /// The same once more, not a second copy of it.
+    pub(crate) fn asked_again(mut self) -> Mail {
+        let Message::Ask { number, .. } = &mut self.envelope.message else { panic!("no ask: {self:?}") };
+        *number += 1;
+        self
+    }
+
     pub(crate) fn is_answer(&self) -> bool {
         matches!(self.envelope.message, Message::Answer { .. })
     }

@@ -35,9 +35,9 @@ impl<T> Gate<T> {
     }
 
     pub(crate) fn pop(&mut self) -> Option<T> {
-        self.ready
-            .pop_front()
-            .or_else(|| self.held.pop_front_if(|(gate, _)| *gate <= self.open).map(|(_, output)| output))
+        // What was held back came before what is ready since.
+        let opened = self.held.pop_front_if(|(gate, _)| *gate <= self.open).map(|(_, output)| output);
+        opened.or_else(|| self.ready.pop_front())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -63,7 +63,9 @@ mod tests {
         assert_eq!(gate.pop(), Some("first"));
         assert_eq!(gate.pop(), None);
         gate.open(Lsn(2));
+        gate.push(Lsn(2), Lsn(2), "ready since");
         assert_eq!(gate.pop(), Some("second"));
+        assert_eq!(gate.pop(), Some("ready since"));
         assert_eq!(gate.pop(), None);
         assert!(!gate.is_empty());
         gate.open(Lsn(3));

@@ -4,7 +4,6 @@
 use std::thread;
 
 use engine::slots::core_of;
-use engine::state::Slot;
 use shard::Recovery;
 use wal::{DataDir, OpenError, Recovered};
 
@@ -25,7 +24,7 @@ pub(crate) fn recover(dir: &mut DataDir, cores: u16) -> Result<Vec<Core>, OpenEr
         to = u64::from(cores),
         "dealing the slots out to another number of cores"
     );
-    let slots: Vec<Slot> = found.into_iter().flat_map(|(core, _)| core.into_slots()).collect();
+    let slots: Vec<_> = found.into_iter().flat_map(|(core, _)| core.into_slots()).collect();
     let mut image = Vec::new();
     dir.redistribute(cores, |core, sink| {
         for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {

@@ -14,7 +14,8 @@ use crate::shard::slots_of;
 pub struct Recovery {
     core: u16,
     cores: u16,
-    slots: Vec<(Slot, Lsn)>,
+    /// Boxed: there are thousands, and they are moved several times before they are at work.
+    slots: Vec<(Box<Slot>, Lsn)>,
     records: u64,
 }
 
@@ -22,12 +23,12 @@ impl Recovery {
     /// Blank slots of core `core` of `cores`.
     #[must_use]
     pub fn new(core: u16, cores: u16) -> Recovery {
-        let slots = slots_of(core, cores).map(|slot| (Slot::new(slot), Lsn(0))).collect();
+        let slots = slots_of(core, cores).map(|slot| (Box::new(Slot::new(slot)), Lsn(0))).collect();
         Recovery { core, cores, slots, records: 0 }
     }
 
     #[must_use]
-    pub fn into_slots(self) -> Vec<Slot> {
+    pub fn into_slots(self) -> Vec<Box<Slot>> {
         self.slots.into_iter().map(|(slot, _)| slot).collect()
     }
 
@@ -43,7 +44,7 @@ impl Recovery {
         self.slots.iter().map(|(slot, _)| slot.time()).max().unwrap_or_default()
     }
 
-    fn entry(&mut self, slot: SlotId) -> Result<&mut (Slot, Lsn), String> {
+    fn entry(&mut self, slot: SlotId) -> Result<&mut (Box<Slot>, Lsn), String> {
         if core_of(slot, self.cores) != self.core {
             return Err(format!("slot {} is not core {}'s", slot.get(), self.core));
         }
@@ -59,12 +60,16 @@ impl Recover for Recovery {
         }
         let id = SlotId::new(slot);
         let entry = self.entry(id)?;
-        let read =
-            if image.is_empty() { Slot::new(id) } else { Slot::decode(image).map_err(|e| e.to_string())? };
+        entry.1 = lsn;
+        // A blank one stands there already.
+        if image.is_empty() {
+            return Ok(());
+        }
+        let read = Slot::decode(image).map_err(|e| e.to_string())?;
         if read.id() != id {
             return Err(format!("the image of slot {} stands as slot {slot}", read.id().get()));
         }
-        *entry = (read, lsn);
+        *entry.0 = read;
         Ok(())
     }
 

@@ -73,7 +73,7 @@ pub enum Output {
 /// A slot, the last record that changed it, and where it stands on the agendas.
 #[derive(Debug)]
 pub(crate) struct Owned {
-    pub(crate) slot: Slot,
+    pub(crate) slot: Box<Slot>,
     pub(crate) last: Lsn,
     due: Option<Time>,
     deadline: Option<Time>,
@@ -343,7 +343,7 @@ impl<D: Disk> Shard<D> {
 
     /// The slots of this core, for whoever checks them.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.owned.iter().map(|owned| &owned.slot)
+        self.owned.iter().map(|owned| &*owned.slot)
     }
 
     fn has_work(&self) -> bool {

@@ -10,6 +10,9 @@ use sim::run::Choices;
 use sim::seeds::{self, Failure, Sum};
 use sim::soak::Progress;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage:
   sim run SEED [--trace]
       one run; --trace says everything that happens

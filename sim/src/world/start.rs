@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use engine::ids::SlotId;
 use engine::slots::{SlotHash, core_of};
-use engine::state::Slot;
 use shard::{Clock, Config, Recovery, Shard};
 use wal::files::MemoryFiles;
 use wal::{DataDir, OpenError, Recovered};
@@ -70,7 +69,7 @@ fn recover(
         return Ok(read);
     }
     found.redistributed = true;
-    let slots: Vec<Slot> = read.into_iter().flat_map(|(core, _)| core.into_slots()).collect();
+    let slots: Vec<_> = read.into_iter().flat_map(|(core, _)| core.into_slots()).collect();
     let mut image = Vec::new();
     dir.redistribute(cores, |core, sink| {
         for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {

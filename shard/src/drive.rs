@@ -214,7 +214,7 @@ impl<D: Disk> Shard<D> {
             }
             Ok(fact) => match self.absorb(op.slot, &fact, &op.request.trace) {
                 Absorbed::NoRoom => self.finish(op, Err(Rejection::LogFull)),
-                Absorbed::Settled { .. } | Absorbed::Pay(_) => self.run(op),
+                Absorbed::Settled { .. } | Absorbed::Pay(_) | Absorbed::Early => self.run(op),
             },
         }
     }
@@ -237,7 +237,7 @@ impl<D: Disk> Shard<D> {
                 self.admit(op);
             }
             // Not acknowledged: it will be told again.
-            Absorbed::NoRoom => {}
+            Absorbed::NoRoom | Absorbed::Early => {}
         }
     }
 
@@ -251,6 +251,7 @@ impl<D: Disk> Shard<D> {
         match decide_fact(&self.owned(slot).slot, fact) {
             FactStep::Settled { accepted } => Absorbed::Settled { accepted },
             FactStep::Pay(pay) => Absorbed::Pay(pay),
+            FactStep::Early => Absorbed::Early,
             FactStep::Append(_) if self.room(false).is_err() => Absorbed::NoRoom,
             FactStep::Append(body) => {
                 self.append(slot, body, trace);
@@ -307,4 +308,5 @@ enum Absorbed {
     Settled { accepted: bool },
     Pay(engine::command::Pay),
     NoRoom,
+    Early,
 }

@@ -18,6 +18,8 @@ pub enum FactStep {
     Settled { accepted: bool },
     /// Money that its order must account for: an operation of its own, with the transaction id claimed.
     Pay(Pay),
+    /// The end of a hold whose beginning is still on its way: to be told again.
+    Early,
 }
 
 #[must_use]
@@ -59,10 +61,13 @@ fn owns(order: &Order, partition: &PartitionKey, hold: &HoldId) -> bool {
     order.row.reservation.as_ref().is_some_and(|r| r.partition == *partition && r.hold == *hold)
 }
 
-/// The hold of a RESERVED order has come to its end.
+/// The hold of a RESERVED order has come to its end. An INIT order has not yet heard of its beginning: that one stays in the
+/// same outbox until it has.
 fn ended(order: &Order, partition: &PartitionKey, hold: &HoldId, body: impl FnOnce() -> Body) -> FactStep {
     if order.row.status == OrderStatus::Reserved && owns(order, partition, hold) {
         FactStep::Append(body())
+    } else if order.row.status == OrderStatus::Init {
+        FactStep::Early
     } else {
         FactStep::Settled { accepted: true }
     }

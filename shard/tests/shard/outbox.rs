@@ -2,7 +2,8 @@
 //! Orders are on core 0; their partition and the transaction ids on core 1, so that tells go from 1 to 0.
 
 use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection};
-use shard::Token;
+use engine::message::Fact;
+use shard::{Message, Token};
 use shard::limits::RESEND_MS;
 use wal::disk::Lane;
 
@@ -131,6 +132,27 @@ fn acknowledgements_do_not_wait_for_another_turn() {
     world.now = world.now.plus(HOLD_TTL_MS);
     world.turn(0);
     assert_eq!((status(&world, &n, 0), waiting(&world)), (OrderStatus::Cancelled, 0));
+}
+
+/// Rings keep the order of what a slot tells; the order's ledger does not rest on it.
+#[test]
+fn the_end_of_a_hold_that_overtakes_its_beginning_is_told_again() {
+    let (mut world, n, _) = hold_made();
+    world.mail.clear();
+    world.now = world.now.plus(HOLD_TTL_MS);
+    world.drain(1);
+    let is_end = |mail: &Mail| {
+        matches!(&mail.envelope.message, Message::Tell(tell) if matches!(tell.fact, Fact::HoldExpired { .. }))
+    };
+    let end = world.take_mail(is_end).expect("the end is told");
+    world.mail.clear();
+    world.deliver(end);
+    world.drain(0);
+    assert_eq!((status(&world, &n, 0), world.mail.len()), (OrderStatus::Init, 0), "not acknowledged");
+    assert_eq!(waiting(&world), 2);
+    world.pass(2 * RESEND_MS);
+    assert_eq!((status(&world, &n, 0), waiting(&world)), (OrderStatus::Cancelled, 0));
+    assert_eq!(world.shard(0).stats().orders_reserved, 1);
 }
 
 /// The order was cancelled while the hold was made for it: the hold is given back.

@@ -401,6 +401,7 @@ impl World {
                 self.next_op += 1;
                 self.admit(self.next_op, Op { slot, command: Command::Pay(pay), progress, waiters });
             }
+            FactStep::Early => self.mail.push(Mail::Tell { from, tell: tell.clone() }),
             FactStep::Append(_) => unreachable!("it was appended"),
         }
     }

@@ -3,8 +3,8 @@
 
 use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection};
 use engine::message::Fact;
-use shard::{Message, Token};
 use shard::limits::RESEND_MS;
+use shard::{Message, Token};
 use wal::disk::Lane;
 
 use crate::support::check;
@@ -141,9 +141,7 @@ fn the_end_of_a_hold_that_overtakes_its_beginning_is_told_again() {
     world.mail.clear();
     world.now = world.now.plus(HOLD_TTL_MS);
     world.drain(1);
-    let is_end = |mail: &Mail| {
-        matches!(&mail.envelope.message, Message::Tell(tell) if matches!(tell.fact, Fact::HoldExpired { .. }))
-    };
+    let is_end = |mail: &Mail| matches!(&mail.envelope.message, Message::Tell(tell) if matches!(tell.fact, Fact::HoldExpired { .. }));
     let end = world.take_mail(is_end).expect("the end is told");
     world.mail.clear();
     world.deliver(end);

@@ -228,7 +228,8 @@ pub const fn refusals(route: Route) -> &'static [Rejection] {
         ],
         Route::ReleaseHold => &[R::HoldNotFound, R::HoldConfirmed, R::HoldExpired, R::HoldOwned, R::LogFull],
         Route::ConfirmHold => &[R::HoldNotFound, R::HoldReleased, R::HoldExpired, R::HoldOwned, R::LogFull],
-        Route::Availability => &[R::PartitionNotFound, R::InvalidSpan],
+        // Reads log what is due before they answer.
+        Route::Availability => &[R::PartitionNotFound, R::InvalidSpan, R::LogFull],
         Route::CreateOrder => &[R::AmountDiffers, R::LimitReached, R::LogFull],
         Route::Reserve => &[
             R::OrderNotFound,
@@ -257,7 +258,8 @@ pub const fn refusals(route: Route) -> &'static [Rejection] {
             R::LimitReached,
             R::LogFull,
         ],
-        Route::GetOrder | Route::QueryOrder => &[R::OrderNotFound],
+        Route::GetOrder | Route::QueryOrder => &[R::OrderNotFound, R::LogFull],
+        Route::Trains | Route::Train => &[R::LogFull],
         Route::SettleRefund => &[R::RefundNotFound, R::RefundSettled, R::LogFull],
         _ => &[],
     }

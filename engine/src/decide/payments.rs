@@ -9,7 +9,7 @@ use super::{Context, Progress, Step, orders, views};
 use crate::answer::{
     Answer, CancelReason, OrderStatus, RefundReason, RefundView, Rejection, Reply, Settlement,
 };
-use crate::command::{ListRefunds, Pay, RefundFilter};
+use crate::command::{ListRefunds, Pay};
 use crate::ids::{Cents, OrderId, OrderName, Reference, TxnId};
 use crate::limits::{CLAIMS_PER_SLOT_MAX, REFUNDS_PAGE_MAX, REFUNDS_PER_SLOT_MAX};
 use crate::message::{Ask, Fact};
@@ -122,12 +122,10 @@ pub(super) fn list(slot: &Slot, c: &ListRefunds) -> Vec<RefundView> {
         Some(cursor) if cursor.slot == slot.id() => cursor.number,
         _ => 0,
     };
-    let wanted = |row: &&RefundRow| match c.status {
-        None => true,
-        Some(RefundFilter::Settled) => row.settled.is_some(),
-        Some(RefundFilter::Required) => row.settled.is_none(),
-        Some(RefundFilter::Unmatched) => row.reason == RefundReason::Unmatched,
-    };
-    let page = slot.refunds().after(after).filter(wanted).take(c.limit.min(REFUNDS_PAGE_MAX));
-    page.map(|row| views::refund(slot, row)).collect()
+    let limit = c.limit.min(REFUNDS_PAGE_MAX);
+    let view = |row| views::refund(slot, row);
+    match c.status {
+        Some(kind) => slot.refunds().of_kind(kind, after).take(limit).map(view).collect(),
+        None => slot.refunds().after(after).take(limit).map(view).collect(),
+    }
 }

@@ -1,11 +1,13 @@
 //! Orders by id and by idempotency key, and the money that is owed back.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 
 use super::weight;
-use crate::answer::{OrderStatus, RefundStatus};
+use crate::answer::{OrderStatus, RefundReason, RefundStatus};
+use crate::command::RefundFilter;
 use crate::ids::{IdempotencyKey, OrderId, OrderName, Time, TxnId};
 use crate::record::{OrderRow, RefundRow};
 
@@ -134,6 +136,10 @@ impl Orders {
 pub struct Refunds {
     by_number: BTreeMap<u64, RefundRow>,
     by_pair: BTreeMap<OrderName, BTreeMap<TxnId, u64>>,
+    /// Still owed; derived.
+    unsettled: BTreeSet<u64>,
+    /// Of no known order; derived.
+    unmatched: BTreeSet<u64>,
     /// Estimated bytes; derived.
     weight: usize,
 }
@@ -162,6 +168,16 @@ impl Refunds {
         self.by_number.range(after.saturating_add(1)..).map(|(_, row)| row)
     }
 
+    /// Those of one kind, in the order they were recorded, after number `after`. Settled ones are many, and looked for among all.
+    pub fn of_kind(&self, kind: RefundFilter, after: u64) -> Box<dyn Iterator<Item = &RefundRow> + '_> {
+        let listed = match kind {
+            RefundFilter::Settled => return Box::new(self.after(after).filter(|row| row.settled.is_some())),
+            RefundFilter::Required => &self.unsettled,
+            RefundFilter::Unmatched => &self.unmatched,
+        };
+        Box::new(listed.range(after.saturating_add(1)..).map(|number| &self.by_number[number]))
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_number.len()
@@ -183,6 +199,14 @@ impl Refunds {
     }
 
     pub(super) fn put(&mut self, row: &RefundRow) {
+        if row.settled.is_none() {
+            self.unsettled.insert(row.number);
+        } else {
+            self.unsettled.remove(&row.number);
+        }
+        if row.reason == RefundReason::Unmatched {
+            self.unmatched.insert(row.number);
+        }
         if self.by_number.insert(row.number, row.clone()).is_none() {
             self.weight += weight::refund(&row.order, row);
         }

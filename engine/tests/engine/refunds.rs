@@ -122,16 +122,18 @@ fn listed_page_by_page() {
     let expected: Vec<String> = expected.into_iter().map(|(_, _, txn)| txn).collect();
     let texts = |page: &[RefundView]| page.iter().map(|r| r.txn.to_string()).collect::<Vec<_>>();
     assert_eq!(texts(&list(&mut world, None, None, 1_000)), expected);
-    for limit in [1, 4, 29, 30] {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let page = list(&mut world, None, after, limit);
-            assert!(page.len() <= limit);
-            let Some(last) = page.last() else { break };
-            after = Some(last.cursor);
-            all.extend(texts(&page));
+    for status in [None, Some(RefundFilter::Required), Some(RefundFilter::Unmatched)] {
+        for limit in [1, 4, 29, 30] {
+            let (mut all, mut after) = (Vec::new(), None);
+            loop {
+                let page = list(&mut world, status, after, limit);
+                assert!(page.len() <= limit);
+                let Some(last) = page.last() else { break };
+                after = Some(last.cursor);
+                all.extend(texts(&page));
+            }
+            assert_eq!(all, expected, "{status:?} in pages of {limit}");
         }
-        assert_eq!(all, expected, "in pages of {limit}");
     }
     assert_eq!(list(&mut world, None, None, 0), []);
     // A place between refunds, and one after all of them.

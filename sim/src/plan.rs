@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     pub crash_permille: u32,
     /// So many of a thousand steps are another fault.
     pub fault_permille: u32,
-    /// Of a hundred messages so many arrive twice.
+    /// Of a hundred messages so many arrive twice, sooner or later.
     pub doubled_percent: u32,
     /// How much of what is unsynced a power cut leaves, in percent.
     pub keeps: [u32; 3],

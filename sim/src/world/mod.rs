@@ -34,6 +34,8 @@ pub(crate) use restart::End;
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
+/// One of these is within how many steps the second copy of a message arrives.
+const COPY_STEPS: [usize; 4] = [1, 20, 200, 2_000];
 /// Log writes that are remembered, for the faults that undo one.
 const FRAMES_KEPT: usize = 24;
 
@@ -202,7 +204,14 @@ impl World {
             step: self.step,
             most,
             choose: &mut |from| *rng.borrow_mut().pick(from),
-            doubles: &mut || percent > 0 && rng.borrow_mut().percent(percent),
+            doubles: &mut || {
+                let mut rng = rng.borrow_mut();
+                let doubled = percent > 0 && rng.percent(percent);
+                doubled.then(|| {
+                    let most = *rng.pick(&COPY_STEPS);
+                    rng.below(most) as u64
+                })
+            },
         };
         let turned = self.process.turn(core, &self.machine, &mut taking, &mut out);
         self.met.met(Met::Turns);

@@ -95,9 +95,9 @@ pub(crate) struct Taking<'a> {
     pub step: u64,
     /// Parcels at most.
     pub most: usize,
-    /// Which of several cores is heard first, and which message is doubled.
+    /// Which of several cores is heard first, and after how many steps a message that is doubled comes again.
     pub choose: &'a mut dyn FnMut(&[u16]) -> u16,
-    pub doubles: &'a mut dyn FnMut() -> bool,
+    pub doubles: &'a mut dyn FnMut() -> Option<u64>,
 }
 
 /// See the module.
@@ -181,12 +181,13 @@ impl Process {
                 return;
             }
             let from = (taking.choose)(&from);
-            match self.rings.receive(from, core).expect("something has arrived") {
+            match self.rings.receive(from, core, taking.step).expect("something has arrived") {
                 Parcel::Command { token, request } => self.submit(core, token, request, out),
                 Parcel::Reply { token, reply } => out.replies.push((token, reply)),
                 Parcel::Message(envelope) => {
-                    if (taking.doubles)() {
-                        self.rings.double(from, core, Parcel::Message(envelope.clone()));
+                    if let Some(steps) = (taking.doubles)() {
+                        let at = taking.step + steps;
+                        self.rings.double(from, core, Parcel::Message(envelope.clone()), at);
                         out.doubled += 1;
                     }
                     self.nodes[me].shard.deliver(envelope);

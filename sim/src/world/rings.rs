@@ -19,8 +19,20 @@ pub(crate) enum Parcel {
 struct Ring {
     waiting: VecDeque<Parcel>,
     inside: VecDeque<Parcel>,
+    /// Second copies, and the steps before which they do not arrive.
+    late: Vec<(u64, Parcel)>,
     /// Nothing arrives before this step.
     held_until: u64,
+}
+
+impl Ring {
+    fn late(&self, step: u64) -> Option<usize> {
+        self.late.iter().position(|(at, _)| *at <= step)
+    }
+
+    fn arrived(&self, step: u64) -> bool {
+        self.held_until <= step && (!self.inside.is_empty() || self.late(step).is_some())
+    }
 }
 
 /// All rings of a process.
@@ -71,20 +83,19 @@ impl Rings {
 
     /// Cores that something has arrived from.
     pub(crate) fn arrived(&self, to: u16, step: u64) -> impl Iterator<Item = u16> {
-        let arrived = move |from: &usize| {
-            let ring = &self.rings[from * self.cores + usize::from(to)];
-            !ring.inside.is_empty() && ring.held_until <= step
-        };
+        let arrived = move |from: &usize| self.rings[from * self.cores + usize::from(to)].arrived(step);
         (0..self.cores).filter(arrived).map(|from| from as u16)
     }
 
-    pub(crate) fn receive(&mut self, from: u16, to: u16) -> Option<Parcel> {
-        self.ring(from, to).inside.pop_front()
+    pub(crate) fn receive(&mut self, from: u16, to: u16, step: u64) -> Option<Parcel> {
+        let ring = self.ring(from, to);
+        let late = ring.late(step).map(|place| ring.late.remove(place).1);
+        late.or_else(|| ring.inside.pop_front())
     }
 
-    /// Puts a copy of a parcel behind everything that is on its way.
-    pub(crate) fn double(&mut self, from: u16, to: u16, parcel: Parcel) {
-        self.ring(from, to).inside.push_back(parcel);
+    /// Lets a copy of a parcel arrive at a later step, whatever else is on its way.
+    pub(crate) fn double(&mut self, from: u16, to: u16, parcel: Parcel, at: u64) {
+        self.ring(from, to).late.push((at, parcel));
     }
 
     /// Nothing of this pair arrives before that step. Whether something is on its way now.
@@ -95,10 +106,13 @@ impl Rings {
     }
 
     pub(crate) fn release_all(&mut self) {
-        self.rings.iter_mut().for_each(|ring| ring.held_until = 0);
+        for ring in &mut self.rings {
+            ring.held_until = 0;
+            ring.late.iter_mut().for_each(|(at, _)| *at = 0);
+        }
     }
 
-    /// Messages on their way.
+    /// Messages on their way, second copies not among them.
     #[must_use]
     pub(crate) fn messages(&self) -> usize {
         let is_message = |parcel: &&Parcel| matches!(parcel, Parcel::Message(_));

@@ -41,6 +41,11 @@ impl Applying<'_> {
         slot.partitions.get(&r.partition)?.holds.get(&r.hold).map(|hold| (**hold).clone())
     }
 
+    /// The same, where it is the order's. Once that one is forgotten, others can have its id.
+    fn own_hold_of(&self, order: OrderId, r: &Reservation) -> Option<Hold> {
+        self.hold_of(r).filter(|hold| hold.owner == Some(order))
+    }
+
     pub(super) fn created(&mut self, row: &OrderRow) -> Verdict {
         demand!(!self.slot.keys.contains_key(&row.key), "the key has an order already");
         demand!(!self.slot.orders.contains_key(&row.order), "the order is there already");
@@ -62,10 +67,12 @@ impl Applying<'_> {
         let Some(r) = &row.reservation else {
             return Err("reserved without a hold".to_owned());
         };
-        // The hold may have ended and been forgotten since; if it is known it is this one.
-        if let Some(hold) = self.hold_of(r) {
-            let same = (hold.owner, hold.from, hold.to, hold.deadline);
-            demand!(same == (Some(row.order), r.from, r.to, r.deadline), "its hold is {hold:?}");
+        // The hold may have ended and been forgotten since.
+        if let Some(hold) = self.own_hold_of(row.order, r) {
+            demand!(
+                (hold.from, hold.to, hold.deadline) == (r.from, r.to, r.deadline),
+                "its hold is {hold:?}"
+            );
             demand!(hold.seats.len() == r.labels.len(), "its hold is {hold:?}");
         } else {
             demand!(r.deadline <= self.time, "reserved with a hold that is not there");
@@ -110,7 +117,7 @@ impl Applying<'_> {
     pub(super) fn cancelled(&mut self, row: &OrderRow) -> Verdict {
         let old = self.change_order(row, &[OrderStatus::Init, OrderStatus::Reserved])?;
         demand!(row.status == OrderStatus::Cancelled && row.txn.is_none(), "cancelled: {row:?}");
-        let hold = row.reservation.as_ref().and_then(|r| self.hold_of(r));
+        let hold = row.reservation.as_ref().and_then(|r| self.own_hold_of(row.order, r));
         let hold = hold.map(|hold| hold.status);
         match (old.row.status, row.cancel_reason) {
             (OrderStatus::Init, Some(CancelReason::Requested)) => {}

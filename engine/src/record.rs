@@ -181,7 +181,7 @@ impl Record {
     }
 
     /// The archive is validated, so that no bytes lead out of it. That they are the bytes that were written is what the
-    /// checksums of log and snapshot say; contents that no slot ever had are a defect, and panic.
+    /// checksum of the log says; that they can follow, [`Slot::check`](crate::state::Slot::check).
     ///
     /// # Errors
     /// The bytes are of another version or damaged.

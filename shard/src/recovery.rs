@@ -82,6 +82,8 @@ impl Recover for Recovery {
         if record.seq != slot.seq() + 1 {
             return Err(format!("record {} of slot {} follows {}", record.seq, slot.id().get(), slot.seq()));
         }
+        let refused = |reason| format!("record {} of slot {}: {reason}", record.seq, record.slot.get());
+        slot.check(&record).map_err(refused)?;
         slot.apply(&record);
         self.records += 1;
         Ok(())

@@ -1,6 +1,14 @@
 //! The only code that changes state. Infallible: a record says what happened, and live and recovery share it.
 
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Debug;
+
+use super::check::{self, Check};
 use super::{Partition, Slot};
+use crate::answer::HoldStatus;
+use crate::ids::PartitionKey;
 use crate::message::{Fact, Tell};
 use crate::record::{Body, HoldRow, Record, ReleaseReason, Reservation, TellId};
 
@@ -61,6 +69,84 @@ impl Slot {
         }
     }
 
+    /// Whether `apply` can take the record. Asked of records that are read back: live ones were decided on this very state.
+    ///
+    /// # Errors
+    /// What contradicts the state, or itself.
+    pub fn check(&self, record: &Record) -> Check {
+        match &record.body {
+            Body::PartitionOpened(opened) if self.partitions.get(&opened.partition).is_some() => {
+                Err(format!("partition {} is open already", opened.partition))
+            }
+            Body::PartitionOpened(opened) => check::opened(opened),
+            Body::PartitionForgotten { partition } => self.open_partition(partition).map(drop),
+            Body::HoldMade(row) => {
+                let p = self.partition_before(row, 1)?;
+                if p.hold(&row.hold).is_some() {
+                    return Err(format!("hold {} is there already", row.hold));
+                }
+                check::hold(row, p)
+            }
+            Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
+                self.live_hold(row, 1)
+            }
+            Body::HoldsExpired(rows) => {
+                distinct(rows.iter().map(|row| &row.hold))?;
+                rows.iter().zip(1..).try_for_each(|(row, change)| self.live_hold(row, change))
+            }
+            Body::HoldsForgotten { partition, holds } => {
+                let p = self.open_partition(partition)?;
+                distinct(holds.iter())?;
+                holds.iter().try_for_each(|id| match p.hold(id) {
+                    Some(hold) if matches!(hold.status, HoldStatus::Released | HoldStatus::Expired) => Ok(()),
+                    _ => Err(format!("hold {id} has its seats or is not there, and is forgotten")),
+                })
+            }
+            Body::OrderCreated(row)
+            | Body::OrderReserved(row)
+            | Body::OrderPaid(row)
+            | Body::OrderTicketed(row)
+            | Body::OrderCancelled(row) => check::order(row, self.id, &self.orders),
+            Body::TxnClaimed { txn, .. } => match self.claim(txn) {
+                Some(order) => Err(format!("transaction id {txn} is order {order}'s")),
+                None => check::claim(txn),
+            },
+            Body::RefundOwed(row) | Body::RefundSettled(row) => check::refund(row, &self.refunds),
+            Body::TellsAcked { tells } => {
+                distinct(tells.iter())?;
+                match tells.iter().find(|tell| !self.outbox.contains_key(tell)) {
+                    Some(tell) => Err(format!("tell {} is acknowledged and not there", tell.0)),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn open_partition(&self, key: &PartitionKey) -> Result<&Partition, String> {
+        self.partitions.get(key).ok_or_else(|| format!("partition {key} is not open"))
+    }
+
+    /// The partition of the record's hold, of which this is change number `change`.
+    fn partition_before(&self, row: &HoldRow, change: u64) -> Result<&Partition, String> {
+        let p = self.open_partition(&row.partition)?;
+        if p.seq.checked_add(change) == Some(row.partition_seq) {
+            Ok(p)
+        } else {
+            Err(format!("change {} of partition {} follows {}", row.partition_seq, row.partition, p.seq))
+        }
+    }
+
+    fn live_hold(&self, row: &HoldRow, change: u64) -> Check {
+        let p = self.partition_before(row, change)?;
+        match p.hold(&row.hold) {
+            Some(hold) if hold.status == HoldStatus::Held => {
+                check::same_seats(row, hold, p)?;
+                check::payment(row)
+            }
+            _ => Err(format!("hold {} has ended or is not there, and changes", row.hold)),
+        }
+    }
+
     fn change_hold(&mut self, row: &HoldRow, change: impl FnOnce(&mut Partition, &HoldRow)) {
         self.partitions.change(&row.partition, |p| {
             p.seq += 1;
@@ -102,6 +188,11 @@ impl Slot {
         self.next_tell = TellId(id.0 + 1);
         self.outbox.insert(id, Tell { id, since: record.time, fact });
     }
+}
+
+fn distinct<T: Ord + Copy + Debug>(mut ids: impl Iterator<Item = T>) -> Check {
+    let mut seen = BTreeSet::new();
+    ids.find(|id| !seen.insert(*id)).map_or(Ok(()), |id| Err(format!("{id:?} comes twice")))
 }
 
 impl Reservation {

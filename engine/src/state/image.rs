@@ -7,17 +7,17 @@ use alloc::vec::Vec;
 use allocator::Layout;
 use rkyv::rancor;
 
+use super::check::{self, Check};
 use super::{Hold, Partition, Slot};
 use crate::answer::HoldStatus;
 use crate::catalogue::RunDefinition;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::limits::SLOTS;
 use crate::message::Tell;
 use crate::record::{
     DecodeError, HoldRow, OrderRow, PartitionOpened, RefundRow, ReleaseReason, TellId, encode_versioned,
     versioned,
 };
-
-mod check;
 
 /// The first byte of every encoded image. A change of any archived type needs a new one.
 pub const IMAGE_VERSION: u8 = 1;
@@ -112,8 +112,26 @@ impl Slot {
 }
 
 impl SlotImage {
+    /// The numbers of the slot, and the order of its lists: each strictly ascending, so that nothing comes twice.
+    fn check(&self) -> Check {
+        if self.id.get() >= SLOTS {
+            return Err(format!("slot {} of {SLOTS}", self.id.get()));
+        }
+        check::number("sequence", self.seq)?;
+        check::ascending("partitions", self.partitions.iter().map(|p| &p.key))?;
+        check::ascending("orders", self.orders.iter().map(|order| order.row.order))?;
+        check::ascending("transaction ids", self.claims.iter().map(|claim| &claim.txn))?;
+        check::ascending("refunds", self.refunds.iter().map(|refund| refund.number))?;
+        check::ascending("tells", self.outbox.iter().map(|tell| tell.id))?;
+        check::number("number of the next tell", self.next_tell.0)?;
+        if self.next_tell.0 == 0 || self.outbox.last().is_some_and(|tell| tell.id >= self.next_tell) {
+            return Err(format!("the next tell is number {}, and others have it", self.next_tell.0));
+        }
+        self.outbox.iter().try_for_each(|tell| check::fact(&tell.fact))
+    }
+
     fn restore(self) -> Result<Slot, String> {
-        check::slot(&self)?;
+        self.check()?;
         let mut slot = Slot::new(self.id);
         slot.seq = self.seq;
         slot.time = self.time;
@@ -121,11 +139,11 @@ impl SlotImage {
             partition.restore(&mut slot)?;
         }
         for order in &self.orders {
-            check::order(order, self.id, &slot.orders)?;
+            check::order(&order.row, self.id, &slot.orders)?;
             slot.orders.put(&order.row, order.updated_at);
         }
         for claim in self.claims {
-            check::claim(&claim)?;
+            check::claim(&claim.txn)?;
             slot.put_claim(claim.txn, claim.order);
         }
         for refund in &self.refunds {
@@ -151,18 +169,23 @@ impl PartitionImage {
     }
 
     fn restore(self, slot: &mut Slot) -> Result<(), String> {
-        check::partition(&self)?;
         let PartitionImage { key, layout, segments, run, seq, holds } = self;
         let capacity = layout.seats();
-        slot.partitions.open(&PartitionOpened { partition: key.clone(), layout, segments, run });
+        let opened = PartitionOpened { partition: key.clone(), layout, segments, run };
+        check::opened(&opened)?;
+        check::number("sequence", seq)
+            .and_then(|()| check::ascending("holds", holds.iter().map(|hold| &hold.hold)))
+            .map_err(|reason| format!("partition {key}: {reason}"))?;
+        slot.partitions.open(&opened);
         let mut result = Ok(());
         slot.partitions.change(&key, |p| {
             for hold in holds {
-                result = check::hold(&hold, p).map_err(|reason| format!("partition {key}: {reason}"));
+                let row = hold.row(&key, segments, capacity);
+                result = check::hold(&row, p).map_err(|reason| format!("partition {key}: {reason}"));
                 if result.is_err() {
                     return;
                 }
-                p.insert(&hold.row(&key, segments, capacity));
+                p.insert(&row);
             }
             p.seq = seq;
         });

@@ -1,6 +1,7 @@
 //! The state of one slot. Read by `decide`, changed by `apply` alone.
 
 mod apply;
+mod check;
 mod holds;
 mod image;
 mod orders;

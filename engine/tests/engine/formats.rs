@@ -99,7 +99,7 @@ fn partition_opened() -> Body {
 }
 
 /// One record of every kind, such that a slot can apply them one after the other.
-fn records() -> Vec<(&'static str, Record)> {
+pub(crate) fn records() -> Vec<(&'static str, Record)> {
     use HoldStatus::{Confirmed, Expired, Held, Released};
     let a = |seq, status| HoldRow {
         owner: Some(order()),
@@ -196,7 +196,7 @@ pub(crate) fn slot() -> Slot {
     slot
 }
 
-fn encoded(record: &Record) -> Vec<u8> {
+pub(crate) fn encoded(record: &Record) -> Vec<u8> {
     let mut bytes = Vec::new();
     record.encode(&mut bytes);
     bytes

@@ -22,7 +22,7 @@ impl Rng {
 }
 
 /// What holds of every slot that records make.
-fn check(slot: &Slot, from: &dyn Fn() -> String) {
+pub(crate) fn check(slot: &Slot, from: &dyn Fn() -> String) {
     let bytes = image(slot);
     let again = Slot::decode(&bytes).unwrap_or_else(|error| panic!("{}: not read again: {error}", from()));
     assert!(image(&again) == bytes, "{}: written differently the second time", from());

@@ -12,5 +12,6 @@ mod opening;
 mod orders;
 mod payments;
 mod races;
+mod records;
 mod refunds;
 mod support;

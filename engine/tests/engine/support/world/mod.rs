@@ -285,6 +285,7 @@ impl World {
         essence.take();
         let (time, first_tell) = (self.now.max(slot.time()), slot.next_tell());
         let record = Rc::new(Record { slot: id, seq: slot.seq() + 1, time, trace: self.trace.clone(), body });
+        assert_eq!(slot.check(&record), Ok(()), "a live record is one that can be read back: {record:?}");
         slot.apply(&record);
         let tells = slot.outbox().range(first_tell..).map(|(_, tell)| tell.clone());
         self.mail.extend(tells.map(|tell| Mail::Tell { from: id, tell }));

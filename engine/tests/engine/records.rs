@@ -1,0 +1,134 @@
+//! Records as they are read back: one that contradicts the slot, or itself, is refused by what is wrong with it; one that is
+//! taken leaves a slot whose parts agree. Never a panic.
+
+use engine::answer::HoldStatus;
+use engine::ids::{HoldId, IdempotencyKey, TxnId};
+use engine::record::{Body, HoldRow, OrderRow, Record};
+use engine::state::Slot;
+
+use crate::formats::{encoded, image, records, slot};
+use crate::images;
+
+/// The slot after each of the records of [`records`], the blank one first.
+fn states() -> Vec<Slot> {
+    let all = records();
+    let after = |count: usize| {
+        let mut slot = Slot::new(all[0].1.slot);
+        all[..count].iter().for_each(|(_, record)| slot.apply(record));
+        slot
+    };
+    (0..=all.len()).map(after).collect()
+}
+
+/// Whether the slot refused the record.
+fn refused(slot: &Slot, record: &Record, from: &dyn Fn() -> String) -> bool {
+    if let Err(reason) = slot.check(record) {
+        assert!(!reason.is_empty(), "{}", from());
+        return true;
+    }
+    let mut changed = Slot::decode(&image(slot)).expect("a sound slot");
+    changed.apply(record);
+    images::check(&changed, from);
+    false
+}
+
+#[test]
+fn each_is_taken_in_its_turn() {
+    for (state, (name, record)) in states().iter().zip(records()) {
+        assert!(!refused(state, &record, &|| name.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn any_record_after_any_other_is_refused_or_leaves_a_slot() {
+    let (mut taken, mut not) = (0, 0);
+    for (before, state) in states().iter().enumerate() {
+        for (name, record) in records() {
+            let record = Record { seq: state.seq() + 1, ..record };
+            let is_refused = refused(state, &record, &|| format!("{name} after {before}"));
+            *(if is_refused { &mut not } else { &mut taken }) += 1;
+        }
+    }
+    assert!(taken > 50 && not > 200, "{taken} taken, {not} refused");
+}
+
+#[test]
+fn every_flipped_bit_of_a_record() {
+    let (mut taken, mut not) = (0, 0);
+    for (state, (name, record)) in states().iter().zip(records()) {
+        let sound = encoded(&record);
+        for bit in 0..sound.len() * 8 {
+            let mut bytes = sound.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let Ok(damaged) = Record::decode(&bytes) else { continue };
+            // Whose it is and which one has been looked at before.
+            let damaged = Record { slot: record.slot, seq: record.seq, ..damaged };
+            let is_refused = refused(state, &damaged, &|| format!("{name}, bit {bit}"));
+            *(if is_refused { &mut not } else { &mut taken }) += 1;
+        }
+    }
+    assert!(taken > 1_000 && not > 1_000, "{taken} taken, {not} refused");
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let all = records();
+    let named =
+        |wanted: &str| &all.iter().find(|(name, _)| *name == wanted).expect("one of the records").1.body;
+    let slot = slot();
+    let said = |body: Body| {
+        let record = Record { seq: slot.seq() + 1, body, ..all[0].1.clone() };
+        slot.check(&record).expect_err("refused")
+    };
+    let hold = |change: &dyn Fn(&mut HoldRow)| {
+        let Body::HoldMade(row) = named("hold_made_5") else { unreachable!("a hold was made") };
+        let mut row =
+            HoldRow { partition_seq: 12, hold: HoldId::parse("new").unwrap(), seats: vec![3], ..row.clone() };
+        change(&mut row);
+        row
+    };
+    let made = |change: &dyn Fn(&mut HoldRow)| said(Body::HoldMade(hold(change)));
+    let ended = |id: &str| HoldRow {
+        hold: HoldId::parse(id).unwrap(),
+        status: HoldStatus::Released,
+        ..hold(&|_| ())
+    };
+    let forgotten = |id: &str| {
+        let row = hold(&|_| ());
+        Body::HoldsForgotten { partition: row.partition, holds: vec![HoldId::parse(id).unwrap()] }
+    };
+    let twice = |id: &str| Body::HoldsExpired(vec![ended(id), HoldRow { partition_seq: 13, ..ended(id) }]);
+    for (found, expected) in [
+        (said(named("partition_opened").clone()), "is open already"),
+        (said(named("partition_forgotten").clone()), "is not open"),
+        (made(&|row| row.partition_seq = 14), "change 14 of partition"),
+        (made(&|row| row.hold = HoldId::parse("e").unwrap()), "hold e is there already"),
+        (made(&|row| row.seats = vec![2]), "seat 2 is taken by another hold"),
+        (made(&|row| row.to = 60), "of 2 segments"),
+        (said(Body::HoldReleased(ended("b"))), "hold b has ended or is not there"),
+        (said(Body::HoldReleased(ended("nobody's"))), "has ended or is not there"),
+        (said(twice("e")), "comes twice"),
+        (said(forgotten("e")), "has its seats"),
+        (
+            said(Body::TxnClaimed {
+                txn: TxnId::parse("txn-1").unwrap(),
+                order: order_of(named("order_paid")),
+            }),
+            "is order",
+        ),
+        (said(named("tells_acked").clone()), "tell 1 is acknowledged and not there"),
+        (said(order_with_another_key(named("order_paid"))), "its key was"),
+    ] {
+        assert!(found.contains(expected), "{found:?} does not say {expected:?}");
+    }
+}
+
+fn order_with_another_key(body: &Body) -> Body {
+    let Body::OrderPaid(row) = body else { panic!("{body:?} is not paid") };
+    Body::OrderPaid(OrderRow { key: IdempotencyKey::parse("another").unwrap(), ..row.clone() })
+}
+
+fn order_of(body: &Body) -> engine::ids::OrderId {
+    let Body::OrderPaid(row) = body else { panic!("{body:?} is not paid") };
+    row.order
+}

@@ -109,6 +109,8 @@ struct Sight {
     from: u16,
     to: u16,
     says: Says,
+    /// An order says so that has heard nothing else from its partition.
+    hearsay: bool,
 }
 
 fn sight(command: &Command, reply: &Reply) -> Option<Sight> {
@@ -122,7 +124,7 @@ fn sight(command: &Command, reply: &Reply) -> Option<Sight> {
             let says = if view.hold.status == HoldStatus::Confirmed { Says::Sold } else { Says::Has };
             let seats = view.hold.seats.iter().map(|seat| seat.as_str().to_owned()).collect();
             let hold = (view.partition.clone(), view.hold.hold.clone(), view.hold.expires_at);
-            Some(Sight { hold, seats, from: span.from(), to: span.to(), says })
+            Some(Sight { hold, seats, from: span.from(), to: span.to(), says, hearsay: false })
         }
         Answer::Order(view) => {
             let r = view.reservation.as_ref()?;
@@ -134,7 +136,8 @@ fn sight(command: &Command, reply: &Reply) -> Option<Sight> {
             };
             let seats = r.seats.iter().map(|seat| seat.as_str().to_owned()).collect();
             let hold = (r.partition.clone(), r.hold.clone(), r.expires_at);
-            Some(Sight { hold, seats, from: r.from, to: r.to, says })
+            let hearsay = view.status == OrderStatus::Reserved;
+            Some(Sight { hold, seats, from: r.from, to: r.to, says, hearsay })
         }
         _ => None,
     }
@@ -176,11 +179,15 @@ fn seats(history: &[Told], met: &mut Counters) {
             object.deadlines.push(deadline);
             object.deadlines.len() - 1
         });
+        // Once it is asked to end, its partition may have ended it and its order not have heard of that. The order's own history
+        // says when it has to have.
+        let asked = object.asked_to_end[who].filter(|_| sight.hearsay);
+        let called = asked.map_or(told.called, |asked| asked.min(told.called));
         for label in &sight.seats {
             for segment in sight.from..sight.to {
                 let op = seat::Seen { who, says: sight.says, returned, time: told.time };
                 let place = (partition.clone(), label.clone(), segment);
-                events.entry(place).or_default().push(Event { called: told.called, returned, op });
+                events.entry(place).or_default().push(Event { called, returned, op });
             }
         }
     }

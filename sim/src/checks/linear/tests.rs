@@ -155,6 +155,23 @@ fn a_seat_has_one_holder() {
 }
 
 #[test]
+fn an_order_hears_late_that_its_seat_has_gone_on() {
+    let other = held("other", DEADLINE.plus(5));
+    let base = [
+        told(1, 2, create(1), view(1, Init)),
+        told(3, 4, reserve(1), view(1, Reserved)),
+        told(8, 9, other.0, other.1),
+    ];
+    let with = |more: &[Told]| is_linear(&[&base[..], more].concat());
+    assert!(!with(&[]), "nobody asked the first to end");
+    let cancelling = Told { returned: None, reply: None, ..told(5, 0, cancel(1), view(1, Cancelled)) };
+    assert!(with(&[cancelling.clone(), told(10, 11, get(1), view(1, Reserved))]));
+    assert!(!with(&[cancelling, told(10, 11, get(1), view(1, Paid))]), "and yet it is sold");
+    let cancelled = told(5, 7, cancel(1), view(1, Cancelled));
+    assert!(!with(&[cancelled, told(10, 11, get(1), view(1, Reserved))]), "the order has heard");
+}
+
+#[test]
 fn a_sold_seat_stays_sold() {
     let other = held("other", DEADLINE.plus(9_000));
     let sold = [

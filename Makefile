@@ -7,9 +7,10 @@ CYCLES ?= 100
 DRILL ?= kill
 DRILL_ARGS ?=
 SECONDS ?= 60
+CRATES ?= allocator shard engine wal
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test soak mutations drill fuzz check fmt deny clean
+.PHONY: help run build test soak mutations mutants drill fuzz check fmt deny clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,6 +31,9 @@ soak: ## Run any seeds in the simulator (SEEDS=A..B); takes up where it was stop
 
 mutations: ## Let the simulator find every deliberate fault of sim/mutations
 	@./scripts/mutations.sh
+
+mutants: ## Change every place of CRATES="allocator shard engine wal" and see a test fail (SHARD=0/4: a sample; cargo-mutants)
+	@./scripts/mutants.sh $(CRATES)
 
 check: fmt ## Format, lints (warnings are errors), documentation, dependencies
 	@echo "checking lints"

@@ -24,6 +24,10 @@ soak SEEDS="0..10000":
 mutations:
     @make mutations
 
+# Change every place of the crates and see a test fail; SHARD=0/4 in the environment tries a sample (cargo-mutants)
+mutants CRATES="allocator shard engine wal":
+    @make mutants CRATES="{{ CRATES }}"
+
 # Format, lints, documentation, dependencies
 check:
     @make check

@@ -20,7 +20,7 @@ all_s=400
 # Arguments of `cargo test` for the quick tests of a crate.
 quick() {
     case "$1" in
-        wal) echo "--lib --test running --test directory --test crash --test golden --test inspecting --test real_disk" ;;
+        wal) echo "--lib --test running --test directory --test crash --test golden --test inspecting --test rot --test real_disk" ;;
         *) echo "--lib --tests" ;;
     esac
 }

@@ -363,6 +363,19 @@ mod tests {
         Layout::AdHoc { seats: 7 }.seat(SeatNo(7));
     }
 
+    /// Labels of such seats are written another way than [`Layout::seat`] goes.
+    #[test]
+    #[should_panic(expected = "seat 7 of 7")]
+    fn no_label_of_the_seat_behind_the_last() {
+        Layout::AdHoc { seats: 7 }.label(SeatNo(7));
+    }
+
+    #[test]
+    #[should_panic(expected = "seat 60 of 7")]
+    fn no_label_of_a_seat_far_beyond() {
+        Layout::AdHoc { seats: 7 }.label(SeatNo(60));
+    }
+
     #[test]
     fn an_archived_layout_is_validated_and_comes_back() {
         let layout = second_class();

@@ -138,6 +138,13 @@ fn two_thousand_at_once() {
 }
 
 #[test]
+fn an_inventory_says_what_it_was_made_of() {
+    let inventory = train(&["[.... ....] [....]", "[....]"]);
+    assert_eq!((inventory.seats(), inventory.segments()), (4, 4));
+    assert_eq!(inventory.layout().seats(), 4);
+}
+
+#[test]
 fn sold_seats_are_counted_on_any_part_of_a_span() {
     let mut inventory = Inventory::new(Layout::AdHoc { seats: 70 }, 4);
     inventory.take(span(0, 2), &[SeatNo(0), SeatNo(69)]);

@@ -88,6 +88,16 @@ mod tests {
         assert_eq!(clock.now(1_020_000, 20_000), Time(1_020_000));
     }
 
+    /// Only forwards, and time goes on from there.
+    #[test]
+    fn another_cores_time_is_caught_up_with() {
+        let mut clock = Clock::new(1_000, 0, Time(0));
+        clock.advance(Time(900));
+        assert_eq!(clock.now(1_010, 10), Time(1_010));
+        clock.advance(Time(5_000));
+        assert_eq!(clock.now(5_001, 11), Time(5_001));
+    }
+
     #[test]
     fn a_steady_clock_that_stands_still_moves_nothing() {
         let mut clock = Clock::new(1_000, 50, Time(0));

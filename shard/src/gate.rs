@@ -60,14 +60,17 @@ mod tests {
         gate.push(Lsn(1), Lsn(1), "first");
         gate.push(Lsn(2), Lsn(1), "second");
         gate.push(Lsn(3), Lsn(1), "fourth");
+        assert!(gate.has_ready());
         assert_eq!(gate.pop(), Some("first"));
+        assert!(!gate.has_ready());
         assert_eq!(gate.pop(), None);
         gate.open(Lsn(2));
+        assert!(gate.has_ready());
         gate.push(Lsn(2), Lsn(2), "ready since");
         assert_eq!(gate.pop(), Some("second"));
         assert_eq!(gate.pop(), Some("ready since"));
         assert_eq!(gate.pop(), None);
-        assert!(!gate.is_empty());
+        assert!(!gate.has_ready() && !gate.is_empty());
         gate.open(Lsn(3));
         assert_eq!((gate.pop(), gate.pop()), (Some("third"), Some("fourth")));
         assert!(gate.is_empty());

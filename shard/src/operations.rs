@@ -171,3 +171,51 @@ impl Operations {
         self.by_order.contains_key(&order)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::command::{Cancel, Named};
+    use engine::text::Text;
+
+    use super::*;
+
+    const SLOT: SlotId = SlotId::new(7);
+
+    fn operation(operations: &mut Operations, command: Command) -> Operation {
+        let request = Box::new(Request { command, trace: Text::from("") });
+        Operation::new(operations.next_id(), SLOT, request, Waiter::Nobody)
+    }
+
+    fn read(operations: &mut Operations) -> Operation {
+        operation(operations, Command::GetOrder { order: OrderId::new(SLOT, 0) })
+    }
+
+    /// The same order; each names another hold, so that none of them is the same request.
+    fn cancel(operations: &mut Operations, nth: usize) -> Operation {
+        let hold = engine::ids::HoldId::parse(&format!("hold-{nth}")).ok();
+        let named = Named { hold, ..Named::default() };
+        operation(operations, Command::Cancel(Cancel { order: OrderId::new(SLOT, 0), named }))
+    }
+
+    /// Beyond the bound nothing queues behind an operation any more, however short its queue is.
+    #[test]
+    fn operations_that_wait_are_bounded() {
+        let mut operations = Operations::default();
+        let first = cancel(&mut operations, 0);
+        let first_id = first.id;
+        operations.park(first);
+        while operations.len() < OPERATIONS_MAX - 1 {
+            let op = read(&mut operations);
+            operations.park(op);
+        }
+        assert!(operations.has_room());
+        let second = cancel(&mut operations, 1);
+        assert!(matches!(operations.admit(second), Admission::Waits));
+        assert_eq!(operations.len(), OPERATIONS_MAX);
+        assert!(!operations.has_room());
+        let third = cancel(&mut operations, 2);
+        assert!(matches!(operations.admit(third), Admission::Refused(_)));
+        operations.unpark(first_id).expect("it was parked");
+        assert!(operations.has_room());
+    }
+}

@@ -138,6 +138,42 @@ fn a_flood_of_messages_does_not_drown_commands() {
     assert!(world.slots().all(|slot| slot.outbox().is_empty()));
 }
 
+/// What a core does by itself waits until it is no longer flooded: an answer to its tells may be in what it was sent.
+#[test]
+fn a_flooded_core_begins_nothing_by_itself() {
+    let mut world = World::new(2);
+    let (n, other) = (world.names([0, 1, 1]), world.names([1, 0, 0]));
+    // A hold of core 0 that nobody confirms, and one that core 1 does not hear of.
+    world.run_all([n.create(0), other.create(1), other.try_hold("due", 1)]);
+    world.submit(other.reserve(1));
+    world.drain(1);
+    world.deliver_all();
+    world.drain(0);
+    world.mail.clear();
+    // A tell of core 1, again and again.
+    world.submit(n.reserve(0));
+    world.drain(0);
+    world.deliver_all();
+    world.drain(1);
+    let tell = world.take_mail(Mail::is_tell).unwrap();
+    world.mail.clear();
+    for _ in 0..DELIVERED_MAX + TAKEN_PER_TURN_MAX {
+        world.deliver(tell.clone());
+    }
+    world.now = world.now.plus(HOLD_TTL_MS);
+    let own = |world: &World| {
+        let stats = world.shard(0).stats();
+        (stats.holds_expired, stats.tells_resent)
+    };
+    world.turn(0);
+    assert_eq!(own(&world), (0, 0), "while it is flooded");
+    world.turn(0);
+    assert_eq!(own(&world).0, 2, "and no longer than that");
+    assert!(own(&world).1 > 0);
+    world.settle();
+    assert!(world.slots().all(|slot| slot.outbox().is_empty()));
+}
+
 /// Beyond the bound of its memory a core takes no new sales; what was sold goes on.
 #[test]
 fn memory_is_bounded() {

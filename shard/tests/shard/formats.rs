@@ -163,6 +163,36 @@ fn a_data_directory_is_written_as_it_was() {
     }
 }
 
+/// Sound by themselves, and not what this core wrote at this place.
+#[test]
+fn what_is_not_next_or_not_of_this_core_is_refused() {
+    let all = records();
+    let mut slot = Slot::new(SLOT);
+    all[..IMAGED].iter().for_each(|(record, _)| slot.apply(record));
+    let image = image(&slot);
+    let number = SLOT.get();
+    let other = format!("slot {number} is not core 0's");
+    assert_eq!(Recovery::new(0, 2).record(Lsn(1), &all[0].1).unwrap_err(), other);
+    assert_eq!(Recovery::new(0, 2).slot(number, Lsn(1), &image).unwrap_err(), other);
+    let refused = Recovery::new(0, 1).slot(4_096, Lsn(1), &image).unwrap_err();
+    assert_eq!(refused, "there is no slot 4096");
+    let refused = Recovery::new(0, 1).slot(number + 1, Lsn(1), &image).unwrap_err();
+    assert_eq!(refused, format!("the image of slot {number} stands as slot {}", number + 1));
+
+    let mut recovery = Recovery::new(0, 1);
+    let refused = recovery.record(Lsn(1), &all[1].1).unwrap_err();
+    assert_eq!(refused, format!("record 2 of slot {number} follows 0"));
+    // What the image holds already is passed over, the next one counts, and nothing may be left out.
+    recovery.slot(number, Lsn(IMAGED as u64), &image).unwrap();
+    for nth in [0, IMAGED - 1, IMAGED] {
+        recovery.record(Lsn(nth as u64 + 1), &all[nth].1).unwrap();
+    }
+    let refused = recovery.record(Lsn(IMAGED as u64 + 3), &all[IMAGED + 2].1).unwrap_err();
+    assert_eq!(refused, format!("record {} of slot {number} follows {}", IMAGED + 3, IMAGED + 1));
+    assert_eq!(recovery.records(), 1);
+    assert_eq!(recovery.last_time(), all[IMAGED].0.time);
+}
+
 /// Its checksum is right, and no program of ours wrote it.
 #[test]
 fn a_record_of_a_slot_that_is_not_there_is_refused() {

@@ -8,4 +8,5 @@ mod gating;
 mod operations;
 mod outbox;
 mod snapshots;
+mod stats;
 mod support;

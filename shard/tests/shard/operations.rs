@@ -1,12 +1,17 @@
 //! One operation at a time is under way for an order: the same request joins it, another one queues behind it. Orders
 //! are on core 0, their partition on core 1, so that every operation can be stopped between any two of its messages.
 
-use engine::answer::{Answer, CancelReason, OrderStatus, RefundStatus, Rejection, Reply};
-use engine::command::Command;
-use shard::limits::{OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
-use shard::{Message, Token};
+use std::collections::BTreeSet;
 
-use crate::support::world::HOLD_TTL_MS;
+use engine::answer::{Answer, CancelReason, OrderStatus, RefundStatus, Rejection, Reply};
+use engine::command::{Command, ListRefunds};
+use engine::message::Fact;
+use shard::limits::{ASKS_MAX, OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
+use shard::{Envelope, Message, Token};
+use wal::Lsn;
+
+use crate::support::names::hold;
+use crate::support::world::{HOLD_TTL_MS, Mail};
 use crate::support::{Names, World};
 
 /// Two cores; the orders 0 and 1 are there, and as many as asked for of them are reserved.
@@ -107,6 +112,30 @@ fn callers_of_one_operation_are_bounded() {
         assert_eq!(order(world.reply(token)).status, OrderStatus::Paid);
     }
     ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+}
+
+/// The partition's core answers, and never says anything that brings the operation nearer to its end.
+#[test]
+fn an_operation_asks_so_often_and_no_more() {
+    let (mut world, n) = two_cores(0);
+    let token = begin(&mut world, n.reserve(0));
+    for asked in 1..=ASKS_MAX {
+        assert_eq!(world.reply(token), None, "after {asked} asks");
+        let mail = world.take_mail(|mail| mail.is_ask()).expect("asked again");
+        let Envelope { from, to, time, trace, message: Message::Ask { op, .. } } = mail.envelope else {
+            unreachable!("that is an ask")
+        };
+        let of_nobody =
+            Fact::HoldExpired { order: n.order(0), partition: n.partition.clone(), hold: hold("nobody's") };
+        let message = Message::Answer { op, result: Ok(of_nobody), gate: Lsn(0) };
+        let envelope = Envelope { from: to, to: from, time, trace, message };
+        world.deliver(Mail { core: 0, envelope });
+        world.drain(0);
+    }
+    assert_eq!(world.mail, []);
+    assert_eq!(world.reply(token), Some(Err(Rejection::Busy)));
+    // Its order is free again.
+    assert_eq!(order(Some(world.run(n.reserve(0)))).status, OrderStatus::Reserved);
 }
 
 #[test]
@@ -303,4 +332,29 @@ fn money_for_nobody() {
     }
     let owed: usize = world.slots().map(|slot| slot.refunds().len()).sum();
     assert_eq!(owed, 1, "recorded once");
+}
+
+/// A page is filled from one slot after the other, and is never longer than asked for.
+#[test]
+fn refunds_of_several_slots_come_in_one_page() {
+    let mut world = World::new(1);
+    let n = world.names([0; 3]);
+    world.run_all((0..3).map(|nth| n.create(nth)));
+    let slots: BTreeSet<_> = (0..3).map(|nth| n.order(nth).slot()).collect();
+    assert_eq!(slots.len(), 3, "each order is in a slot of its own");
+    for (nth, txn) in [(0, 0), (1, 1), (1, 2), (2, 3), (2, 4), (2, 5)] {
+        assert_eq!(world.run(n.pay(nth, txn)), Err(Rejection::InvalidTransition));
+    }
+    for limit in 1..=7 {
+        let (mut after, mut all) = (None, Vec::new());
+        loop {
+            let list = Command::ListRefunds(ListRefunds { status: None, after, limit });
+            let Ok(Answer::Refunds(page)) = world.run(list) else { panic!("no page") };
+            assert_eq!(page.len(), limit.min(6 - all.len()), "pages of {limit}, behind {}", all.len());
+            let Some(last) = page.last() else { break };
+            after = Some(last.cursor);
+            all.extend(page.into_iter().map(|refund| refund.cursor));
+        }
+        assert!(all.len() == 6 && all.is_sorted_by(|one, next| one < next), "{all:?}");
+    }
 }

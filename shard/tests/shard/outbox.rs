@@ -3,7 +3,7 @@
 
 use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection};
 use engine::message::Fact;
-use shard::limits::RESEND_MS;
+use shard::limits::{RESEND_MS, RESENT_PER_TURN_MAX};
 use shard::{Message, Token};
 use wal::disk::Lane;
 
@@ -64,6 +64,30 @@ fn a_tell_is_sent_again_until_it_is_acknowledged() {
     world.pass(5 * RESEND_MS);
     assert_eq!(world.shard(1).stats().tells_resent, 4);
     assert_eq!(status(&world, &n, 0), OrderStatus::Reserved);
+}
+
+#[test]
+fn a_turn_sends_so_many_tells_again_and_no_more() {
+    const HOLDS: usize = RESENT_PER_TURN_MAX + 40;
+    let mut world = World::new(2);
+    let mut n = world.names([0, 1, 1]);
+    n.ad_hoc.capacity = 1_000;
+    world.run_all((0..HOLDS).map(|nth| n.create(nth)));
+    for nth in 0..HOLDS {
+        world.submit(n.reserve(nth));
+    }
+    world.drain(0);
+    world.deliver_all();
+    world.drain(1);
+    world.mail.clear();
+    world.now = world.now.plus(RESEND_MS);
+    for expected in [RESENT_PER_TURN_MAX, HOLDS, HOLDS] {
+        world.turn(1);
+        assert_eq!(world.shard(1).stats().tells_resent, expected as u64);
+        assert_eq!(world.mail.iter().filter(|mail| mail.is_tell()).count(), expected);
+    }
+    world.settle();
+    assert_eq!(waiting(&world), 0);
 }
 
 #[test]

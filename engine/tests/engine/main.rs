@@ -15,3 +15,4 @@ mod races;
 mod records;
 mod refunds;
 mod support;
+mod weights;

@@ -13,7 +13,7 @@ use crate::support::catalogue::run;
 use crate::support::names::{hold, key, order_name, partition, txn};
 use crate::support::world::START;
 
-const SLOT: SlotId = SlotId::new(7);
+pub(crate) const SLOT: SlotId = SlotId::new(7);
 /// Bytes of a text, and of one that is ten longer.
 const SHORT: &str = "short";
 const LONG: &str = "short and long.";
@@ -23,11 +23,11 @@ fn opened(layout: Layout, segments: u16, stops: usize) -> Body {
     Body::PartitionOpened(PartitionOpened { partition: partition("p"), layout, segments, run })
 }
 
-fn ad_hoc(seats: u32, segments: u16) -> Body {
+pub(crate) fn ad_hoc(seats: u32, segments: u16) -> Body {
     opened(Layout::AdHoc { seats }, segments, 0)
 }
 
-fn held(id: &str, seats: u32) -> HoldRow {
+pub(crate) fn held(id: &str, seats: u32) -> HoldRow {
     HoldRow {
         partition: partition("p"),
         hold: hold(id),
@@ -53,7 +53,7 @@ fn confirmed(txn_id: &str) -> Body {
     Body::HoldConfirmed(HoldRow { status, txn, partition_seq: 2, ..held("h", 1) })
 }
 
-fn order(key_text: &str) -> OrderRow {
+pub(crate) fn order(key_text: &str) -> OrderRow {
     OrderRow {
         order: OrderId::new(SLOT, 1),
         key: key(key_text),
@@ -86,7 +86,7 @@ fn paid(id: &str) -> Body {
     Body::OrderPaid(OrderRow { status: OrderStatus::Paid, txn: Some(txn(id)), ..order("k") })
 }
 
-fn refund(order: &str, id: &str) -> Body {
+pub(crate) fn refund(order: &str, id: &str) -> Body {
     Body::RefundOwed(RefundRow {
         number: 1,
         order: order_name(order),
@@ -102,7 +102,7 @@ fn claimed(id: &str) -> Body {
     Body::TxnClaimed { txn: txn(id), order: OrderId::new(SLOT, 1) }
 }
 
-fn apply(slot: &mut Slot, body: Body) {
+pub(crate) fn apply(slot: &mut Slot, body: Body) {
     let (seq, trace) = (slot.seq() + 1, Text::from(""));
     slot.apply(&Record { slot: SLOT, seq, time: START, trace, body });
 }
@@ -184,4 +184,33 @@ fn parts_add_up_and_what_is_forgotten_weighs_nothing() {
     assert_eq!(slot.weight(), untold);
     apply(&mut slot, Body::PartitionForgotten { partition: partition("p") });
     assert_eq!(slot.weight(), untold - each[0]);
+}
+
+#[test]
+fn a_slot_says_how_much_is_in_it() {
+    let counts = |slot: &Slot| {
+        let (partitions, orders, refunds) = (slot.partitions(), slot.orders(), slot.refunds());
+        let empty = [partitions.is_empty(), orders.is_empty(), refunds.is_empty()];
+        assert_eq!(empty, [slot.is_blank(); 3]);
+        [partitions.len(), orders.len(), refunds.len(), slot.claims_count(), slot.outbox().len()]
+    };
+    let mut slot = Slot::new(SLOT);
+    assert!(slot.is_blank());
+    assert_eq!(counts(&slot), [0; 5]);
+    for (nth, id) in ["a", "b", "c"].into_iter().enumerate() {
+        let layout = Layout::AdHoc { seats: 50 };
+        let partition = partition(id);
+        apply(
+            &mut slot,
+            Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None }),
+        );
+        let id_of_order = OrderId::new(SLOT, (nth as u128) << 20);
+        apply(&mut slot, Body::OrderCreated(OrderRow { order: id_of_order, ..order(id) }));
+        let Body::RefundOwed(row) = refund("o", id) else { unreachable!("that is a refund") };
+        assert_eq!(slot.refunds().next_number(), nth as u64 + 1);
+        apply(&mut slot, Body::RefundOwed(RefundRow { number: nth as u64 + 1, ..row }));
+        apply(&mut slot, claimed(id));
+        assert_eq!(counts(&slot), [nth + 1; 5]);
+        assert!(!slot.is_blank());
+    }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use common::{Pair, Rng, SLOTS, Taken, options, read};
 use wal::disk::MemoryDisk;
 use wal::files::{Files, MemoryFiles};
-use wal::{DataDir, Lsn, OpenError, Options};
+use wal::{DataDir, Lsn, OpenError, Options, limits};
 
 fn temp() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
@@ -311,4 +311,56 @@ fn options_out_of_range_are_refused() {
     check(Options { reserve_bytes: Some(0), ..options() }, "reserve_bytes must be more than");
     check(Options { reserve_bytes: Some(1 << 20), ..options() }, "not be more than all spare");
     check(Options { snapshot_log_bytes: 1, ..options() }, "snapshot_log_bytes must be at least");
+}
+
+/// Of what is refused for the last of the options alone all others are in range.
+#[test]
+fn options_at_their_bounds_are_taken() {
+    const SEGMENT: u64 = limits::SEGMENT_BYTES_MIN;
+    let check = |options: Options, expected: &str| {
+        let opened = DataDir::open_on(MemoryFiles::new(), &Options { snapshot_log_bytes: 1, ..options });
+        let error = opened.map(drop).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    let good = "snapshot_log_bytes must be";
+    for (cores, expected) in [(1, good), (limits::CORES_MAX, good), (limits::CORES_MAX + 1, "cores must be")]
+    {
+        check(Options { cores, ..options() }, expected);
+    }
+    for (segment_bytes, expected) in [
+        (SEGMENT - 4096, "segment_bytes must be 262144"),
+        (SEGMENT, good),
+        (limits::SEGMENT_BYTES_MAX, good),
+        (limits::SEGMENT_BYTES_MAX + 4096, "segment_bytes must be 262144"),
+    ] {
+        check(Options { segment_bytes, ..options() }, expected);
+    }
+    let most = limits::SPARE_SEGMENTS_MAX;
+    for (spare_segments, expected) in [(1, good), (most, good), (most + 1, "spare_segments must be")] {
+        check(Options { spare_segments, ..options() }, expected);
+    }
+    for (reserve, expected) in [
+        (limits::EXHAUSTED_BYTES, "reserve_bytes must be more"),
+        (limits::EXHAUSTED_BYTES + 1, good),
+        (2 * SEGMENT, good),
+        (2 * SEGMENT + 1, "reserve_bytes must not be more"),
+    ] {
+        check(Options { reserve_bytes: Some(reserve), spare_segments: 2, ..options() }, expected);
+    }
+    let least = Options { snapshot_log_bytes: SEGMENT, ..options() };
+    assert!(DataDir::open_on(MemoryFiles::new(), &least).is_ok());
+}
+
+#[test]
+fn what_options_leave_open_follows_from_the_segments() {
+    const SEGMENT: u64 = limits::SEGMENT_BYTES_MIN;
+    assert_eq!(Options { reserve_bytes: None, ..options() }.reserve(), SEGMENT);
+    assert_eq!(Options { reserve_bytes: Some(7), ..options() }.reserve(), 7);
+    // Those that are wanted, and as many as the log grows by between two snapshots; of these not more than 1,024.
+    for (snapshot_log_bytes, expected) in
+        [(SEGMENT, 3 + 1), (2 * SEGMENT, 3 + 2), (2 * SEGMENT + 1, 3 + 3), (5_000 * SEGMENT, 3 + 1_024)]
+    {
+        let options = Options { snapshot_log_bytes, spare_segments: 3, ..options() };
+        assert_eq!(options.spares_kept(), expected);
+    }
 }

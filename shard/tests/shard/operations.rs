@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use engine::answer::{Answer, CancelReason, OrderStatus, RefundStatus, Rejection, Reply};
-use engine::command::{Command, ListRefunds};
+use engine::command::{Command, ListRefunds, Named};
 use engine::message::Fact;
 use shard::limits::{ASKS_MAX, OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
 use shard::{Envelope, Message, Token};
@@ -295,12 +295,16 @@ fn nothing_else_waits_for_an_operation() {
     assert_eq!(order(world.reply(other)).status, OrderStatus::Cancelled);
 }
 
-/// A claim comes back twice, as an answer and as a tell: both belong to the one payment.
+/// A claim comes back twice, as an answer and as a tell: both belong to the one payment, whatever else its caller named.
 #[test]
 fn a_told_claim_joins_the_payment_that_made_it() {
-    for tell_first in [false, true] {
+    for (tell_first, named) in [(false, false), (true, false), (false, true), (true, true)] {
         let (mut world, n) = two_cores(1);
-        let pay = begin(&mut world, n.pay(0, 0));
+        let Command::Pay(mut pay) = n.pay(0, 0) else { unreachable!("that is a payment") };
+        if named {
+            pay.named = Named { partition: Some(n.partition.clone()), hold: Some(n.order(0).hold_id()) };
+        }
+        let pay = begin(&mut world, Command::Pay(pay));
         world.deliver_all();
         world.drain(1);
         let is_claim = |mail: &crate::support::world::Mail| match &mail.envelope.message {
@@ -314,6 +318,7 @@ fn a_told_claim_joins_the_payment_that_made_it() {
         let second = world.take_mail(|mail| mail.is_tell() || mail.is_answer()).unwrap();
         world.deliver(second);
         world.drain(0);
+        assert_eq!(world.shard(0).operations_waiting(), 1, "one payment");
         let confirms = world.mail.iter().filter(|mail| mail.is_ask()).count();
         assert_eq!(confirms, 1, "{:?}", world.mail);
         world.settle();

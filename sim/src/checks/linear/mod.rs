@@ -164,7 +164,13 @@ fn seats(history: &[Told], met: &mut Counters) {
     let mut owners: BTreeMap<(PartitionKey, HoldId), Vec<OrderId>> = BTreeMap::new();
     for told in history {
         if let Command::Reserve(c) = &told.command {
-            owners.entry((c.partition.clone(), c.hold.clone())).or_default().push(c.order);
+            let hold = (c.partition.clone(), c.hold.clone());
+            owners.entry(hold.clone()).or_default().push(c.order);
+            // An order that was given up by the time it has the hold gives it back.
+            if !matches!(told.reply, Some(Ok(_))) {
+                let first = ends.entry(hold).or_insert(told.called);
+                *first = told.called.min(*first);
+            }
         }
     }
     for told in history {

@@ -57,15 +57,19 @@ fn get(number: u128) -> Command {
     Command::GetOrder { order: order_id(number) }
 }
 
-fn reserve(number: u128) -> Command {
-    Command::Reserve(Reserve {
+fn reserved_by(number: u128) -> Reserve {
+    Reserve {
         order: order_id(number),
         partition: partition(),
         hold: order_id(number).hold_id(),
         quantity: 1,
         span: Span::new(0, 1),
         ad_hoc: AdHoc { capacity: 1, segments: 1 },
-    })
+    }
+}
+
+fn reserve(number: u128) -> Command {
+    Command::Reserve(reserved_by(number))
 }
 
 fn pay(number: u128) -> Command {
@@ -150,6 +154,9 @@ fn a_seat_has_one_holder() {
     let release =
         Told { returned: None, reply: None, ..told(2, 0, Command::ReleaseHold(hold), one.1.clone()) };
     assert!(is_linear(&[first.clone(), release, second(Time(10))]), "the first was perhaps released");
+    let adopt = Command::Reserve(Reserve { hold: HoldId::parse("one").unwrap(), ..reserved_by(1) });
+    let given_up = told(2, 9, adopt, Err(Rejection::InvalidTransition));
+    assert!(is_linear(&[first.clone(), given_up, second(Time(10))]), "an order took it and gave it back");
     let again = told(5, 6, one.0.clone(), one.1.clone());
     assert!(!is_linear(&[first.clone(), second(DEADLINE), again]), "the first comes back");
 }

@@ -395,6 +395,42 @@ fn an_exhausted_log_takes_nothing_and_goes_on_when_there_is_room() {
     assert!(world.slots().all(|slot| slot.outbox().is_empty()));
 }
 
+/// What other cores say is not recorded where there is no room for it. It is said again.
+#[test]
+fn facts_wait_until_there_is_room() {
+    let mut world = World::new(2);
+    let apart = world.names([0, 1, 1]);
+    let mut n = world.names([0; 3]);
+    n.ad_hoc = LARGE;
+    world.run_all([apart.create(0), apart.create(1)]);
+    // Core 1 has made two holds: of one the answer is on its way, of the other the tell.
+    let tokens = [world.submit(apart.reserve(0)), world.submit(apart.reserve(1))];
+    world.drain(0);
+    world.deliver_all();
+    world.drain(1);
+    let answer = world.take_mail(Mail::is_answer).unwrap();
+    world.take_mail(Mail::is_answer).unwrap();
+    world.take_mail(Mail::is_tell).unwrap();
+    let tell = world.take_mail(Mail::is_tell).unwrap();
+    for id in fill(&mut world, &n) {
+        if run_short(&mut world, n.release(&id)) == Err(Rejection::LogFull) {
+            break;
+        }
+    }
+    assert_eq!(world.shard(0).log().space(), Space::Exhausted);
+    world.deliver(answer);
+    world.deliver(tell);
+    writes(&mut world);
+    assert_eq!(world.shard(0).stats().orders_reserved, 0);
+    assert_eq!(world.reply(tokens[0]), Some(Err(Rejection::LogFull)));
+    assert_eq!(world.mail, [], "and nothing is acknowledged");
+    world.pass(RESEND_MS);
+    for nth in 0..2 {
+        assert!(is_order(&world.run(apart.get(nth)), OrderStatus::Reserved));
+    }
+    assert!(world.slots().all(|slot| slot.outbox().is_empty()));
+}
+
 /// Labels as long as a formation may have them make records of which two do not fit into one command of the log.
 #[test]
 fn records_of_one_operation_that_are_too_large_together_are_split() {
@@ -421,7 +457,8 @@ fn records_of_one_operation_that_are_too_large_together_are_split() {
 #[test]
 fn a_crash_keeps_the_records_of_a_command_together() {
     const HOLDS: usize = 1_000;
-    for padding in 0..8 {
+    // Short records and long ones.
+    for padding in (0..8).chain(96..104) {
         let mut world = World::new(1);
         let n = world.names([0; 3]);
         world.settle();

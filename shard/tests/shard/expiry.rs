@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use engine::answer::{Answer, CancelReason, HoldStatus, OrderStatus};
+use engine::answer::{Answer, CancelReason, HoldStatus, OrderStatus, Rejection};
 use engine::command::{AdHoc, Command};
 use engine::ids::Time;
 use engine::limits::EXPIRED_PER_RECORD_MAX;
 use proptest::prelude::*;
 use shard::limits::{DUE_RECORDS_PER_TURN_MAX, SWEEP_MS};
+use shard::{Envelope, Message};
+use wal::Lsn;
 
 use crate::support::catalogue::{Table, coach, run};
 use crate::support::check;
@@ -107,6 +109,48 @@ fn overdue_orders_ask_after_their_hold() {
     for nth in 0..2 {
         assert_eq!(order(&world, &n, nth), (OrderStatus::Cancelled, Some(CancelReason::HoldExpired)));
     }
+    check::at_rest(&world);
+}
+
+/// A turn after the deadline puts the next sweep off, to a moment that is then the one that counts.
+#[test]
+fn a_sweep_comes_when_it_is_due_and_not_later() {
+    let mut world = World::new(2);
+    let n = world.names([0, 1, 1]);
+    world.run_all([n.create(0), n.reserve(0)]);
+    world.now = world.now.plus(HOLD_TTL_MS + SWEEP_MS / 2);
+    world.drain(0);
+    assert_eq!(world.mail, []);
+    world.now = world.now.plus(SWEEP_MS);
+    assert_eq!(world.shard(0).next_wake(), Some(world.now));
+    world.turn(0);
+    assert_eq!(world.mail.iter().filter(|mail| mail.is_ask()).count(), 1);
+    world.settle();
+    check::at_rest(&world);
+}
+
+/// What was refused is asked again by a later sweep.
+#[test]
+fn an_overdue_order_that_was_refused_asks_again() {
+    let mut world = World::new(2);
+    let n = world.names([0, 1, 1]);
+    world.run_all([n.create(0), n.reserve(0)]);
+    world.now = world.now.plus(HOLD_TTL_MS + SWEEP_MS);
+    for _ in 0..3 {
+        world.drain(0);
+        let mail = world.take_mail(Mail::is_ask).expect("it asks");
+        assert_eq!(world.mail, []);
+        let Envelope { from, to, time, trace, message: Message::Ask { op, .. } } = mail.envelope else {
+            unreachable!("that is an ask")
+        };
+        let message = Message::Answer { op, result: Err(Rejection::Busy), gate: Lsn(0) };
+        let envelope = Envelope { from: to, to: from, time, trace, message };
+        world.deliver(Mail { core: 0, envelope });
+        world.drain(0);
+        world.now = world.now.plus(SWEEP_MS);
+    }
+    world.settle();
+    assert_eq!(order(&world, &n, 0), (OrderStatus::Cancelled, Some(CancelReason::HoldExpired)));
     check::at_rest(&world);
 }
 

@@ -327,6 +327,39 @@ fn a_told_claim_joins_the_payment_that_made_it() {
     }
 }
 
+/// A claim that a crash left over is told while another payment of its order is under way: it is money of its own.
+#[test]
+fn a_told_claim_joins_no_other_payment() {
+    let (mut world, n) = two_cores(1);
+    begin(&mut world, n.pay(0, 1));
+    world.deliver_all();
+    world.drain(1);
+    world.crash(|| false);
+    let pay = begin(&mut world, n.pay(0, 0));
+    world.drain(1);
+    let tell = world.take_mail(Mail::is_tell).expect("the claim is told again");
+    world.deliver(tell);
+    world.drain(0);
+    assert_eq!(world.shard(0).operations_waiting(), 2);
+    world.settle();
+    assert_eq!(order(world.reply(pay)).txn, Some(n.txn(0)));
+    ends_as(&mut world, &n, 0, OrderStatus::Paid, true);
+}
+
+/// The same payment under another name is another request.
+#[test]
+fn a_payment_that_names_another_hold_joins_nothing() {
+    let (mut world, n) = two_cores(1);
+    let pay = begin(&mut world, n.pay(0, 0));
+    let Command::Pay(mut other) = n.pay(0, 0) else { unreachable!("that is a payment") };
+    other.named.hold = Some(hold("another"));
+    let other = begin(&mut world, Command::Pay(other));
+    world.settle();
+    assert_eq!(order(world.reply(pay)).status, OrderStatus::Paid);
+    assert_eq!(world.reply(other), Some(Err(Rejection::HoldMismatch)));
+    ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+}
+
 #[test]
 fn money_for_nobody() {
     let (mut world, n) = two_cores(0);

@@ -188,6 +188,28 @@ mod tests {
         check(CRC_AT, &crc32c::crc32c(&block[..CRC_AT]).to_le_bytes());
     }
 
+    /// Each has the right checksum, as no program of ours writes it.
+    #[test]
+    fn values_that_cannot_be_are_damage() {
+        let check = |at: usize, field: &[u8]| {
+            let mut block = superblock().encode(0);
+            put(&mut block, at, field);
+            let crc = crc32c::crc32c(&block[..CRC_AT]);
+            put(&mut block, CRC_AT, &crc.to_le_bytes());
+            decode(&block, 0)
+        };
+        assert!(matches!(check(12, &CORES_MAX.to_le_bytes()), Copy::Sound(held) if held.cores == CORES_MAX));
+        assert!(matches!(check(12, &[0, 0, 0, 0]), Copy::Damaged(_)), "an epoch without cores");
+        assert!(matches!(check(12, &(CORES_MAX + 1).to_le_bytes()), Copy::Damaged(_)));
+        assert!(matches!(check(56, &[0; 4]), Copy::Damaged(_)), "cores without an epoch");
+        assert!(matches!(check(8, &[0, 0]), Copy::Damaged(_)), "version 0");
+        assert!(matches!(check(8, &[2, 0]), Copy::Newer(2)));
+        assert!(matches!(check(10, &[0, 8]), Copy::Damaged(_)), "other slots");
+        assert!(matches!(check(14, &[1, 0]), Copy::Damaged(_)), "another copy's number");
+        assert!(matches!(check(60, &[1]), Copy::Damaged(_)), "reserved bytes");
+        assert!(matches!(check(CRC_AT - 1, &[1]), Copy::Damaged(_)), "reserved bytes");
+    }
+
     #[test]
     fn every_flipped_bit_is_seen() {
         let sound = superblock().encode(0);

@@ -265,6 +265,7 @@ fn contents_that_no_slot_has_are_refused() {
     check(opened(2, 3), "");
     check(opened(2, 2), "2 segments between 2 stops");
     check(opened(2, 4), "2 segments between 4 stops");
+    check(opened(64, 65), "");
 
     let elsewhere = OrderRow { order: OrderId::new(SlotId::new(8), 1), ..order("k") };
     check(vec![Body::OrderCreated(elsewhere)], "it lives in slot 8");

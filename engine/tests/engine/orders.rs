@@ -8,7 +8,7 @@ use engine::text::Text;
 
 use crate::support::catalogue::Table;
 use crate::support::check;
-use crate::support::names::{APART, Names, PLACEMENTS, hold, key, order_name, partition, span, txn};
+use crate::support::names::{APART, Names, PLACEMENTS, create, hold, key, order_name, partition, span, txn};
 use crate::support::world::{START, World};
 use crate::support::{kind, order_of, partition_of, word};
 
@@ -447,4 +447,44 @@ fn keys_are_compared_byte_by_byte() {
         assert_eq!(order_of(&reply).key.as_str(), *text);
     }
     assert_eq!(world.log.len(), 6);
+}
+
+/// What a loop asks of the orders of a slot: when one is to be given up, when one is overdue, which wait for a ticket.
+#[test]
+fn a_slot_knows_which_orders_wait_for_what() {
+    let names = Names::new(APART);
+    let mut world = World::new(Table::default());
+    let slot = SlotId::new(APART.order);
+    let check = |world: &World, [abandon, deadline, ticket]: [bool; 3]| {
+        let orders = world.slot(slot).expect("something was recorded in it").orders();
+        let order = orders.get(names.order(0)).expect("the order is there");
+        let found = order.row.reservation.as_ref().map(|reservation| reservation.deadline);
+        assert_eq!(orders.next_abandon().map(|(at, _)| at), abandon.then_some(order.row.abandon_at));
+        assert_eq!(orders.next_deadline(), found.filter(|_| deadline));
+        let overdue = |at| orders.overdue(at).collect::<Vec<_>>();
+        if let Some(at) = found {
+            assert_eq!(overdue(at).len(), usize::from(deadline));
+            assert_eq!(overdue(Time(at.0 - 1)), []);
+        }
+        assert_eq!(orders.unticketed().contains(&order.row.order), ticket);
+        assert_eq!(orders.unticketed().len(), usize::from(ticket));
+    };
+    world.run(names.create(0)).unwrap();
+    check(&world, [true, false, false]);
+    world.run(Command::Reserve(names.reserve(0))).unwrap();
+    check(&world, [false, true, false]);
+    world.run(names.pay(0, 0)).unwrap();
+    check(&world, [false, false, true]);
+    world.run(names.ticket(0)).unwrap();
+    check(&world, [false, false, false]);
+}
+
+/// The id that a server makes up is no part of what was asked for.
+#[test]
+fn the_same_creation_is_the_same_whatever_its_id_is_made_of() {
+    let names = Names::new(APART);
+    let creation = |key: usize, amount, entropy| create(names.key(key), amount, entropy);
+    assert_eq!(creation(0, 100, 1), creation(0, 100, 2));
+    assert_ne!(creation(0, 100, 1), creation(0, 101, 1));
+    assert_ne!(creation(0, 100, 1), creation(1, 100, 1));
 }

@@ -211,6 +211,10 @@ fn a_slot_says_how_much_is_in_it() {
         apply(&mut slot, Body::RefundOwed(RefundRow { number: nth as u64 + 1, ..row }));
         apply(&mut slot, claimed(id));
         assert_eq!(counts(&slot), [nth + 1; 5]);
+        let key = crate::support::names::partition("a");
+        let row = HoldRow { partition: key.clone(), partition_seq: nth as u64 + 1, ..held(id, 1) };
+        apply(&mut slot, Body::HoldMade(HoldRow { seats: vec![nth as u32], ..row }));
+        assert_eq!(slot.partitions().get(&key).map(|p| p.holds_count()), Some(nth + 1));
         assert!(!slot.is_blank());
     }
 }

@@ -30,6 +30,8 @@ pub struct OrderHold {
     pub order: OrderId,
     pub partition: PartitionKey,
     pub hold: HoldId,
+    /// Tells it from a later hold of the same id.
+    pub deadline: Time,
 }
 
 impl Ask {

@@ -29,7 +29,11 @@ pub fn decide_fact(slot: &Slot, fact: &Fact) -> FactStep {
     };
     match fact {
         Fact::HoldMade { reservation, .. } => {
-            if owns(order, &reservation.partition, &reservation.hold) {
+            let known = order.row.reservation.as_ref();
+            // A later hold of the same id is another one.
+            if known.is_some_and(|r| r.deadline == reservation.deadline)
+                && owns(order, &reservation.partition, &reservation.hold)
+            {
                 FactStep::Settled { accepted: true }
             } else if order.row.status == OrderStatus::Init {
                 FactStep::Append(reserved(order, reservation))

@@ -365,7 +365,7 @@ fn find_for_order<'a>(
         return Err(Step::Append(body).into());
     }
     match p.hold(&c.hold) {
-        Some(h) if h.owner == Some(c.order) => Ok((p, h)),
+        Some(h) if h.owner == Some(c.order) && h.deadline == c.deadline => Ok((p, h)),
         _ => Err(Step::Done(Ok(gone(c))).into()),
     }
 }

@@ -75,7 +75,8 @@ impl Reservation {
     }
 
     pub(super) fn of_order(&self, order: OrderId) -> OrderHold {
-        OrderHold { order, partition: self.partition.clone(), hold: self.hold.clone() }
+        let (partition, hold) = (self.partition.clone(), self.hold.clone());
+        OrderHold { order, partition, hold, deadline: self.deadline }
     }
 
     /// Whether the caller named no other partition or hold than this.

@@ -256,6 +256,46 @@ fn a_hold_of_other_contents_or_already_ended_is_not_adopted() {
     adopt(|world, names, _| drop(world.run(Command::ConfirmHold(names.hold_ref("h")))), "!HoldConfirmed");
 }
 
+/// After its hold is forgotten, the same reserve makes another one under the same id, with another seat.
+#[test]
+fn an_order_acts_on_the_hold_that_it_was_told_of() {
+    let names = Names::new(APART);
+    let mut world = World::new(Table::default());
+    // Else the order would be given up first.
+    world.policy.abandon_ms = 2 * world.policy.retention_ms;
+    world.run(names.create(0)).unwrap();
+    world.submit(Command::Reserve(names.reserve(0)));
+    world.deliver(0);
+    // The first hold is made; its order does not hear of it before it is forgotten.
+    world.crash();
+    let beginning = std::mem::take(&mut world.mail);
+    world.wait(world.policy.hold_ttl_ms);
+    world.do_due();
+    let end = std::mem::take(&mut world.mail);
+    world.wait(world.policy.retention_ms);
+    world.do_due();
+    world.run(Command::TryHold(names.try_hold("other", 1))).unwrap();
+    world.submit(Command::Reserve(names.reserve(0)));
+    world.deliver(0);
+    let second = std::mem::take(&mut world.mail);
+    world.crash();
+    world.mail = beginning;
+    world.deliver(0);
+    world.mail.clear();
+    assert_eq!(word(&world.run(names.pay(0, 0))), "!HoldExpired");
+    world.mail.extend(end);
+    world.mail.extend(second);
+    world.quiet();
+    world.resend();
+    world.quiet();
+    // What it was not told of is given back.
+    check::always(&world);
+    assert!(world.is_idle() && world.slots().all(|slot| slot.outbox().is_empty()));
+    let holds = world.slots().flat_map(|slot| slot.partitions().iter());
+    let owned = holds.flat_map(|(_, p)| p.holds_sorted()).filter(|(_, hold)| hold.owner.is_some());
+    assert_eq!(owned.map(|(_, hold)| hold.status).collect::<Vec<_>>(), [HoldStatus::Released]);
+}
+
 #[test]
 fn a_hold_belongs_to_one_order() {
     let check = |end: fn(&mut World, &Names), expected: &str| {

@@ -69,10 +69,7 @@ impl Applying<'_> {
         };
         // The hold may have ended and been forgotten since.
         if let Some(hold) = self.own_hold_of(row.order, r) {
-            demand!(
-                (hold.from, hold.to, hold.deadline) == (r.from, r.to, r.deadline),
-                "its hold is {hold:?}"
-            );
+            demand!((hold.from, hold.to) == (r.from, r.to), "its hold is {hold:?}");
             demand!(hold.seats.len() == r.labels.len(), "its hold is {hold:?}");
         } else {
             // A record may wait for its frame, while its partition goes on.

@@ -9,7 +9,7 @@ use engine::text::Text;
 use crate::support::catalogue::Table;
 use crate::support::check;
 use crate::support::names::{APART, Names, PLACEMENTS, create, hold, key, order_name, partition, span, txn};
-use crate::support::world::{START, World};
+use crate::support::world::{Mail, START, World};
 use crate::support::{kind, order_of, partition_of, word};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -256,9 +256,9 @@ fn a_hold_of_other_contents_or_already_ended_is_not_adopted() {
     adopt(|world, names, _| drop(world.run(Command::ConfirmHold(names.hold_ref("h")))), "!HoldConfirmed");
 }
 
-/// After its hold is forgotten, the same reserve makes another one under the same id, with another seat.
-#[test]
-fn an_order_acts_on_the_hold_that_it_was_told_of() {
+/// Order 0 was not told of its first hold before that one was forgotten, and the same reserve has made another one under the
+/// same id, with another seat: the mail of its beginning, of its end, and of the second hold.
+fn two_holds_of_one_id() -> (World, Names, [Vec<Mail>; 3]) {
     let names = Names::new(APART);
     let mut world = World::new(Table::default());
     // Else the order would be given up first.
@@ -266,7 +266,6 @@ fn an_order_acts_on_the_hold_that_it_was_told_of() {
     world.run(names.create(0)).unwrap();
     world.submit(Command::Reserve(names.reserve(0)));
     world.deliver(0);
-    // The first hold is made; its order does not hear of it before it is forgotten.
     world.crash();
     let beginning = std::mem::take(&mut world.mail);
     world.wait(world.policy.hold_ttl_ms);
@@ -279,6 +278,19 @@ fn an_order_acts_on_the_hold_that_it_was_told_of() {
     world.deliver(0);
     let second = std::mem::take(&mut world.mail);
     world.crash();
+    world.mail.clear();
+    (world, names, [beginning, end, second])
+}
+
+/// The states of holds that an order owns.
+fn owned(world: &World) -> Vec<HoldStatus> {
+    let holds = world.slots().flat_map(|slot| slot.partitions().iter()).flat_map(|(_, p)| p.holds_sorted());
+    holds.filter(|(_, hold)| hold.owner.is_some()).map(|(_, hold)| hold.status).collect()
+}
+
+#[test]
+fn an_order_acts_on_the_hold_that_it_was_told_of() {
+    let (mut world, names, [beginning, end, second]) = two_holds_of_one_id();
     world.mail = beginning;
     world.deliver(0);
     world.mail.clear();
@@ -291,9 +303,19 @@ fn an_order_acts_on_the_hold_that_it_was_told_of() {
     // What it was not told of is given back.
     check::always(&world);
     assert!(world.is_idle() && world.slots().all(|slot| slot.outbox().is_empty()));
-    let holds = world.slots().flat_map(|slot| slot.partitions().iter());
-    let owned = holds.flat_map(|(_, p)| p.holds_sorted()).filter(|(_, hold)| hold.owner.is_some());
-    assert_eq!(owned.map(|(_, hold)| hold.status).collect::<Vec<_>>(), [HoldStatus::Released]);
+    assert_eq!(owned(&world), [HoldStatus::Released]);
+}
+
+#[test]
+fn an_order_that_declines_an_earlier_hold_keeps_its_own() {
+    let (mut world, names, [beginning, _, second]) = two_holds_of_one_id();
+    world.mail = second;
+    world.deliver(0);
+    world.mail = beginning;
+    world.quiet();
+    check::always(&world);
+    assert_eq!(owned(&world), [HoldStatus::Held]);
+    assert_eq!(word(&world.run(names.pay(0, 0))), "Paid");
 }
 
 #[test]

@@ -166,8 +166,8 @@ fn seats(history: &[Told], met: &mut Counters) {
         if let Command::Reserve(c) = &told.command {
             let hold = (c.partition.clone(), c.hold.clone());
             owners.entry(hold.clone()).or_default().push(c.order);
-            // An order that was given up by the time it has the hold gives it back.
-            if !matches!(told.reply, Some(Ok(_))) {
+            // An order that was given up by the time it has the hold gives it back. Who was refused the hold never had it.
+            if !matches!(told.reply, Some(Ok(_))) && !is_refused(told) {
                 let first = ends.entry(hold).or_insert(told.called);
                 *first = told.called.min(*first);
             }

@@ -155,6 +155,8 @@ fn a_seat_has_one_holder() {
         Told { returned: None, reply: None, ..told(2, 0, Command::ReleaseHold(hold), one.1.clone()) };
     assert!(is_linear(&[first.clone(), release, second(Time(10))]), "the first was perhaps released");
     let adopt = Command::Reserve(Reserve { hold: HoldId::parse("one").unwrap(), ..reserved_by(1) });
+    let refused = told(2, 9, adopt.clone(), Err(Rejection::HoldOwnedByAnother));
+    assert!(!is_linear(&[first.clone(), refused, second(Time(10))]), "nobody took it");
     let given_up = told(2, 9, adopt, Err(Rejection::InvalidTransition));
     assert!(is_linear(&[first.clone(), given_up, second(Time(10))]), "an order took it and gave it back");
     let again = told(5, 6, one.0.clone(), one.1.clone());

@@ -67,6 +67,18 @@ impl Fact {
             | Fact::TxnClaimed { order, .. } => *order,
         }
     }
+
+    /// The hold it is about.
+    #[must_use]
+    pub const fn hold(&self) -> Option<(&PartitionKey, &HoldId)> {
+        match self {
+            Fact::HoldMade { reservation, .. } => Some((&reservation.partition, &reservation.hold)),
+            Fact::HoldReleased { partition, hold, .. }
+            | Fact::HoldExpired { partition, hold, .. }
+            | Fact::HoldConfirmed { partition, hold, .. } => Some((partition, hold)),
+            Fact::TxnClaimed { .. } => None,
+        }
+    }
 }
 
 /// A fact on its way, from the outbox of the slot that recorded it.

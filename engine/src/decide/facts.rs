@@ -85,8 +85,7 @@ pub fn decide_declined(slot: &Slot, cx: &Context<'_>, fact: &Fact) -> Option<Bod
     };
     let p = slot.partitions().get(&reservation.partition)?;
     let hold = p.hold(&reservation.hold)?;
-    let same = hold.owner == Some(*order) && hold.deadline == reservation.deadline;
-    (hold.status == HoldStatus::Held && same).then(|| {
+    (hold.status == HoldStatus::Held && hold.owner == Some(*order)).then(|| {
         let named = HoldRef { partition: reservation.partition.clone(), hold: reservation.hold.clone() };
         Body::HoldReleased(inventory::released(cx, p, &named, hold, ReleaseReason::Declined))
     })

@@ -63,7 +63,9 @@ impl Slot {
             Body::RefundOwed(row) | Body::RefundSettled(row) => self.refunds.put(row),
             Body::TellsAcked { tells } => {
                 for tell in tells {
-                    self.outbox.remove(tell);
+                    if let Some(tell) = self.outbox.remove(tell) {
+                        self.count_untold(&tell.fact, |untold| untold.saturating_sub(1));
+                    }
                 }
             }
         }
@@ -186,7 +188,7 @@ impl Slot {
     fn tell(&mut self, record: &Record, fact: Fact) {
         let id = self.next_tell;
         self.next_tell = TellId(id.0 + 1);
-        self.outbox.insert(id, Tell { id, since: record.time, fact });
+        self.put_tell(Tell { id, since: record.time, fact });
     }
 }
 

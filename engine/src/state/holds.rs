@@ -24,7 +24,7 @@ pub(super) struct Holds {
     free: Vec<Place>,
     /// When live holds expire; derived.
     deadlines: BTreeSet<(Time, Place)>,
-    /// When ended holds may be forgotten; derived.
+    /// When ended holds may be forgotten, of which nothing has still to be told; derived.
     ended: BTreeSet<(Time, Place)>,
 }
 
@@ -32,6 +32,8 @@ pub(super) struct Holds {
 struct Kept {
     id: HoldId,
     hold: Hold,
+    /// How many facts about it stand in the outbox; derived.
+    untold: u32,
 }
 
 impl Holds {
@@ -53,7 +55,7 @@ impl Holds {
         self.in_order(&self.deadlines)
     }
 
-    /// Ended holds, the one that may be forgotten first, first.
+    /// Ended holds of which nothing has still to be told, the one that may be forgotten first, first.
     pub(super) fn by_end(&self) -> impl Iterator<Item = (Time, &HoldId, &Hold)> {
         self.in_order(&self.ended)
     }
@@ -77,8 +79,9 @@ impl Holds {
         let before = self.by_id.find(hash, |place| self.kept(*place).id == id);
         assert!(before.is_none(), "a hold is made once");
         let place = self.free.pop().unwrap_or(self.places.len() as Place);
-        self.note(place, &hold);
-        let kept = Some(Box::new(Kept { id, hold }));
+        let kept = Kept { id, hold, untold: 0 };
+        self.note(place, &kept);
+        let kept = Some(Box::new(kept));
         match self.places.get_mut(place as usize) {
             Some(free) => *free = kept,
             None => self.places.push(kept),
@@ -91,10 +94,21 @@ impl Holds {
     /// When there is none of that id.
     pub(super) fn change(&mut self, id: &HoldId, change: impl FnOnce(&mut Hold)) {
         let place = self.place(id).expect("a logged change is of a hold that is there");
+        self.change_at(place, |kept| change(&mut kept.hold));
+    }
+
+    /// A fact about the hold stands in the outbox from now on, or does no longer. One that was forgotten before does not care.
+    pub(super) fn count_untold(&mut self, id: &HoldId, count: impl FnOnce(u32) -> u32) {
+        if let Some(place) = self.place(id) {
+            self.change_at(place, |kept| kept.untold = count(kept.untold));
+        }
+    }
+
+    fn change_at(&mut self, place: Place, change: impl FnOnce(&mut Kept)) {
         let mut kept = self.places[place as usize].take().expect("a place that is found is taken");
-        self.unnote(place, &kept.hold);
-        change(&mut kept.hold);
-        self.note(place, &kept.hold);
+        self.unnote(place, &kept);
+        change(&mut kept);
+        self.note(place, &kept);
         self.places[place as usize] = Some(kept);
     }
 
@@ -105,7 +119,7 @@ impl Holds {
         let found = self.by_id.find_entry(hash, |place| at(&self.places, *place).id == *id);
         let (place, _) = found.expect("a forgotten hold was there").remove();
         let kept = self.places[place as usize].take().expect("a place that is found is taken");
-        self.unnote(place, &kept.hold);
+        self.unnote(place, &kept);
         self.free.push(place);
         kept.hold
     }
@@ -130,20 +144,26 @@ impl Holds {
     }
 
     /// Where a hold stands on the agenda that its status puts it on.
-    fn note(&mut self, place: Place, hold: &Hold) {
-        match hold.status {
-            HoldStatus::Held => self.deadlines.insert((hold.deadline, place)),
-            HoldStatus::Released | HoldStatus::Expired => self.ended.insert((hold.keep_until, place)),
-            HoldStatus::Confirmed => false,
-        };
+    fn note(&mut self, place: Place, kept: &Kept) {
+        if let Some((agenda, at)) = self.agenda(kept) {
+            agenda.insert((at, place));
+        }
     }
 
-    fn unnote(&mut self, place: Place, hold: &Hold) {
+    fn unnote(&mut self, place: Place, kept: &Kept) {
+        if let Some((agenda, at)) = self.agenda(kept) {
+            agenda.remove(&(at, place));
+        }
+    }
+
+    fn agenda(&mut self, Kept { hold, untold, .. }: &Kept) -> Option<(&mut BTreeSet<(Time, Place)>, Time)> {
         match hold.status {
-            HoldStatus::Held => self.deadlines.remove(&(hold.deadline, place)),
-            HoldStatus::Released | HoldStatus::Expired => self.ended.remove(&(hold.keep_until, place)),
-            HoldStatus::Confirmed => false,
-        };
+            HoldStatus::Held => Some((&mut self.deadlines, hold.deadline)),
+            HoldStatus::Released | HoldStatus::Expired if *untold == 0 => {
+                Some((&mut self.ended, hold.keep_until))
+            }
+            HoldStatus::Released | HoldStatus::Expired | HoldStatus::Confirmed => None,
+        }
     }
 }
 

@@ -150,7 +150,9 @@ impl SlotImage {
             check::refund(refund, &slot.refunds)?;
             slot.refunds.put(refund);
         }
-        slot.outbox = self.outbox.into_iter().map(|tell| (tell.id, tell)).collect();
+        for tell in self.outbox {
+            slot.put_tell(tell);
+        }
         slot.next_tell = self.next_tell;
         Ok(slot)
     }

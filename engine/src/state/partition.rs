@@ -97,7 +97,8 @@ impl Partition {
         due.map(|(_, id, hold)| (id, hold))
     }
 
-    /// Ended holds that may be forgotten at `now`, the oldest first; those that are too many, before their time.
+    /// Ended holds that may be forgotten at `now`, the oldest first; those that are too many, before their time; none of which
+    /// somebody has still to be told.
     pub fn forgettable(&self, now: Time) -> impl Iterator<Item = &HoldId> {
         let too_many = self.holds.ended_len().saturating_sub(ENDED_HOLDS_PER_PARTITION_MAX);
         let ended = self.holds.by_end().enumerate();
@@ -180,6 +181,12 @@ impl Partition {
             hold.keep_until = row.keep_until;
             *weight += weight::hold(&row.hold, hold);
         });
+    }
+
+    /// How many facts about a hold stand in the outbox: it is not forgotten before they are all acknowledged, so that no order
+    /// hears of one hold what became of an earlier one of the same id.
+    pub(super) fn count_untold(&mut self, id: &HoldId, count: impl FnOnce(u32) -> u32) {
+        self.holds.count_untold(id, count);
     }
 
     pub(super) fn forget(&mut self, id: &HoldId) {

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::{Orders, Partitions, Refunds, weight};
 use crate::decide::Policy;
 use crate::ids::{OrderId, PartitionKey, SlotId, Time, TxnId};
-use crate::message::Outbox;
+use crate::message::{Fact, Outbox, Tell};
 use crate::record::TellId;
 
 #[derive(Debug)]
@@ -91,6 +91,21 @@ impl Slot {
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    pub(super) fn put_tell(&mut self, tell: Tell) {
+        self.count_untold(&tell.fact, |untold| untold + 1);
+        self.outbox.insert(tell.id, tell);
+    }
+
+    /// The hold that a fact is about, unless a partition or a hold was forgotten under it: logs say so that were written when
+    /// that could be.
+    pub(super) fn count_untold(&mut self, fact: &Fact, count: impl FnOnce(u32) -> u32) {
+        if let Some((partition, hold)) = fact.hold()
+            && self.partitions.get(partition).is_some()
+        {
+            self.partitions.change(partition, |p| p.count_untold(hold, count));
+        }
     }
 
     /// The id that the next tell will have: whoever notes it before an `apply` knows which tells that one added.

@@ -209,6 +209,8 @@ impl Applying<'_> {
             };
             demand!(!hold.has_seats(), "a hold with seats is forgotten: {hold:?}");
             demand!(hold.keep_until <= self.time, "forgotten before its time: {hold:?}");
+            let untold = self.slot.outbox.values().find(|fact| fact.hold() == Some((key, id)));
+            demand!(untold.is_none(), "forgotten, and somebody has still to be told {untold:?}");
             self.seen.forgotten += 1;
         }
         self.slot.partitions.insert(key.clone(), Rc::new(p));

@@ -5,6 +5,7 @@ mod ids;
 mod images;
 mod inventory;
 mod largest;
+mod late;
 mod layout;
 mod limits;
 mod model;

@@ -1,11 +1,16 @@
-//! Short runs of the crash drill: `kill -9` or a power cut under load and during starts, and an audit of every answer.
+//! Short runs of the drills: `kill -9`, power cuts and failing writes under load and during starts, a full disk, a process that
+//! stands still; and an audit of every answer.
 //!
 //! `INTERLOCK_DRILL_SEED` repeats the choices of a run (not its timing). `make drill CYCLES=1000` is the long one.
+
+use std::time::Duration;
 
 use drill::crash::ground::RealDisk;
 use drill::crash::moments::Moment;
 use drill::crash::{Settings, run, small_and_soon};
-use drill::power::{PowerCuts, why_not};
+use drill::full;
+use drill::pause::Pauses;
+use drill::power::{Faults, PowerCuts, why_not};
 
 use crate::support::Launch;
 use crate::support::time::now_ms;
@@ -14,6 +19,10 @@ use crate::support::time::now_ms;
 const CYCLES: u64 = 25;
 /// Power cuts under load, with each driver.
 const POWER_CUTS: u64 = 4;
+/// Writes and syncs that fail, with each driver.
+const FAILURES: u64 = 4;
+/// How often the process stands still.
+const PAUSES: u64 = 3;
 /// Writes that must be acknowledged before each.
 const ACKNOWLEDGED_MIN: u64 = 500;
 
@@ -29,20 +38,59 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
     assert!(figures.of(Moment::Start) > 0, "starts were killed");
 }
 
-/// Catches: what is acknowledged, or relied on, before it is synced; with either disk driver. A machine that lets
-/// nobody mount by FUSE (root, or `fusermount3`) skips it.
+/// Catches: what is acknowledged, or relied on, before it is synced.
 #[test]
 fn nothing_acknowledged_is_lost_by_power_cuts() {
     let seed = seed();
-    for driver in ["uring", "plain"] {
-        let launch = small_and_soon(Launch::new()).env("INTERLOCK_DISK", driver);
-        if let Some(reason) = why_not(launch.home()) {
-            eprintln!("SKIPPED: power cuts (no FUSE here: {reason})");
-            return;
-        }
+    for_each_driver(|driver, launch| {
         let settings = settings(&format!("power --driver {driver}"), seed, POWER_CUTS);
         let mut cuts = PowerCuts::new(launch.home(), seed);
-        println!("{}\n{}", run(&settings, &mut cuts, &launch), cuts.line());
+        println!("{}\n{}", run(&settings, &mut cuts, &small_and_soon(launch)), cuts.line());
+    });
+}
+
+/// Catches: a process that goes on after a write or a sync of its log has failed.
+#[test]
+fn nothing_acknowledged_is_lost_by_failing_writes() {
+    let seed = seed();
+    for_each_driver(|driver, launch| {
+        let settings = settings(&format!("fault --driver {driver}"), seed, FAILURES);
+        let mut faults = Faults::new(launch.home(), seed);
+        println!("{}\n{}", run(&settings, &mut faults, &small_and_soon(launch)), faults.line());
+        assert!(faults.struck.iter().sum::<u64>() > 0);
+    });
+}
+
+/// Catches: a sale that a full disk swallows; a payment, a cancellation or a start that it prevents.
+#[test]
+fn a_full_disk_refuses_new_sales_and_nothing_else() {
+    let seed = seed();
+    for_each_driver(|driver, launch| {
+        let figures = full::run(&launch, &settings(&format!("full --driver {driver}"), seed, 1));
+        println!("{figures}");
+        assert!(figures.refused > 0 && figures.paid_while_full > 0 && figures.cancelled_while_full > 0);
+    });
+}
+
+/// Catches: a hold that lives on, or money that is taken for it, where the process stood still for longer than holds last.
+#[test]
+fn what_fell_due_while_it_stood_still_expires() {
+    let seed = seed();
+    let launch = Launch::new();
+    let mut pauses = Pauses::new(launch.home(), seed);
+    println!("{}", run(&settings("pause", seed, PAUSES), &mut pauses, &small_and_soon(launch)));
+    assert!(pauses.stood > Duration::ZERO);
+}
+
+/// Over the disk that fails on demand. A machine that lets nobody mount by FUSE (root, or `fusermount3`) skips it.
+fn for_each_driver(test: impl Fn(&str, Launch)) {
+    for driver in ["uring", "plain"] {
+        let launch = Launch::new().env("INTERLOCK_DISK", driver);
+        if let Some(reason) = why_not(launch.home()) {
+            eprintln!("SKIPPED: no FUSE here: {reason}");
+            return;
+        }
+        test(driver, launch);
     }
 }
 

@@ -40,8 +40,11 @@ expect() {
         --binary "$WORK/build/debug/interlock" >"$WORK/$name.log" 2>&1; then
         echo "$name: NOT FOUND in $CYCLES cycles, see $WORK/$name.log"
         failed=1
+    elif cycle=$(sed -n 's/^failed in cycle \([0-9]*\)$/\1/p' "$WORK/$name.log" | tail -1) && [ -z "$cycle" ]; then
+        echo "$name: DID NOT RUN, see $WORK/$name.log"
+        failed=1
     else
-        echo "$name: found in cycle $(sed -n 's/^failed in cycle \([0-9]*\)$/\1/p' "$WORK/$name.log" | tail -1)"
+        echo "$name: found in cycle $cycle"
         grep -m 1 -A 1 "panicked at" "$WORK/$name.log" | cut -c 1-300
     fi
     rm -rf "$WORK/data"

@@ -45,7 +45,8 @@ for name in "$@"; do
     else
         found=$(sed -n 's/^seed \([0-9]*\) fails: .*/\1/p' "$work/$name.txt" | head -n 1)
         why=$(sed -n '2p' "$work/$name.txt" | cut -c 1-110)
-        echo "$name: found by seed ${found:-none}: $why" | tee -a "$table"
+        [ -n "$found" ] || missed=1
+        echo "$name: found by seed ${found:-NONE, see $work/$name.txt}: $why" | tee -a "$table"
     fi
 done
 fresh

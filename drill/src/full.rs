@@ -46,7 +46,7 @@ impl fmt::Display for Figures {
         write!(
             f,
             "{} full disks: {} writes acknowledged until full, {} sales refused with 503, {} orders paid and {} cancelled \
-             while full (half of them after a restart on the full disk), {} writes repeated and compared; 0 lost",
+             while full (half of them after a restart on the full disk), {} writes audited; 0 lost",
             self.rounds,
             self.sold_until_full,
             self.refused,

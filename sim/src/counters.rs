@@ -36,7 +36,7 @@ counted! {
     Count Refused "replies that say: not now";
     Count Abandoned "requests that their clients left";
     Count Repeated "exact repeats of a request";
-    Count Changed "repeats with other contents";
+    Count Changed "requests about one order beside another one of it";
     Count Turns "turns of shards";
     Count Frames "frames of the log";
     Count Records "records held against the model";

@@ -8,7 +8,7 @@ use std::time::Instant;
 use sim::counters::SEEDS_MIN;
 use sim::run::Choices;
 use sim::seeds::{self, Failure, Sum};
-use sim::soak::Progress;
+use sim::soak::{Progress, this_build};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,22 +35,22 @@ fn main() -> ExitCode {
 }
 
 fn obey(args: &[&str]) -> Result<ExitCode, String> {
-    let choices = Choices { watched: args.contains(&"--trace") };
     match args {
-        ["run", seed, ..] => Ok(one(parse(seed)?, choices)),
+        ["run", seed] => Ok(one(parse(seed)?, Choices { watched: false })),
+        ["run", seed, "--trace"] => Ok(one(parse(seed)?, Choices { watched: true })),
         ["seeds", range, rest @ ..] => {
-            let threads = after(rest, "--threads").map(parse).transpose()?;
-            let threads = threads.unwrap_or(seeds::processors() as u64) as usize;
-            let file = after(rest, "--resume").map(PathBuf::from);
-            many(range_of(range)?, file.as_deref(), threads.max(1), choices)
+            let (mut threads, mut file) = (seeds::processors(), None);
+            for option in rest.chunks(2) {
+                match option {
+                    ["--threads", number] => threads = parse(number)? as usize,
+                    ["--resume", path] => file = Some(PathBuf::from(path)),
+                    other => return Err(format!("unknown: {}", other.join(" "))),
+                }
+            }
+            many(range_of(range)?, file.as_deref(), threads.max(1))
         }
         _ => Err("what to run?".to_owned()),
     }
-}
-
-fn after<'a>(args: &[&'a str], name: &str) -> Option<&'a str> {
-    let place = args.iter().position(|arg| *arg == name)?;
-    args.get(place + 1).copied()
 }
 
 fn parse(text: &str) -> Result<u64, String> {
@@ -78,16 +78,15 @@ fn fail(failures: &[Failure]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn many(
-    range: Range<u64>,
-    file: Option<&Path>,
-    threads: usize,
-    choices: Choices,
-) -> Result<ExitCode, String> {
+fn many(range: Range<u64>, file: Option<&Path>, threads: usize) -> Result<ExitCode, String> {
+    let choices = Choices { watched: false };
     let mut progress = match file {
-        Some(file) => Progress::read(file, &range)?,
-        None => Progress::new(range.clone()),
+        Some(file) => Progress::read(file, this_build()?, &range)?,
+        None => Progress::new(0, range.clone()),
     };
+    if progress.next > range.start {
+        eprintln!("up to seed {} they were run before, by this build", progress.next);
+    }
     let begun = Instant::now();
     let mut done = 0;
     while progress.next < range.end {

@@ -6,6 +6,8 @@ use wal::{Options, limits};
 
 use crate::rng::Rng;
 
+pub(crate) const HOUR_MS: u64 = 3_600_000;
+
 /// One run's choices.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -37,7 +39,10 @@ pub(crate) struct Plan {
 /// Which faults may strike.
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
-    pub disk_errors: bool,
+    pub failing_writes: bool,
+    pub failing_syncs: bool,
+    pub failing_reads: bool,
+    pub short_writes: bool,
     pub full_disk: bool,
     pub clocks: bool,
     pub rings: bool,
@@ -80,7 +85,6 @@ impl Plan {
 }
 
 fn policy(rng: &mut Rng) -> Policy {
-    const HOUR_MS: u64 = 3_600_000;
     let hold_ttl_ms = *rng.pick(&[3_000, 10_000, 30_000]);
     Policy {
         hold_ttl_ms,
@@ -91,14 +95,29 @@ fn policy(rng: &mut Rng) -> Policy {
 }
 
 fn faults(rng: &mut Rng) -> Faults {
-    let all = |on| Faults { disk_errors: on, full_disk: on, clocks: on, rings: on, stalls: on, damage: on };
-    match rng.below(10) {
-        0 => all(false),
-        1 => Faults { disk_errors: true, ..all(false) },
-        2 => Faults { full_disk: true, ..all(false) },
-        3 => Faults { clocks: true, ..all(false) },
-        4 => Faults { rings: true, ..all(false) },
-        5 => Faults { damage: true, ..all(false) },
+    let all = |on| Faults {
+        failing_writes: on,
+        failing_syncs: on,
+        failing_reads: on,
+        short_writes: on,
+        full_disk: on,
+        clocks: on,
+        rings: on,
+        stalls: on,
+        damage: on,
+    };
+    let none = all(false);
+    match rng.below(18) {
+        0 => none,
+        1 => Faults { failing_writes: true, ..none },
+        2 => Faults { failing_syncs: true, ..none },
+        3 => Faults { failing_reads: true, ..none },
+        4 => Faults { short_writes: true, ..none },
+        5 => Faults { full_disk: true, ..none },
+        6 => Faults { clocks: true, ..none },
+        7 => Faults { rings: true, ..none },
+        8 => Faults { stalls: true, ..none },
+        9 => Faults { damage: true, ..none },
         _ => all(true),
     }
 }

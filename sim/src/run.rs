@@ -186,8 +186,7 @@ impl Run {
         }
     }
 
-    /// By the rules of the server's loop and without faults, until nothing is under way. No time passes but what shards ask
-    /// for within `self.world`'s present.
+    /// By the rules of the server's loop and without faults, until nothing is under way. No time passes.
     fn settle(&mut self) {
         for _ in 0..ROUNDS_MAX {
             let mut any = false;

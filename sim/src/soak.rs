@@ -1,6 +1,7 @@
 //! How far a long run of seeds has come, in a small file, so that it can be stopped and taken up again.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 use std::path::Path;
 
@@ -9,6 +10,8 @@ use crate::counters::Counters;
 /// A range of seeds that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
+    /// Which build of the simulator: another one's seeds are other runs.
+    build: u64,
     range: Range<u64>,
     /// The first seed that has not been run.
     pub next: u64,
@@ -21,32 +24,32 @@ pub struct Progress {
 
 impl Progress {
     #[must_use]
-    pub fn new(range: Range<u64>) -> Progress {
+    pub fn new(build: u64, range: Range<u64>) -> Progress {
         let next = range.start;
-        Progress { range, next, milliseconds: 0, counters: Counters::default(), noted: 0 }
+        Progress { build, range, next, milliseconds: 0, counters: Counters::default(), noted: 0 }
     }
 
-    /// Goes on from a file; from the beginning where there is none, or one of another range or version.
+    /// Goes on from a file; from the beginning where there is none, or one of another range or build.
     ///
     /// # Errors
     /// A file that is there and cannot be read.
-    pub fn read(file: &Path, range: &Range<u64>) -> Result<Progress, String> {
+    pub fn read(file: &Path, build: u64, range: &Range<u64>) -> Result<Progress, String> {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(format!("cannot read {}: {error}", file.display())),
         };
-        let fresh = Progress::new(range.clone());
+        let fresh = Progress::new(build, range.clone());
         Ok(fresh.parse(&text).unwrap_or(fresh))
     }
 
     fn parse(&self, text: &str) -> Option<Progress> {
         let mut lines = text.lines();
         let numbers: Vec<u64> = lines.next()?.split(' ').map_while(|number| number.parse().ok()).collect();
-        let [start, end, next, milliseconds] = numbers[..] else { return None };
+        let [build, start, end, next, milliseconds] = numbers[..] else { return None };
         let counters = Counters::parse(lines.next()?)?;
-        let same = (start, end) == (self.range.start, self.range.end);
-        same.then_some(Progress { range: start..end, next, milliseconds, counters, noted: 0 })
+        let same = (build, start..end) == (self.build, self.range.clone());
+        same.then_some(Progress { build, range: start..end, next, milliseconds, counters, noted: 0 })
     }
 
     /// Seeds up to `next` have been run, `elapsed` milliseconds after this process began.
@@ -58,8 +61,8 @@ impl Progress {
     }
 
     fn text(&self) -> String {
-        let Progress { range, next, milliseconds, counters, .. } = self;
-        format!("{} {} {next} {milliseconds}\n{}\n", range.start, range.end, counters.line())
+        let Progress { build, range, next, milliseconds, counters, .. } = self;
+        format!("{build} {} {} {next} {milliseconds}\n{}\n", range.start, range.end, counters.line())
     }
 
     /// # Errors
@@ -71,6 +74,18 @@ impl Progress {
     }
 }
 
+/// The build that runs.
+///
+/// # Errors
+/// The program cannot read itself.
+pub fn this_build() -> Result<u64, String> {
+    let program = std::env::current_exe().and_then(fs::read);
+    let program = program.map_err(|error| format!("cannot read this program: {error}"))?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&program);
+    Ok(hasher.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,13 +93,14 @@ mod tests {
 
     #[test]
     fn is_taken_up_where_it_stopped() {
-        let mut progress = Progress::new(10..30);
+        let mut progress = Progress::new(7, 10..30);
         let mut counters = Counters::default();
         counters.add(Met::Killed, 3);
         progress.add(20, &counters, 1_500);
-        let read = Progress::new(10..30).parse(&progress.text()).expect("its own text");
+        let read = Progress::new(7, 10..30).parse(&progress.text()).expect("its own text");
         assert_eq!((read.next, read.milliseconds, read.counters.get(Met::Killed)), (20, 1_500, 3));
-        assert_eq!(Progress::new(10..31).parse(&progress.text()), None, "another range");
-        assert_eq!(Progress::new(10..30).parse("nonsense"), None);
+        assert_eq!(Progress::new(7, 10..31).parse(&progress.text()), None, "another range");
+        assert_eq!(Progress::new(8, 10..30).parse(&progress.text()), None, "another build");
+        assert_eq!(Progress::new(7, 10..30).parse("nonsense"), None);
     }
 }

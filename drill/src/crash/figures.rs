@@ -14,7 +14,8 @@ pub struct Figures {
     pub missed: u64,
     /// Writes that were answered with 200 before a crash.
     pub acknowledged: u64,
-    /// Writes that were sent again, each compared with what was told before.
+    /// Writes that were held against what became of them: by sending them again, but for holds and reservations that were
+    /// refused and may be possible now.
     pub repeated: u64,
     /// Reads that were given before a crash, each compared with the order after it.
     pub reads: u64,
@@ -55,7 +56,7 @@ impl fmt::Display for Figures {
         }
         writeln!(f, "  {:>7} named moments did not come in time (counted as random)", self.missed)?;
         writeln!(f, "  {:>7} writes acknowledged before a crash", self.acknowledged)?;
-        writeln!(f, "  {:>7} writes repeated and compared", self.repeated)?;
+        writeln!(f, "  {:>7} writes audited", self.repeated)?;
         writeln!(f, "  {:>7} reads compared", self.reads)?;
         writeln!(f, "  {:>7} writes cut off and left to the server", self.abandoned)?;
         writeln!(f, "  {:>7} refunds owed, each announced and listed once", self.refunds)?;

@@ -9,7 +9,7 @@ use super::book::{Journey, Op, Place, Sight, Told, Want};
 use super::rules::EXPIRED_MEANWHILE;
 use crate::http::encode;
 use crate::time::now_ms;
-use crate::{Port, Rng, Session};
+use crate::{Port, Rng, Session, until};
 
 /// Reads in a row of an order that somebody is at work on.
 const STARES: usize = 8;
@@ -249,11 +249,10 @@ impl Client<'_> {
 pub fn read(session: &mut Session, order: &str, is_view: bool) -> Option<Value> {
     let (port, path) = if is_view { (Port::Query, "/query/orders") } else { (Port::Order, "/orders/get") };
     let path = format!("{path}?order_id={}", encode(order));
-    let mut answer = session.try_call(port, "GET", &path, &[], None).ok()?;
-    while [503, 504].contains(&answer.status) {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-        answer = session.try_call(port, "GET", &path, &[], None).ok()?;
-    }
+    let answer = until("a read to be answered", || match session.try_call(port, "GET", &path, &[], None) {
+        Ok(answer) if [503, 504].contains(&answer.status) => None,
+        other => Some(other.ok()),
+    })?;
     assert_ne!(answer.status, 404, "an order whose creation was acknowledged is gone: {}", answer.text());
     let seen = answer.ok();
     if !is_view {

@@ -10,7 +10,8 @@
 //! a sample of the answers of earlier cycles; every refund of the era; seats and availability of what was sold in the
 //! cycle and of a sample of the rest. An era is some tens of cycles on one data directory: at its end every answer of
 //! it is audited once more, the log is checked, and the directory is given up with all that is known of it. So neither
-//! the book nor the server's state grows with the number of cycles, and every answer is audited at least three times.
+//! the book nor the server's state grows with the number of cycles, every write is audited at least three times, and every
+//! read of an order twice.
 
 pub mod audit;
 pub mod book;

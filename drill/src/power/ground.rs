@@ -218,8 +218,10 @@ impl Ground for Faults {
             while !has_struck() && begun.elapsed() < SNAPSHOT_MAX && server.ended().is_none() {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            // It goes on for a moment, to show that it can.
-            std::thread::sleep(Duration::from_millis(100));
+            let syncs = disk.with(|store| store.syncs);
+            until("it to go on writing", || {
+                (server.ended().is_some() || disk.with(|store| store.syncs) > syncs).then_some(())
+            });
             // It may have been asked to stop.
             let code = server.ended().map_or(Some(0), |status| status.code());
             assert_eq!(code, Some(0), "a snapshot that fails is no end: {}", server.log_tail());

@@ -12,8 +12,8 @@ use drill::full;
 use drill::pause::Pauses;
 use drill::power::{Faults, PowerCuts, why_not};
 
-use crate::support::Launch;
 use crate::support::time::now_ms;
+use crate::support::{Launch, skipped};
 
 /// Kills under load.
 const CYCLES: u64 = 25;
@@ -87,7 +87,7 @@ fn for_each_driver(test: impl Fn(&str, Launch)) {
     for driver in ["uring", "plain"] {
         let launch = Launch::new().env("INTERLOCK_DISK", driver);
         if let Some(reason) = why_not(launch.home()) {
-            eprintln!("SKIPPED: no FUSE here: {reason}");
+            skipped(&format!("there is no FUSE here: {reason}"));
             return;
         }
         test(driver, launch);

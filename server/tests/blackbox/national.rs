@@ -10,7 +10,7 @@ use crate::sell::Run;
 use crate::support::http::encode;
 use crate::support::session::{list, number, text, texts};
 use crate::support::time::{rfc3339_ms, tomorrow};
-use crate::support::{Launch, Port, Session};
+use crate::support::{Launch, Port, Session, skipped};
 
 /// Where the feed lies beside the project.
 const FEED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/gtfs-china-hsr");
@@ -30,13 +30,13 @@ struct NightTrain {
 fn feed() -> Option<PathBuf> {
     let dir = PathBuf::from(FEED);
     if !dir.is_dir() {
-        println!("SKIPPED: the national feed is not at {FEED}");
+        skipped(&format!("the national feed is not at {FEED}"));
         return None;
     }
     let calendar = table(&dir, "calendar.txt");
     let last = calendar.iter().map(|row| row["end_date"].as_str()).max().unwrap_or_default();
     if last <= tomorrow().replace('-', "").as_str() {
-        println!("SKIPPED: the national feed ended on {last}");
+        skipped(&format!("the national feed ended on {last}"));
         return None;
     }
     Some(dir)

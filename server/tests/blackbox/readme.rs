@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Launch, Port, until};
+use crate::support::{Launch, Port, skipped, until};
 
 /// The shell commands of the README, in order, with this server's ports for the standard ones.
 fn commands(launch: &Launch) -> Vec<String> {
@@ -37,7 +37,7 @@ fn shell(script: &str) -> String {
 #[test]
 fn the_readme_sells_a_seat() {
     if Command::new("curl").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no curl to paste the README's commands for");
+        skipped("there is no curl to paste the README's commands for");
         return;
     }
     let launch = Launch::new();

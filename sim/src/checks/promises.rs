@@ -8,6 +8,7 @@ use engine::command::{Command, Pay};
 use engine::ids::{HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, TxnId};
 use engine::state::{Order, Slot};
 
+use crate::plan::HOUR_MS;
 use crate::world::World;
 
 /// See the module.
@@ -18,7 +19,7 @@ pub(crate) struct Promises {
     refunds: BTreeMap<(OrderName, TxnId), RefundView>,
     /// Payments that were answered, and how.
     payments: Vec<(Pay, Reply)>,
-    /// Names that were refused to create another order.
+    /// The order of each key.
     keys: BTreeMap<IdempotencyKey, OrderId>,
 }
 
@@ -123,7 +124,10 @@ fn hold(world: &World, partition: &PartitionKey, id: &HoldId, known: &HoldView) 
     let Some(found) = p.hold(id) else {
         let ended =
             known.status != HoldStatus::Confirmed && known.expires_at.plus(policy.retention_ms) <= now;
-        let released = known.status == HoldStatus::Released || policy.retention_ms < 1 << 26;
+        // Who released a hold that this client has seen alive need not have told it; within a run that is remembered for a day
+        // nothing is forgotten that soon.
+        let unseen = known.status == HoldStatus::Held && policy.retention_ms < HOUR_MS;
+        let released = known.status == HoldStatus::Released || unseen;
         // A run that was forgotten may be opened again where another timetable says so.
         let reopened = p.run().is_some() && world.departs();
         assert!(ended || released || reopened, "hold {id} of {partition} is gone: {known:?}");

@@ -8,7 +8,7 @@ use wal::disk::Lane;
 use crate::counters::Met;
 use crate::world::World;
 
-const EIO: i32 = 5;
+pub(crate) const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const DAY_MS: u64 = 86_400_000;
 
@@ -31,11 +31,11 @@ pub(crate) fn strike(world: &mut World) {
     let weight = |on: bool, weight: u32| if on { weight } else { 0 };
     let many = world.cores() > 1;
     let faults = [
-        (weight(on.disk_errors, 1), Fault::WriteFails),
-        (weight(on.disk_errors, 2), Fault::JobFails),
-        (weight(on.disk_errors, 2), Fault::ShortWrite),
+        (weight(on.failing_writes, 1), Fault::WriteFails),
+        (weight(on.failing_syncs, 2), Fault::JobFails),
+        (weight(on.short_writes, 2), Fault::ShortWrite),
         (weight(on.full_disk, 3), Fault::DiskFull),
-        (weight(on.full_disk, if on.clocks { 1 } else { 0 }), Fault::DiskHasRoom),
+        (weight(on.full_disk, 1), Fault::DiskHasRoom),
         (weight(on.stalls, 4), Fault::Stall),
         (weight(on.clocks, 4), Fault::Clock),
         (weight(on.rings && many, 6), Fault::HoldRing),

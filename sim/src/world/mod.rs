@@ -22,6 +22,7 @@ use wal::files::Trouble;
 use crate::checks::answers::{self, Question, Shown};
 use crate::checks::model::{Laws, Model};
 use crate::counters::{Counters, Met};
+use crate::faults::EIO;
 use crate::history::History;
 use crate::plan::Plan;
 use crate::rng::Rng;
@@ -32,7 +33,6 @@ use process::{Outcome, Process, Taking};
 
 pub(crate) use restart::End;
 
-const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 /// One of these is within how many steps the second copy of a message arrives.
 const COPY_STEPS: [usize; 4] = [1, 20, 200, 2_000];

@@ -10,10 +10,9 @@ use super::World;
 use super::start::{self, Found};
 use crate::checks::model::Laws;
 use crate::counters::Met;
-use crate::faults::damage;
+use crate::faults::{EIO, damage};
 use crate::timetable::Edition;
 
-const EIO: i32 = 5;
 /// Tries of a start that are made to fail.
 const FAILED_STARTS_MAX: usize = 3;
 
@@ -28,6 +27,15 @@ pub(crate) enum End {
     Stopped,
 }
 
+/// What goes wrong in a start.
+#[derive(Clone, Copy)]
+enum FailedStart {
+    KilledSoon,
+    KilledLate,
+    ReadFails,
+    DiskFull,
+}
+
 impl World {
     /// The process ends, and another one takes over. `calm`: without further faults.
     ///
@@ -35,11 +43,13 @@ impl World {
     /// When that does not start, or has lost something.
     pub(crate) fn restart(&mut self, end: End, calm: bool) {
         self.history.note(format_args!("the process ends: {end:?}"));
-        self.met.met(match end {
-            End::PowerCut => Met::PowerCut,
-            End::Killed => Met::Killed,
-            End::Stopped => Met::CleanStop,
-        });
+        if !calm {
+            self.met.met(match end {
+                End::PowerCut => Met::PowerCut,
+                End::Killed => Met::Killed,
+                End::Stopped => Met::CleanStop,
+            });
+        }
         self.count_life();
         // What was in it is gone before anything else is done.
         self.process.nodes.clear();
@@ -65,7 +75,7 @@ impl World {
         let mut found = Found::default();
         let started = start::start(&self.machine, &self.plan, cores, &edition, &mut found);
         self.process = started.unwrap_or_else(|error| panic!("it does not start: {error}"));
-        self.met.met(Met::Restarts);
+        self.met.add(Met::Restarts, u64::from(!calm));
         self.met.add(Met::OtherCores, u64::from(found.redistributed));
         self.met.add(Met::TailCut, found.cuts as u64);
         self.met.add(Met::OtherTimetable, u64::from(edition.number != self.edition.number));
@@ -141,12 +151,20 @@ impl World {
     /// A start that is cut short, refused by its disk, or short of room.
     fn fail_start(&mut self, cores: u16, edition: &Edition) {
         let files = &self.machine.files;
-        let kind = if self.plan.faults.disk_errors { self.rng.below(4) } else { self.rng.below(2) };
+        let on = &self.plan.faults;
+        let kind = self.rng.weighted(&[
+            (1, FailedStart::KilledSoon),
+            (1, FailedStart::KilledLate),
+            (u32::from(on.failing_reads), FailedStart::ReadFails),
+            (u32::from(on.full_disk), FailedStart::DiskFull),
+        ]);
         match kind {
-            0 => files.stop_at(files.steps() + self.rng.below(6) as u64),
-            1 => files.stop_at(files.steps() + self.rng.below(90) as u64),
-            2 => files.fail_read(files.reads() + self.rng.below(12) as u64, EIO),
-            _ => files.set_capacity(Some(self.machine.used() + self.rng.below(1 << 20) as u64)),
+            FailedStart::KilledSoon => files.stop_at(files.steps() + self.rng.below(6) as u64),
+            FailedStart::KilledLate => files.stop_at(files.steps() + self.rng.below(90) as u64),
+            FailedStart::ReadFails => files.fail_read(files.reads() + self.rng.below(12) as u64, EIO),
+            FailedStart::DiskFull => {
+                files.set_capacity(Some(self.machine.used() + self.rng.below(1 << 20) as u64));
+            }
         }
         let mut found = Found::default();
         let started = start::start(&self.machine, &self.plan, cores, edition, &mut found);
@@ -159,10 +177,10 @@ impl World {
         };
         self.history.note(format_args!("a start fails: {error}"));
         self.met.met(match kind {
-            0 | 1 if found.redistributed => Met::KilledInRedistribution,
-            0 | 1 => Met::KilledInStart,
-            2 => Met::ReadFails,
-            _ => Met::DiskFull,
+            FailedStart::ReadFails => Met::ReadFails,
+            FailedStart::DiskFull => Met::DiskFull,
+            _ if found.redistributed => Met::KilledInRedistribution,
+            _ => Met::KilledInStart,
         });
         let end = if self.rng.percent(50) { End::PowerCut } else { End::Killed };
         self.end(end);

@@ -20,7 +20,7 @@ struct Seed(u64);
 impl Drop for Seed {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("this was SHARD_SEED={}", self.0);
+            eprintln!("again: SHARD_SEED={} cargo test -p shard --test shard crash", self.0);
         }
     }
 }

@@ -3,7 +3,6 @@
 use engine::answer::{Answer, RefundReason, RefundStatus, RefundView, Rejection, Reply};
 use engine::command::{ListRefunds, Pay, RefundFilter};
 use engine::ids::{OrderId, OrderName, Reference, SlotId, TxnId};
-use engine::limits::SLOTS;
 use engine::record::RefundRow;
 
 use super::{Question, orders};
@@ -100,5 +99,4 @@ pub(super) fn listed(model: &Model, question: &Question, list: &ListRefunds, rep
             assert!(!asked || !always || given, "left out of a page: {row:?} of slot {}", shown.slot.get());
         }
     }
-    debug_assert!(question.shown.len() <= usize::from(SLOTS));
 }

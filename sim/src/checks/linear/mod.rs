@@ -7,7 +7,8 @@ mod seat;
 
 use std::collections::BTreeMap;
 
-use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection, Reply};
+use allocator::Span;
+use engine::answer::{Answer, HoldStatus, OrderStatus, PartitionView, Rejection, Reply};
 use engine::command::Command;
 use engine::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey, Time};
 
@@ -113,18 +114,59 @@ struct Sight {
     hearsay: bool,
 }
 
-fn sight(command: &Command, reply: &Reply) -> Option<Sight> {
+/// On which segments holds are, which the answers about a client's hold do not say.
+#[derive(Default)]
+struct Spans {
+    /// As its client has asked for them; `None` is the whole run.
+    of_hold: BTreeMap<Hold, Option<Span>>,
+    /// As many as anybody has seen of a run.
+    segments: BTreeMap<PartitionKey, u16>,
+}
+
+impl Spans {
+    fn of(history: &[Told]) -> Spans {
+        let mut spans = Spans::default();
+        for told in history {
+            let (partition, to) = match (&told.command, &told.reply) {
+                (Command::TryHold(c), Some(Ok(Answer::Partition(view)))) => {
+                    spans.of_hold.insert(hold_of(view), c.span);
+                    (&c.partition, c.span.map_or(1, |span| span.to()))
+                }
+                (_, Some(Ok(Answer::Order(view)))) => match &view.reservation {
+                    Some(r) => (&r.partition, r.to),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            let seen = spans.segments.entry(partition.clone()).or_default();
+            *seen = to.max(*seen);
+        }
+        spans
+    }
+
+    /// `None` where the client was not told that it has the hold.
+    fn get(&self, hold: &Hold) -> Option<(u16, u16)> {
+        let span = self.of_hold.get(hold)?;
+        Some(span.map_or_else(|| (0, self.segments[&hold.0]), |span| (span.from(), span.to())))
+    }
+}
+
+fn hold_of(view: &PartitionView) -> Hold {
+    (view.partition.clone(), view.hold.hold.clone(), view.hold.expires_at)
+}
+
+fn sight(reply: &Reply, spans: &Spans) -> Option<Sight> {
     match reply.as_ref().ok()? {
         Answer::Partition(view) => {
-            // The answer does not say on which segments; who asked for the whole run may not know how many it has.
-            let span = match command {
-                Command::TryHold(c) => c.span?,
-                _ => return None,
+            let hold = hold_of(view);
+            let (from, to) = spans.get(&hold)?;
+            let says = match view.hold.status {
+                HoldStatus::Held => Says::Has,
+                HoldStatus::Confirmed => Says::Sold,
+                HoldStatus::Released | HoldStatus::Expired => Says::Ended,
             };
-            let says = if view.hold.status == HoldStatus::Confirmed { Says::Sold } else { Says::Has };
             let seats = view.hold.seats.iter().map(|seat| seat.as_str().to_owned()).collect();
-            let hold = (view.partition.clone(), view.hold.hold.clone(), view.hold.expires_at);
-            Some(Sight { hold, seats, from: span.from(), to: span.to(), says, hearsay: false })
+            Some(Sight { hold, seats, from, to, says, hearsay: false })
         }
         Answer::Order(view) => {
             let r = view.reservation.as_ref()?;
@@ -144,6 +186,7 @@ fn sight(command: &Command, reply: &Reply) -> Option<Sight> {
 }
 
 fn seats(history: &[Told], met: &mut Counters) {
+    let spans = Spans::of(history);
     let mut numbers: BTreeMap<Hold, usize> = BTreeMap::new();
     let mut object = SeatObject::default();
     let mut events: BTreeMap<Place, Vec<Event<seat::Seen>>> = BTreeMap::new();
@@ -175,7 +218,7 @@ fn seats(history: &[Told], met: &mut Counters) {
     }
     for told in history {
         let (Some(reply), Some(returned)) = (&told.reply, told.returned) else { continue };
-        let Some(sight) = sight(&told.command, reply) else { continue };
+        let Some(sight) = sight(reply, &spans) else { continue };
         let (partition, id, deadline) = sight.hold.clone();
         let who = *numbers.entry(sight.hold).or_insert_with(|| {
             let key = (partition.clone(), id);

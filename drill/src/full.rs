@@ -15,7 +15,7 @@ use crate::crash::rules::follows;
 use crate::crash::{Failing, Settings, audit};
 use crate::power::ground::Mount;
 use crate::session::SIGN_KEY;
-use crate::{Launch, Rng, Server, Session, until};
+use crate::{Launch, Port, Rng, Server, Session, until};
 
 /// Filling a disk takes as long as so many cycles of other drills.
 const CYCLES_PER_ROUND: u64 = 5;
@@ -168,6 +168,11 @@ fn refuses_sales(server: &Server, place: &Arc<Place>) -> u64 {
         assert!(answer.header("retry-after").is_some(), "{}: no Retry-After", answer.asked);
         refused += 1;
     }
+    let metrics = session.get(Port::Gateway, "/metrics");
+    let full = metrics.text().lines().find_map(|line| line.strip_prefix("interlock_log_full ")?.parse().ok());
+    assert!(full.is_some_and(|cores: f64| cores > 0.0), "a full disk is shown: {full:?}");
+    assert!(server.log().contains("no room for new sales"), "and told: {}", server.log_tail());
+    assert_eq!(session.get(Port::Order, "/readyz").status, 200, "payments must find their way");
     refused
 }
 

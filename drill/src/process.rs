@@ -222,7 +222,7 @@ impl Launch {
         Ended { status, stdout: read(&out), stderr: read(&err) }
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.env_clear().current_dir(self.home()).envs(&self.env);
         for name in PASSED_ON {

@@ -33,6 +33,10 @@ impl Backend for Nobody {
         self.0.clone()
     }
 
+    fn has_departed(&self, _ends_ms: i64) -> bool {
+        false
+    }
+
     fn ready(&self, _: Service) -> Result<(), Dependency> {
         Ok(())
     }

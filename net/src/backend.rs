@@ -21,6 +21,9 @@ pub trait Backend: 'static {
     /// The timetable that trains are sold from, as of now.
     fn timetable(&self) -> timetable::Timetable;
 
+    /// Whether a run that comes to its last stop at `ends_ms` (milliseconds since 1970) is not sold any more.
+    fn has_departed(&self, ends_ms: i64) -> bool;
+
     /// Whether the service can do its work; the first thing that it misses, if not.
     ///
     /// # Errors
@@ -55,11 +58,11 @@ impl Dependency {
 /// The ticket worker's place in the log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct WorkerStatus {
-    /// Records behind it.
+    /// Log records behind it, of all cores together: every order that was paid up to there has its ticket.
     pub position: u64,
-    /// Records ahead of it.
+    /// Paid orders that wait for their tickets.
     pub backlog: u64,
-    /// Age of the oldest record ahead of it; 0 where there is none.
+    /// How long the oldest of them has waited; 0 where there is none.
     pub lag_ms: u64,
     /// What went wrong last, until it goes right again.
     pub last_error: Option<String>,

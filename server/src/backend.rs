@@ -15,6 +15,7 @@ use timetable::Timetable;
 
 use crate::catalogue::OnSale;
 use crate::mailbox::Mailbox;
+use crate::room::Rooms;
 use crate::stop::Stop;
 use crate::worker::{self, WorkerCell};
 
@@ -26,6 +27,7 @@ pub(crate) struct CoreBackend {
     pub(crate) on_sale: Arc<OnSale>,
     pub(crate) workers: Arc<[WorkerCell]>,
     pub(crate) stop: Arc<Stop>,
+    pub(crate) rooms: Arc<Rooms>,
     /// Engine time as of the core's last turn.
     pub(crate) now: Rc<Cell<Time>>,
 }
@@ -56,8 +58,13 @@ impl Backend for CoreBackend {
         self.on_sale.timetable.clone()
     }
 
+    fn has_departed(&self, ends_ms: i64) -> bool {
+        self.on_sale.has_departed(ends_ms, self.now.get())
+    }
+
     fn ready(&self, _service: Service) -> Result<(), Dependency> {
-        if self.stop.is_asked() { Err(Dependency::Wal) } else { Ok(()) }
+        // A log that is full but for its reserve still takes payments and cancellations, which must find their way here.
+        if self.stop.is_asked() || self.rooms.is_any_exhausted() { Err(Dependency::Wal) } else { Ok(()) }
     }
 
     fn worker(&self) -> WorkerStatus {

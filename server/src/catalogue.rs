@@ -11,20 +11,33 @@ pub(crate) struct OnSale {
     pub(crate) ad_hoc: bool,
     /// Sold ad hoc whatever is configured.
     pub(crate) default_partition: PartitionKey,
+    /// So long after its last stop a run is not sold any more.
+    pub(crate) departed_ms: u64,
 }
 
 impl Catalogue for OnSale {
     fn find(&self, key: &PartitionKey) -> Listing {
-        if let Some((train, date, class)) = key.parts()
-            && self.timetable.has_train(train)
+        // Whatever begins with a train's number is that train's, also where the rest is no date and class: a slip of the pen
+        // must not sell seats that no train has.
+        let train = key.as_str().split('|').next().unwrap_or_default();
+        let of_train = self.timetable.has_train(train);
+        let of_run = key.parts().filter(|_| of_train);
+        if let Some(definition) =
+            of_run.and_then(|(train, date, class)| self.of_timetable(train, date, class))
         {
-            return self.of_timetable(train, date, class).map_or(Listing::NotSold, Listing::Sold);
+            return Listing::Sold(definition);
         }
-        if self.ad_hoc || *key == self.default_partition { Listing::AdHoc } else { Listing::NotSold }
+        let ad_hoc = self.ad_hoc && !of_train;
+        if ad_hoc || *key == self.default_partition { Listing::AdHoc } else { Listing::NotSold }
     }
 }
 
 impl OnSale {
+    /// As the engine decides it for a run that is not open.
+    pub(crate) fn has_departed(&self, ends_ms: i64, now: Time) -> bool {
+        time(ends_ms).plus(self.departed_ms) <= now
+    }
+
     fn of_timetable(&self, train: &str, date: &str, class: &str) -> Option<Definition> {
         let run = self.timetable.run(train, date.parse::<Date>().ok()?)?;
         let layout = run.class(class)?;
@@ -39,7 +52,11 @@ fn definition(run: &Run<'_>) -> RunDefinition {
         arrives_at: Some(local(stop.arrives_at)),
         departs_at: Some(local(stop.departs_at)),
     });
-    RunDefinition { stops: stops.collect(), ends_at: Time(u64::try_from(run.ends_ms()).unwrap_or(0)) }
+    RunDefinition { stops: stops.collect(), ends_at: time(run.ends_ms()) }
+}
+
+fn time(ms: i64) -> Time {
+    Time(u64::try_from(ms).unwrap_or(0))
 }
 
 fn local(time: timetable::LocalTime) -> LocalTime {

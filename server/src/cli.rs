@@ -33,7 +33,7 @@ pub(crate) fn read() -> Result<Action, SettingsError> {
 
 fn settings(matches: &ArgMatches) -> Result<Settings, SettingsError> {
     let file = matches.get_one::<String>("config").map(PathBuf::from);
-    let env = |name: &str| std::env::var(name).ok();
+    let env = |name: &str| std::env::var_os(name);
     let flag = |name: &str| matches.get_one::<String>(name).cloned();
     Settings::merge(file.as_deref(), env, flag)
 }

@@ -10,6 +10,7 @@ use engine::ids::PartitionKey;
 use engine::limits::{AD_HOC_CAPACITY_MAX, QUANTITY_MAX};
 use thiserror::Error;
 use wal::disk::Preference;
+use wal::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 use crate::settings::Settings;
 
@@ -42,6 +43,8 @@ pub(crate) struct Config {
 pub(crate) enum ConfigError {
     #[error("{name} = {value:?} ({source_name}): expected {expected}")]
     Value { name: &'static str, value: String, source_name: String, expected: String },
+    #[error("{0} is set for the built-in timetable, which has its own: give --timetable as well")]
+    FormationsOfNoFeed(String),
     #[error(
         "listening on {0} without a payment key would let anyone there mark orders as paid: set PAYMENT_CALLBACK_SIGN_KEY, \
          or --allow-unsigned-payments on"
@@ -49,11 +52,13 @@ pub(crate) enum ConfigError {
     Unsigned(IpAddr),
 }
 
-/// The most that a log segment or the log between snapshots may be set to.
+/// The most that the log between snapshots may be set to.
 const LOG_BYTES_MAX: u64 = 1 << 40;
 /// The least memory that a state is worth starting with, and what is assumed where the machine does not say.
 const STATE_BYTES_MIN: u64 = 16 << 20;
 const STATE_BYTES_UNKNOWN: u64 = 1 << 30;
+/// There is a ring between every two cores: more of them would be paid for in memory and scans before anything is sold.
+const CORES_MAX: u16 = 256;
 /// The longest a hold may last, and an ended one be remembered.
 const SECONDS_MAX: u64 = 366 * 86_400;
 /// An ended hold is remembered for longer than anything about it can be on its way.
@@ -70,6 +75,10 @@ impl Config {
             retention_ms: seconds("retention_secs", RETENTION_SECS_MIN)?,
             ..Policy::default()
         };
+        let segment_bytes = read.number("segment_bytes", SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)?;
+        if !segment_bytes.is_multiple_of(BLOCK_BYTES as u64) {
+            return read.refuse("segment_bytes", format!("a multiple of {BLOCK_BYTES}"));
+        }
         let config = Config {
             data_dir: PathBuf::from(read.text("data_dir")?),
             timetable: read.optional("timetable").map(PathBuf::from),
@@ -90,8 +99,8 @@ impl Config {
                 ],
             )?,
             ad_hoc: read.switch("ad_hoc")?,
-            segment_bytes: read.number("segment_bytes", 1, LOG_BYTES_MAX)?,
-            snapshot_log_bytes: read.number("snapshot_log_bytes", 1, LOG_BYTES_MAX)?,
+            segment_bytes,
+            snapshot_log_bytes: read.number("snapshot_log_bytes", segment_bytes, LOG_BYTES_MAX)?,
             state_bytes: read.state_bytes()?,
             policy,
             default_partition: read.key("default_partition")?,
@@ -102,6 +111,12 @@ impl Config {
             version: read.text("version")?.to_owned(),
             log_level: read.parsed("log_level", "error, warn, info, debug or trace")?,
         };
+        if let (Some(formations), None) = (&config.formations, &config.timetable) {
+            return Err(ConfigError::FormationsOfNoFeed(format!(
+                "formations = {:?}",
+                formations.display().to_string()
+            )));
+        }
         let allowed = read.switch("allow_unsigned_payments")?;
         if config.payment_key.is_none() && !config.listen.is_loopback() && !allowed {
             return Err(ConfigError::Unsigned(config.listen));
@@ -174,11 +189,10 @@ impl<'a> Reader<'a> {
     fn cores(&self) -> Result<NonZeroU16, ConfigError> {
         let available = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         if self.optional("cores").is_none() {
-            let cores =
-                u16::try_from(available).unwrap_or(wal::limits::CORES_MAX).min(wal::limits::CORES_MAX);
+            let cores = u16::try_from(available).unwrap_or(CORES_MAX).min(CORES_MAX);
             return Ok(NonZeroU16::new(cores).unwrap_or(NonZeroU16::MIN));
         }
-        let cores = self.number("cores", 1, wal::limits::CORES_MAX)?;
+        let cores = self.number("cores", 1, CORES_MAX)?;
         Ok(NonZeroU16::new(cores).expect("at least 1"))
     }
 }
@@ -190,6 +204,7 @@ mod tests {
     fn config(env: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let find =
             |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| find(name).map(std::ffi::OsString::from);
         Config::new(&Settings::merge(None, find, |_| None).expect("settings"))
     }
 
@@ -213,6 +228,9 @@ mod tests {
             ("ORDER_INVENTORY_PARTITION_KEY", " x", "begins or ends with a blank"),
             ("ORDER_INVENTORY_DEFAULT_QTY", "2001", "a number from 1 to 2000"),
             ("INTERLOCK_AD_HOC", "maybe", "on, off"),
+            ("INTERLOCK_SEGMENT_BYTES", "1", "a number from 262144"),
+            ("INTERLOCK_SEGMENT_BYTES", "262145", "a multiple of 4096"),
+            ("INTERLOCK_SNAPSHOT_LOG_BYTES", "1", "a number from 33554432"),
             ("INTERLOCK_LOG_LEVEL", "loud", "error, warn"),
         ] {
             let error = config(&[(env, value)]).expect_err(env).to_string();

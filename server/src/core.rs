@@ -15,6 +15,7 @@ use net::metrics::Metrics;
 use net::runtime::{self, Bell, Readable, Runtime, Switch};
 use net::{Edge, ServiceListener};
 use shard::{Clock, Output, Shard, Token};
+use wal::Space;
 use wal::disk::{Disk as _, Driver};
 
 use crate::backend::CoreBackend;
@@ -23,6 +24,7 @@ use crate::clocks;
 use crate::links::{Links, Parcel};
 use crate::mailbox::{self, Mailbox, Notify, Posted};
 use crate::metrics::CoreGauges;
+use crate::room::Rooms;
 use crate::stop::Stop;
 use crate::worker::{self, Worker, WorkerCell};
 
@@ -49,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) edge: Arc<net::Config>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) gauges: CoreGauges,
+    pub(crate) rooms: Arc<Rooms>,
 }
 
 /// What the tasks of a core share.
@@ -84,6 +87,7 @@ pub(crate) fn run(runtime: &mut Runtime, parts: Parts) -> io::Result<()> {
             on_sale: parts.on_sale,
             workers: parts.workers.clone(),
             stop: parts.stop.clone(),
+            rooms: parts.rooms.clone(),
             now: shared.now.clone(),
         };
         let edge = Edge::new(usize::from(parts.core), backend, parts.edge, parts.metrics);
@@ -99,6 +103,8 @@ pub(crate) fn run(runtime: &mut Runtime, parts: Parts) -> io::Result<()> {
             core: parts.core,
             stop: parts.stop.clone(),
             gauges: parts.gauges,
+            rooms: parts.rooms,
+            space: Space::Plenty,
             shared: shared.clone(),
             posted: Vec::new(),
             resting_since: None,
@@ -172,6 +178,9 @@ struct Driving {
     core: u16,
     stop: Arc<Stop>,
     gauges: CoreGauges,
+    rooms: Arc<Rooms>,
+    /// What room the log had when it was last looked at.
+    space: Space,
     shared: Rc<Shared>,
     /// Kept for its memory; empty between turns.
     posted: Vec<Posted>,
@@ -193,12 +202,21 @@ impl Driving {
             self.issue_tickets();
             self.links.flush();
             self.gauges.publish(&self.shard);
-            self.worker.publish();
+            self.worker.publish(self.shard.log().durable());
+            self.watch_room();
             if self.has_stopped() {
                 self.shared.done.throw();
                 return;
             }
             self.wait().await;
+        }
+    }
+
+    fn watch_room(&mut self) {
+        let space = self.shard.log().space();
+        if space != self.space {
+            self.rooms.change(self.core, self.space, space);
+            self.space = space;
         }
     }
 
@@ -239,7 +257,7 @@ impl Driving {
             match output {
                 Output::Reply { token, reply } => self.reply(token, reply),
                 Output::Send { core, envelope } => self.links.send(core, Parcel::Message(envelope)),
-                Output::Paid { order, .. } => self.worker.paid(order, self.shard.now()),
+                Output::Paid { order, lsn } => self.worker.paid(order, lsn, self.shard.now()),
             }
         }
     }

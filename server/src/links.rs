@@ -16,8 +16,11 @@ use shard::{Envelope, Token};
 
 use outgoing::Outgoing;
 
-/// Parcels in one ring.
-const RING_PARCELS: usize = 4_096;
+/// Parcels in the rings of one core to all others, so that memory grows with the cores and not with their square; and in one
+/// ring at least, and at most.
+const RING_PARCELS_OF_CORE: usize = 8_192;
+const RING_PARCELS_MIN: usize = 32;
+const RING_PARCELS_MAX: usize = 4_096;
 /// Parcels waiting with their sender before commands for that core are refused as busy.
 const WAITING_MAX: usize = 65_536;
 
@@ -48,6 +51,7 @@ pub(crate) struct Links {
 /// The ends of the rings between every two cores; `bells` wake each core.
 pub(crate) fn connect(bells: &[Bell]) -> Vec<Links> {
     let cores = bells.len();
+    let parcels = (RING_PARCELS_OF_CORE / cores).clamp(RING_PARCELS_MIN, RING_PARCELS_MAX);
     let mut links: Vec<Links> =
         (0..cores).map(|_| Links { outgoing: Vec::new(), incoming: Vec::new() }).collect();
     for from in 0..cores {
@@ -56,7 +60,7 @@ pub(crate) fn connect(bells: &[Bell]) -> Vec<Links> {
                 links[from].outgoing.push(None);
                 continue;
             }
-            let (ring, consumer) = RingBuffer::new(RING_PARCELS);
+            let (ring, consumer) = RingBuffer::new(parcels);
             links[from].outgoing.push(Some(Outgoing::new(ring, bell.clone())));
             links[to].incoming.push(consumer);
         }
@@ -136,14 +140,14 @@ mod tests {
     #[test]
     fn a_full_ring_holds_back_and_loses_nothing() {
         let (mut first, mut second) = pair();
-        let count = RING_PARCELS as u64 + 10;
+        let count = RING_PARCELS_MAX as u64 + 10;
         for token in 0..count {
             first.send(1, reply(token));
         }
         first.flush();
         assert!(first.has_waiting());
         let mut arrived = received(&mut second);
-        assert_eq!(arrived.len(), RING_PARCELS);
+        assert_eq!(arrived.len(), RING_PARCELS_MAX);
         first.flush();
         assert!(!first.has_waiting());
         arrived.extend(received(&mut second));
@@ -153,7 +157,7 @@ mod tests {
     #[test]
     fn commands_are_refused_before_the_queue_grows_without_bound() {
         let (mut first, _second) = pair();
-        for token in 0..(RING_PARCELS + WAITING_MAX) as u64 {
+        for token in 0..(RING_PARCELS_MAX + WAITING_MAX) as u64 {
             assert!(!first.is_jammed(1));
             first.send(1, reply(token));
             first.flush();

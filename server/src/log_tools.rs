@@ -6,7 +6,7 @@ use std::path::Path;
 
 use engine::record::Record;
 use shard::Recovery;
-use wal::inspect::{self, CoreReport};
+use wal::inspect::{self, CoreReport, Report};
 
 use crate::record_json;
 
@@ -18,16 +18,23 @@ type Error = Box<dyn std::error::Error>;
 /// What is wrong with it, by file and offset.
 pub(crate) fn check(dir: &Path) -> Result<(), Error> {
     let report = inspect::check(dir)?;
+    let mut said = String::new();
+    let checked = tell(&report, dir, &mut said);
+    say(&said)?;
+    checked
+}
+
+fn tell(report: &Report, dir: &Path, said: &mut String) -> Result<(), Error> {
     let id = report.id.iter().fold(String::new(), |mut id, byte| {
         let _ = write!(id, "{byte:02x}");
         id
     });
-    println!("{}: id {id}, epoch {}, {} cores", report.path, report.epoch, report.cores.len());
+    writeln!(said, "{}: id {id}, epoch {}, {} cores", report.path, report.epoch, report.cores.len())?;
     if !report.superblock_whole {
-        println!("superblock: one of its two copies is not sound; the next start writes it again");
+        writeln!(said, "superblock: one of its two copies is not sound; the next start writes it again")?;
     }
     for core in &report.cores {
-        println!("{}", describe(core));
+        writeln!(said, "{}", describe(core))?;
     }
     let problems: Vec<_> = report.cores.iter().filter_map(|core| core.problem.as_ref()).collect();
     if let Some(problem) = problems.first() {
@@ -40,7 +47,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), Error> {
         // Every image and record is read and applied, as a start would.
         let mut slots = Recovery::new(core, cores);
         inspect::replay(dir, core, &mut slots)?;
-        println!("core {core}: sound; it holds {}", contents(slots));
+        writeln!(said, "core {core}: sound; it holds {}", contents(slots))?;
     }
     Ok(())
 }
@@ -100,12 +107,31 @@ pub(crate) fn dump(dir: &Path) -> Result<(), Error> {
         let entry = entry?;
         let record = Record::decode(&entry.bytes)
             .map_err(|e| format!("core {} record {}: {e}", entry.core, entry.lsn.0))?;
-        serde_json::to_writer(&mut out, &record_json::record(entry.core, entry.lsn.0, &record))?;
-        if let Err(error) = out.write_all(b"\n") {
-            // Whoever reads has seen enough.
-            return if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error.into()) };
+        let mut line = serde_json::to_vec(&record_json::record(entry.core, entry.lsn.0, &record))?;
+        line.push(b'\n');
+        if !is_wanted(out.write_all(&line))? {
+            return Ok(());
         }
     }
-    out.flush()?;
+    is_wanted(out.flush())?;
     Ok(())
+}
+
+/// To standard output.
+///
+/// # Errors
+/// It cannot be written to.
+pub(crate) fn say(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    is_wanted(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
+    Ok(())
+}
+
+/// Whether somebody still reads. Who closes the pipe has seen enough, and that is no error.
+fn is_wanted(written: io::Result<()>) -> Result<bool, Error> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(format!("standard output cannot be written: {error}").into()),
+        Ok(()) => Ok(true),
+    }
 }

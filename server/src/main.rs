@@ -13,6 +13,7 @@ mod mailbox;
 mod metrics;
 mod record_json;
 mod recovery;
+mod room;
 mod serve;
 mod settings;
 mod stop;
@@ -37,9 +38,11 @@ fn main() -> ExitCode {
             logging::end_on_panic();
             serve::serve(&config)
         }),
-        Ok(Action::Config(settings)) => {
-            Config::new(&settings).map_err(Into::into).map(|_| print!("{}", settings.print()))
-        }
+        Ok(Action::Config(settings)) => Config::new(&settings).map_err(Into::into).and_then(|config| {
+            let found =
+                [("cores", config.cores.to_string()), ("state_bytes", config.state_bytes.to_string())];
+            log_tools::say(&settings.print(&found))
+        }),
         Ok(Action::LogCheck(dir)) => log_tools::check(&dir),
         Ok(Action::LogDump(dir)) => log_tools::dump(&dir),
         Err(error) => Err(error.into()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use net::metrics::{Cells, CoreCell, Registry};
 use shard::{Shard, Stats};
+use wal::Space;
 use wal::disk::Driver;
 
 /// Where in [`Stats`] a number is.
@@ -47,6 +48,7 @@ pub(crate) struct Gauges {
     waiting: Arc<Cells>,
     state: Arc<Cells>,
     backlog: Arc<Cells>,
+    full: Arc<Cells>,
 }
 
 /// The cells of one core.
@@ -56,6 +58,7 @@ pub(crate) struct CoreGauges {
     waiting: CoreCell,
     state: CoreCell,
     backlog: CoreCell,
+    full: CoreCell,
 }
 
 impl Gauges {
@@ -77,6 +80,7 @@ impl Gauges {
                 "Bytes appended and not yet durable.",
                 &[],
             ),
+            full: registry.gauge("interlock_log_full", "Cores whose log has no room for new sales.", &[]),
         }
     }
 
@@ -86,6 +90,7 @@ impl Gauges {
             waiting: self.waiting.core(core),
             state: self.state.core(core),
             backlog: self.backlog.core(core),
+            full: self.full.core(core),
         }
     }
 }
@@ -99,5 +104,6 @@ impl CoreGauges {
         self.waiting.set(shard.operations_waiting() as u64);
         self.state.set(shard.state_bytes());
         self.backlog.set(shard.log().backlog_bytes() as u64);
+        self.full.set(u64::from(shard.log().space() != Space::Plenty));
     }
 }

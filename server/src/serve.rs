@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use engine::slots::SlotHash;
 use net::metrics::{Metrics, Registry};
@@ -25,6 +26,7 @@ use crate::core::{self, Parts};
 use crate::links;
 use crate::metrics::Gauges;
 use crate::recovery;
+use crate::room::Rooms;
 use crate::stop::Stop;
 use crate::worker::WorkerCell;
 
@@ -62,10 +64,12 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         timetable,
         ad_hoc: config.ad_hoc,
         default_partition: config.default_partition.clone(),
+        departed_ms: config.policy.departed_ms,
     });
     let bells = (0..cores).map(|_| Bell::new()).collect::<Result<Vec<_>, _>>()?;
     let stop = Arc::new(Stop::new(bells.clone()));
     let workers: Arc<[WorkerCell]> = (0..cores).map(|_| WorkerCell::default()).collect();
+    let rooms = Arc::new(Rooms::new(cores));
     let mut registry = Registry::new(usize::from(cores));
     let gauges = Gauges::register(&mut registry);
     let metrics = Metrics::new(usize::from(cores), registry);
@@ -104,6 +108,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
             edge: edge.clone(),
             metrics: metrics.clone(),
             gauges: gauges.core(usize::from(core)),
+            rooms: rooms.clone(),
         });
     }
     stop_on_signals(&stop)?;
@@ -113,9 +118,14 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
 }
 
 fn warn_of_retired_settings() {
-    let named = |name: &str| std::env::var_os(name).is_some();
-    for (name, why) in crate::settings::RETIRED.iter().filter(|(name, _)| named(name)) {
-        tracing::warn!(setting = *name, "{name} is set and has no effect: {why}");
+    let mut set: Vec<_> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    set.sort_unstable();
+    let is_it =
+        |name: &str, retired: &str| name == retired || (retired.ends_with('_') && name.starts_with(retired));
+    for name in set {
+        if let Some((_, why)) = crate::settings::RETIRED.iter().find(|(retired, _)| is_it(&name, retired)) {
+            tracing::warn!(setting = name, "{name} is set and has no effect: {why}");
+        }
     }
 }
 
@@ -194,17 +204,26 @@ fn edge_config(config: &Config) -> net::Config {
     }
 }
 
+/// Signals that come closer together are one wish.
+const ONE_WISH: Duration = Duration::from_millis(200);
+
 /// The first signal stops in good order; the second at once.
 fn stop_on_signals(stop: &Arc<Stop>) -> Result<(), Error> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let stop = stop.clone();
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut asked: Option<Instant> = None;
         for signal in signals.forever() {
-            if stop.is_asked() {
+            // Some send one to the process and another to its group.
+            if asked.is_some_and(|at| at.elapsed() < ONE_WISH) {
+                continue;
+            }
+            if asked.is_some() {
                 tracing::warn!("stopping at once");
                 std::process::exit(128 + signal);
             }
             tracing::info!("stopping: answering what was accepted; once more to stop at once");
+            asked = Some(Instant::now());
             stop.ask();
         }
     })?;

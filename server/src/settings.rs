@@ -2,6 +2,7 @@
 //! environment, the environment over the file, the file over the defaults. Values are text here; `config` types them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -124,7 +125,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("log_level", "INTERLOCK_LOG_LEVEL", "info", "LEVEL", "error, warn, info, debug or trace"),
 ];
 
-/// Variables of the system before this one that mean nothing here, and why.
+/// Variables of the system before this one that mean nothing here, and why. One that ends with `_` stands for all that begin so.
 pub(crate) const RETIRED: &[(&str, &str)] = &[
     ("MYSQL_DSN", "selling does not go through MySQL, and nothing follows the log into it yet"),
     ("REDIS_ADDR", "selling does not go through Redis, and nothing follows the log into it yet"),
@@ -137,7 +138,7 @@ pub(crate) const RETIRED: &[(&str, &str)] = &[
     ("INVENTORY_WAL_BUFFER", "the log sizes its own batches"),
     ("HTTP_PORT", "every service has its own port: --port-offset moves them all"),
     ("INVENTORY_SERVICE_URL", "orders and inventory are one process"),
-    ("SEAT_ALLOCATOR_ADDR", "seats are allocated in this process"),
+    ("SEAT_ALLOCATOR_", "seats are allocated in this process"),
 ];
 
 /// Where a value came from.
@@ -172,6 +173,8 @@ pub(crate) enum SettingsError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{}: {what}", path.display())]
     Syntax { path: PathBuf, what: String },
+    #[error("{0} in the environment is not UTF-8")]
+    Env(&'static str),
     #[error("{}: there is no setting `{name}`; `interlock config` lists them", path.display())]
     Unknown { path: PathBuf, name: String },
     #[error("{}: `{name}` is neither text, a number nor a truth value", path.display())]
@@ -179,19 +182,22 @@ pub(crate) enum SettingsError {
 }
 
 impl Settings {
-    /// Merges what was given: `flags` and `env` look a setting up, `file` is read when there is one.
+    /// Merges what was given: `flags` and `env` look a setting up, `file` is read when there is one. A variable that is set to
+    /// nothing counts as not set: compose files set those.
     pub(crate) fn merge(
         file: Option<&Path>,
-        env: impl Fn(&str) -> Option<String>,
+        env: impl Fn(&str) -> Option<OsString>,
         flags: impl Fn(&str) -> Option<String>,
     ) -> Result<Settings, SettingsError> {
         let mut written = file.map(read_file).transpose()?.unwrap_or_default();
         let mut values = BTreeMap::new();
         for setting in SETTINGS {
             let from_file = written.remove(setting.name);
+            let from_env = env(setting.env).filter(|value| !value.is_empty()).map(OsString::into_string);
+            let from_env = from_env.transpose().map_err(|_| SettingsError::Env(setting.env))?;
             let value = if let Some(value) = flags(setting.name) {
                 (value, Source::Flag(setting.name))
-            } else if let Some(value) = env(setting.env) {
+            } else if let Some(value) = from_env {
                 (value, Source::Env(setting.env))
             } else if let (Some(value), Some(path)) = (from_file, file) {
                 (value, Source::File(path.to_owned()))
@@ -213,12 +219,18 @@ impl Settings {
         (value, source)
     }
 
-    /// Every setting, its value (secrets hidden) and where it came from, a line each.
-    pub(crate) fn print(&self) -> String {
+    /// Every setting, its value (secrets hidden) and where it came from, a line each. `found` are those that the machine
+    /// decides where nothing is said.
+    pub(crate) fn print(&self, found: &[(&str, String)]) -> String {
         let mut lines = String::new();
         for setting in SETTINGS {
             let (value, source) = self.get(setting.name);
-            let shown = if setting.secret && !value.is_empty() { "(hidden)" } else { value };
+            let machine = found.iter().find(|(name, _)| *name == setting.name && value.is_empty());
+            let shown = match machine {
+                Some((_, found)) => found,
+                None if setting.secret && !value.is_empty() => "(hidden)",
+                None => value,
+            };
             lines.push_str(&format!("{} = {shown:?}  # {source}\n", setting.name));
         }
         lines
@@ -247,6 +259,8 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, SettingsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn merged(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -256,7 +270,7 @@ mod tests {
         let find = |pairs: &[(&str, &str)], name: &str| {
             pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        Settings::merge(Some(&path), |name| find(env, name), |name| find(flags, name))
+        Settings::merge(Some(&path), |name| find(env, name).map(OsString::from), |name| find(flags, name))
     }
 
     #[test]
@@ -268,6 +282,16 @@ mod tests {
         assert_eq!(settings.get("listen"), ("10.0.0.2", &Source::Env("INTERLOCK_LISTEN")));
         assert_eq!(settings.get("env").0, "prod");
         assert_eq!(settings.get("port_offset"), ("0", &Source::Default));
+    }
+
+    #[test]
+    fn a_variable_set_to_nothing_is_not_set_and_one_that_is_no_text_is_refused() {
+        let settings = merged("cores = 3\n", &[("INTERLOCK_CORES", "")], &[]).expect("settings");
+        assert_eq!(settings.get("cores").0, "3");
+        let bad =
+            |name: &str| (name == "INTERLOCK_DATA_DIR").then(|| OsString::from_vec(b"bad\xff".to_vec()));
+        let error = Settings::merge(None, bad, |_| None).expect_err("refused").to_string();
+        assert!(error.contains("INTERLOCK_DATA_DIR"), "{error}");
     }
 
     #[test]
@@ -285,7 +309,9 @@ mod tests {
     #[test]
     fn secrets_are_not_printed() {
         let settings = merged("payment_key = \"hush\"\n", &[], &[]).expect("settings");
-        assert!(!settings.print().contains("hush"));
-        assert!(settings.print().contains("payment_key = \"(hidden)\""));
+        assert!(!settings.print(&[]).contains("hush"));
+        assert!(settings.print(&[]).contains("payment_key = \"(hidden)\""));
+        let found = [("cores", "7".to_owned())];
+        assert!(settings.print(&found).contains("cores = \"7\""));
     }
 }

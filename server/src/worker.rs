@@ -10,6 +10,7 @@ use engine::command::{Command, Request};
 use engine::ids::{OrderId, Time};
 use engine::text::Text;
 use shard::Token;
+use wal::Lsn;
 
 /// Tickets that are being issued at a time.
 const IN_FLIGHT_MAX: usize = 1_024;
@@ -46,6 +47,8 @@ pub(crate) fn status(cells: &[WorkerCell], now: Time) -> net::WorkerStatus {
 #[derive(Debug)]
 struct Paid {
     order: OrderId,
+    /// The record that says so.
+    lsn: Lsn,
     since: Time,
 }
 
@@ -58,7 +61,6 @@ pub(crate) struct Worker {
     in_flight: VecDeque<(Token, Paid)>,
     next_token: u64,
     retry_at: Time,
-    issued: u64,
     has_failed: bool,
 }
 
@@ -78,14 +80,13 @@ impl Worker {
             in_flight: VecDeque::new(),
             next_token: WORKER_BIT,
             retry_at: Time(0),
-            issued: 0,
             has_failed: false,
         }
     }
 
     /// An order was paid, durably.
-    pub(crate) fn paid(&mut self, order: OrderId, now: Time) {
-        self.queue.push_back(Paid { order, since: now });
+    pub(crate) fn paid(&mut self, order: OrderId, lsn: Lsn, now: Time) {
+        self.queue.push_back(Paid { order, lsn, since: now });
     }
 
     /// The next ticket to issue, if one may be.
@@ -109,14 +110,10 @@ impl Worker {
             Ok(_) => None,
             Err(rejection) => Some(format!("{rejection:?}: order {}", paid.order)),
         };
-        match reply {
-            Err(Rejection::Busy | Rejection::LogFull | Rejection::LimitReached) => {
-                self.retry_at = now.plus(RETRY_MS);
-                self.queue.push_front(paid);
-            }
-            Ok(_) => self.issued += 1,
-            // An order that is not paid any more needs no ticket; the error is shown until something goes right again.
-            Err(_) => {}
+        // An order that is not paid any more needs no ticket; the error is shown until something goes right again.
+        if let Err(Rejection::Busy | Rejection::LogFull | Rejection::LimitReached) = reply {
+            self.retry_at = now.plus(RETRY_MS);
+            self.queue.push_front(paid);
         }
         if error.is_some() || self.has_failed {
             self.has_failed = error.is_some();
@@ -134,11 +131,13 @@ impl Worker {
         (!self.queue.is_empty() && now < self.retry_at).then_some(self.retry_at)
     }
 
-    /// Shows where it is.
-    pub(crate) fn publish(&self) {
+    /// Shows where it is, in a log that is durable up to `durable`.
+    pub(crate) fn publish(&self, durable: Lsn) {
         let cell = self.cell();
-        let oldest = self.in_flight.front().map(|(_, paid)| paid).or(self.queue.front());
-        cell.position.store(self.issued, Ordering::Relaxed);
+        let waiting = self.in_flight.iter().map(|(_, paid)| paid).take(1).chain(self.queue.front());
+        let oldest = waiting.min_by_key(|paid| paid.lsn);
+        let position = oldest.map_or(durable.0, |paid| paid.lsn.0.saturating_sub(1));
+        cell.position.store(position, Ordering::Relaxed);
         cell.backlog.store((self.queue.len() + self.in_flight.len()) as u64, Ordering::Relaxed);
         cell.oldest.store(oldest.map_or(0, |paid| paid.since.0), Ordering::Relaxed);
     }

@@ -199,14 +199,16 @@ enum Offer {
     AdHoc,
 }
 
-/// What could be opened under a key that is not open. The stops of a run are those of its first open partition.
+/// What could be opened under a key that is not open. The stops of a run are those of its first open partition; once it has
+/// one, nothing is sold ad hoc beside it, also where the timetable has lost it since.
 fn offer(slot: &Slot, cx: &Context<'_>, key: &PartitionKey) -> Offer {
+    let fixed = || key.run().and_then(|run| slot.partitions().of_run(run).find_map(|(_, p)| p.run()));
     match cx.catalogue.find(key) {
         Listing::NotSold => Offer::NotSold,
+        Listing::AdHoc if fixed().is_some() => Offer::NotSold,
         Listing::AdHoc => Offer::AdHoc,
         Listing::Sold(definition) => {
-            let fixed = key.run().and_then(|run| slot.partitions().of_run(run).find_map(|(_, p)| p.run()));
-            let run = fixed.map_or(definition.run, |run| (**run).clone());
+            let run = fixed().map_or(definition.run, |run| (**run).clone());
             if run.ends_at.plus(cx.policy.departed_ms) <= cx.now {
                 return Offer::NotSold;
             }

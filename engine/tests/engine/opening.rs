@@ -171,7 +171,8 @@ fn the_first_open_class_fixes_the_stops_of_its_run() {
 #[test]
 fn a_runs_open_classes() {
     let mut world = World::new(table());
-    // Nothing is open: the timetable speaks.
+    // Nothing is open: the timetable speaks. What is sold ad hoc under such a key is no class of the run.
+    assert_eq!(hold_in(&mut world, "G1|2026-02-11|dining car", "h", 2, Some((0, 1))), "Held");
     assert_eq!(run_view(&mut world, "G1", None), RunView { definition: None, classes: vec![] });
     for key in [SECOND, FIRST, "G1|2026-02-12|2nd", "G11|2026-02-11|2nd", "G1|2026-02-11x", "G1|2026-02-11"] {
         assert_eq!(hold_in(&mut world, key, "h", 2, Some((0, 1))), "Held");
@@ -191,13 +192,22 @@ fn a_runs_open_classes() {
     // A span beyond the stops offers nothing, but the stops are shown.
     let view = run_view(&mut world, "G1", Some((1, 3)));
     assert_eq!((rows(&view), view.definition.is_some()), (vec![], true));
-    // What is sold ad hoc under such a key is no class of the run.
-    assert_eq!(hold_in(&mut world, "G1|2026-02-11|dining car", "h", 2, Some((0, 1))), "Held");
-    assert_eq!(rows(&run_view(&mut world, "G1", None)), [(FIRST.into(), 6, 4), (SECOND.into(), 12, 10)]);
     // What is due ends first.
     world.wait(120_000);
     let view = run_view(&mut world, "G1", None);
     assert_eq!(rows(&view), [(FIRST.into(), 6, 6), (SECOND.into(), 12, 12)]);
+    check::always(&world);
+}
+
+#[test]
+fn nothing_is_sold_ad_hoc_beside_an_open_run() {
+    let mut world = World::new(table());
+    assert_eq!(hold_in(&mut world, SECOND, "h", 1, None), "Held");
+    // A feed without the train.
+    world.catalogue = Rc::new(Table::default());
+    assert_eq!(hold_in(&mut world, FIRST, "h", 1, None), "!PartitionNotFound");
+    assert_eq!(hold_in(&mut world, "G1|2026-02-12|1st", "h", 1, None), "Held");
+    assert_eq!(hold_in(&mut world, SECOND, "other", 1, None), "Held");
     check::always(&world);
 }
 

@@ -124,7 +124,10 @@ macro_rules! fields {
                                         return Err(serde::de::Error::duplicate_field(stringify!($field)));
                                     }
                                 })*
-                                _ => {
+                                other => {
+                                    $(if other.eq_ignore_ascii_case(stringify!($field)) {
+                                        return Err(serde::de::Error::unknown_field(other, &[stringify!($field)]));
+                                    })*
                                     map.next_value::<$crate::json::read::Skip>()?;
                                 }
                             }
@@ -170,7 +173,9 @@ mod tests {
         check(" \n{ \"count\" : 9223372036854775807 }\t", Some((None, Some(i64::MAX))));
         check(r#"{"name":null,"count":null}"#, Some((None, None)));
         check("{}", Some((None, None)));
-        check(r#"{"Name":"a","COUNT":1}"#, Some((None, None)));
+        // Another case is a slip, and ignoring it would leave out what the caller asked for.
+        refuse(r#"{"Name":"a"}"#);
+        refuse(r#"{"name":"a","COUNT":1}"#);
         check(r#"{"na\u006de":"\u00e9\n"}"#, Some((Some("é\n"), None)));
     }
 

@@ -126,7 +126,7 @@ async fn offer<'t, B: Backend>(
             to: journey.to_index,
             departs_at: local(journey.departs_at),
             arrives_at: local(journey.arrives_at),
-            classes: classes(&run, &view),
+            classes: classes(edge, &run, &view),
         }));
     };
     let Some(opened) = opened_span(&definition, journey) else { return Ok(None) };
@@ -142,7 +142,7 @@ async fn offer<'t, B: Backend>(
         to: opened.to(),
         departs_at: stop(opened.from()).departs_at.unwrap_or_else(|| local(journey.departs_at)),
         arrives_at: stop(opened.to()).arrives_at.unwrap_or_else(|| local(journey.arrives_at)),
-        classes: classes(&run, &view),
+        classes: classes(edge, &run, &view),
     }))
 }
 
@@ -187,7 +187,7 @@ pub(super) async fn train<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outc
             }),
             (None, None) => unreachable!("refused above"),
         }
-        let classes = run.map_or_else(|| opened_classes(&view), |run| classes(&run, &view));
+        let classes = run.map_or_else(|| opened_classes(&view), |run| classes(edge, &run, &view));
         o.objects("classes", classes.iter(), |o, class| {
             class_fields(o, class);
             o.objects("coaches", class.coaches.iter(), |o, (coach, seats)| {
@@ -225,8 +225,10 @@ fn class_fields(o: &mut Object<'_>, class: &ClassOffer) {
     o.number("available", class.available);
 }
 
-/// The classes that the timetable has, then those that were opened before it changed.
-fn classes(run: &Run<'_>, view: &RunView) -> Vec<ClassOffer> {
+/// The classes that the timetable has, then those that were opened before it changed. Nothing is free in one that cannot be
+/// opened any more.
+fn classes<B: Backend>(edge: &Edge<B>, run: &Run<'_>, view: &RunView) -> Vec<ClassOffer> {
+    let has_departed = edge.backend.has_departed(run.ends_ms());
     let key = format!("{}|{}", run.train(), run.date());
     let mut classes: Vec<ClassOffer> = Vec::with_capacity(run.classes().len());
     for class in run.classes() {
@@ -237,7 +239,7 @@ fn classes(run: &Run<'_>, view: &RunView) -> Vec<ClassOffer> {
                 class: class.name.to_string(),
                 partition,
                 capacity: class.seats,
-                available: class.seats,
+                available: if has_departed { 0 } else { class.seats },
                 coaches: class.layout.coaches().map(|(coach, seats)| (coach.into_owned(), seats)).collect(),
             },
             opened_class,

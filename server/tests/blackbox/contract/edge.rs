@@ -245,4 +245,8 @@ fn the_worker_says_where_it_stands() {
         (number(&status, "backlog") == 0).then_some(status)
     });
     assert_ne!(after["position"], before["position"], "the worker has moved on: {after}");
+    // Its place is in the log, and a restart does not lose it.
+    let server = server.stop().start();
+    let again = server.session().get(Port::Worker, "/worker/status").ok();
+    assert!(number(&again, "position") >= number(&after, "position"), "{again} after {after}");
 }

@@ -118,6 +118,11 @@ fn money_for_an_unknown_order_is_recorded_where_it_is_verified() {
         let refunds = session.refunds_of("row-unknown", "row-unknown");
         assert_eq!(refunds.len(), 1, "recorded once: {refunds:?}");
     }
+    // The signature is the same as of another order and transaction: that money may be somebody else's.
+    let id = reserved(&mut session, "row-bar");
+    session.pay(&id, "a|b").ok();
+    session.pay(&format!("{id}|a"), "b").refused(404, "order not found");
+    assert_eq!(session.refunds_of(&format!("{id}|a"), "b"), [] as [Value; 0]);
     let unmatched = session.refunds("unmatched");
     assert!(unmatched.iter().any(|r| r["order_id"] == "row-unknown"), "listed as unmatched: {unmatched:?}");
 

@@ -53,6 +53,53 @@ fn found(session: &mut Session, from: &str, to: &str) -> Vec<(String, i64, i64)>
     found
 }
 
+/// Catches: a slip in a key that sells seats which no train has.
+#[test]
+fn a_train_is_sold_by_the_timetable_alone() {
+    let server = shared();
+    let mut session = server.session();
+    let tomorrow = tomorrow();
+    let compact = tomorrow.replace('-', "");
+    for rest in [
+        String::new(),
+        "|".to_owned(),
+        "|someday|2nd".to_owned(),
+        format!("|{compact}|2nd"),
+        format!("|{tomorrow}"),
+        format!("|{tomorrow}|"),
+        format!("|{tomorrow}|2nd|x"),
+        format!("|{tomorrow} |2nd"),
+        format!("|{tomorrow}|no class"),
+        "|1999-01-01|2nd".to_owned(),
+    ] {
+        let key = format!("{DAY}{rest}");
+        let body = json!({"partition_key": key, "hold_id": "slip", "qty": 1, "capacity": 5});
+        session.try_hold(&body).refused(404, "partition not found");
+    }
+    let feed = Feed::new();
+    let launch = Launch::new();
+    let feed = feed.write(launch.home()).display().to_string();
+    let default = format!("{DAY}|1999-01-01|2nd");
+    let server =
+        launch.args(&["--timetable", &feed, "--ad-hoc", "off", "--default-partition", &default]).start();
+    let mut session = server.session();
+    let id = session.new_order("default");
+    assert_eq!(session.reserve(&json!({"order_id": id})).ok()["PartitionKey"], default.as_str());
+}
+
+/// Catches: seats offered of a run that nobody can have any more.
+#[test]
+fn a_run_of_the_past_offers_nothing() {
+    let server = Launch::new().start();
+    let mut session = server.session();
+    let run = session.get(Port::Gateway, "/v1/trains/G1/2020-01-01").ok();
+    for class in list(&run, "classes") {
+        assert_eq!((number(class, "available"), number(class, "capacity") > 0), (0, true), "{class}");
+        let body = json!({"partition_key": text(class, "partition_key"), "hold_id": "past", "qty": 1});
+        session.try_hold(&body).refused(404, "partition not found");
+    }
+}
+
 /// Catches: stations not found by code or name, platforms shown as stations, pages that never end.
 #[test]
 fn stations_are_found() {

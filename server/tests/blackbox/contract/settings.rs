@@ -45,9 +45,12 @@ fn log_lines_name_their_origin() {
 /// Catches: settings of the old system that are dropped in silence.
 #[test]
 fn a_setting_that_means_nothing_any_more_is_named() {
-    let server = Launch::new().env("INVENTORY_SHARD_COUNT", "16").env("INVENTORY_WAL_BUFFER", "1024").start();
+    let names =
+        ["INVENTORY_SHARD_COUNT", "INVENTORY_WAL_BUFFER", "SEAT_ALLOCATOR_ADDR", "SEAT_ALLOCATOR_PORT"];
+    let server =
+        names.iter().fold(Launch::new(), |launch, name| launch.env(name, "16")).env("APP_ENV", "").start();
     let log = server.log();
-    for name in ["INVENTORY_SHARD_COUNT", "INVENTORY_WAL_BUFFER"] {
+    for name in names {
         assert!(log.contains(name), "{name} is not named in: {log}");
     }
 }

@@ -1,6 +1,7 @@
 //! The command line and the settings: what is said, what is refused, and which value wins.
 
 use std::fs;
+use std::process::Stdio;
 
 use crate::support::session::SIGN_KEY;
 use crate::support::{Conn, Launch, Port};
@@ -17,11 +18,14 @@ fn the_version_is_the_packages() {
 #[test]
 fn mistakes_are_named() {
     let launch = Launch::new();
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["serve", "--no-such-flag"], "--no-such-flag"),
         (&["serve", "--cores", "zero"], "zero"),
         (&["serve", "--cores", "0"], "cores"),
         (&["serve", "--cores"], "--cores"),
+        (&["serve", "--cores", "257"], "257"),
+        (&["config", "--segment-bytes", "1"], "segment_bytes"),
+        (&["serve", "--formations", "some.toml"], "--timetable"),
         (&["serve", "--port-offset", "70000"], "70000"),
         (&["serve", "--port-offset", "-1"], "-1"),
         (&["serve", "--listen", "not-an-address"], "not-an-address"),
@@ -70,6 +74,21 @@ fn mistakes_in_settings_are_named() {
         }
     }
     launch.run(&["config", "--config", "no-such-file.toml"]).assert_refused(&["no-such-file.toml"]);
+}
+
+/// Catches: a panic where nobody reads what is said.
+#[test]
+fn a_closed_output_is_no_failure() {
+    let launch = Launch::new().start().stop();
+    let dir = launch.dir().display().to_string();
+    for args in [&["config"] as &[&str], &["log", "check", &dir], &["log", "dump", &dir]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let child =
+            launch.command().args(args).stdout(writer).stderr(Stdio::piped()).spawn().expect("it starts");
+        let ended = child.wait_with_output().expect("it ends");
+        assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
 }
 
 /// Catches: a value that wins over one that should win over it, or whose origin is not said.

@@ -55,6 +55,15 @@ fn accepted_requests_are_answered_before_the_end() {
     }
 }
 
+/// Catches: a stop that is cut short because its signal came twice, to the process and to its group.
+#[test]
+fn a_signal_that_comes_twice_is_one() {
+    let server = Launch::new().start();
+    server.terminate();
+    server.terminate();
+    assert_eq!(server.wait_end(), Some(0));
+}
+
 /// Catches: an answer cut off, an acknowledged write lost, or a half-done one left behind, by a stop under load.
 #[test]
 fn a_stop_under_load_loses_nothing() {

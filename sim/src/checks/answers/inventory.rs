@@ -105,6 +105,12 @@ fn refused(slot: &Slot, laws: &Laws, now: Time, want: &Want<'_>, why: Rejection)
     }
 }
 
+/// Another class of the same run is open, as a timetable has defined it.
+fn has_run(slot: &Slot, key: &PartitionKey) -> bool {
+    let of_run = |other: &PartitionKey| other.run().is_some() && other.run() == key.run();
+    slot.partitions.iter().any(|(other, p)| of_run(other) && p.run.is_some())
+}
+
 fn refused_unopened(slot: &Slot, laws: &Laws, now: Time, want: &Want<'_>, why: Rejection) -> bool {
     let (seats, segments) = match laws.edition.find(want.partition) {
         Listing::NotSold => return why == Rejection::PartitionNotFound,
@@ -112,6 +118,7 @@ fn refused_unopened(slot: &Slot, laws: &Laws, now: Time, want: &Want<'_>, why: R
             Some(definition) => (definition.layout.seats(), definition.run.stops.len() as u16 - 1),
             None => return why == Rejection::PartitionNotFound,
         },
+        Listing::AdHoc if has_run(slot, want.partition) => return why == Rejection::PartitionNotFound,
         Listing::AdHoc => {
             if want.capacity == 0 || want.segments == 0 || want.segments > 64 || want.capacity > 100_000 {
                 return why == Rejection::InvalidCapacity;

@@ -105,6 +105,7 @@ impl Applying<'_> {
             Listing::NotSold => return Err(format!("{key} is not sold")),
             Listing::AdHoc => {
                 demand!(opened.run.is_none(), "{key} is nobody's run");
+                demand!(self.fixed_run(key).is_none(), "{key} is a class of an open run");
                 demand!(matches!(opened.layout, allocator::Layout::AdHoc { .. }), "{key} has a layout");
             }
             Listing::Sold(definition) => {

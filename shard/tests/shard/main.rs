@@ -1,5 +1,6 @@
 //! Shards over disks in memory, driven step by step: what leaves when, what a crash may take, what must come back.
 
+mod backlog;
 mod batching;
 mod crash;
 mod expiry;

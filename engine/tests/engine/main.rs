@@ -1,6 +1,7 @@
 //! The engine by its public interface: slots driven without disk, clock or threads, every delivery under control.
 
 mod formats;
+mod fullest;
 mod ids;
 mod images;
 mod inventory;
@@ -15,5 +16,6 @@ mod payments;
 mod races;
 mod records;
 mod refunds;
+mod shortcuts;
 mod support;
 mod weights;

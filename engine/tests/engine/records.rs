@@ -2,8 +2,8 @@
 //! taken leaves a slot whose parts agree. Never a panic.
 
 use engine::answer::HoldStatus;
-use engine::ids::{HoldId, IdempotencyKey, TxnId};
-use engine::record::{Body, HoldRow, OrderRow, Record};
+use engine::ids::{HoldId, IdempotencyKey, OrderName, TxnId};
+use engine::record::{Body, HoldRow, OrderRow, Record, RefundRow};
 use engine::state::Slot;
 
 use crate::formats::{encoded, image, records, slot};
@@ -131,4 +131,29 @@ fn order_with_another_key(body: &Body) -> Body {
 fn order_of(body: &Body) -> engine::ids::OrderId {
     let Body::OrderPaid(row) = body else { panic!("{body:?} is not paid") };
     row.order
+}
+
+/// A refund that is settled is for the payment that it was owed for, and a payment has one refund.
+#[test]
+fn a_refund_stays_with_its_payment() {
+    let all = records();
+    let row = all.iter().find_map(|(_, record)| match &record.body {
+        Body::RefundSettled(row) => Some(row.clone()),
+        _ => None,
+    });
+    let (row, slot) = (row.expect("one of the records"), slot());
+    let said = |body: Body| slot.check(&Record { seq: slot.seq() + 1, body, ..all[0].1.clone() });
+    let (order, txn) = (row.order.clone(), row.txn.clone());
+    assert_eq!(said(Body::RefundSettled(row.clone())), Ok(()));
+    let was = Err(format!("refund {}: it was for payment {txn} of order {order}", row.number));
+    for other in [
+        RefundRow { order: OrderName::parse("another").unwrap(), ..row.clone() },
+        RefundRow { txn: TxnId::parse("another").unwrap(), ..row.clone() },
+    ] {
+        assert_eq!(said(Body::RefundSettled(other.clone())), was);
+        assert_eq!(said(Body::RefundOwed(RefundRow { number: row.number + 1, ..other })), Ok(()));
+    }
+    let second = RefundRow { number: row.number + 1, ..row.clone() };
+    let is = Err(format!("refund {}: refund {} is for the same payment", second.number, row.number));
+    assert_eq!(said(Body::RefundOwed(second)), is);
 }

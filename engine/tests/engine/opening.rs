@@ -1,13 +1,15 @@
 //! How partitions open, what fixes the stops of a run, and when a run is gone.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use allocator::Layout;
 use engine::answer::{Answer, RunView};
 use engine::catalogue::RunDefinition;
 use engine::command::{AdHoc, Command, HoldRef, RunQuery, TryHold};
-use engine::ids::Time;
-use engine::record::{Body, PartitionOpened};
+use engine::ids::{SlotId, Time};
+use engine::record::{Body, PartitionOpened, Record};
+use engine::state::Slot;
 use engine::text::Text;
 
 use crate::support::catalogue::{Table, coaches, run};
@@ -279,4 +281,32 @@ fn classes_of_a_run_are_forgotten_together_and_others_stay() {
     world.later(1);
     assert_eq!(open(&world), ["ad hoc"]);
     check::replay(&world);
+}
+
+/// Classes of a run share one definition in memory; one whose record says another run keeps what it says, live and read back.
+#[test]
+fn a_partition_has_the_run_that_its_record_says() {
+    let other = "G1|2026-02-12|2nd";
+    let keys = [SECOND, FIRST, "G1|2026-02-11|sleeper", other];
+    let runs = ["stop", "stop", "elsewhere", "stop"].map(|name| run(name, 3, LAST_STOP));
+    let slot_id = SlotId::new(1);
+    let mut slot = Slot::new(slot_id);
+    for (key, run) in keys.iter().zip(&runs) {
+        let (partition, run) = (partition(key), Some(run.clone()));
+        let opened = PartitionOpened { partition, layout: coaches(&["01"]), segments: 2, run };
+        let (seq, trace) = (slot.seq() + 1, Text::from(""));
+        let body = Body::PartitionOpened(opened);
+        slot.apply(&Record { slot: slot_id, seq, time: START, trace, body });
+    }
+    let mut image = Vec::new();
+    slot.encode(&mut image);
+    for slot in [slot, Slot::decode(&image).unwrap()] {
+        let found = keys.map(|key| slot.partitions().get(&partition(key)).unwrap().run().unwrap());
+        for (found, run) in found.iter().zip(&runs) {
+            assert_eq!(***found, *run);
+        }
+        // Of equal ones, those of the same date.
+        assert!(Arc::ptr_eq(found[0], found[1]));
+        assert!(!Arc::ptr_eq(found[0], found[3]));
+    }
 }

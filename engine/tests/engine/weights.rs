@@ -129,8 +129,8 @@ fn a_text_weighs_what_it_is_long_wherever_it_is_kept() {
     check(created(SHORT), created(LONG), 20);
     let with = |body| [Body::OrderCreated(order("k")), body];
     check(with(paid(SHORT)), with(paid(LONG)), 10);
-    check(with(reserved(SHORT, "h", &[])), with(reserved(LONG, "h", &[])), 10);
-    check(with(reserved("p", SHORT, &[])), with(reserved("p", LONG, &[])), 10);
+    check(with(reserved(SHORT, "hold", &[])), with(reserved(LONG, "hold", &[])), 10);
+    check(with(reserved("part", SHORT, &[])), with(reserved("part", LONG, &[])), 10);
     check(with(reserved("p", "h", &[SHORT])), with(reserved("p", "h", &[LONG])), 10);
     check([claimed(SHORT)], [claimed(LONG)], 10);
     check([refund(SHORT, "t")], [refund(LONG, "t")], 20);

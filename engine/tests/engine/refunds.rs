@@ -131,6 +131,7 @@ fn listed_page_by_page() {
                 let Some(last) = page.last() else { break };
                 after = Some(last.cursor);
                 all.extend(texts(&page));
+                assert!(all.len() <= expected.len(), "the pages of {limit} never end");
             }
             assert_eq!(all, expected, "{status:?} in pages of {limit}");
         }

@@ -133,8 +133,8 @@ fn a_text_weighs_what_it_is_long_wherever_it_is_kept() {
     check(with(reserved("part", SHORT, &[])), with(reserved("part", LONG, &[])), 10);
     check(with(reserved("p", "h", &[SHORT])), with(reserved("p", "h", &[LONG])), 10);
     check([claimed(SHORT)], [claimed(LONG)], 10);
-    check([refund(SHORT, "t")], [refund(LONG, "t")], 20);
-    check([refund("o", SHORT)], [refund("o", LONG)], 20);
+    check([refund(SHORT, "txn")], [refund(LONG, "txn")], 20);
+    check([refund("order", SHORT)], [refund("order", LONG)], 20);
 }
 
 #[test]

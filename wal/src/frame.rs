@@ -403,6 +403,72 @@ mod tests {
     }
 
     #[test]
+    fn a_header_of_another_version_is_newer_or_nothing() {
+        let check = |version: u16, expected: Sight| {
+            let mut block = frame(&[b"x"]).buffer[..BLOCK_BYTES].to_vec();
+            put(&mut block, 8, &version.to_le_bytes());
+            let crc = crc32c::crc32c(&block[..92]);
+            put(&mut block, 92, &crc.to_le_bytes());
+            assert_eq!(look(&block, &owner(), &place()), expected, "version {version}");
+        };
+        check(VERSION + 1, Sight::Newer(VERSION + 1));
+        check(u16::MAX, Sight::Newer(u16::MAX));
+        check(0, Sight::Nothing);
+    }
+
+    #[test]
+    fn a_header_is_seen_when_it_is_whole() {
+        let sealed = frame(&[b"x"]);
+        let check = |bytes: usize| look(&sealed.buffer[..bytes], &owner(), &place());
+        assert!(matches!(check(HEADER_BYTES), Sight::Here(..)));
+        assert_eq!(check(HEADER_BYTES - 1), Sight::Nothing);
+    }
+
+    /// A recycled segment is full of frames of older generations, and damage of those is of no interest.
+    #[test]
+    fn a_spoiled_header_of_another_place_and_generation_is_nothing() {
+        let mut block = frame(&[b"x"]).buffer[..BLOCK_BYTES].to_vec();
+        block[60] ^= 1;
+        let check =
+            |generation: u64, offset: u64| look(&block, &owner(), &Place { generation, offset, ..place() });
+        assert_eq!(check(8, 4096), Sight::Nothing);
+        assert!(matches!(check(7, 4096), Sight::Spoiled(_)), "of this generation");
+        assert!(matches!(check(8, 8192), Sight::Spoiled(_)), "at this offset");
+    }
+
+    #[test]
+    fn a_header_that_makes_no_sense_says_why() {
+        let bytes = FRAME_BYTES_MAX as u64;
+        let sound = Header {
+            owner: owner(),
+            place: Place { generation: 7, offset: bytes, segment_bytes: 2 * bytes },
+            first_lsn: 41,
+            durable: 40,
+            records: 1,
+            payload_bytes: (FRAME_BYTES_MAX - HEADER_BYTES) as u32,
+            payload_crc: 0,
+            previous_crc: 0,
+        };
+        let check =
+            |header: Header, expected: Result<(), &str>| assert_eq!(header.sense(), expected, "{header:?}");
+        // Each at the last value that is in range, and at the first that is not.
+        check(sound, Ok(()));
+        check(
+            Header { payload_bytes: sound.payload_bytes + 1, ..sound },
+            Err("a frame longer than the limit"),
+        );
+        let place = Place { segment_bytes: 2 * bytes - 1, ..sound.place };
+        check(Header { place, ..sound }, Err("a frame that leaves its segment"));
+        let place = Place { offset: u64::MAX - 4095, ..sound.place };
+        check(Header { place, ..sound }, Err("a frame that leaves its segment"));
+        let out_of_range = Err("a frame whose record numbers are out of range");
+        check(Header { first_lsn: 0, durable: 0, ..sound }, out_of_range);
+        check(Header { first_lsn: u64::MAX, ..sound }, out_of_range);
+        check(Header { first_lsn: u64::MAX - 1, ..sound }, Ok(()));
+        check(Header { durable: 41, ..sound }, Err("a frame that calls its own records durable"));
+    }
+
+    #[test]
     fn records_must_fill_the_payload() {
         let check = |payload: &[u8], count: u32, expected: Result<&[&[u8]], &str>| {
             let got = records(payload, count).map(|records| records.collect::<Vec<_>>());

@@ -65,6 +65,12 @@ fn an_absent_or_empty_directory_is_made() {
 }
 
 #[test]
+fn id_and_secret_are_taken_from_the_given_entropy() {
+    let dir = DataDir::open_on(MemoryFiles::new(), &options()).unwrap();
+    assert_eq!((&dir.id(), &dir.secret()), (b"the id of a test", b", and its secret"));
+}
+
+#[test]
 fn a_second_process_is_refused_by_name() {
     let temp = temp();
     let first = DataDir::open(temp.path(), &options()).unwrap();
@@ -266,6 +272,26 @@ fn redistribution_survives_a_crash_at_every_step() {
         assert_eq!(recover_all(&dir).state(), expected);
     });
     assert!(epochs[&1] > 10 && epochs[&2] > 10, "{epochs:?}");
+}
+
+/// A copy of the superblock that was not written in time names an epoch that is gone: the later one holds.
+#[test]
+fn an_older_copy_of_the_superblock_does_not_hold() {
+    let files = MemoryFiles::new();
+    drop(DataDir::open_on(files.clone(), &options()).unwrap());
+    let before = files.contents()["superblock"].clone().unwrap();
+    redistribute(&files, 2).unwrap();
+    for old in [0..4096, 4096..8192] {
+        let files = files.fork();
+        files.tamper("superblock", |bytes| bytes[old.clone()].copy_from_slice(&before[old.clone()]));
+        let report = wal::inspect::check_on(&files).unwrap();
+        assert!(!report.superblock_whole && report.is_sound(), "{old:?}");
+        let dir = DataDir::open_on(files, &options()).unwrap();
+        assert_eq!((dir.epoch(), dir.cores()), (2, 2), "{old:?}");
+        for core in 0..2 {
+            dir.recover(core, &mut Taken::default()).unwrap();
+        }
+    }
 }
 
 #[test]

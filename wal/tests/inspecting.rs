@@ -5,7 +5,7 @@ mod common;
 use common::{Pair, options};
 use wal::files::MemoryFiles;
 use wal::inspect::{check_on, records_on};
-use wal::{Lsn, OpenError};
+use wal::{DataDir, Lsn, OpenError, Options};
 
 const SEGMENT: &str = "epoch-0000000001/core-00000/log-00000000000000000001";
 
@@ -38,6 +38,18 @@ fn a_sound_directory_is_reported_and_left_alone() {
         (Lsn(1), Lsn(7), 4096 + 3 * 8192 + 4096, &None)
     );
     assert_eq!((files.contents(), files.steps()), (before, steps), "nothing was written");
+}
+
+#[test]
+fn every_core_has_its_own_report() {
+    let files = MemoryFiles::new();
+    drop(DataDir::open_on(files.clone(), &Options { cores: 3, ..options() }).unwrap());
+    let report = check_on(&files).unwrap();
+    for (number, core) in report.cores.iter().enumerate() {
+        assert_eq!(usize::from(core.core), number);
+        assert_eq!((core.frames, core.first, core.last), (1, Lsn::NONE, Lsn::NONE), "no record yet");
+    }
+    assert_eq!(report.cores.len(), 3);
 }
 
 #[test]

@@ -98,6 +98,11 @@ fn a_log_lives_on_both_drivers() {
         let report = wal::inspect::check(&path).unwrap();
         assert!(report.is_sound(), "{:?}", report.cores[0].problem);
         assert_eq!(report.cores[0].last, Lsn(value));
+        let mut taken = Taken::default();
+        wal::inspect::replay(&path, 0, &mut taken).unwrap();
+        assert_eq!(taken.state(), state, "{choice}");
+        let kept = wal::inspect::records(&path).unwrap().last().unwrap().unwrap();
+        assert_eq!((kept.core, kept.lsn), (0, Lsn(value)));
     }
 }
 

@@ -68,6 +68,21 @@ fn an_idle_log_writes_one_closing_frame() {
 }
 
 #[test]
+fn a_closed_log_with_something_to_write_is_not_quiet() {
+    let (_, mut log) = fresh();
+    settle(&mut log, Millis(0)).unwrap();
+    assert!(log.is_quiet());
+    append(&mut log, &record(0, 1, 0));
+    assert!(!log.is_quiet(), "a record waits");
+    log.poll(Millis(0)).unwrap();
+    assert!(log.disk().is_waiting(Lane::Write) && !log.is_quiet(), "a write is in flight");
+    settle_writes(&mut log, Millis(0)).unwrap();
+    assert!(!log.is_quiet(), "the closing frame is not written");
+    settle_writes(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
+    assert!(log.is_quiet());
+}
+
+#[test]
 fn a_log_that_was_not_closed_is_closed_after_the_start() {
     let (files, mut log) = fresh();
     append(&mut log, &record(0, 1, 0));

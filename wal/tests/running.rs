@@ -41,7 +41,7 @@ fn one_write_is_in_flight_and_the_next_batch_fills_meanwhile() {
     log.disk_mut().finish(Lane::Write);
     log.poll(Millis(0)).unwrap();
     assert_eq!((log.durable(), log.backlog_bytes()), (Lsn(10), 0));
-    assert_eq!(log.stats().frames, 2);
+    assert_eq!((log.stats().frames, log.stats().bytes), (2, 8192));
 }
 
 #[test]
@@ -78,6 +78,12 @@ fn a_closed_log_with_something_to_write_is_not_quiet() {
     assert!(log.disk().is_waiting(Lane::Write) && !log.is_quiet(), "a write is in flight");
     settle_writes(&mut log, Millis(0)).unwrap();
     assert!(!log.is_quiet(), "the closing frame is not written");
+    assert_eq!(log.next_wake(), Some(Millis(limits::IDLE_CLOSE_MS)));
+    append(&mut log, &record(0, 2, 0));
+    assert_eq!(log.next_wake(), None, "a log that is not idle is not closed");
+    log.poll(Millis(0)).unwrap();
+    assert_eq!(log.next_wake(), None, "nor is one that writes");
+    settle_writes(&mut log, Millis(0)).unwrap();
     settle_writes(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
     assert!(log.is_quiet());
 }

@@ -112,7 +112,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::SEGMENT_BYTES_MIN;
+    use crate::limits::{BACKLOG_BYTES_MAX, SEGMENT_BYTES_MIN};
 
     #[test]
     fn a_command_is_never_split() {
@@ -149,6 +149,16 @@ mod tests {
         let mut batch = Batch::new(SEGMENT_BYTES_MIN);
         batch.push(&vec![1; COMMAND_BYTES_MAX - 4]);
         batch.push(b"");
+    }
+
+    #[test]
+    fn the_last_command_below_the_limit_is_taken() {
+        let mut batch = Batch::new(SEGMENT_BYTES_MIN);
+        while batch.bytes() < BACKLOG_BYTES_MAX {
+            batch.push(&[1; COMMAND_BYTES_MAX - 4]);
+            batch.end_command();
+        }
+        assert!(batch.bytes() > BACKLOG_BYTES_MAX + BLOCK_BYTES);
     }
 
     #[test]

@@ -150,6 +150,27 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_fails_otherwise_does() {
+        // A directory cannot be written, whoever asks.
+        let dir = fs::File::open("/").expect("it is there");
+        if Ring::new(&Wake::new().expect("an eventfd")).is_ok() {
+            let reason = try_ring(&dir).expect_err("no file");
+            assert!(reason.starts_with("a direct write failed"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_probe_is_opened_as_asked_and_leaves_nothing_behind() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let file = probe_file(temp.path(), OFlags::DSYNC).expect("a file");
+        assert!(rustix::fs::fcntl_getfl(&file).expect("its flags").contains(OFlags::DSYNC));
+        assert_eq!(fs::read_dir(temp.path()).expect("it is there").count(), 0);
+        // Where files without a name cannot be had, one with a name is tried; here that cannot be had either.
+        let error = probe_file(Path::new("/proc"), OFlags::DSYNC).expect_err("nobody makes files there");
+        assert_ne!(Errno::from_io_error(&error), Some(Errno::OPNOTSUPP), "{error}");
+    }
+
+    #[test]
     fn refusals_say_what_to_do() {
         let check = |errno: Errno, expected: &str| {
             let text = explain(&io::Error::from(errno));
@@ -158,7 +179,9 @@ mod tests {
         check(Errno::NOSYS, "kernel has none");
         check(Errno::PERM, "kernel.io_uring_disabled");
         check(Errno::NOMEM, "ulimit -l");
+        check(Errno::ACCESS, "kernel.io_uring_disabled");
         check(Errno::MFILE, "ulimit -n");
+        check(Errno::NFILE, "ulimit -n");
         check(Errno::INVAL, "cannot be made");
     }
 }

@@ -113,3 +113,29 @@ fn write_once(file: &fs::File, bytes: &[u8], offset: u64) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{MemfdFlags, SealFlags};
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_is_not_done_is_an_error() {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+        let error = write_once(&full, b"x", 0).expect_err("it is full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_write_that_is_half_done_is_an_error() {
+        // A file that cannot grow takes the part of a write that it has room for.
+        let file = rustix::fs::memfd_create("short", MemfdFlags::ALLOW_SEALING).expect("a file in memory");
+        rustix::fs::ftruncate(&file, 4096).expect("its size");
+        rustix::fs::fcntl_add_seals(&file, SealFlags::GROW).expect("it shall not grow");
+        let file = fs::File::from(file);
+        let error = write_once(&file, &[1; 8192], 0).expect_err("there is room for half of it");
+        assert_eq!(error.to_string(), "4096 of 8192 bytes written");
+        write_once(&file, &[1; 4096], 0).expect("there is room for this");
+    }
+}

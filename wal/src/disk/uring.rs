@@ -163,3 +163,74 @@ fn submit(ring: &IoUring) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+
+    use rustix::fs::{MemfdFlags, OFlags, SealFlags};
+
+    use super::*;
+
+    fn ring() -> Option<Ring> {
+        match Ring::new(&Wake::new().expect("an eventfd")) {
+            Ok(ring) => Some(ring),
+            Err(error) => {
+                eprintln!("not tried: no io_uring ({error})");
+                None
+            }
+        }
+    }
+
+    fn written(event: Option<Event>) -> Result<(), String> {
+        match event {
+            Some(Event::Written { result, .. }) => result.map_err(|error| error.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_write_that_is_half_done_is_an_error() {
+        let Some(mut ring) = ring() else { return };
+        // A file that cannot grow takes the part of a write that it has room for.
+        let file = rustix::fs::memfd_create("short", MemfdFlags::ALLOW_SEALING).expect("a file in memory");
+        rustix::fs::ftruncate(&file, 4096).expect("its size");
+        rustix::fs::fcntl_add_seals(&file, SealFlags::GROW).expect("it shall not grow");
+        ring.write(file.as_fd(), 7, 0, Buffer::zeroed(8192), 8192);
+        let error = written(ring.wait()).expect_err("there is room for half of it");
+        assert_eq!(error, format!("cannot write {}: 4096 of 8192 bytes written", names::segment(7)));
+        ring.write(file.as_fd(), 7, 0, Buffer::zeroed(8192), 4096);
+        assert_eq!(written(ring.wait()), Ok(()));
+    }
+
+    /// A ring that goes away lets its write land first: the kernel reads the buffer until then.
+    #[test]
+    fn a_ring_that_is_dropped_waits_for_its_write() {
+        let Some(mut ring) = ring() else { return };
+        let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+        // Full, so that the write cannot be done before somebody reads.
+        rustix::fs::fcntl_setfl(&writer, OFlags::NONBLOCK).expect("its flags");
+        let mut filling = 0;
+        while let Ok(written) = writer.write(&[1; 4096]) {
+            filling += written;
+        }
+        rustix::fs::fcntl_setfl(&writer, OFlags::empty()).expect("its flags");
+        let length = 4096;
+        let mut buffer = Buffer::zeroed(length);
+        buffer.fill(7);
+        ring.write(writer.as_fd(), 1, 0, buffer, length);
+        assert!(ring.take().is_none(), "nobody has read");
+        std::thread::scope(|scope| {
+            let dropping = scope.spawn(move || drop(ring));
+            let mut bytes = vec![0; filling];
+            reader.read_exact(&mut bytes[..1]).expect("the first byte");
+            assert!(!dropping.is_finished(), "the buffer is gone before it was written");
+            drop(writer);
+            reader.read_exact(&mut bytes[1..]).expect("what filled it");
+            let mut rest = Vec::new();
+            reader.read_to_end(&mut rest).expect("what was written");
+            assert!(rest.len() == length && rest.iter().all(|byte| *byte == 7), "{} bytes", rest.len());
+        });
+    }
+}

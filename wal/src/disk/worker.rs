@@ -165,3 +165,49 @@ impl Segments {
         self.0.iter().find(|(other, _)| *other == generation).map(|(_, file)| file.as_fd())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+
+    fn wait(wake: &Wake) {
+        poll(&mut [PollFd::new(&wake.fd(), PollFlags::IN)], None).expect("it becomes readable");
+        rustix::io::read(wake.fd(), &mut [0; 8]).expect("it is readable");
+    }
+
+    #[test]
+    fn a_thread_that_dies_over_a_task_is_noticed_once() {
+        let wake = Wake::new().expect("an eventfd");
+        let work = |task: u32| if task == 2 { panic!("this test wants it") } else { task * 10 };
+        let mut worker = Worker::spawn("dying".to_owned(), wake.clone(), work).expect("a thread");
+        assert!(matches!(worker.take(), Reply::Nothing));
+        worker.start(1);
+        wait(&wake);
+        assert!(matches!(worker.take(), Reply::Done(10)));
+        worker.start(2);
+        // The thread's end is signalled like a reply; its channel is closed before or just after.
+        wait(&wake);
+        let thread = worker.thread.take().expect("it was spawned");
+        assert!(thread.join().is_err());
+        assert!(matches!(worker.take(), Reply::Dead));
+        assert!(matches!(worker.take(), Reply::Nothing), "it was said");
+    }
+
+    #[test]
+    fn a_worker_that_is_dropped_waits_for_its_thread() {
+        let held = std::sync::Arc::new(());
+        let work = {
+            let held = held.clone();
+            move |()| drop(held.clone())
+        };
+        let wake = Wake::new().expect("an eventfd");
+        let mut worker = Worker::spawn("dropped".to_owned(), wake, work).expect("a thread");
+        for _ in 0..1_000 {
+            worker.start(());
+        }
+        drop(worker);
+        assert_eq!(std::sync::Arc::strong_count(&held), 1, "what the thread held is free");
+    }
+}

@@ -213,3 +213,45 @@ impl File for OsFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_opened_for_writes_that_are_durable_when_they_are_complete() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let files = OsFiles::new(temp.path()).expect("it is there");
+        files.create("segment").expect("a file");
+        for direct in [false, true] {
+            let file = match files.open_durable("segment", direct) {
+                Err(error) if direct => {
+                    eprintln!("not tried: no direct writes here ({error})");
+                    continue;
+                }
+                opened => opened.expect("it is there, and not locked"),
+            };
+            let flags = rustix::fs::fcntl_getfl(&file).expect("the flags of an open file");
+            assert!(flags.contains(OFlags::DSYNC), "{flags:?}");
+            assert_eq!(flags.contains(OFlags::DIRECT), direct, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_settled_when_nobody_writes_to_it() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let files = OsFiles::new(temp.path()).expect("it is there");
+        let file = files.create("segment").expect("a file");
+        assert!(file.settled(Duration::ZERO).expect("an answer"));
+        let writer = files.open_durable("segment", false).expect("nobody else writes");
+        assert!(files.open_durable("segment", false).is_err(), "one writes at a time");
+        // A lock that is held is waited for, at least as long as was asked for.
+        let (begin, wait) = (Instant::now(), Duration::from_millis(30));
+        assert!(!file.settled(wait).expect("an answer"));
+        assert!(begin.elapsed() >= wait, "given up after {:?}", begin.elapsed());
+        drop(writer);
+        assert!(file.settled(Duration::ZERO).expect("an answer"));
+        // The question itself holds nothing.
+        files.open_durable("segment", false).expect("nobody else writes");
+    }
+}

@@ -376,6 +376,62 @@ mod tests {
         assert!(read_back(&[sound.as_slice(), b"\0"].concat()).is_err());
     }
 
+    /// The example with one field changed, and the checksum of what it is in made right again.
+    fn changed(at: usize, field: &[u8], part: std::ops::Range<usize>) -> OpenError {
+        let mut bytes = example();
+        put(&mut bytes, at, field);
+        let crc = crc32c::crc32c(&bytes[part.start..part.end]);
+        put(&mut bytes, part.end, &crc.to_le_bytes());
+        read_back(&bytes).expect_err("changed")
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_refused_for_what_they_are() {
+        let check = |error: OpenError, at: u64, expected: &str| match error {
+            OpenError::Damaged { offset, reason, .. } => {
+                assert!(offset == at && reason.contains(expected), "{offset}: {reason}")
+            }
+            other => panic!("{other}"),
+        };
+        let header = |at: usize, field: &[u8]| changed(at, field, 0..60);
+        assert!(matches!(header(8, &[2, 0]), OpenError::Newer { version: 2, supported: 1, .. }));
+        check(header(8, &[0, 0]), 0, "values that cannot be");
+        check(header(59, &[1]), 0, "values that cannot be");
+        check(header(10, &[1]), 0, "belongs to another");
+        check(header(32, &[6]), 0, "belongs to another");
+        let beyond = (SLOT_IMAGE_BYTES_MAX as u32 + 1).to_le_bytes();
+        check(changed(68, &beyond, 64..84), 64, "values that cannot be");
+        check(changed(120, &[3], 116..136), 116, "missing or changed");
+        check(changed(132, &[0; 4], 116..136), 116, "missing or changed");
+    }
+
+    /// A file that has another length than when it was looked at.
+    #[test]
+    fn what_is_beyond_the_end_is_not_read() {
+        let files = MemoryFiles::new();
+        files.make_dir("").unwrap();
+        files.create("s").unwrap().write_at(&[7; 100], 0).unwrap();
+        let reader = |bytes: u64| {
+            let file = files.open_read("s").unwrap().unwrap();
+            Reader { file, name: "s".to_owned(), at: 0, bytes, buffer: Vec::new() }
+        };
+        let mut shorter = reader(200);
+        shorter.take(100).unwrap();
+        assert!(matches!(shorter.take(100), Err(OpenError::Damaged { offset: 100, .. })));
+        let mut longer = reader(60);
+        longer.take(40).unwrap();
+        assert!(matches!(longer.take(21), Err(OpenError::Damaged { offset: 40, .. })));
+        longer.take(20).unwrap();
+        assert_eq!(longer.buffer, [7; 20]);
+    }
+
+    #[test]
+    fn each_slot_is_seen_once() {
+        let mut slots = SlotSet::new();
+        assert!((0..SLOTS).all(|slot| slots.insert(slot)));
+        assert!(!(0..SLOTS).any(|slot| slots.insert(slot)));
+    }
+
     #[test]
     fn a_section_taken_out_is_missed() {
         let sound = example();

@@ -221,4 +221,32 @@ mod tests {
             assert!(matches!(decode(&block, 0), Copy::Damaged(_)), "bit {bit}");
         }
     }
+
+    /// What is wrong or older is written first: it is the other copy that holds meanwhile.
+    #[test]
+    fn copies_are_written_in_the_order_that_keeps_one_sound() {
+        let next = superblock();
+        let [older, oldest] = [8, 7].map(|sequence| Superblock { sequence, ..next });
+        let check = |copies: [Option<&Superblock>; 2], expected: &[u16]| {
+            let files = crate::files::MemoryFiles::new();
+            files.make_dir("").unwrap();
+            let file = files.create(names::SUPERBLOCK).unwrap();
+            for (copy, at) in [0, 1].into_iter().zip([0, BLOCK_BYTES as u64]) {
+                let block = copies[usize::from(copy)].map_or([0; BLOCK_BYTES], |held| held.encode(copy));
+                file.write_at(&block, at).unwrap();
+            }
+            assert_eq!(copies_to_write(&file, &next).unwrap(), expected, "{copies:?}");
+            write(&files, &next).unwrap();
+            assert_eq!(read(&files).unwrap(), Some(Read { superblock: next, both: true }), "{copies:?}");
+        };
+        check([Some(&next), Some(&next)], &[]);
+        check([Some(&next), Some(&older)], &[1]);
+        check([Some(&older), Some(&next)], &[0]);
+        check([Some(&older), Some(&oldest)], &[1, 0]);
+        check([Some(&oldest), Some(&older)], &[0, 1]);
+        check([Some(&older), Some(&older)], &[0, 1]);
+        check([None, Some(&older)], &[0, 1]);
+        check([Some(&older), None], &[1, 0]);
+        check([Some(&next), None], &[1]);
+    }
 }

@@ -104,6 +104,26 @@ fn what_is_not_ours_is_refused_untouched() {
     check_refused(temp.path(), |error| matches!(error, OpenError::Damaged { offset: 0, .. }));
 }
 
+/// The names of our own directories and files do not make a directory ours.
+#[test]
+fn a_lock_or_an_epoch_alone_is_foreign() {
+    let temp = temp();
+    fs::write(temp.path().join("interlock.lock"), "").unwrap();
+    fs::write(temp.path().join("notes.txt"), "mine").unwrap();
+    check_refused(
+        temp.path(),
+        |error| matches!(error, OpenError::Foreign { found, .. } if found == "notes.txt"),
+    );
+    for name in ["interlock.lock", "notes.txt"] {
+        fs::remove_file(temp.path().join(name)).unwrap();
+    }
+    fs::create_dir(temp.path().join("epoch-0000000001")).unwrap();
+    check_refused(
+        temp.path(),
+        |error| matches!(error, OpenError::Foreign { found, .. } if found == "epoch-0000000001"),
+    );
+}
+
 /// A sound directory whose superblock file is changed.
 fn with_superblock(change: fn(&mut Vec<u8>)) -> tempfile::TempDir {
     let temp = temp();
@@ -147,6 +167,24 @@ fn a_damaged_superblock_is_refused_untouched() {
     );
     check_refused(with_superblock(|bytes| bytes.truncate(100)).path(), damaged);
     check_refused(with_superblock(Vec::clear).path(), damaged);
+}
+
+#[test]
+fn a_superblock_of_two_directories_is_refused_untouched() {
+    let temp = with_superblock(|bytes| {
+        let other = MemoryFiles::new();
+        let entropy = Some(*b"the id of a test, another secret");
+        drop(DataDir::open_on(other.clone(), &Options { entropy, ..options() }).unwrap());
+        bytes[4096..].copy_from_slice(&other.contents()["superblock"].as_ref().unwrap()[4096..]);
+    });
+    check_refused(temp.path(), |error| matches!(error, OpenError::Damaged { offset: 4096, .. }));
+}
+
+#[test]
+fn a_superblock_with_bytes_behind_it_is_not_whole() {
+    let temp = with_superblock(|bytes| bytes.push(0));
+    let report = wal::inspect::check(temp.path()).unwrap();
+    assert!(!report.superblock_whole && report.is_sound());
 }
 
 #[test]
@@ -310,6 +348,29 @@ fn logs_begin_anew_after_a_redistribution() {
     assert_eq!(common::append(&mut log, b"first"), Lsn(1));
     common::settle(&mut log, wal::Millis(0)).unwrap();
     assert_eq!(log.durable(), Lsn(1));
+}
+
+/// More than is written at once.
+#[test]
+fn large_images_are_distributed() {
+    struct Images(Vec<(u16, Vec<u8>)>);
+    impl wal::Recover for Images {
+        fn slot(&mut self, slot: u16, _: Lsn, image: &[u8]) -> Result<(), String> {
+            self.0.push((slot, image.to_vec()));
+            Ok(())
+        }
+
+        fn record(&mut self, _: Lsn, _: &[u8]) -> Result<(), String> {
+            Err("there is none".to_owned())
+        }
+    }
+    let files = MemoryFiles::new();
+    let image = |slot: u16| vec![slot as u8; 300_000 * (usize::from(slot) + 1)];
+    let mut dir = DataDir::open_on(files, &options()).unwrap();
+    dir.redistribute(1, |_, sink| (0..8).try_for_each(|slot| sink.slot(slot, &image(slot)))).unwrap();
+    let mut images = Images(Vec::new());
+    dir.recover(0, &mut images).unwrap();
+    assert!(images.0 == (0..8).map(|slot| (slot, image(slot))).collect::<Vec<_>>());
 }
 
 #[test]

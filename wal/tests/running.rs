@@ -220,6 +220,63 @@ fn slots_are_imaged_between_batches_and_records_go_on() {
 }
 
 #[test]
+fn what_a_snapshot_buffers_is_told_until_the_disk_has_it() {
+    let (_, mut log) = fresh();
+    settle(&mut log, Millis(0)).unwrap();
+    let buffered = |log: &Log<_>| match log.snapshot_state() {
+        SnapshotState::Open { buffered_bytes } => buffered_bytes,
+        other => panic!("{other:?}"),
+    };
+    log.snapshot_begin();
+    assert_eq!(buffered(&log), 64, "the header");
+    log.snapshot_slot(0, &[1; 1_000]);
+    assert_eq!(buffered(&log), 64 + 24 + 1_000);
+    log.poll(Millis(0)).unwrap();
+    assert!(!log.disk().is_waiting(Lane::Jobs), "too little for a write and a sync of its own");
+    let part = (1 << 20) - (64 + 24 + 1_000 + 24);
+    log.snapshot_slot(1, &vec![2; part]);
+    log.poll(Millis(0)).unwrap();
+    assert!(log.disk().is_waiting(Lane::Jobs));
+    assert_eq!(buffered(&log), 1 << 20, "in flight");
+    log.snapshot_slot(2, &[3; 500]);
+    assert_eq!(buffered(&log), (1 << 20) + 24 + 500);
+    log.disk_mut().finish(Lane::Jobs);
+    log.poll(Millis(0)).unwrap();
+    assert_eq!(buffered(&log), 24 + 500);
+    log.snapshot_end();
+    settle(&mut log, Millis(0)).unwrap();
+    assert_eq!(log.stats().snapshots, 1);
+}
+
+/// A caller that adds slots only while little is buffered gets to the end of its snapshot.
+#[test]
+fn a_snapshot_larger_than_its_buffer_is_written_part_by_part() {
+    let (files, mut log) = fresh();
+    log.snapshot_begin();
+    let (mut slot, mut most) = (0, 0);
+    while slot < 100 {
+        let SnapshotState::Open { buffered_bytes } = log.snapshot_state() else { panic!("given up") };
+        most = most.max(buffered_bytes);
+        if buffered_bytes < limits::SNAPSHOT_BUFFER_BYTES_MAX {
+            log.snapshot_slot(slot, &vec![slot as u8; 100_000]);
+            slot += 1;
+        } else {
+            log.poll(Millis(0)).unwrap();
+            assert!(log.disk_mut().finish(Lane::Jobs), "stuck with {buffered_bytes} bytes");
+            log.poll(Millis(0)).unwrap();
+        }
+    }
+    log.snapshot_end();
+    settle(&mut log, Millis(0)).unwrap();
+    assert_eq!(log.stats().snapshots, 1);
+    assert!(
+        most > limits::SNAPSHOT_BUFFER_BYTES_MAX && most < 2 * limits::SNAPSHOT_BUFFER_BYTES_MAX,
+        "{most}"
+    );
+    assert!(start(&files.restart(), &options()).is_ok());
+}
+
+#[test]
 fn old_segments_are_recycled_and_those_beyond_removed() {
     let files = MemoryFiles::new();
     let options = Options { snapshot_log_bytes: limits::SEGMENT_BYTES_MIN, ..options() };

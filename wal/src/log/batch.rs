@@ -125,8 +125,10 @@ mod tests {
         }
         let mut records = Vec::new();
         while !batch.is_empty() {
-            assert!(batch.next_frame_bytes() as u64 <= SEGMENT_BYTES_MIN);
+            let (bytes, next) = (batch.bytes(), batch.next_frame_bytes());
+            assert!(next as u64 <= SEGMENT_BYTES_MIN);
             records.push(batch.take().records());
+            assert_eq!(batch.bytes(), bytes - next);
         }
         // 262,144 bytes have room for five records, so for two commands.
         assert_eq!(records, [4, 4, 2]);
@@ -149,6 +151,30 @@ mod tests {
         let mut batch = Batch::new(SEGMENT_BYTES_MIN);
         batch.push(&vec![1; COMMAND_BYTES_MAX - 4]);
         batch.push(b"");
+    }
+
+    #[test]
+    fn a_frame_is_filled_to_its_last_byte() {
+        let mut batch = Batch::new(SEGMENT_BYTES_MIN);
+        let half = (SEGMENT_BYTES_MIN as usize - HEADER_BYTES) / 2;
+        for length in [half - RECORD_FRAMING_BYTES, half - RECORD_FRAMING_BYTES, 0] {
+            batch.push(&vec![1; length]);
+            batch.end_command();
+        }
+        assert_eq!(batch.next_frame_bytes() as u64, SEGMENT_BYTES_MIN);
+        assert_eq!((batch.take().records(), batch.take().records()), (2, 1));
+    }
+
+    #[test]
+    fn buffers_are_used_again_and_not_hoarded() {
+        let mut batch = Batch::new(SEGMENT_BYTES_MIN);
+        for _ in 0..POOL_BUFFERS + 2 {
+            batch.recycle(Buffer::zeroed(100_000));
+        }
+        assert_eq!(batch.pool.len(), POOL_BUFFERS);
+        let (_, large) = (batch.take(), batch.spare_buffer());
+        assert!(large.len() >= 100_000);
+        assert_eq!(batch.pool.len(), POOL_BUFFERS - 2);
     }
 
     #[test]

@@ -1,0 +1,102 @@
+//! The segments of a running log at their bounds: exactly full, just begun, too few, too many.
+
+mod common;
+
+use common::{Pair, append, options, record, settle, start};
+use wal::disk::Lane;
+use wal::files::{Files, MemoryFiles};
+use wal::{Lsn, Millis, Options, Space, limits};
+
+const CORE: &str = "epoch-0000000001/core-00000";
+
+fn segments(files: &MemoryFiles) -> Vec<u64> {
+    let list = files.list(CORE).unwrap().unwrap();
+    list.iter().filter_map(|name| name.strip_prefix("log-")?.parse().ok()).collect()
+}
+
+/// A log without room for a closing frame is quiet without one, and wakes nobody for it.
+#[test]
+fn a_log_that_is_full_to_its_last_block_is_quiet() {
+    let files = MemoryFiles::new();
+    let (mut log, ..) = start(&files, &options()).unwrap();
+    settle(&mut log, Millis(0)).unwrap();
+    files.set_capacity(Some(0));
+    // Three segments of 64 blocks, of which the first begins with an empty frame.
+    for value in 1..=191 {
+        append(&mut log, &record(0, value, 0));
+        settle(&mut log, Millis(0)).unwrap();
+        assert_eq!((log.durable(), log.is_quiet()), (Lsn(value), value == 191));
+    }
+    assert_eq!(log.next_wake(), Some(Millis(limits::SPARE_RETRY_MS)));
+    settle(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
+    assert_eq!((log.stats().frames, log.stats().closing_frames, log.space()), (191, 0, Space::Exhausted));
+    // What is appended all the same waits for room.
+    append(&mut log, &record(0, 192, 0));
+    settle(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
+    assert!(log.durable() == Lsn(191) && !log.is_quiet());
+    files.set_capacity(None);
+    settle(&mut log, Millis(limits::SPARE_RETRY_MS)).unwrap();
+    assert_eq!((log.durable(), log.is_quiet()), (Lsn(192), false));
+    let wake = log.next_wake().unwrap();
+    settle(&mut log, wake).unwrap();
+    assert_eq!((log.is_quiet(), log.stats().closing_frames), (true, 1));
+}
+
+/// The log never becomes empty: the last segment with durable frames stays until the next one has some.
+#[test]
+fn segments_go_while_the_first_write_to_a_new_one_is_in_flight() {
+    let files = MemoryFiles::new();
+    let mut pair = Pair::new(&files, options());
+    pair.log.keep_from(Lsn(1));
+    // Seven records in the first segment, eight in the second, which is full then.
+    for _ in 0..15 {
+        pair.command(&[30_000]);
+        pair.settle().unwrap();
+    }
+    pair.snapshot();
+    assert_eq!(segments(&files), [1, 2, 3, 4]);
+    pair.log.keep_from(Lsn::MAX);
+    pair.command(&[30_000]);
+    pair.poll().unwrap();
+    assert!(pair.log.disk().is_waiting(Lane::Write));
+    while pair.log.disk_mut().finish(Lane::Jobs) {
+        pair.poll().unwrap();
+    }
+    assert_eq!(segments(&files)[0], 2);
+    let again = files.fork().crash(|| false);
+    assert!(start(&again, &options()).is_ok());
+    pair.settle().unwrap();
+    assert_eq!(segments(&files)[0], 3);
+}
+
+/// Where room is scarce a snapshot is due as soon as it would make a segment free, and not when it would not.
+#[test]
+fn a_snapshot_is_due_when_it_makes_room() {
+    let files = MemoryFiles::new();
+    let never = Options { snapshot_log_bytes: 1_000 * limits::SEGMENT_BYTES_MIN, ..options() };
+    let mut pair = Pair::new(&files, never);
+    pair.settle().unwrap();
+    for _ in 0..20 {
+        assert!(!pair.log.snapshot_due(), "there is room");
+        pair.command(&[30_000]);
+        pair.settle().unwrap();
+    }
+    files.set_capacity(Some(0));
+    while pair.log.space() == Space::Plenty {
+        assert!(!pair.log.snapshot_due(), "there is room");
+        pair.command(&[30_000]);
+        pair.settle().unwrap();
+    }
+    assert!(pair.log.snapshot_due());
+    pair.log.keep_from(Lsn(1));
+    assert!(!pair.log.snapshot_due(), "all of it is kept");
+    pair.log.keep_from(Lsn(7));
+    assert!(!pair.log.snapshot_due(), "record 7 is in the first segment");
+    pair.log.keep_from(Lsn(8));
+    assert!(pair.log.snapshot_due());
+    files.set_capacity(None);
+    pair.snapshot();
+    pair.now = pair.now.after(limits::SPARE_RETRY_MS);
+    pair.settle().unwrap();
+    assert!(pair.log.space() == Space::Plenty && !pair.log.snapshot_due());
+}

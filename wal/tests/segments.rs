@@ -100,3 +100,36 @@ fn a_snapshot_is_due_when_it_makes_room() {
     pair.settle().unwrap();
     assert!(pair.log.space() == Space::Plenty && !pair.log.snapshot_due());
 }
+
+/// A full disk is tried again at a time, also when something else keeps the helper busy just then; nobody is woken for a time
+/// that is over.
+#[test]
+fn a_time_that_is_over_wakes_nobody() {
+    let files = MemoryFiles::new();
+    let (mut log, ..) = start(&files, &options()).unwrap();
+    settle(&mut log, Millis(0)).unwrap();
+    files.set_capacity(Some(0));
+    for value in 1..=8 {
+        append(&mut log, &record(0, value, 30_000));
+        settle(&mut log, Millis(0)).unwrap();
+    }
+    settle(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
+    let retry = Millis(limits::SPARE_RETRY_MS);
+    assert_eq!((log.stats().segments_refused, log.next_wake()), (1, Some(retry)));
+    log.snapshot_begin();
+    log.snapshot_slot(0, &vec![1; 1 << 20]);
+    log.poll(Millis(retry.0 - 1)).unwrap();
+    assert!(log.disk().is_waiting(Lane::Jobs));
+    assert_eq!(log.next_wake(), Some(retry));
+    log.poll(retry).unwrap();
+    assert_eq!(log.next_wake(), None);
+    // The snapshot finds the disk full too, and then it is the segment's turn.
+    settle(&mut log, retry).unwrap();
+    assert_eq!((log.stats().segments_refused, log.stats().snapshots_abandoned), (2, 1));
+    files.set_capacity(None);
+    settle(&mut log, retry.after(limits::SPARE_RETRY_MS)).unwrap();
+    let again = retry.after(limits::SNAPSHOT_RETRY_MS);
+    assert_eq!(log.next_wake(), Some(again));
+    settle(&mut log, again).unwrap();
+    assert_eq!(log.next_wake(), None);
+}

@@ -107,12 +107,15 @@ fn the_log_behind_the_snapshot_is_counted() {
     assert_eq!(counted(&pair), (Lsn(3), Lsn(6), 3, 3 * 4096));
 }
 
+/// What the system says of a file that is written to.
+type Answer = fn() -> io::Result<bool>;
+
 /// Files of which some are still written to by a process that died. What is asked of them is noted.
 #[derive(Clone)]
 struct InFlight {
     files: MemoryFiles,
-    /// The file that is not settled, and what the system says of that.
-    busy: Option<(String, fn() -> io::Result<bool>)>,
+    /// The file that is not settled.
+    busy: Option<(String, Answer)>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 

@@ -123,6 +123,37 @@ fn every_segment_length_but_the_right_one_is_refused() {
     }
 }
 
+/// A spare segment holds nothing that could be missed, and yet no crash gives it another length.
+#[test]
+fn every_length_of_a_spare_segment_that_no_segment_has_is_refused() {
+    let (files, pair) = small_log(true);
+    let least = options().segment_bytes as usize;
+    let check = |length: usize, expected: Verdict| {
+        let files = files.fork();
+        files.tamper(&segment(3), |bytes| bytes.resize(length, 0));
+        assert_eq!(verdict(&files, &pair), expected, "length {length}");
+    };
+    check(least - 4096, Verdict::Refused);
+    check(least + 1, Verdict::Refused);
+    check(least, Verdict::Whole);
+    check(least + 4096, Verdict::Whole);
+}
+
+/// A frame before it is gone, or it was never the first: either way it is not what was written.
+#[test]
+fn the_first_frame_of_all_has_none_before_it() {
+    let files = MemoryFiles::new();
+    let pair = Pair::new(&files, options());
+    let files = files.restart();
+    assert_eq!(verdict(&files.fork(), &pair), Verdict::Whole);
+    files.tamper(&segment(1), |bytes| {
+        bytes[84] = 1;
+        let crc = crc32c::crc32c(&bytes[..92]);
+        bytes[92..96].copy_from_slice(&crc.to_le_bytes());
+    });
+    assert_eq!(verdict(&files, &pair), Verdict::Refused);
+}
+
 #[test]
 fn a_segment_that_is_gone_is_missed() {
     let files = MemoryFiles::new();

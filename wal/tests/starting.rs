@@ -116,6 +116,8 @@ struct InFlight {
     files: MemoryFiles,
     /// The file that is not settled.
     busy: Option<(String, Answer)>,
+    /// Where reading ends, whatever the size of a file is.
+    ends: u64,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -195,7 +197,9 @@ impl File for InFlightFile {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.of.note(format!("read {}", self.name));
-        self.file.read_at(buf, offset)
+        let length =
+            usize::try_from(self.of.ends.saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
+        self.file.read_at(&mut buf[..length], offset)
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
@@ -228,7 +232,7 @@ fn writes_in_flight_are_waited_for_before_anything_is_read() {
     let segments = [1, 2, 3].map(|generation| format!("{CORE}/log-{generation:020}"));
     let recover = |busy| {
         let asked = Arc::default();
-        let files = InFlight { files: files.restart(), busy, asked: Arc::clone(&asked) };
+        let files = InFlight { files: files.restart(), busy, ends: u64::MAX, asked: Arc::clone(&asked) };
         let dir = DataDir::open_on(files, &options()).unwrap();
         asked.lock().unwrap().clear();
         let result = dir.recover(0, &mut Taken::default());
@@ -249,6 +253,22 @@ fn writes_in_flight_are_waited_for_before_anything_is_read() {
         }
         let failed = recover(Some((name, || Err(io::Error::from_raw_os_error(5))))).0;
         assert!(matches!(failed, Err(OpenError::Io { op: "lock", .. })), "{failed:?}");
+    }
+}
+
+/// A segment that ends in the middle of a frame, although it has its whole length: not a torn write, which leaves blocks.
+#[test]
+fn a_segment_that_is_cut_off_while_it_is_read_is_refused() {
+    let files = MemoryFiles::new();
+    let mut pair = Pair::new(&files, options());
+    run(&mut pair, 1, 10_000);
+    let files = InFlight { files: files.restart(), busy: None, ends: 2 * 4096 + 100, asked: Arc::default() };
+    let dir = DataDir::open_on(files, &options()).unwrap();
+    match dir.recover(0, &mut Taken::default()) {
+        Err(OpenError::Damaged { offset: 4096, reason, .. }) => {
+            assert!(reason.contains("cut off"), "{reason}")
+        }
+        other => panic!("{other:?}"),
     }
 }
 

@@ -212,11 +212,13 @@ fn queries_are_checked() {
 }
 
 #[test]
-fn unknown_fields_other_cases_and_nulls_do_not_disturb() {
+fn unknown_fields_and_nulls_do_not_disturb_and_other_cases_are_refused() {
     let server = Server::start();
     server.script.reply(Ok(samples::held()));
     let mut client = Client::connect(&server, Service::Gateway);
-    let body = r#"{"Qty":7,"x":[{"qty":9}],"hold_id":"h","partition_key":"p|q","qty":2,"capacity":null,"from_index":null,"to_index":null,"qty2":3}"#;
+    let other_case = r#"{"Qty":7,"hold_id":"h","partition_key":"p|q"}"#;
+    assert_eq!(client.post("/inventory/try-hold", other_case).error(), "400 invalid json");
+    let body = r#"{"QTY2":7,"x":[{"qty":9}],"hold_id":"h","partition_key":"p|q","qty":2,"capacity":null,"from_index":null,"to_index":null,"qty2":3}"#;
     assert_eq!(client.post("/inventory/try-hold", body).status, 200);
     let Command::TryHold(hold) = server.script.command() else { panic!("another command") };
     assert_eq!((hold.partition.as_str(), hold.hold.as_str(), hold.quantity), ("p|q", "h", 2));

@@ -164,7 +164,7 @@ fn command() -> Command {
         of(
             "full",
             "20",
-            "The disk fills up, is full while the server starts, and has room again (needs FUSE)",
+            "The disk fills up, is full while the server starts, and has room again; a round for five cycles (needs FUSE)",
         )
         .arg(&driver),
         of("pause", "30", "The server stands still for longer than its holds last, then goes on"),

@@ -6,6 +6,10 @@
 //! other cores, than the partitions they are for. Before the next cycle some starts are killed as well, to the same
 //! number of cores or to another one.
 //!
+//! **Words.** A *ground* is the disk that an era plays on, and how a crash comes there; an *era*, some tens of cycles on one data
+//! directory. A *journey* is what was done about one order or hold, and told of each step; a *tale*, what one client did in
+//! a cycle; a *sight*, an order as a read showed it; a *stay*, who had a seat from when to when.
+//!
 //! **What is audited when.** After each crash: everything that this cycle's clients were told, writes and reads, twice;
 //! a sample of the answers of earlier cycles; every refund of the era; seats and availability of what was sold in the
 //! cycle and of a sample of the rest. An era is some tens of cycles on one data directory: at its end every answer of

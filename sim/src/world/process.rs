@@ -1,5 +1,5 @@
 //! One life of the process: a shard for each core, its clock and its ticket worker, and the rings between them. Each turn
-//! does what the server's loop does, in the same order.
+//! does what the server's loop does, in the same order; but nothing is refused because a ring is jammed.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! The ticket worker of one core, as the server has it: follows the orders that its shard has paid, and issues tickets.
+//! The ticket worker of one core, as the server has it, but for its bound on tickets under way: follows the orders that its shard has paid, and issues tickets.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -4,7 +4,7 @@
 //! removed, the snapshot file) are [`Job`]s, rare and slow, one after the other on the driver's helper.
 //!
 //! Drivers, one file each: `uring` (a ring for the log writes), `plain` (a thread for them, where io_uring is not
-//! permitted), `memory` (deterministic, for tests and the simulator). A fault-injecting one would wrap another.
+//! permitted), `memory` (deterministic, for tests and the simulator).
 
 mod choose;
 mod driver;

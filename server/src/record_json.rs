@@ -2,6 +2,7 @@
 
 use engine::record::{Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation};
 use engine::text::Text;
+use net::words;
 use serde_json::{Value, json};
 
 pub(crate) fn record(core: u16, lsn: u64, record: &Record) -> Value {
@@ -76,7 +77,7 @@ fn hold(row: &HoldRow) -> Value {
         "partition_key": row.partition.as_str(),
         "hold_id": row.hold.as_str(),
         "partition_seq": row.partition_seq,
-        "status": format!("{:?}", row.status).to_uppercase(),
+        "status": words::hold_status(row.status),
         "order_id": row.owner.map(|order| order.to_string()),
         "qty": row.quantity,
         "from_index": row.from,
@@ -96,12 +97,12 @@ fn order(row: &OrderRow) -> Value {
     json!({
         "order_id": row.order.to_string(),
         "idempotency_key": row.key.as_str(),
-        "status": format!("{:?}", row.status).to_uppercase(),
+        "status": words::order_status(row.status),
         "amount_cents": row.amount.0,
         "created_at_ms": row.created_at.0,
         "abandon_at_ms": row.abandon_at.0,
         "reservation": row.reservation.as_ref().map(reservation),
-        "cancel_reason": row.cancel_reason.map(|reason| format!("{reason:?}")),
+        "cancel_reason": row.cancel_reason.map(words::cancel_reason),
         "provider_txn_id": row.txn.as_ref().map(engine::ids::TxnId::as_str),
     })
 }
@@ -126,7 +127,7 @@ fn refund(row: &RefundRow) -> Value {
         "order_id": row.order.as_str(),
         "provider_txn_id": row.txn.as_str(),
         "amount_cents": row.amount.map(|amount| amount.0),
-        "reason": format!("{:?}", row.reason),
+        "reason": words::refund_reason(row.reason),
         "created_at_ms": row.created_at.0,
         "settled": row.settled.as_ref().map(|s| json!({"reference": s.reference.as_str(), "at_ms": s.at.0})),
     })

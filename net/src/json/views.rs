@@ -1,13 +1,12 @@
 //! The engine's views as the contract's objects.
 
-use engine::answer::{
-    CancelReason, HoldStatus, OrderStatus, OrderView, PartitionView, RefundReason, RefundStatus, RefundView,
-};
+use engine::answer::{OrderStatus, OrderView, PartitionView, RefundView};
 use engine::command::RefundCursor;
 use engine::ids::SlotId;
 use engine::text::Text;
 
 use super::write::{Object, object};
+use crate::words::{cancel_reason, hold_status, order_status, refund_reason, refund_status};
 
 /// Room for a usual answer, so that it is allocated once.
 const USUAL_BYTES: usize = 512;
@@ -145,49 +144,6 @@ const _: () = assert!(engine::limits::SLOTS == 1 << 12);
 
 fn order_id(view: &OrderView) -> engine::ids::OrderName {
     view.order.name()
-}
-
-pub(crate) const fn order_status(status: OrderStatus) -> &'static str {
-    match status {
-        OrderStatus::Init => "INIT",
-        OrderStatus::Reserved => "RESERVED",
-        OrderStatus::Paid => "PAID",
-        OrderStatus::Ticketed => "TICKETED",
-        OrderStatus::Cancelled => "CANCELLED",
-    }
-}
-
-const fn hold_status(status: HoldStatus) -> &'static str {
-    match status {
-        HoldStatus::Held => "held",
-        HoldStatus::Confirmed => "confirmed",
-        HoldStatus::Released => "released",
-        HoldStatus::Expired => "expired",
-    }
-}
-
-const fn cancel_reason(reason: CancelReason) -> &'static str {
-    match reason {
-        CancelReason::Requested => "requested",
-        CancelReason::HoldExpired => "hold_expired",
-        CancelReason::Abandoned => "abandoned",
-    }
-}
-
-const fn refund_status(status: RefundStatus) -> &'static str {
-    match status {
-        RefundStatus::Required => "required",
-        RefundStatus::Settled => "settled",
-    }
-}
-
-const fn refund_reason(reason: RefundReason) -> &'static str {
-    match reason {
-        RefundReason::AlreadyPaid => "already_paid",
-        RefundReason::HoldExpired => "hold_expired",
-        RefundReason::InvalidState => "invalid_state",
-        RefundReason::Unmatched => "unmatched",
-    }
 }
 
 #[cfg(test)]

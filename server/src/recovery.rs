@@ -3,8 +3,7 @@
 
 use std::thread;
 
-use engine::slots::core_of;
-use shard::Recovery;
+use shard::{Recovery, redistribute};
 use wal::{DataDir, OpenError, Recovered};
 
 /// One core's slots, and where its log goes on.
@@ -24,20 +23,7 @@ pub(crate) fn recover(dir: &mut DataDir, cores: u16) -> Result<Vec<Core>, OpenEr
         to = u64::from(cores),
         "dealing the slots out to another number of cores"
     );
-    let slots: Vec<_> = found.into_iter().flat_map(|(core, _)| core.into_slots()).collect();
-    let mut image = Vec::new();
-    dir.redistribute(cores, |core, sink| {
-        for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {
-            image.clear();
-            if !slot.is_blank() {
-                slot.encode(&mut image);
-            }
-            sink.slot(slot.id().get(), &image)?;
-        }
-        Ok(())
-    })?;
-    drop(slots);
-    // What is sold from is what was written, as after any other start.
+    redistribute(dir, found.into_iter().map(|(core, _)| core), cores)?;
     read_all(dir)
 }
 

@@ -19,6 +19,6 @@ mod stats;
 
 pub use clock::Clock;
 pub use message::{Envelope, Message, OpId};
-pub use recovery::Recovery;
+pub use recovery::{Recovery, redistribute};
 pub use shard::{Config, Output, Shard, Token};
 pub use stats::Stats;

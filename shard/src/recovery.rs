@@ -5,9 +5,34 @@ use engine::limits::SLOTS;
 use engine::record::Record;
 use engine::slots::core_of;
 use engine::state::Slot;
-use wal::{Lsn, Recover};
+use wal::files::Files;
+use wal::{DataDir, Lsn, OpenError, Recover};
 
 use crate::shard::slots_of;
+
+/// Deals what was read of a directory out to another number of cores; it has to be read anew then, so that what is sold from
+/// is what was written, as after any other start.
+///
+/// # Errors
+/// What cannot be written, by file.
+pub fn redistribute<F: Files>(
+    dir: &mut DataDir<F>,
+    read: impl Iterator<Item = Recovery>,
+    cores: u16,
+) -> Result<(), OpenError> {
+    let slots: Vec<_> = read.flat_map(Recovery::into_slots).collect();
+    let mut image = Vec::new();
+    dir.redistribute(cores, |core, sink| {
+        for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {
+            image.clear();
+            if !slot.is_blank() {
+                slot.encode(&mut image);
+            }
+            sink.slot(slot.id().get(), &image)?;
+        }
+        Ok(())
+    })
+}
 
 /// The slots of one core while they are read back.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::ids::SlotId;
-use engine::slots::{SlotHash, core_of};
-use shard::{Clock, Config, Recovery, Shard};
+use engine::slots::SlotHash;
+use shard::{Clock, Config, Recovery, Shard, redistribute};
 use wal::files::MemoryFiles;
 use wal::{DataDir, OpenError, Recovered};
 
@@ -69,18 +69,7 @@ fn recover(
         return Ok(read);
     }
     found.redistributed = true;
-    let slots: Vec<_> = read.into_iter().flat_map(|(core, _)| core.into_slots()).collect();
-    let mut image = Vec::new();
-    dir.redistribute(cores, |core, sink| {
-        for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {
-            image.clear();
-            if !slot.is_blank() {
-                slot.encode(&mut image);
-            }
-            sink.slot(slot.id().get(), &image)?;
-        }
-        Ok(())
-    })?;
+    redistribute(dir, read.into_iter().map(|(core, _)| core), cores)?;
     read_all(dir, found)
 }
 

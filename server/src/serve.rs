@@ -118,7 +118,10 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
 }
 
 fn warn_of_retired_settings() {
-    let mut set: Vec<_> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    let mut set: Vec<_> = std::env::vars_os()
+        .filter(|(_, value)| !value.is_empty())
+        .filter_map(|(name, _)| name.into_string().ok())
+        .collect();
     set.sort_unstable();
     let is_it =
         |name: &str, retired: &str| name == retired || (retired.ends_with('_') && name.starts_with(retired));

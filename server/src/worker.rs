@@ -57,6 +57,7 @@ struct Paid {
 pub(crate) struct Worker {
     cells: Arc<[WorkerCell]>,
     core: usize,
+    /// Both in the order of the log.
     queue: VecDeque<Paid>,
     in_flight: VecDeque<(Token, Paid)>,
     next_token: u64,
@@ -98,7 +99,8 @@ impl Worker {
         let token = Token(self.next_token);
         self.next_token += 1;
         let request = Request { command: Command::IssueTicket { order: paid.order }, trace: Text::from("") };
-        self.in_flight.push_back((token, paid));
+        let place = self.in_flight.partition_point(|(_, other)| other.lsn <= paid.lsn);
+        self.in_flight.insert(place, (token, paid));
         Some((token, request))
     }
 
@@ -113,7 +115,8 @@ impl Worker {
         // An order that is not paid any more needs no ticket; the error is shown until something goes right again.
         if let Err(Rejection::Busy | Rejection::LogFull | Rejection::LimitReached) = reply {
             self.retry_at = now.plus(RETRY_MS);
-            self.queue.push_front(paid);
+            let place = self.queue.partition_point(|other| other.lsn <= paid.lsn);
+            self.queue.insert(place, paid);
         }
         if error.is_some() || self.has_failed {
             self.has_failed = error.is_some();
@@ -144,5 +147,46 @@ impl Worker {
 
     fn cell(&self) -> &WorkerCell {
         &self.cells[self.core]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whichever tickets are refused, and in which order, and issued again.
+    #[test]
+    fn its_place_is_before_the_first_order_without_a_ticket() {
+        let cells: Arc<[WorkerCell]> = Arc::new([WorkerCell::default()]);
+        let mut worker = Worker::new(0, cells.clone());
+        let order = |n| OrderId::new(engine::ids::SlotId::new(0), n);
+        let position = |worker: &Worker| {
+            worker.publish(Lsn(50));
+            status(&cells, Time(0)).position
+        };
+        assert_eq!(position(&worker), 50);
+        for (n, lsn) in [(1, 10), (2, 20), (3, 30)] {
+            worker.paid(order(n), Lsn(lsn), Time(0));
+        }
+        let tokens: Vec<Token> = (0..3).map(|_| worker.next(Time(0)).expect("a ticket").0).collect();
+        for token in &tokens {
+            assert_eq!(position(&worker), 9);
+            worker.refused(*token, Time(0));
+        }
+        assert_eq!(position(&worker), 9);
+        let later = Time(RETRY_MS);
+        let (first, request) = worker.next(later).expect("a ticket");
+        assert_eq!(request.command, Command::IssueTicket { order: order(1) });
+        let (second, _) = worker.next(later).expect("a ticket");
+        worker.refused(first, later);
+        assert_eq!(position(&worker), 9);
+        let (again, request) = worker.next(later.plus(RETRY_MS)).expect("a ticket");
+        assert_eq!(request.command, Command::IssueTicket { order: order(1) });
+        assert_eq!(position(&worker), 9);
+        let gone = Err(Rejection::OrderNotFound);
+        worker.replied(again, &gone, later);
+        assert_eq!(position(&worker), 19);
+        worker.replied(second, &gone, later);
+        assert_eq!(position(&worker), 29);
     }
 }

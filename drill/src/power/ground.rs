@@ -180,6 +180,8 @@ pub struct Faults {
     pub struck: [u64; 3],
 }
 
+/// Durable writes and syncs that show that the server goes on: more than can have been under way.
+const GOES_ON_SYNCS: u64 = 20;
 const FAULTS: [Fault; 3] = [Fault::DurableWrite, Fault::DirSync, Fault::SnapshotSync];
 
 impl Faults {
@@ -220,7 +222,8 @@ impl Ground for Faults {
             }
             let syncs = disk.with(|store| store.syncs);
             until("it to go on writing", || {
-                (server.ended().is_some() || disk.with(|store| store.syncs) > syncs).then_some(())
+                (server.ended().is_some() || disk.with(|store| store.syncs) > syncs + GOES_ON_SYNCS)
+                    .then_some(())
             });
             // It may have been asked to stop.
             let code = server.ended().map_or(Some(0), |status| status.code());

@@ -228,7 +228,9 @@ fn class_fields(o: &mut Object<'_>, class: &ClassOffer) {
 /// The classes that the timetable has, then those that were opened before it changed. Nothing is free in one that cannot be
 /// opened any more.
 fn classes<B: Backend>(edge: &Edge<B>, run: &Run<'_>, view: &RunView) -> Vec<ClassOffer> {
-    let has_departed = edge.backend.has_departed(run.ends_ms());
+    // An open run ends when it was opened to end.
+    let opened = view.definition.as_ref().and_then(|definition| i64::try_from(definition.ends_at.0).ok());
+    let has_departed = edge.backend.has_departed(opened.unwrap_or_else(|| run.ends_ms()));
     let key = format!("{}|{}", run.train(), run.date());
     let mut classes: Vec<ClassOffer> = Vec::with_capacity(run.classes().len());
     for class in run.classes() {

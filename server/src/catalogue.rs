@@ -9,7 +9,7 @@ use timetable::{Date, Run, Timetable};
 pub(crate) struct OnSale {
     pub(crate) timetable: Timetable,
     pub(crate) ad_hoc: bool,
-    /// Sold ad hoc whatever is configured.
+    /// Sold ad hoc where the timetable does not have it, whatever is configured.
     pub(crate) default_partition: PartitionKey,
     /// So long after its last stop a run is not sold any more.
     pub(crate) departed_ms: u64,

@@ -38,3 +38,20 @@ impl Rooms {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_log_that_takes_nothing_is_exhausted() {
+        let rooms = Rooms::new(2);
+        rooms.change(1, Space::Plenty, Space::Reserve);
+        assert!(!rooms.is_any_exhausted());
+        rooms.change(1, Space::Reserve, Space::Exhausted);
+        rooms.change(0, Space::Plenty, Space::Reserve);
+        assert!(rooms.is_any_exhausted());
+        rooms.change(1, Space::Exhausted, Space::Reserve);
+        assert!(!rooms.is_any_exhausted());
+    }
+}

@@ -3,6 +3,7 @@
 use engine::answer::HoldStatus;
 use engine::command::Command;
 use engine::message::Ask;
+use engine::record::Body;
 
 use crate::support::catalogue::Table;
 use crate::support::check;
@@ -88,4 +89,28 @@ fn a_late_request_acts_on_no_later_hold_of_the_same_id() {
     assert_eq!(owned(&world), [HoldStatus::Released]);
     assert_eq!(word(&world.run(names.get(0))), "Cancelled(HoldExpired)");
     check::settled(&world);
+}
+
+/// As records of earlier builds may say.
+#[test]
+fn a_hold_that_was_forgotten_unheard_stops_nobody() {
+    let names = Names::new(APART);
+    let mut world = World::new(Table::default());
+    world.run(names.create(0)).unwrap();
+    world.submit(Command::Reserve(names.reserve(0)));
+    world.deliver(0);
+    world.crash();
+    world.mail.clear();
+    world.wait(world.policy.hold_ttl_ms);
+    world.do_due();
+    let home = world.hash().partition(&names.partition);
+    let holds = vec![names.order(0).hold_id()];
+    world.append(home, Body::HoldsForgotten { partition: names.partition.clone(), holds });
+    world.reload();
+    world.mail.clear();
+    world.resend();
+    world.quiet();
+    assert_eq!(word(&world.run(names.get(0))), "Cancelled(HoldExpired)");
+    assert!(world.slots().all(|slot| slot.outbox().is_empty()));
+    check::replay(&world);
 }

@@ -6,9 +6,9 @@ use engine::command::{AdHoc, Command};
 use engine::limits::QUANTITY_MAX;
 use engine::record::TellId;
 use wal::Space;
-use wal::disk::Lane;
 use wal::limits::{BACKLOG_BYTES_MAX, EXHAUSTED_BYTES};
 
+use crate::batching::crash_between_frames;
 use crate::support::names::{partition, span};
 use crate::support::world::{HOLD_TTL_MS, Mail};
 use crate::support::{Names, Setup, World};
@@ -152,12 +152,5 @@ fn a_crash_keeps_the_long_records_of_a_command_together() {
         n.partition = partition(&format!("{nth}"));
         world.submit(n.try_hold("only", SEATS));
     }
-    world.turn(0);
-    world.finish_write(0);
-    assert!(world.finish(0, Lane::Write), "the first of several frames");
-    world.crash(|| false);
-    let partitions = world.slots().flat_map(|slot| slot.partitions().iter());
-    let holds: Vec<usize> = partitions.map(|(_, p)| p.holds_count()).collect();
-    assert!((1..HOLDS).contains(&holds.len()), "{} are durable", holds.len());
-    assert!(holds.iter().all(|count| *count == 1), "a partition was opened, and its hold is lost");
+    crash_between_frames(&mut world, HOLDS);
 }

@@ -473,13 +473,18 @@ fn a_crash_keeps_the_records_of_a_command_together() {
         (0..HOLDS).for_each(|nth| {
             world.submit(of_nth(nth));
         });
-        world.turn(0);
-        world.finish_write(0);
-        assert!(world.finish(0, Lane::Write), "the first of several frames");
-        world.crash(|| false);
-        let partitions = world.slots().flat_map(|slot| slot.partitions().iter());
-        let holds: Vec<usize> = partitions.map(|(_, p)| p.holds_count()).collect();
-        assert!((1..HOLDS).contains(&holds.len()), "{} are durable", holds.len());
-        assert!(holds.iter().all(|count| *count == 1), "a partition was opened, and its hold is lost");
+        crash_between_frames(&mut world, HOLDS);
     }
+}
+
+/// Of so many commands that each open a partition and take seats in it, some are durable, and those as a whole.
+pub(crate) fn crash_between_frames(world: &mut World, commands: usize) {
+    world.turn(0);
+    world.finish_write(0);
+    assert!(world.finish(0, Lane::Write), "the first of several frames");
+    world.crash(|| false);
+    let partitions = world.slots().flat_map(|slot| slot.partitions().iter());
+    let holds: Vec<usize> = partitions.map(|(_, p)| p.holds_count()).collect();
+    assert!((1..commands).contains(&holds.len()), "{} are durable", holds.len());
+    assert!(holds.iter().all(|count| *count == 1), "a partition was opened, and its hold is lost");
 }

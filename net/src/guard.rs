@@ -136,20 +136,14 @@ fn next(place: Place, line: &[u8]) -> Place {
 /// The place after a header line of a head that has said so much about its body.
 fn header(line: &[u8], length: Option<u64>, chunked: bool) -> Place {
     let same = Place::Head { begun: true, length, chunked };
-    // Most headers are neither, and the first letter says so.
-    if !matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
-        return same;
-    }
-    let Some(colon) = memchr(b':', line) else { return same };
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
-    if name.eq_ignore_ascii_case(b"content-length") {
+    if let Some(value) = value_of(b"content-length", line) {
         match decimal(value.trim_ascii()) {
             Some(given) if length.is_none() && !chunked => {
                 Place::Head { begun: true, length: Some(given), chunked }
             }
             _ => Place::Refused,
         }
-    } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+    } else if value_of(b"transfer-encoding", line).is_some() {
         if length.is_none() && !chunked {
             Place::Head { begun: true, length, chunked: true }
         } else {
@@ -158,6 +152,13 @@ fn header(line: &[u8], length: Option<u64>, chunked: bool) -> Place {
     } else {
         same
     }
+}
+
+/// What stands behind a header's name and colon, if the line is that header's.
+fn value_of<'l>(name: &[u8], line: &'l [u8]) -> Option<&'l [u8]> {
+    let (before, behind) = line.split_at_checked(name.len())?;
+    let value = behind.strip_prefix(b":")?;
+    before.eq_ignore_ascii_case(name).then_some(value)
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {

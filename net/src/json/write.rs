@@ -4,8 +4,8 @@ use engine::ids::Time;
 
 use super::time;
 
-/// A comma, two quotes and a colon.
-const KEY_FRAMING_BYTES: usize = 4;
+/// The longest key with what stands around it.
+const FRAMED_KEY_BYTES_MAX: usize = 32;
 
 /// An object under construction. Keys are ours and need no escapes.
 #[derive(Debug)]
@@ -26,36 +26,34 @@ impl<'o> Object<'o> {
 
     #[inline(always)]
     pub(crate) fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        string(self.out, value);
+        self.key(key, "\"");
+        escape(self.out, value);
+        self.out.push(b'"');
     }
 
     #[inline(always)]
     pub(crate) fn number(&mut self, key: &str, value: impl itoa::Integer) {
-        self.key(key);
+        self.key(key, "");
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// UTC with milliseconds.
     #[inline(always)]
     pub(crate) fn time(&mut self, key: &str, value: Time) {
-        self.key(key);
-        self.out.push(b'"');
+        self.key(key, "\"");
         time::write_utc(self.out, value);
         self.out.push(b'"');
     }
 
     /// With the place's own offset.
     pub(crate) fn local_time(&mut self, key: &str, unix_secs: i64, offset_secs: i32) {
-        self.key(key);
-        self.out.push(b'"');
+        self.key(key, "\"");
         time::write_local(self.out, unix_secs, offset_secs);
         self.out.push(b'"');
     }
 
     pub(crate) fn null(&mut self, key: &str) {
-        self.key(key);
-        self.out.extend_from_slice(b"null");
+        self.key(key, "null");
     }
 
     #[inline(always)]
@@ -65,8 +63,7 @@ impl<'o> Object<'o> {
 
     /// Strings run together with commas.
     pub(crate) fn joined<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>) {
-        self.key(key);
-        self.out.push(b'"');
+        self.key(key, "\"");
         for (i, value) in values.enumerate() {
             if i > 0 {
                 self.out.push(b',');
@@ -77,7 +74,7 @@ impl<'o> Object<'o> {
     }
 
     pub(crate) fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) {
-        self.key(key);
+        self.key(key, "");
         object(self.out, fill);
     }
 
@@ -104,8 +101,7 @@ impl<'o> Object<'o> {
         values: impl Iterator<Item = T>,
         mut write: impl FnMut(&mut Vec<u8>, T),
     ) {
-        self.key(key);
-        self.out.push(b'[');
+        self.key(key, "[");
         for (i, value) in values.enumerate() {
             if i > 0 {
                 self.out.push(b',');
@@ -115,14 +111,17 @@ impl<'o> Object<'o> {
         self.out.push(b']');
     }
 
-    /// Inlined, so that a key's length is known where it is written.
+    /// The key and the beginning of its value. Inlined, so that all of it is one constant where it is written.
     #[inline(always)]
-    fn key(&mut self, key: &str) {
-        self.out.reserve(key.len() + KEY_FRAMING_BYTES);
-        self.comma();
-        self.out.push(b'"');
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
+    fn key(&mut self, key: &str, beginning: &str) {
+        let mut framed = [0; FRAMED_KEY_BYTES_MAX];
+        let mut length = 0;
+        for part in [",\"", key, "\":", beginning] {
+            framed[length..length + part.len()].copy_from_slice(part.as_bytes());
+            length += part.len();
+        }
+        let comma = usize::from(std::mem::replace(&mut self.empty, false));
+        self.out.extend_from_slice(&framed[comma..length]);
     }
 
     fn comma(&mut self) {

@@ -4,7 +4,8 @@
 #   perf/try_hold.sh [ROUNDS] [SECONDS]
 #
 # Interleaved rounds in one run, 64 connections, server on one processor, client (wrk) on another. Prints requests for
-# each second of server CPU, over all its threads, and the time that the hypervisor stole.
+# each second of server CPU, over all its threads, the time that the hypervisor stole, and the middle of the ratios. The engine
+# has its memory ready, as one that sells in earnest should.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,15 +16,16 @@ SERVER_CPU=0
 CLIENT_CPU=1
 OFFSET=2000
 FLOOR_PORT=10099
+PREFAULT_BYTES=$((512 << 20))
 
 command -v wrk >/dev/null || { echo "wrk is needed (Debian: apt-get install wrk)"; exit 1; }
 [ -n "${NO_BUILD:-}" ] || cargo build --quiet --release --package server
 [ -n "${NO_BUILD:-}" ] || cargo build --quiet --release --package net --example constant
 
 DATA=$(mktemp -d "$PWD/target/try-hold.XXXXXX")
-trap 'kill $ENGINE $FLOOR 2>/dev/null; wait 2>/dev/null; rm -rf "$DATA"' EXIT
+trap 'kill $ENGINE $FLOOR 2>/dev/null; wait 2>/dev/null; rm -rf "$DATA" "$DATA.log" "$DATA.rounds"' EXIT
 taskset -c $SERVER_CPU target/release/interlock serve --cores 1 --port-offset $OFFSET --data-dir "$DATA" \
-    --log-level warn 2>"$DATA.log" &
+    --prefault-bytes $PREFAULT_BYTES --log-level warn 2>"$DATA.log" &
 ENGINE=$!
 taskset -c $SERVER_CPU target/release/examples/constant $FLOOR_PORT >/dev/null &
 FLOOR=$!
@@ -48,4 +50,6 @@ load() {
 for round in $(seq "$ROUNDS"); do
     load floor $FLOOR $FLOOR_PORT "$round"
     load engine $ENGINE $((8082 + OFFSET)) "$round"
-done
+done | tee "$DATA.rounds"
+awk '$1 == "floor" { floor = $2 } $1 == "engine" { print $2 / floor }' "$DATA.rounds" | sort -n |
+    awk '{ ratio[NR] = $1 } END { printf "engine / floor: %.2f to %.2f, in the middle %.2f\n", ratio[1], ratio[NR], (ratio[int((NR + 1) / 2)] + ratio[int(NR / 2) + 1]) / 2 }'

@@ -322,6 +322,11 @@ impl Server {
         self.launch.addr(port)
     }
 
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn launch(&self) -> &Launch {
         &self.launch
     }

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use hyper::rt::ReadBufCursor;
 
 use crate::guard::Guard;
+use crate::later::Later;
 use crate::limits::{LINGER_MS, REQUESTS_PER_TURN};
 use crate::runtime::Stream;
 
@@ -60,6 +61,9 @@ pub(crate) struct Connection {
     head_begun: Cell<bool>,
     /// Requests taken since the socket was last found empty.
     in_turn: Cell<u32>,
+    /// An answer has left in this turn of the task. What the client sends next is read in a later one, behind the answers to
+    /// others: by then most of it has come, and a socket that is empty is not asked for nothing.
+    has_sent: Cell<bool>,
     end: Cell<End>,
     task: RefCell<Option<Waker>>,
 }
@@ -72,6 +76,7 @@ impl Connection {
             overdue: Cell::new(false),
             head_begun: Cell::new(false),
             in_turn: Cell::new(0),
+            has_sent: Cell::new(false),
             end: Cell::new(End::No),
             task: RefCell::new(None),
         }
@@ -135,8 +140,9 @@ impl Connection {
         }
     }
 
-    /// Notes the task that drives the connection.
+    /// A turn of the task that drives the connection.
     pub(crate) fn driven_by(&self, cx: &Context<'_>) {
+        self.has_sent.set(false);
         let mut task = self.task.borrow_mut();
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
@@ -172,6 +178,7 @@ pub(crate) struct GuardedStream {
     /// The core's clock, and how much of it a head may take.
     clock: Rc<Cell<u64>>,
     header_ms: u64,
+    later: Rc<Later>,
     /// The client will send no more.
     ended: bool,
     refused: bool,
@@ -183,6 +190,7 @@ impl GuardedStream {
         connection: Rc<Connection>,
         clock: Rc<Cell<u64>>,
         header_ms: u64,
+        later: Rc<Later>,
     ) -> GuardedStream {
         GuardedStream {
             stream,
@@ -190,6 +198,7 @@ impl GuardedStream {
             connection,
             clock,
             header_ms,
+            later,
             ended: false,
             refused: false,
         }
@@ -254,6 +263,9 @@ impl hyper::rt::Read for GuardedStream {
             this.refused = true;
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
+        if this.connection.has_sent.get() {
+            return Poll::Pending;
+        }
         // SAFETY: nothing uninitialised is read from the buffer, and nothing initialised is made uninitialised.
         let free = unsafe { buf.as_mut() };
         let mut filled = hyper::rt::ReadBuf::uninit(free);
@@ -278,6 +290,9 @@ impl hyper::rt::Read for GuardedStream {
 impl hyper::rt::Write for GuardedStream {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if !self.connection.has_sent.replace(true) {
+            self.later.wake(cx.waker());
+        }
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

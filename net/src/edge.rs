@@ -15,6 +15,7 @@ use crate::backend::Backend;
 use crate::config::Config;
 use crate::connection::{Connection, End, GuardedStream, Phase};
 use crate::handle::handle;
+use crate::later::Later;
 use crate::limits::{
     ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, STOP_GRACE_MS,
 };
@@ -40,6 +41,7 @@ pub struct Edge<B> {
     pub(crate) refused_at: Cell<Option<u64>>,
     connections: Connections,
     protocol: http1::Builder,
+    later: Rc<Later>,
     started: Instant,
 }
 
@@ -59,6 +61,7 @@ impl<B: Backend> Edge<B> {
             refused_at: Cell::new(None),
             connections: Connections::default(),
             protocol,
+            later: Rc::default(),
             started: Instant::now(),
         })
     }
@@ -80,6 +83,7 @@ impl<B: Backend> Edge<B> {
         }
         let ended = Rc::new(Cell::new(false));
         runtime::spawn(self.clone().sweep(ended.clone()));
+        runtime::spawn(self.later.clone().run());
         stop.wait().await;
         self.drain(&accepting).await;
         ended.set(true);
@@ -165,7 +169,8 @@ impl<B: Backend> Edge<B> {
     /// Serves one connection to its end.
     async fn drive(self: &Rc<Self>, service: Service, stream: Stream, connection: &Rc<Connection>) {
         let header_ms = self.config.limits.header_ms;
-        let io = GuardedStream::new(stream, connection.clone(), self.clock.clone(), header_ms);
+        let (clock, later) = (self.clock.clone(), self.later.clone());
+        let io = GuardedStream::new(stream, connection.clone(), clock, header_ms, later);
         let answer = service_fn(|request| handle(self.clone(), connection.clone(), service, request));
         let mut http = self.protocol.serve_connection(io, answer);
         let mut told = false;

@@ -9,6 +9,7 @@
 
 pub mod chime;
 pub mod errors;
+mod later;
 pub mod limits;
 pub mod logs;
 pub mod metrics;

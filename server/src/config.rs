@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) segment_bytes: u64,
     pub(crate) snapshot_log_bytes: u64,
     pub(crate) state_bytes: u64,
+    pub(crate) prefault_bytes: u64,
     pub(crate) policy: Policy,
     pub(crate) default_partition: PartitionKey,
     pub(crate) default_quantity: u32,
@@ -79,6 +80,7 @@ impl Config {
         if !segment_bytes.is_multiple_of(BLOCK_BYTES as u64) {
             return read.refuse("segment_bytes", format!("a multiple of {BLOCK_BYTES}"));
         }
+        let state_bytes = read.state_bytes()?;
         let config = Config {
             data_dir: PathBuf::from(read.text("data_dir")?),
             timetable: read.optional("timetable").map(PathBuf::from),
@@ -101,7 +103,8 @@ impl Config {
             ad_hoc: read.switch("ad_hoc")?,
             segment_bytes,
             snapshot_log_bytes: read.number("snapshot_log_bytes", segment_bytes, LOG_BYTES_MAX)?,
-            state_bytes: read.state_bytes()?,
+            state_bytes,
+            prefault_bytes: read.number("prefault_bytes", 0, state_bytes)?,
             policy,
             default_partition: read.key("default_partition")?,
             default_quantity: read.number("default_quantity", 1, QUANTITY_MAX)?,
@@ -230,6 +233,8 @@ mod tests {
             ("INTERLOCK_AD_HOC", "maybe", "on, off"),
             ("INTERLOCK_SEGMENT_BYTES", "1", "a number from 262144"),
             ("INTERLOCK_SEGMENT_BYTES", "262145", "a multiple of 4096"),
+            ("INTERLOCK_PREFAULT_BYTES", "-1", "a number from 0"),
+            ("INTERLOCK_PREFAULT_BYTES", "18446744073709551615", "a number from 0"),
             ("INTERLOCK_SNAPSHOT_LOG_BYTES", "1", "a number from 33554432"),
             ("INTERLOCK_LOG_LEVEL", "loud", "error, warn"),
         ] {

@@ -15,12 +15,13 @@ use net::metrics::Metrics;
 use net::runtime::{self, Bell, Readable, Runtime, Switch};
 use net::{Edge, ServiceListener};
 use shard::{Clock, Output, Shard, Token};
-use wal::Space;
 use wal::disk::{Disk as _, Driver};
+use wal::{DiskError, Space};
 
 use crate::backend::CoreBackend;
 use crate::catalogue::OnSale;
 use crate::clocks;
+use crate::gathering::Gathering;
 use crate::links::{Links, Parcel};
 use crate::mailbox::{self, Mailbox, Notify, Posted};
 use crate::metrics::CoreGauges;
@@ -105,6 +106,7 @@ pub(crate) fn run(runtime: &mut Runtime, parts: Parts) -> io::Result<()> {
             gauges: parts.gauges,
             rooms: parts.rooms,
             space: Space::Plenty,
+            gathering: Gathering::default(),
             shared: shared.clone(),
             posted: Vec::new(),
             resting_since: None,
@@ -181,6 +183,7 @@ struct Driving {
     rooms: Arc<Rooms>,
     /// What room the log had when it was last looked at.
     space: Space,
+    gathering: Gathering,
     shared: Rc<Shared>,
     /// Kept for its memory; empty between turns.
     posted: Vec<Posted>,
@@ -193,13 +196,20 @@ impl Driving {
             // In this order: what others have sent is then not later than the own clock.
             self.collect();
             let now = self.clock.now(clocks::wall_ms(), clocks::steady_ms());
-            if let Err(error) = self.shard.turn(now) {
-                fatal("the log cannot be written: nothing more is acknowledged", &error);
-            }
+            let durable = self.shard.log().durable();
+            self.shard.gather(now).unwrap_or_else(|error| unwritable(&error));
             self.clock.advance(self.shard.now());
             self.shared.now.set(self.shard.now());
-            self.distribute();
+            let replies = self.distribute();
+            if self.shard.log().durable() > durable {
+                self.gathering.answered(replies);
+            }
             self.issue_tickets();
+            let gathers = self.shard.may_gather_more() && self.gathering.goes_on(Instant::now());
+            if !gathers {
+                self.gathering.ended();
+                self.shard.commit().unwrap_or_else(|error| unwritable(&error));
+            }
             self.links.flush();
             self.gauges.publish(&self.shard);
             self.worker.publish(self.shard.log().durable());
@@ -208,7 +218,7 @@ impl Driving {
                 self.shared.done.throw();
                 return;
             }
-            self.wait().await;
+            self.wait(gathers).await;
         }
     }
 
@@ -224,6 +234,7 @@ impl Driving {
     fn collect(&mut self) {
         let mut posted = std::mem::take(&mut self.posted);
         self.shared.mailbox.take(&mut posted);
+        self.gathering.arrived(posted.len());
         for Posted { core, token, route, request } in posted.drain(..) {
             if core == self.core {
                 self.submit(token, route, request);
@@ -238,7 +249,10 @@ impl Driving {
             && let Some(parcel) = self.links.receive()
         {
             match parcel {
-                Parcel::Command { token, route, request } => self.submit(token, route, request),
+                Parcel::Command { token, route, request } => {
+                    self.gathering.arrived(1);
+                    self.submit(token, route, request);
+                }
                 Parcel::Reply { token, reply } => self.shared.mailbox.reply(token, reply),
                 Parcel::Message(envelope) => self.shard.deliver(envelope),
             }
@@ -251,15 +265,20 @@ impl Driving {
         }
     }
 
-    /// What the shard lets go, to where it belongs.
-    fn distribute(&mut self) {
+    /// What the shard lets go, to where it belongs. Returns how many replies there were.
+    fn distribute(&mut self) -> usize {
+        let mut replies = 0;
         while let Some(output) = self.shard.pop_output() {
             match output {
-                Output::Reply { token, reply } => self.reply(token, reply),
+                Output::Reply { token, reply } => {
+                    replies += 1;
+                    self.reply(token, reply);
+                }
                 Output::Send { core, envelope } => self.links.send(core, Parcel::Message(envelope)),
                 Output::Paid { order, lsn } => self.worker.paid(order, lsn, self.shard.now()),
             }
         }
+        replies
     }
 
     fn reply(&mut self, token: Token, reply: Reply) {
@@ -280,10 +299,11 @@ impl Driving {
         }
     }
 
-    async fn wait(&self) {
+    /// Until there is something to do, or at least a look at what the system has.
+    async fn wait(&self, gathers: bool) {
         let now = self.shard.now();
         let wake = self.shard.next_wake().into_iter().chain(self.worker.next_wake(now)).min();
-        let more = self.links.has_incoming() || self.shared.mailbox.has_posted();
+        let more = gathers || self.links.has_incoming() || self.shared.mailbox.has_posted();
         if more || wake.is_some_and(|at| at <= now) {
             // Through the system and back: sockets and disk are looked at in between. A task that just wakes itself would
             // keep the runtime from it, and what they bring makes the next batch.
@@ -322,6 +342,10 @@ impl Driving {
         }
         all_rest
     }
+}
+
+fn unwritable(error: &DiskError) -> ! {
+    fatal("the log cannot be written: nothing more is acknowledged", error)
 }
 
 /// Nothing can be promised any more: the process ends at once, unanswered, and recovery decides.

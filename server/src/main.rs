@@ -6,6 +6,8 @@ mod cli;
 mod clocks;
 mod config;
 mod core;
+mod gathering;
+mod heap;
 mod links;
 mod log_tools;
 mod logging;

@@ -23,6 +23,7 @@ use crate::catalogue::OnSale;
 use crate::clocks;
 use crate::config::Config;
 use crate::core::{self, Parts};
+use crate::heap;
 use crate::links;
 use crate::metrics::Gauges;
 use crate::recovery;
@@ -53,6 +54,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let mut dir = open(config)?;
     let disk = wal::disk::choose(&config.data_dir, config.disk)?;
     tracing::info!(driver = %disk, "disk");
+    prefault(config.prefault_bytes)?;
     let recovered = recovery::recover(&mut dir, cores)?;
     report(&recovered);
 
@@ -114,6 +116,14 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     stop_on_signals(&stop)?;
     run(config, &addresses, parts)?;
     tracing::info!("stopped: everything accepted was answered");
+    Ok(())
+}
+
+fn prefault(bytes: u64) -> Result<(), Error> {
+    heap::prefault(bytes).map_err(|error| format!("cannot have {bytes} bytes of memory ready: {error}"))?;
+    if bytes > 0 {
+        tracing::info!(bytes, "memory is ready");
+    }
     Ok(())
 }
 

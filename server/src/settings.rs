@@ -78,6 +78,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "BYTES",
         "memory that orders and holds may take over all cores before new sales are refused; empty: half of the machine's",
     ),
+    setting(
+        "prefault_bytes",
+        "INTERLOCK_PREFAULT_BYTES",
+        "0",
+        "BYTES",
+        "memory of the state that is touched at the start, so that no sale waits for its pages",
+    ),
     setting("hold_ttl_secs", "INVENTORY_HOLD_TTL_SECS", "120", "SECONDS", "how long a hold lasts"),
     setting(
         "retention_secs",

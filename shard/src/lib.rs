@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod agenda;
 mod clock;
 mod drive;
 mod gate;

@@ -1,6 +1,6 @@
 //! One core's shard: its slots, its log, and the turn that moves them on.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engine::answer::{Rejection, Reply};
@@ -17,6 +17,7 @@ use hashbrown::{HashMap, HashSet};
 use wal::disk::Disk;
 use wal::{DiskError, Log, Lsn, Millis, Space};
 
+use crate::agenda::{Agenda, move_on};
 use crate::gate::Gate;
 use crate::heard::Heard;
 use crate::limits::{
@@ -26,9 +27,6 @@ use crate::message::{Envelope, Message, OpId};
 use crate::operations::Operations;
 use crate::recovery::Recovery;
 use crate::stats::Stats;
-
-/// Slots by the time at which they want attention.
-pub(crate) type Agenda = BTreeSet<(Time, SlotId)>;
 
 /// The driver's name for a caller that waits for a reply.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -234,13 +232,23 @@ impl<D: Disk> Shard<D> {
         *asked
     }
 
-    /// Takes what is waiting, decides and applies it, and starts the next write. Outputs are then ready to be popped.
+    /// A whole turn: [`Shard::gather`], then [`Shard::commit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn turn(&mut self, now: Time) -> Result<(), DiskError> {
+        self.gather(now)?;
+        self.commit()
+    }
+
+    /// Takes what is waiting, decides and applies it. Outputs are then ready to be popped. Whoever does not commit what was
+    /// gathered comes back for it: [`Shard::next_wake`] does not ask for that.
     ///
     /// # Errors
     /// The log could not be written. The shard must not be used any more, and nothing it holds back may be sent.
-    pub fn turn(&mut self, now: Time) -> Result<(), DiskError> {
+    pub fn gather(&mut self, now: Time) -> Result<(), DiskError> {
         self.now = self.now.max(now);
-        // What is durable leaves first; the next write starts at the end, with all that this turn appends.
+        // What is durable leaves first; the next write starts at the commit, with all that this turn appends.
         self.log.complete(Millis(self.now.0))?;
         self.outputs.open(self.log.durable());
         self.take_work();
@@ -251,9 +259,23 @@ impl<D: Disk> Shard<D> {
         self.note_acks();
         self.end_group();
         self.feed_snapshot();
+        Ok(())
+    }
+
+    /// Starts the next write, unless one is under way.
+    ///
+    /// # Errors
+    /// As [`Shard::gather`].
+    pub fn commit(&mut self) -> Result<(), DiskError> {
         self.log.poll(Millis(self.now.0))?;
         self.outputs.open(self.log.durable());
         Ok(())
+    }
+
+    /// A write could start, and could take more with it if it started later.
+    #[must_use]
+    pub fn may_gather_more(&self) -> bool {
+        self.log.is_writable() && !self.is_backed_up() && !self.stopping
     }
 
     /// More messages wait than are worth taking: leave the rest with those who sent them.
@@ -472,19 +494,6 @@ impl<D: Disk> Shard<D> {
     pub(crate) fn envelope(&self, from: SlotId, to: SlotId, trace: Text, message: Message) -> Envelope {
         Envelope { from, to, time: self.now, trace, message }
     }
-}
-
-fn move_on(agenda: &mut Agenda, slot: SlotId, at: &mut Option<Time>, next: Option<Time>) {
-    if *at == next {
-        return;
-    }
-    if let Some(old) = *at {
-        agenda.remove(&(old, slot));
-    }
-    if let Some(new) = next {
-        agenda.insert((new, slot));
-    }
-    *at = next;
 }
 
 /// The slots that a core owns, in order.

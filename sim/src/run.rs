@@ -222,6 +222,7 @@ impl Run {
         self.world.history.note(format_args!("coming to rest"));
         self.lift_faults();
         self.world.plan.doubled_percent = 0;
+        self.world.plan.gather_percent = 0;
         self.settle();
         let end = self.world.machine.steady_ms + 2 * self.world.plan.policy.hold_ttl_ms + 10_000;
         while self.world.machine.steady_ms < end {

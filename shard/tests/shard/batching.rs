@@ -73,7 +73,37 @@ fn what_waits_when_a_write_completes_goes_with_the_next_one() {
 }
 
 #[test]
-fn no_timer_delays_a_batch() {
+fn a_write_that_is_not_committed_takes_more_with_it() {
+    let mut world = World::new(1);
+    let n = world.names([0; 3]);
+    world.settle();
+    let before = frames(&world);
+    assert!(!world.shard(0).may_gather_more(), "nothing is to be written");
+    for nth in 0..3 {
+        world.submit(n.create(nth));
+        world.gather(0);
+        assert!(world.shard(0).may_gather_more());
+        assert!(!world.is_waiting(0, Lane::Write) && world.replies.is_empty());
+    }
+    world.turn(0);
+    assert!(world.is_waiting(0, Lane::Write));
+    // A write is under way: what comes now has to wait for it anyway.
+    world.submit(n.create(3));
+    world.gather(0);
+    assert!(!world.shard(0).may_gather_more());
+    world.finish(0, Lane::Write);
+    world.gather(0);
+    assert_eq!(world.replies.len(), 3, "what is durable leaves, whether the next write starts or not");
+    assert!(world.shard(0).may_gather_more() && !world.is_waiting(0, Lane::Write));
+    world.nodes[0].shard.stop();
+    assert!(!world.shard(0).may_gather_more(), "on the way out nothing waits for company");
+    world.turn(0);
+    world.settle();
+    assert_eq!((world.replies.len(), frames(&world)), (4, before + 2));
+}
+
+#[test]
+fn a_turn_that_is_whole_starts_its_write() {
     let mut world = World::new(1);
     let n = world.names([0; 3]);
     world.settle();

@@ -199,10 +199,12 @@ impl World {
     pub(crate) fn turn(&mut self, core: u16, most: usize) -> Result<Vec<(Token, Reply)>, wal::DiskError> {
         let mut out = Outcome::default();
         let percent = self.plan.doubled_percent;
+        let gathers = self.plan.gather_percent > 0 && self.rng.percent(self.plan.gather_percent);
         let rng = std::cell::RefCell::new(&mut self.rng);
         let mut taking = Taking {
             step: self.step,
             most,
+            gathers,
             choose: &mut |from| *rng.borrow_mut().pick(from),
             doubles: &mut || {
                 let mut rng = rng.borrow_mut();
@@ -216,6 +218,7 @@ impl World {
         let turned = self.process.turn(core, &self.machine, &mut taking, &mut out);
         self.met.met(Met::Turns);
         self.met.add(Met::MessageDoubled, out.doubled);
+        self.met.add(Met::Gathered, u64::from(out.gathers));
         self.met.add(Met::RingFull, u64::from(out.ring_full));
         self.history.number(u64::from(core) << 32 | most as u64);
         for frame in out.frames {

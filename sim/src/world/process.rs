@@ -87,6 +87,8 @@ pub(crate) struct Outcome {
     pub frames: Vec<Frame>,
     /// Messages that were doubled on their way in.
     pub doubled: u64,
+    /// A write could have started, and waits for more.
+    pub gathers: bool,
     pub ring_full: bool,
 }
 
@@ -95,6 +97,8 @@ pub(crate) struct Taking<'a> {
     pub step: u64,
     /// Parcels at most.
     pub most: usize,
+    /// Whether a write waits for more where it may.
+    pub gathers: bool,
     /// Which of several cores is heard first, and after how many steps a message that is doubled comes again.
     pub choose: &'a mut dyn FnMut(&[u16]) -> u16,
     pub doubles: &'a mut dyn FnMut() -> Option<u64>,
@@ -154,9 +158,14 @@ impl Process {
     ) -> Result<(), DiskError> {
         self.collect(core, taking, out);
         let node = &mut self.nodes[usize::from(core)];
-        node.woken = false;
         let now = node.clock.now(machine.wall_ms, machine.steady_ms);
-        let turned = node.shard.turn(now);
+        let mut turned = node.shard.gather(now);
+        out.gathers = taking.gathers && node.shard.may_gather_more();
+        // Then it looks again.
+        node.woken = out.gathers;
+        if !out.gathers {
+            turned = turned.and_then(|()| node.shard.commit());
+        }
         out.frames.append(&mut node.shard.log_mut().disk_mut().submitted);
         turned?;
         node.clock.advance(node.shard.now());

@@ -58,7 +58,7 @@ pub struct Stats {
 /// The log of one core: records in, frames out, durable up to a number.
 ///
 /// Getters: [`appended`](Log::appended), [`durable`](Log::durable), [`backlog_bytes`](Log::backlog_bytes),
-/// [`space`](Log::space), [`is_quiet`](Log::is_quiet), [`next_wake`](Log::next_wake),
+/// [`is_writable`](Log::is_writable), [`space`](Log::space), [`is_quiet`](Log::is_quiet), [`next_wake`](Log::next_wake),
 /// [`snapshot_due`](Log::snapshot_due), [`snapshot_state`](Log::snapshot_state), [`stats`](Log::stats). Input:
 /// [`append`](Log::append), [`end_command`](Log::end_command), the other `snapshot_*` calls, [`keep_from`](Log::keep_from).
 /// [`poll`](Log::poll) alone talks to the disk.
@@ -152,6 +152,11 @@ impl<D: Disk> Log<D> {
     /// Bytes of frames that are not durable. From [`crate::limits::BACKLOG_BYTES_MAX`] on, take no new work.
     pub fn backlog_bytes(&self) -> usize {
         self.batch.bytes() + self.flight.as_ref().map_or(0, |flight| flight.bytes)
+    }
+
+    /// Records wait, and no write is under way that they would have to wait for.
+    pub fn is_writable(&self) -> bool {
+        self.flight.is_none() && !self.batch.is_empty()
     }
 
     /// How much room there is, what waits in memory taken off.

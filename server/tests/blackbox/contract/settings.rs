@@ -25,6 +25,19 @@ fn defaults_come_from_the_environment() {
     assert!((20_000..=41_000).contains(&life), "{life} ms of 40 s");
 }
 
+/// Catches: memory that is asked for and not touched, or that nothing can be sold from.
+#[test]
+fn memory_is_there_at_the_start() {
+    const BYTES: u64 = 96 << 20;
+    let server = Launch::new().args(&["--prefault-bytes", &BYTES.to_string()]).start();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("its status");
+    let resident =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok());
+    let resident: u64 = resident.expect("what it has in memory");
+    assert!(resident * 1024 > BYTES, "{resident} KiB");
+    server.session().new_order("prefault");
+}
+
 /// Catches: log lines that are no JSON or lack what names their origin; version and environment not passed on.
 #[test]
 fn log_lines_name_their_origin() {

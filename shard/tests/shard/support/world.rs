@@ -224,11 +224,25 @@ impl World {
 
     /// One turn of one core, and what leaves it then.
     pub(crate) fn try_turn(&mut self, core: u16) -> Result<(), DiskError> {
+        self.try_step(core, Shard::turn)
+    }
+
+    /// A turn that starts no write.
+    #[track_caller]
+    pub(crate) fn gather(&mut self, core: u16) {
+        self.try_step(core, Shard::gather).expect("the disk is well");
+    }
+
+    fn try_step(
+        &mut self,
+        core: u16,
+        step: impl FnOnce(&mut Shard<MemoryDisk>, Time) -> Result<(), DiskError>,
+    ) -> Result<(), DiskError> {
         let now = self.time_of(core);
         let node = &mut self.nodes[usize::from(core)];
         node.woken = false;
         self.turns += 1;
-        let result = node.shard.turn(now);
+        let result = step(&mut node.shard, now);
         while let Some(output) = node.shard.pop_output() {
             match output {
                 Output::Reply { token, reply } => {

@@ -1,0 +1,39 @@
+//! Memory that is there before it is needed.
+
+use std::io;
+use std::ptr;
+
+use libmimalloc_sys::mi_manage_os_memory_ex;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+
+/// The allocator takes memory in pieces of this size, at multiples of it.
+const PIECE_BYTES: usize = 32 << 20;
+
+/// Gives the allocator memory whose pages are there, rounded up to whole pieces: what is sold later then finds its room
+/// without a page fault. Once for a process; the memory is never given back.
+///
+/// # Errors
+/// The system has not so much, or the allocator does not take it.
+pub(crate) fn prefault(bytes: u64) -> io::Result<()> {
+    let pieces = usize::try_from(bytes.div_ceil(PIECE_BYTES as u64)).map_err(io::Error::other)?;
+    if pieces == 0 {
+        return Ok(());
+    }
+    let too_much = || io::Error::from(io::ErrorKind::OutOfMemory);
+    let mapped =
+        pieces.checked_add(1).and_then(|pieces| pieces.checked_mul(PIECE_BYTES)).ok_or_else(too_much)?;
+    let length = mapped - PIECE_BYTES;
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping, where the kernel chooses.
+    let start = unsafe { mmap_anonymous(ptr::null_mut(), mapped, protection, MapFlags::PRIVATE)? };
+    // SAFETY: up to the next multiple of a piece is less than a piece, and the mapping is longer by one than what is used.
+    let start = unsafe { start.byte_add(start.align_offset(PIECE_BYTES)) };
+    // SAFETY: these pages belong to the mapping, and nobody knows of them yet.
+    unsafe { madvise(start, length, Advice::LinuxPopulateWrite)? };
+    let (committed, pinned, zero, exclusive, any_node, mut arena) = (true, true, true, false, -1, 0);
+    // SAFETY: the memory is aligned as the allocator wants it, mapped and zero, is never unmapped, and is given to it alone.
+    let taken = unsafe {
+        mi_manage_os_memory_ex(start, length, committed, pinned, zero, any_node, exclusive, &raw mut arena)
+    };
+    if taken { Ok(()) } else { Err(io::Error::other("the allocator does not take it")) }
+}

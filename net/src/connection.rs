@@ -290,10 +290,14 @@ impl hyper::rt::Read for GuardedStream {
 impl hyper::rt::Write for GuardedStream {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if !self.connection.has_sent.replace(true) {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        // Not where the client takes nothing: its task would be woken for nothing, again and again.
+        if let Poll::Ready(Ok(_)) = written
+            && !self.connection.has_sent.replace(true)
+        {
             self.later.wake(cx.waker());
         }
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        written
     }
 
     #[inline]

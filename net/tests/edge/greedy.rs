@@ -1,11 +1,12 @@
 //! A client that never stops asking.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use net::Service;
+use net::{Limits, Service};
 
 use crate::common::Server;
 use crate::common::client::Client;
@@ -35,4 +36,24 @@ fn a_client_that_never_stops_asking_does_not_starve_the_others() {
     enough.store(true, Ordering::Relaxed);
     writing.join().unwrap();
     reading.join().unwrap();
+}
+
+/// Its answers fill the socket; the core waits for room there and for nothing else, so that its clock goes on.
+#[test]
+fn a_client_that_takes_no_answers_is_closed_in_time() {
+    let server =
+        Server::with_limits(Limits { idle_ms: 200, header_ms: 200, sweep_ms: 20, ..Limits::default() });
+    let mut deaf = TcpStream::connect(server.address(Service::Gateway)).unwrap();
+    deaf.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
+    let mut other = Client::connect(&server, Service::Gateway);
+    let requests = "GET /openapi/gateway.yaml HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1_000);
+    loop {
+        match deaf.write(requests.as_bytes()) {
+            Ok(_) => {}
+            Err(full) if full.kind() == ErrorKind::WouldBlock => {
+                assert_eq!(other.get("/healthz").status, 200);
+            }
+            Err(_closed) => return,
+        }
+    }
 }

@@ -59,8 +59,9 @@ pub(crate) struct Connection {
     overdue: Cell<bool>,
     /// The bytes that are there begin another head.
     head_begun: Cell<bool>,
-    /// Requests taken since the socket was last found empty.
+    /// Requests taken since the socket was last found empty, or others had their turn: in which round that was.
     in_turn: Cell<u32>,
+    round: Cell<u64>,
     /// An answer has left in this turn of the task. What the client sends next is read in a later one, behind the answers to
     /// others: by then most of it has come, and a socket that is empty is not asked for nothing.
     has_sent: Cell<bool>,
@@ -76,6 +77,7 @@ impl Connection {
             overdue: Cell::new(false),
             head_begun: Cell::new(false),
             in_turn: Cell::new(0),
+            round: Cell::new(0),
             has_sent: Cell::new(false),
             end: Cell::new(End::No),
             task: RefCell::new(None),
@@ -89,7 +91,10 @@ impl Connection {
     }
 
     /// Takes a request, and says whether others have waited long enough for this connection.
-    pub(crate) fn take_turn(&self) -> bool {
+    pub(crate) fn take_turn(&self, round: u64) -> bool {
+        if self.round.replace(round) != round {
+            self.in_turn.set(0);
+        }
         self.in_turn.set(self.in_turn.get() + 1);
         let enough = self.in_turn.get() > REQUESTS_PER_TURN;
         if enough {
@@ -105,6 +110,11 @@ impl Connection {
         } else {
             self.enter(Phase::Idle, idle_ms);
         }
+    }
+
+    /// Whether an answer has left in this turn of the task.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.has_sent.get()
     }
 
     pub(crate) fn end(&self) -> End {

@@ -23,7 +23,7 @@ use crate::listen::ServiceListener;
 use crate::metrics::{CoreHttp, Metrics};
 use crate::random::Random;
 use crate::reply::{REFUSED_FRAMING, REFUSED_FULL, REFUSED_SLOW_HEAD};
-use crate::runtime::{self, Listener, Stream, Switch};
+use crate::runtime::{self, Bell, Listener, Stream, Switch};
 use crate::service::Service;
 
 /// Everything that the requests of one core share.
@@ -41,7 +41,7 @@ pub struct Edge<B> {
     pub(crate) refused_at: Cell<Option<u64>>,
     connections: Connections,
     protocol: http1::Builder,
-    later: Rc<Later>,
+    pub(crate) later: Rc<Later>,
     started: Instant,
 }
 
@@ -83,7 +83,9 @@ impl<B: Backend> Edge<B> {
         }
         let ended = Rc::new(Cell::new(false));
         runtime::spawn(self.clone().sweep(ended.clone()));
-        runtime::spawn(self.later.clone().run());
+        let bell = Bell::new()?;
+        let waiter = bell.waiter()?;
+        runtime::spawn(self.later.clone().run(bell, waiter));
         stop.wait().await;
         self.drain(&accepting).await;
         ended.set(true);
@@ -179,11 +181,15 @@ impl<B: Backend> Edge<B> {
             match connection.end() {
                 End::Now | End::SlowHead => return Poll::Ready(None),
                 End::WhenIdle if !told => {
-                    told = true;
                     // First what is there already: a request that was accepted is answered.
                     if let Poll::Ready(ended) = Pin::new(&mut http).poll(cx) {
                         return Poll::Ready(Some(ended));
                     }
+                    if connection.has_sent() {
+                        // It has not looked yet what else is there.
+                        return Poll::Pending;
+                    }
+                    told = true;
                     Pin::new(&mut http).graceful_shutdown();
                 }
                 End::WhenIdle | End::No => {}

@@ -211,6 +211,15 @@ mod tests {
         check("\r\n\nPOST / HTTP/1.1\nCONTENT-LENGTH:  5 \n\nhelloGET / HTTP/1.1\n\n", false, false);
         check("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\nGET / HT", false, true);
         check("POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nGET", false, false);
+        for near in [
+            "Content-Lengthy: 9",
+            "Content-Lengt: 9",
+            "Xontent-Length: 9",
+            "Content-Length ",
+            "A:Content-Length:9",
+        ] {
+            check(&format!("POST / HTTP/1.1\r\n{near}\r\n\r\nGET / HT"), false, true);
+        }
     }
 
     #[test]

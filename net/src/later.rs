@@ -1,14 +1,18 @@
 //! Behind everybody else.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-/// Wakes tasks behind all that are ready now. A task that wakes itself would be run again before any other.
+use crate::runtime::{Bell, BellWaiter};
+
+/// Wakes tasks behind all that are ready now, and behind a look at sockets and timers. A task that wakes itself would be run
+/// again before any other, and for as long as tasks are ready the runtime looks at nothing else.
 #[derive(Debug, Default)]
 pub(crate) struct Later {
     waiting: RefCell<Vec<Waker>>,
     runner: RefCell<Option<Waker>>,
+    rounds: Cell<u64>,
 }
 
 impl Later {
@@ -20,14 +24,29 @@ impl Later {
         }
     }
 
+    /// How often tasks have been woken: while it stays the same, nobody else had a turn.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.rounds.get()
+    }
+
     /// To be spawned on the core; never ends.
-    pub(crate) async fn run(self: Rc<Self>) {
-        std::future::poll_fn(|cx| {
+    pub(crate) async fn run(self: Rc<Self>, bell: Bell, waiter: BellWaiter) {
+        loop {
+            std::future::poll_fn(|cx| {
+                if !self.waiting.borrow().is_empty() {
+                    return Poll::Ready(());
+                }
+                self.runner.replace(Some(cx.waker().clone()));
+                Poll::Pending
+            })
+            .await;
+            bell.ring();
+            if let Err(error) = waiter.wait().await {
+                tracing::error!(%error, "cannot look at sockets and timers");
+            }
+            self.rounds.set(self.rounds.get() + 1);
             self.waiting.borrow_mut().drain(..).for_each(Waker::wake);
-            self.runner.replace(Some(cx.waker().clone()));
-            Poll::Pending
-        })
-        .await
+        }
     }
 }
 
@@ -43,7 +62,9 @@ mod tests {
             let mut runtime = Runtime::new(driver).expect("one of its drivers");
             runtime.block_on(async {
                 let (later, order) = (Rc::new(Later::default()), Rc::new(RefCell::new(Vec::new())));
-                spawn(later.clone().run());
+                let bell = Bell::new().expect("a bell");
+                let waiter = bell.waiter().expect("its waiter");
+                spawn(later.clone().run(bell, waiter));
                 for round in 0..2 {
                     for task in 0..3 {
                         let (later, order) = (later.clone(), order.clone());
@@ -60,8 +81,12 @@ mod tests {
                             .await;
                         });
                     }
+                    while later.rounds() == round {
+                        pause().await;
+                    }
                     pause().await;
                     assert_eq!(order.take(), [0, 1, 2, 0, 1, 2], "round {round}");
+                    assert_eq!(later.rounds(), round + 1);
                 }
             });
         }

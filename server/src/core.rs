@@ -16,7 +16,7 @@ use net::runtime::{self, Bell, Readable, Runtime, Switch};
 use net::{Edge, ServiceListener};
 use shard::{Clock, Output, Shard, Token};
 use wal::disk::{Disk as _, Driver};
-use wal::{DiskError, Space};
+use wal::{DiskError, Lsn, Space};
 
 use crate::backend::CoreBackend;
 use crate::catalogue::OnSale;
@@ -107,6 +107,7 @@ pub(crate) fn run(runtime: &mut Runtime, parts: Parts) -> io::Result<()> {
             rooms: parts.rooms,
             space: Space::Plenty,
             gathering: Gathering::default(),
+            durable: Lsn(0),
             shared: shared.clone(),
             posted: Vec::new(),
             resting_since: None,
@@ -184,6 +185,8 @@ struct Driving {
     /// What room the log had when it was last looked at.
     space: Space,
     gathering: Gathering,
+    /// How far the log was durable when answers last went out.
+    durable: Lsn,
     shared: Rc<Shared>,
     /// Kept for its memory; empty between turns.
     posted: Vec<Posted>,
@@ -196,12 +199,12 @@ impl Driving {
             // In this order: what others have sent is then not later than the own clock.
             self.collect();
             let now = self.clock.now(clocks::wall_ms(), clocks::steady_ms());
-            let durable = self.shard.log().durable();
             self.shard.gather(now).unwrap_or_else(|error| unwritable(&error));
             self.clock.advance(self.shard.now());
             self.shared.now.set(self.shard.now());
             let replies = self.distribute();
-            if self.shard.log().durable() > durable {
+            if self.shard.log().durable() > self.durable {
+                self.durable = self.shard.log().durable();
                 self.gathering.answered(replies);
             }
             self.issue_tickets();
@@ -265,13 +268,13 @@ impl Driving {
         }
     }
 
-    /// What the shard lets go, to where it belongs. Returns how many replies there were.
+    /// What the shard lets go, to where it belongs. Returns how many clients were answered.
     fn distribute(&mut self) -> usize {
         let mut replies = 0;
         while let Some(output) = self.shard.pop_output() {
             match output {
                 Output::Reply { token, reply } => {
-                    replies += 1;
+                    replies += usize::from(!worker::is_worker(token));
                     self.reply(token, reply);
                 }
                 Output::Send { core, envelope } => self.links.send(core, Parcel::Message(envelope)),

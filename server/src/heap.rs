@@ -3,7 +3,7 @@
 use std::io;
 use std::ptr;
 
-use libmimalloc_sys::mi_manage_os_memory_ex;
+use libmimalloc_sys::{mi_manage_os_memory_ex, mi_option_eager_commit_delay, mi_option_set};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
 /// The allocator takes memory in pieces of this size, at multiples of it.
@@ -30,6 +30,8 @@ pub(crate) fn prefault(bytes: u64) -> io::Result<()> {
     let start = unsafe { start.byte_add(start.align_offset(PIECE_BYTES)) };
     // SAFETY: these pages belong to the mapping, and nobody knows of them yet.
     unsafe { madvise(start, length, Advice::LinuxPopulateWrite)? };
+    // SAFETY: an option that is there. By default a thread's first piece comes from elsewhere.
+    unsafe { mi_option_set(mi_option_eager_commit_delay, 0) };
     let (committed, pinned, zero, exclusive, any_node, mut arena) = (true, true, true, false, -1, 0);
     // SAFETY: the memory is aligned as the allocator wants it, mapped and zero, is never unmapped, and is given to it alone.
     let taken = unsafe {

@@ -4,8 +4,8 @@ use engine::ids::Time;
 
 use super::time;
 
-/// The longest key with what stands around it.
-const FRAMED_KEY_BYTES_MAX: usize = 32;
+/// Room for a key of the contract and what stands around it. Longer ones, such as fields of log lines may have, go piece by piece.
+const FRAMED_KEY_BYTES: usize = 32;
 
 /// An object under construction. Keys are ours and need no escapes.
 #[derive(Debug)]
@@ -114,14 +114,19 @@ impl<'o> Object<'o> {
     /// The key and the beginning of its value. Inlined, so that all of it is one constant where it is written.
     #[inline(always)]
     fn key(&mut self, key: &str, beginning: &str) {
-        let mut framed = [0; FRAMED_KEY_BYTES_MAX];
-        let mut length = 0;
-        for part in [",\"", key, "\":", beginning] {
-            framed[length..length + part.len()].copy_from_slice(part.as_bytes());
-            length += part.len();
+        let comma = &",\""[usize::from(std::mem::replace(&mut self.empty, false))..];
+        let parts = [comma, key, "\":", beginning];
+        let length = parts.iter().map(|part| part.len()).sum();
+        let mut framed = [0; FRAMED_KEY_BYTES];
+        let Some(framed) = framed.get_mut(..length) else {
+            return parts.iter().for_each(|part| self.out.extend_from_slice(part.as_bytes()));
+        };
+        let mut rest = &mut framed[..];
+        for part in parts {
+            let place = rest.split_off_mut(..part.len()).expect("there is room for all parts");
+            place.copy_from_slice(part.as_bytes());
         }
-        let comma = usize::from(std::mem::replace(&mut self.empty, false));
-        self.out.extend_from_slice(&framed[comma..length]);
+        self.out.extend_from_slice(framed);
     }
 
     fn comma(&mut self) {
@@ -219,6 +224,19 @@ mod tests {
             }
         }
         assert!(is_plain("火车票二等座 über".as_bytes()));
+    }
+
+    #[test]
+    fn keys_may_be_of_any_length() {
+        for length in 0..2 * FRAMED_KEY_BYTES {
+            let key = "k".repeat(length);
+            let mut out = Vec::new();
+            object(&mut out, |o| {
+                o.null(&key);
+                o.text(&key, "v");
+            });
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{{\"{key}\":null,\"{key}\":\"v\"}}"));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use net::{Limits, Service};
 
@@ -47,7 +47,9 @@ fn a_client_that_takes_no_answers_is_closed_in_time() {
     deaf.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
     let mut other = Client::connect(&server, Service::Gateway);
     let requests = "GET /openapi/gateway.yaml HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1_000);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
+        assert!(Instant::now() < deadline, "it is never closed");
         match deaf.write(requests.as_bytes()) {
             Ok(_) => {}
             Err(full) if full.kind() == ErrorKind::WouldBlock => {

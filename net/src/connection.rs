@@ -13,7 +13,6 @@ use std::task::{Context, Poll, Waker};
 use hyper::rt::ReadBufCursor;
 
 use crate::guard::Guard;
-use crate::later::Later;
 use crate::limits::{LINGER_MS, REQUESTS_PER_TURN};
 use crate::runtime::Stream;
 
@@ -59,12 +58,8 @@ pub(crate) struct Connection {
     overdue: Cell<bool>,
     /// The bytes that are there begin another head.
     head_begun: Cell<bool>,
-    /// Requests taken since the socket was last found empty, or others had their turn: in which round that was.
+    /// Requests taken since the socket was last found empty.
     in_turn: Cell<u32>,
-    round: Cell<u64>,
-    /// An answer has left in this turn of the task. What the client sends next is read in a later one, behind the answers to
-    /// others: by then most of it has come, and a socket that is empty is not asked for nothing.
-    has_sent: Cell<bool>,
     end: Cell<End>,
     task: RefCell<Option<Waker>>,
 }
@@ -77,8 +72,6 @@ impl Connection {
             overdue: Cell::new(false),
             head_begun: Cell::new(false),
             in_turn: Cell::new(0),
-            round: Cell::new(0),
-            has_sent: Cell::new(false),
             end: Cell::new(End::No),
             task: RefCell::new(None),
         }
@@ -91,10 +84,7 @@ impl Connection {
     }
 
     /// Takes a request, and says whether others have waited long enough for this connection.
-    pub(crate) fn take_turn(&self, round: u64) -> bool {
-        if self.round.replace(round) != round {
-            self.in_turn.set(0);
-        }
+    pub(crate) fn take_turn(&self) -> bool {
         self.in_turn.set(self.in_turn.get() + 1);
         let enough = self.in_turn.get() > REQUESTS_PER_TURN;
         if enough {
@@ -110,11 +100,6 @@ impl Connection {
         } else {
             self.enter(Phase::Idle, idle_ms);
         }
-    }
-
-    /// Whether an answer has left in this turn of the task.
-    pub(crate) fn has_sent(&self) -> bool {
-        self.has_sent.get()
     }
 
     pub(crate) fn end(&self) -> End {
@@ -150,9 +135,8 @@ impl Connection {
         }
     }
 
-    /// A turn of the task that drives the connection.
+    /// Notes the task that drives the connection.
     pub(crate) fn driven_by(&self, cx: &Context<'_>) {
-        self.has_sent.set(false);
         let mut task = self.task.borrow_mut();
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
@@ -188,7 +172,6 @@ pub(crate) struct GuardedStream {
     /// The core's clock, and how much of it a head may take.
     clock: Rc<Cell<u64>>,
     header_ms: u64,
-    later: Rc<Later>,
     /// The client will send no more.
     ended: bool,
     refused: bool,
@@ -200,7 +183,6 @@ impl GuardedStream {
         connection: Rc<Connection>,
         clock: Rc<Cell<u64>>,
         header_ms: u64,
-        later: Rc<Later>,
     ) -> GuardedStream {
         GuardedStream {
             stream,
@@ -208,7 +190,6 @@ impl GuardedStream {
             connection,
             clock,
             header_ms,
-            later,
             ended: false,
             refused: false,
         }
@@ -273,9 +254,6 @@ impl hyper::rt::Read for GuardedStream {
             this.refused = true;
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
-        if this.connection.has_sent.get() {
-            return Poll::Pending;
-        }
         // SAFETY: nothing uninitialised is read from the buffer, and nothing initialised is made uninitialised.
         let free = unsafe { buf.as_mut() };
         let mut filled = hyper::rt::ReadBuf::uninit(free);
@@ -300,14 +278,7 @@ impl hyper::rt::Read for GuardedStream {
 impl hyper::rt::Write for GuardedStream {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        // Not where the client takes nothing: its task would be woken for nothing, again and again.
-        if let Poll::Ready(Ok(_)) = written
-            && !self.connection.has_sent.replace(true)
-        {
-            self.later.wake(cx.waker());
-        }
-        written
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     #[inline]

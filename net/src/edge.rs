@@ -15,7 +15,6 @@ use crate::backend::Backend;
 use crate::config::Config;
 use crate::connection::{Connection, End, GuardedStream, Phase};
 use crate::handle::handle;
-use crate::later::Later;
 use crate::limits::{
     ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, STOP_GRACE_MS,
 };
@@ -23,7 +22,7 @@ use crate::listen::ServiceListener;
 use crate::metrics::{CoreHttp, Metrics};
 use crate::random::Random;
 use crate::reply::{REFUSED_FRAMING, REFUSED_FULL, REFUSED_SLOW_HEAD};
-use crate::runtime::{self, Bell, Listener, Stream, Switch};
+use crate::runtime::{self, Listener, Stream, Switch};
 use crate::service::Service;
 
 /// Everything that the requests of one core share.
@@ -41,7 +40,6 @@ pub struct Edge<B> {
     pub(crate) refused_at: Cell<Option<u64>>,
     connections: Connections,
     protocol: http1::Builder,
-    pub(crate) later: Rc<Later>,
     started: Instant,
 }
 
@@ -61,7 +59,6 @@ impl<B: Backend> Edge<B> {
             refused_at: Cell::new(None),
             connections: Connections::default(),
             protocol,
-            later: Rc::default(),
             started: Instant::now(),
         })
     }
@@ -83,9 +80,6 @@ impl<B: Backend> Edge<B> {
         }
         let ended = Rc::new(Cell::new(false));
         runtime::spawn(self.clone().sweep(ended.clone()));
-        let bell = Bell::new()?;
-        let waiter = bell.waiter()?;
-        runtime::spawn(self.later.clone().run(bell, waiter));
         stop.wait().await;
         self.drain(&accepting).await;
         ended.set(true);
@@ -171,8 +165,7 @@ impl<B: Backend> Edge<B> {
     /// Serves one connection to its end.
     async fn drive(self: &Rc<Self>, service: Service, stream: Stream, connection: &Rc<Connection>) {
         let header_ms = self.config.limits.header_ms;
-        let (clock, later) = (self.clock.clone(), self.later.clone());
-        let io = GuardedStream::new(stream, connection.clone(), clock, header_ms, later);
+        let io = GuardedStream::new(stream, connection.clone(), self.clock.clone(), header_ms);
         let answer = service_fn(|request| handle(self.clone(), connection.clone(), service, request));
         let mut http = self.protocol.serve_connection(io, answer);
         let mut told = false;
@@ -181,15 +174,11 @@ impl<B: Backend> Edge<B> {
             match connection.end() {
                 End::Now | End::SlowHead => return Poll::Ready(None),
                 End::WhenIdle if !told => {
+                    told = true;
                     // First what is there already: a request that was accepted is answered.
                     if let Poll::Ready(ended) = Pin::new(&mut http).poll(cx) {
                         return Poll::Ready(Some(ended));
                     }
-                    if connection.has_sent() {
-                        // It has not looked yet what else is there.
-                        return Poll::Pending;
-                    }
-                    told = true;
                     Pin::new(&mut http).graceful_shutdown();
                 }
                 End::WhenIdle | End::No => {}

@@ -44,7 +44,7 @@ pub(crate) async fn handle<B: Backend>(
     service: Service,
     request: Request<Incoming>,
 ) -> Result<Response<Payload>, Infallible> {
-    if connection.take_turn(edge.later.rounds()) {
+    if connection.take_turn() {
         runtime::pause().await;
     }
     let started = Instant::now();

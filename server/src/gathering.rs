@@ -2,13 +2,15 @@
 //!
 //! A write costs the core and the disk nearly the same for one record as for sixty, so those that are on their way had better
 //! be in it. Who has just been answered is likely to ask again: after a write, the next one waits until as many commands have
-//! come as were answered, while the core still finds work each time it looks, and never beyond [`GATHER_MAX`]. A core that
-//! finds nothing to do writes at once, so a lone client waits for nobody.
+//! come as were answered, while the core still finds work when it looks, and never beyond [`GATHER_MAX`]. A core that finds
+//! nothing to do writes soon, and a lone client waits for nobody.
 
 use std::time::{Duration, Instant};
 
 /// How long a record may wait for company.
 const GATHER_MAX: Duration = Duration::from_millis(1);
+/// Looks in a row that find nothing, after which nobody is waited for: a client needs a moment to ask again.
+const QUIET_LOOKS_MAX: u32 = 3;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub(crate) struct Gathering {
     arrived: usize,
     /// Whether this turn had anything to do.
     is_busy: bool,
+    /// Turns in a row that had not.
+    quiet: u32,
     /// Since when a write could have started.
     since: Option<Instant>,
 }
@@ -38,13 +42,16 @@ impl Gathering {
     /// Ends a turn whose records could be written: whether they wait for more.
     pub(crate) fn goes_on(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
-        let busy = std::mem::take(&mut self.is_busy);
-        busy && self.arrived < self.answered && now.saturating_duration_since(since) < GATHER_MAX
+        self.quiet = if std::mem::take(&mut self.is_busy) { 0 } else { self.quiet + 1 };
+        self.quiet < QUIET_LOOKS_MAX
+            && self.arrived < self.answered
+            && now.saturating_duration_since(since) < GATHER_MAX
     }
 
     /// Ends a turn after which a write is under way, or none is wanted.
     pub(crate) fn ended(&mut self) {
         self.is_busy = false;
+        self.quiet = 0;
         self.since = None;
     }
 }
@@ -87,10 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_without_work_ends_it() {
+    fn turns_without_work_end_it() {
         let (mut gathering, now) = (Gathering::default(), Instant::now());
         gathering.answered(3);
         assert!(gathering.goes_on(now));
+        assert!(gathering.goes_on(now));
+        gathering.arrived(1);
+        assert!(gathering.goes_on(now), "the looks are counted anew");
+        assert!(gathering.goes_on(now) && gathering.goes_on(now));
         assert!(!gathering.goes_on(now));
     }
 

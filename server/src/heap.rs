@@ -39,3 +39,40 @@ pub(crate) fn prefault(bytes: u64) -> io::Result<()> {
     };
     if taken { Ok(()) } else { Err(io::Error::other("the allocator does not take it")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Page faults of this thread that needed no disk, as the system counts them.
+    fn faults() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("the thread's figures");
+        let behind_name = stat.rsplit(") ").next().expect("fields");
+        behind_name.split(' ').nth(7).and_then(|field| field.parse().ok()).expect("a number")
+    }
+
+    #[test]
+    fn a_thread_finds_its_room_without_page_faults() {
+        const OBJECTS: usize = 100_000;
+        const OBJECT_BYTES: usize = 256;
+        const PAGE_BYTES: usize = 4_096;
+        prefault(3 * PIECE_BYTES as u64).expect("so little memory");
+        // A thread of its own begins with pieces of its own.
+        let met = std::thread::spawn(|| {
+            let mut objects: Vec<Box<[u8; OBJECT_BYTES]>> = Vec::with_capacity(OBJECTS);
+            let before = faults();
+            objects.resize_with(OBJECTS, || Box::new([1; OBJECT_BYTES]));
+            faults() - before
+        });
+        let met = met.join().expect("the thread");
+        let pages = (OBJECTS * OBJECT_BYTES / PAGE_BYTES) as u64;
+        assert!(met < pages / 10, "{met} page faults for {pages} pages");
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_an_error() {
+        for bytes in [u64::MAX, 1 << 60, 1 << 46] {
+            assert!(prefault(bytes).is_err(), "{bytes}");
+        }
+    }
+}

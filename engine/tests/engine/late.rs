@@ -17,6 +17,17 @@ fn owned(world: &World) -> Vec<HoldStatus> {
     holds.filter(|(_, hold)| hold.owner.is_some()).map(|(_, hold)| hold.status).collect()
 }
 
+/// A hold is made and expires, and its order hears of neither.
+fn let_a_hold_end_unheard(world: &mut World, names: &Names) {
+    world.run(names.create(0)).unwrap();
+    world.submit(Command::Reserve(names.reserve(0)));
+    world.deliver(0);
+    world.crash();
+    world.mail.clear();
+    world.wait(world.policy.hold_ttl_ms);
+    world.do_due();
+}
+
 /// Until its order has heard of its end. Else a repeat would make a second hold under the id, and the order take what it
 /// hears of one for the other's.
 #[test]
@@ -25,13 +36,7 @@ fn a_hold_is_remembered_until_its_order_has_heard_all_of_it() {
     let mut world = World::new(Table::default());
     // Else the order would be given up first.
     world.policy.abandon_ms = 4 * world.policy.retention_ms;
-    world.run(names.create(0)).unwrap();
-    world.submit(Command::Reserve(names.reserve(0)));
-    world.deliver(0);
-    world.crash();
-    world.mail.clear();
-    world.wait(world.policy.hold_ttl_ms);
-    world.do_due();
+    let_a_hold_end_unheard(&mut world, &names);
     world.wait(world.policy.retention_ms);
     world.do_due();
     assert_eq!(owned(&world), [HoldStatus::Expired]);
@@ -96,13 +101,7 @@ fn a_late_request_acts_on_no_later_hold_of_the_same_id() {
 fn a_hold_that_was_forgotten_unheard_stops_nobody() {
     let names = Names::new(APART);
     let mut world = World::new(Table::default());
-    world.run(names.create(0)).unwrap();
-    world.submit(Command::Reserve(names.reserve(0)));
-    world.deliver(0);
-    world.crash();
-    world.mail.clear();
-    world.wait(world.policy.hold_ttl_ms);
-    world.do_due();
+    let_a_hold_end_unheard(&mut world, &names);
     let home = world.hash().partition(&names.partition);
     let holds = vec![names.order(0).hold_id()];
     world.append(home, Body::HoldsForgotten { partition: names.partition.clone(), holds });

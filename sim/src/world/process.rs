@@ -159,18 +159,19 @@ impl Process {
         self.collect(core, taking, out);
         let node = &mut self.nodes[usize::from(core)];
         let now = node.clock.now(machine.wall_ms, machine.steady_ms);
-        let mut turned = node.shard.gather(now);
+        node.shard.gather(now)?;
+        node.clock.advance(node.shard.now());
+        self.distribute(core, out);
+        self.issue_tickets(core);
+        let node = &mut self.nodes[usize::from(core)];
         out.gathers = taking.gathers && node.shard.may_gather_more();
         // Then it looks again.
         node.woken = out.gathers;
         if !out.gathers {
-            turned = turned.and_then(|()| node.shard.commit());
+            let committed = node.shard.commit();
+            out.frames.append(&mut node.shard.log_mut().disk_mut().submitted);
+            committed?;
         }
-        out.frames.append(&mut node.shard.log_mut().disk_mut().submitted);
-        turned?;
-        node.clock.advance(node.shard.now());
-        self.distribute(core, out);
-        self.issue_tickets(core);
         out.ring_full |= self.rings.flush(core);
         Ok(())
     }

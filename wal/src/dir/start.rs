@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::CoreDir;
 use crate::bytes::is_zero;
-use crate::disk::jobs::{Runner, zero};
+use crate::disk::jobs::Runner;
 use crate::disk::{Job, JobError};
 use crate::error::OpenError;
 use crate::files::{File, Files};
@@ -86,7 +86,7 @@ fn zero_unless_zero<F: Files>(
         let piece = usize::try_from((to - offset).min(CHUNK_BYTES as u64)).expect("at most a chunk");
         let read = file.read_at(&mut bytes[..piece], offset).map_err(|error| io("read", error))?;
         if !is_zero(&bytes[..read]) {
-            zero(&file, from, to).map_err(|error| io("write", error))?;
+            file.fill(from, to).map_err(|error| io("write", error))?;
             return file.sync().map_err(|error| io("sync", error));
         }
         offset += piece as u64;

@@ -7,7 +7,6 @@ use super::{Job, JobError};
 use crate::dir::CoreDir;
 use crate::error::DiskError;
 use crate::files::{File, Files, is_no_space};
-use crate::limits::CHUNK_BYTES;
 use crate::names;
 
 type Step = (&'static str, String, io::Error);
@@ -112,21 +111,9 @@ pub(crate) fn zeroed_file<F: Files>(core: &CoreDir<F>, name: &str, bytes: u64) -
     let step = |op| move |error| (op, name.to_owned(), error);
     let file = core.files.create(&core.path(name)).map_err(step("create"))?;
     file.allocate(bytes).map_err(step("allocate"))?;
-    zero(&file, 0, bytes).map_err(step("write"))?;
+    file.fill(0, bytes).map_err(step("write"))?;
     file.sync().map_err(step("sync"))?;
     Ok(file)
-}
-
-/// Writes zeros over a range.
-pub(crate) fn zero(file: &impl File, from: u64, to: u64) -> io::Result<()> {
-    let zeros = vec![0; CHUNK_BYTES];
-    let mut at = from;
-    while at < to {
-        let length = (to - at).min(CHUNK_BYTES as u64);
-        file.write_at(&zeros[..usize::try_from(length).expect("at most a chunk")], at)?;
-        at += length;
-    }
-    Ok(())
 }
 
 fn failed((op, file, error): Step) -> JobError {

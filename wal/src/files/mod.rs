@@ -8,7 +8,11 @@ mod memory;
 mod os;
 
 use std::io;
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use crate::buffer::Buffer;
+use crate::limits::CHUNK_BYTES;
 
 pub use memory::{MemoryFile, MemoryFiles, MemoryLock, Trouble, Unsynced};
 pub use os::{OsFile, OsFiles};
@@ -54,6 +58,13 @@ pub trait File: Send {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all of `buf`.
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes zeros over a range.
+    fn fill(&self, from: u64, to: u64) -> io::Result<()>
+    where
+        Self: Sized,
+    {
+        fill_in_chunks(self, from, to)
+    }
     /// Takes the space for `bytes`, so that a full disk is known before they are written.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
     /// Makes contents and length durable.
@@ -61,6 +72,17 @@ pub trait File: Send {
     /// Waits until no write to this file is in flight any more, not even one of a process that died. `false` when they
     /// still are after `wait`.
     fn settled(&self, wait: Duration) -> io::Result<bool>;
+}
+
+fn fill_in_chunks(file: &impl File, from: u64, to: u64) -> io::Result<()> {
+    static ZEROS: LazyLock<Buffer> = LazyLock::new(|| Buffer::zeroed(CHUNK_BYTES));
+    let mut at = from;
+    while at < to {
+        let length = (to - at).min(CHUNK_BYTES as u64);
+        file.write_at(&ZEROS[..usize::try_from(length).expect("at most a chunk")], at)?;
+        at += length;
+    }
+    Ok(())
 }
 
 /// `dir/name`, or `name` alone within the data directory itself.

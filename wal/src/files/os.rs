@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
 
-use super::{File, Files};
+use super::{File, Files, fill_in_chunks};
 
 /// A directory of the real file system.
 #[derive(Debug, Clone)]
@@ -178,6 +178,19 @@ impl File for OsFile {
         self.0.write_all_at(buf, offset)
     }
 
+    /// Past the cache, which would only hold a copy of them; through it on a file system that cannot do without.
+    fn fill(&self, from: u64, to: u64) -> io::Result<()> {
+        let flags = rustix::fs::fcntl_getfl(&self.0)?;
+        if rustix::fs::fcntl_setfl(&self.0, flags | OFlags::DIRECT).is_ok() {
+            let filled = fill_in_chunks(self, from, to);
+            rustix::fs::fcntl_setfl(&self.0, flags)?;
+            if !filled.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidInput) {
+                return filled;
+            }
+        }
+        fill_in_chunks(self, from, to)
+    }
+
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, bytes) {
             // Then the writes that follow find out.
@@ -216,6 +229,8 @@ impl File for OsFile {
 
 #[cfg(test)]
 mod tests {
+    use crate::limits::{BLOCK_BYTES, CHUNK_BYTES};
+
     use super::*;
 
     #[test]
@@ -253,5 +268,25 @@ mod tests {
         assert!(file.settled(Duration::ZERO).expect("an answer"));
         // The question itself holds nothing.
         files.open_durable("segment", false).expect("nobody else writes");
+    }
+
+    #[test]
+    fn zeros_fill_any_range_and_nothing_beside_it() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let files = OsFiles::new(temp.path()).expect("it is there");
+        let bytes = 2 * CHUNK_BYTES + 3 * BLOCK_BYTES;
+        // In blocks, as the disk takes it, and not.
+        for (from, to) in [(BLOCK_BYTES, bytes - BLOCK_BYTES), (1, bytes - 1), (0, 0), (5, 6)] {
+            let file = files.create("segment").expect("a file");
+            file.write_at(&vec![1; bytes], 0).expect("room");
+            file.fill(from as u64, to as u64).expect("room");
+            let mut read = vec![2; bytes];
+            assert_eq!(file.read_at(&mut read, 0).expect("its bytes"), bytes);
+            let zeros = |range: &[u8]| range.iter().all(|byte| *byte == 0);
+            let ones = |range: &[u8]| range.iter().all(|byte| *byte == 1);
+            assert!(ones(&read[..from]) && zeros(&read[from..to]) && ones(&read[to..]), "{from}..{to}");
+            let flags = rustix::fs::fcntl_getfl(&file.0).expect("the flags of an open file");
+            assert!(!flags.contains(OFlags::DIRECT), "{from}..{to}: {flags:?}");
+        }
     }
 }

@@ -27,7 +27,7 @@ use cli::Action;
 use config::Config;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: heap::Heap = heap::Heap;
 
 /// Exit code of a process that cannot promise anything any more: its disk failed, or a part of it did.
 pub(crate) const EXIT_FATAL: i32 = 70;

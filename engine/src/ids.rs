@@ -61,7 +61,7 @@ fn check(text: &str, bytes_max: usize) -> Result<(), IdError> {
         return Err(IdError::TooLong);
     }
     // Nearly every id is visible ASCII, and has then neither blanks nor controls.
-    if text.bytes().fold(true, |visible, byte| visible & byte.is_ascii_graphic()) {
+    if is_visible_ascii(text.as_bytes()) {
         return Ok(());
     }
     if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
@@ -71,6 +71,25 @@ fn check(text: &str, bytes_max: usize) -> Result<(), IdError> {
         return Err(IdError::ControlCharacter);
     }
     Ok(())
+}
+
+/// Eight bytes at a time, the last eight of a longer text over again.
+fn is_visible_ascii(bytes: &[u8]) -> bool {
+    const WORD: usize = size_of::<u64>();
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    let Some((_, last)) = bytes.split_last_chunk::<WORD>() else {
+        return bytes.iter().all(u8::is_ascii_graphic);
+    };
+    let (words, _) = bytes.as_chunks::<WORD>();
+    let odd = words.iter().chain([last]).fold(0, |odd, word| {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of each byte tells. None carries into or borrows from its neighbour.
+        let is_delete = (word & !HIGHS) + ONES;
+        let is_blank_or_control = !((word | HIGHS) - ONES * u64::from(b'!'));
+        odd | word | is_delete | is_blank_or_control
+    });
+    odd & HIGHS == 0
 }
 
 macro_rules! text_id {

@@ -1,31 +1,43 @@
 //! The holds of a partition: found by their ids, and in the order in which their times come.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Hold;
+use super::schedule::{Place, Schedule};
 use crate::answer::HoldStatus;
 use crate::ids::{HoldId, Time};
-
-/// A place in the table, used again once its hold is forgotten.
-type Place = u32;
 
 /// See the module. An id is kept once; everything else names a hold by its place.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
-    by_id: HashTable<Place>,
+    by_id: HashTable<Entry>,
     hasher: DefaultHashBuilder,
     /// Boxed: the table grows by copying its places, and holds come by the thousand.
     places: Vec<Option<Box<Kept>>>,
+    /// Used again once their holds are forgotten.
     free: Vec<Place>,
     /// When live holds expire; derived.
-    deadlines: BTreeSet<(Time, Place)>,
+    deadlines: Schedule,
     /// When ended holds may be forgotten, of which nothing has still to be told; derived.
-    ended: BTreeSet<(Time, Place)>,
+    ended: Schedule,
+}
+
+/// Where a hold is, and the hash of its id, so that a table which grows asks for neither.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u32,
+    place: Place,
+}
+
+impl Entry {
+    /// The table looks at the lowest bits and at the highest ones.
+    fn wide_hash(self) -> u64 {
+        u64::from(self.hash) << 32 | u64::from(self.hash)
+    }
 }
 
 #[derive(Debug)]
@@ -61,11 +73,11 @@ impl Holds {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first().map(|(at, _)| at)
     }
 
     pub(super) fn next_end(&self) -> Option<Time> {
-        self.ended.first().map(|(at, _)| *at)
+        self.ended.first().map(|(at, _)| at)
     }
 
     pub(super) fn ended_len(&self) -> usize {
@@ -75,9 +87,8 @@ impl Holds {
     /// # Panics
     /// When there is one of that id.
     pub(super) fn insert(&mut self, id: HoldId, hold: Hold) {
-        let hash = self.hasher.hash_one(&id);
-        let before = self.by_id.find(hash, |place| self.kept(*place).id == id);
-        assert!(before.is_none(), "a hold is made once");
+        let hash = self.hash(&id);
+        assert!(self.find(hash, &id).is_none(), "a hold is made once");
         let place = self.free.pop().unwrap_or(self.places.len() as Place);
         let kept = Kept { id, hold, untold: 0 };
         self.note(place, &kept);
@@ -86,8 +97,8 @@ impl Holds {
             Some(free) => *free = kept,
             None => self.places.push(kept),
         }
-        let (places, hasher) = (&self.places, &self.hasher);
-        self.by_id.insert_unique(hash, place, |other| hasher.hash_one(&at(places, *other).id));
+        let entry = Entry { hash, place };
+        self.by_id.insert_unique(entry.wide_hash(), entry, |other| other.wide_hash());
     }
 
     /// # Panics
@@ -115,9 +126,10 @@ impl Holds {
     /// # Panics
     /// When there is none of that id.
     pub(super) fn remove(&mut self, id: &HoldId) -> Hold {
-        let hash = self.hasher.hash_one(id);
-        let found = self.by_id.find_entry(hash, |place| at(&self.places, *place).id == *id);
-        let (place, _) = found.expect("a forgotten hold was there").remove();
+        let place = self.place(id).expect("a forgotten hold was there");
+        let entry = Entry { hash: self.hash(id), place };
+        let found = self.by_id.find_entry(entry.wide_hash(), |other| other.place == place);
+        found.expect("a place that is found has an entry").remove();
         let kept = self.places[place as usize].take().expect("a place that is found is taken");
         self.unnote(place, &kept);
         self.free.push(place);
@@ -125,38 +137,45 @@ impl Holds {
     }
 
     fn place(&self, id: &HoldId) -> Option<Place> {
-        let hash = self.hasher.hash_one(id);
-        self.by_id.find(hash, |place| self.kept(*place).id == *id).copied()
+        self.find(self.hash(id), id)
+    }
+
+    fn find(&self, hash: u32, id: &HoldId) -> Option<Place> {
+        let entry = Entry { hash, place: 0 };
+        let is_it = |other: &Entry| other.hash == hash && self.kept(other.place).id == *id;
+        self.by_id.find(entry.wide_hash(), is_it).map(|entry| entry.place)
+    }
+
+    fn hash(&self, id: &HoldId) -> u32 {
+        let hash = self.hasher.hash_one(id.as_str());
+        (hash ^ hash >> 32) as u32
     }
 
     fn kept(&self, place: Place) -> &Kept {
         at(&self.places, place)
     }
 
-    fn in_order<'a>(
-        &'a self,
-        agenda: &'a BTreeSet<(Time, Place)>,
-    ) -> impl Iterator<Item = (Time, &'a HoldId, &'a Hold)> {
-        agenda.iter().map(|(time, place)| {
-            let kept = self.kept(*place);
-            (*time, &kept.id, &kept.hold)
+    fn in_order<'a>(&'a self, schedule: &'a Schedule) -> impl Iterator<Item = (Time, &'a HoldId, &'a Hold)> {
+        schedule.iter().map(|(time, place)| {
+            let kept = self.kept(place);
+            (time, &kept.id, &kept.hold)
         })
     }
 
-    /// Where a hold stands on the agenda that its status puts it on.
+    /// Where a hold stands on the schedule that its status puts it on.
     fn note(&mut self, place: Place, kept: &Kept) {
-        if let Some((agenda, at)) = self.agenda(kept) {
-            agenda.insert((at, place));
+        if let Some((schedule, at)) = self.schedule(kept) {
+            schedule.insert((at, place));
         }
     }
 
     fn unnote(&mut self, place: Place, kept: &Kept) {
-        if let Some((agenda, at)) = self.agenda(kept) {
-            agenda.remove(&(at, place));
+        if let Some((schedule, at)) = self.schedule(kept) {
+            schedule.remove((at, place));
         }
     }
 
-    fn agenda(&mut self, Kept { hold, untold, .. }: &Kept) -> Option<(&mut BTreeSet<(Time, Place)>, Time)> {
+    fn schedule(&mut self, Kept { hold, untold, .. }: &Kept) -> Option<(&mut Schedule, Time)> {
         match hold.status {
             HoldStatus::Held => Some((&mut self.deadlines, hold.deadline)),
             HoldStatus::Released | HoldStatus::Expired if *untold == 0 => {

@@ -6,6 +6,7 @@ mod holds;
 mod image;
 mod orders;
 mod partition;
+mod schedule;
 mod slot;
 mod weight;
 

@@ -52,6 +52,26 @@ fn texts_that_are_ids_and_texts_that_are_not() {
 }
 
 #[test]
+fn every_byte_of_an_id_is_looked_at_wherever_it_is() {
+    for length in 1..=33 {
+        for place in 0..length {
+            for byte in 0..0x80 {
+                let mut text = vec![b'~'; length];
+                text[place] = byte;
+                let text = String::from_utf8(text).unwrap();
+                let is_outer = place == 0 || place == length - 1;
+                let expected = match char::from(byte) {
+                    c if c.is_whitespace() && is_outer => Err(IdError::OuterBlank),
+                    c if c.is_control() => Err(IdError::ControlCharacter),
+                    _ => Ok(text.clone()),
+                };
+                assert_eq!(HoldId::parse(&text).map(|id| id.to_string()), expected, "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn train_date_and_class() {
     let check = |text: &str, expected: Option<(&str, &str, &str)>| {
         let key = partition(text);

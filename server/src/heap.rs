@@ -5,10 +5,10 @@ use std::io;
 use std::ptr;
 
 use libmimalloc_sys::{
-    mi_free, mi_malloc, mi_malloc_aligned, mi_manage_os_memory_ex, mi_option_eager_commit_delay,
-    mi_option_set, mi_realloc, mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
+    mi_free, mi_malloc, mi_malloc_aligned, mi_option_set, mi_option_t, mi_realloc, mi_realloc_aligned,
+    mi_zalloc, mi_zalloc_aligned,
 };
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 /// mimalloc. The crate of that name asks for the alignment of each object, also where every object has it, which takes the
 /// allocator three times as long.
@@ -54,38 +54,72 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// The allocator takes memory in pieces of this size, at multiples of it.
+/// The allocator takes memory from the system in pieces of this size, at multiples of it.
 const PIECE_BYTES: usize = 32 << 20;
+/// What surely takes one piece for itself and no second one: sizes are rounded up to whole MiB, and what a piece holds is
+/// said at its beginning.
+const OBJECT_BYTES: usize = 31 << 20;
+/// `mi_option_purge_delay`, which the bindings leave out. -1: never.
+const PURGE_DELAY: mi_option_t = 15;
 
-/// Gives the allocator memory whose pages are there, rounded up to whole pieces: what is sold later then finds its room
-/// without a page fault. Once for a process; the memory is never given back.
+/// Makes memory ready, rounded up to whole pieces: what is sold later then finds its room without a page fault. From then on
+/// the allocator gives nothing back to the system.
 ///
 /// # Errors
-/// The system has not so much, or the allocator does not take it.
+/// The system has not so much.
 pub(crate) fn prefault(bytes: u64) -> io::Result<()> {
     let pieces = usize::try_from(bytes.div_ceil(PIECE_BYTES as u64)).map_err(io::Error::other)?;
     if pieces == 0 {
         return Ok(());
     }
-    let too_much = || io::Error::from(io::ErrorKind::OutOfMemory);
-    let mapped =
-        pieces.checked_add(1).and_then(|pieces| pieces.checked_mul(PIECE_BYTES)).ok_or_else(too_much)?;
-    let length = mapped - PIECE_BYTES;
+    refuse_the_impossible(pieces)?;
+    // SAFETY: an option that is there.
+    unsafe { mi_option_set(PURGE_DELAY, -1) };
+    // What is taken and touched here is free again at the end, and stays touched.
+    let mut taken = Vec::new();
+    taken.try_reserve_exact(pieces).map_err(io::Error::other)?;
+    (0..pieces).try_for_each(|_| {
+        taken.push(Touched::new()?);
+        Ok(())
+    })
+}
+
+/// Asked for at once, the system refuses what it can never have; piece by piece it would kill the process over it.
+fn refuse_the_impossible(pieces: usize) -> io::Result<()> {
+    let length = pieces.checked_mul(PIECE_BYTES).ok_or(io::ErrorKind::OutOfMemory)?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping, where the kernel chooses.
-    let start = unsafe { mmap_anonymous(ptr::null_mut(), mapped, protection, MapFlags::PRIVATE)? };
-    // SAFETY: up to the next multiple of a piece is less than a piece, and the mapping is longer by one than what is used.
-    let start = unsafe { start.byte_add(start.align_offset(PIECE_BYTES)) };
-    // SAFETY: these pages belong to the mapping, and nobody knows of them yet.
-    unsafe { madvise(start, length, Advice::LinuxPopulateWrite)? };
-    // SAFETY: an option that is there. By default a thread's first piece comes from elsewhere.
-    unsafe { mi_option_set(mi_option_eager_commit_delay, 0) };
-    let (committed, pinned, zero, exclusive, any_node, mut arena) = (true, true, true, false, -1, 0);
-    // SAFETY: the memory is aligned as the allocator wants it, mapped and zero, is never unmapped, and is given to it alone.
-    let taken = unsafe {
-        mi_manage_os_memory_ex(start, length, committed, pinned, zero, any_node, exclusive, &raw mut arena)
+    // SAFETY: a new mapping, where the kernel chooses, that nobody uses.
+    unsafe { munmap(mmap_anonymous(ptr::null_mut(), length, protection, MapFlags::PRIVATE)?, length)? };
+    Ok(())
+}
+
+/// An object that takes a piece, all of whose pages are there.
+struct Touched(*mut u8);
+
+impl Touched {
+    const LAYOUT: Layout = match Layout::from_size_align(OBJECT_BYTES, 1) {
+        Ok(layout) => layout,
+        Err(_) => unreachable!(),
     };
-    if taken { Ok(()) } else { Err(io::Error::other("the allocator does not take it")) }
+
+    fn new() -> io::Result<Touched> {
+        // SAFETY: its size is not 0.
+        let object = Touched(unsafe { Heap.alloc(Touched::LAYOUT) });
+        if object.0.is_null() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let piece = object.0.map_addr(|addr| addr - addr % PIECE_BYTES);
+        // SAFETY: this makes pages ready and changes none of them, whoever has them.
+        unsafe { madvise(piece.cast(), PIECE_BYTES, Advice::LinuxPopulateWrite)? };
+        Ok(object)
+    }
+}
+
+impl Drop for Touched {
+    fn drop(&mut self) {
+        // SAFETY: it came from there, with that layout.
+        unsafe { Heap.dealloc(self.0, Touched::LAYOUT) }
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +137,8 @@ mod tests {
     fn a_thread_finds_its_room_without_page_faults() {
         const OBJECTS: usize = 100_000;
         const OBJECT_BYTES: usize = 256;
-        const PAGE_BYTES: usize = 4_096;
+        // Large pages would hide most of what is not there.
+        rustix::thread::disable_transparent_huge_pages(true).expect("a process may do without");
         prefault(3 * PIECE_BYTES as u64).expect("so little memory");
         // A thread of its own begins with pieces of its own.
         let met = std::thread::spawn(|| {
@@ -113,6 +148,7 @@ mod tests {
             faults() - before
         });
         let met = met.join().expect("the thread");
+        const PAGE_BYTES: usize = 4_096;
         let pages = (OBJECTS * OBJECT_BYTES / PAGE_BYTES) as u64;
         assert!(met < pages / 10, "{met} page faults for {pages} pages");
     }

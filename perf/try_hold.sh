@@ -9,8 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-ROUNDS=${1:-5}
-SECONDS_EACH=${2:-4}
+ROUNDS=${1:-15}
+SECONDS_EACH=${2:-1}
 CONNECTIONS=64
 SERVER_CPU=0
 CLIENT_CPU=1

@@ -40,6 +40,10 @@ impl Backend for Nothing {
         })
     }
 
+    fn bursts(&self) -> u64 {
+        0
+    }
+
     fn fresh_entropy(&self) -> u128 {
         0
     }

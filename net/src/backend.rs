@@ -15,6 +15,10 @@ pub trait Backend: 'static {
     /// reply is lost, and repeating the request tells the outcome.
     fn call(&self, request: Box<Request>) -> impl Future<Output = Reply>;
 
+    /// How often the disk has let several answers of this core go at once. Between two of these times the core has looked at
+    /// its sockets.
+    fn bursts(&self) -> u64;
+
     /// Unpredictable bits for a new order's id.
     fn fresh_entropy(&self) -> u128;
 

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use hyper::rt::ReadBufCursor;
 
 use crate::guard::Guard;
+use crate::later::Later;
 use crate::limits::{LINGER_MS, REQUESTS_PER_TURN};
 use crate::runtime::Stream;
 
@@ -44,6 +45,17 @@ pub(crate) enum End {
     Now,
 }
 
+/// When a connection reads on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reading {
+    AtOnce,
+    /// Once its answer has left, and those to others with it: by then most clients have asked again, and a socket that is
+    /// empty is not asked for nothing.
+    BehindOthers,
+    /// In a later turn of its task.
+    NotNow,
+}
+
 /// A time limit has struck.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Overdue;
@@ -60,6 +72,9 @@ pub(crate) struct Connection {
     head_begun: Cell<bool>,
     /// Requests taken since the socket was last found empty.
     in_turn: Cell<u32>,
+    /// The last burst of answers that one of this connection was in.
+    burst: Cell<u64>,
+    reading: Cell<Reading>,
     end: Cell<End>,
     task: RefCell<Option<Waker>>,
 }
@@ -72,6 +87,8 @@ impl Connection {
             overdue: Cell::new(false),
             head_begun: Cell::new(false),
             in_turn: Cell::new(0),
+            burst: Cell::new(0),
+            reading: Cell::new(Reading::AtOnce),
             end: Cell::new(End::No),
             task: RefCell::new(None),
         }
@@ -93,6 +110,18 @@ impl Connection {
         enough
     }
 
+    /// The engine has answered; `burst` is [`Backend::bursts`](crate::Backend::bursts).
+    pub(crate) fn replied(&self, burst: u64) {
+        if self.burst.replace(burst) != burst {
+            self.reading.set(Reading::BehindOthers);
+        }
+    }
+
+    /// Whether it has more to do in a turn that is sure to come.
+    pub(crate) fn reads_later(&self) -> bool {
+        self.reading.get() == Reading::NotNow
+    }
+
     /// The request under way has its answer: until `idle_ms` for the next one, or `head_ms` where it has begun.
     pub(crate) fn answered(&self, idle_ms: u64, head_ms: u64) {
         if self.head_begun.get() {
@@ -100,6 +129,10 @@ impl Connection {
         } else {
             self.enter(Phase::Idle, idle_ms);
         }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
     }
 
     pub(crate) fn end(&self) -> End {
@@ -135,8 +168,9 @@ impl Connection {
         }
     }
 
-    /// Notes the task that drives the connection.
+    /// A turn of the task that drives the connection.
     pub(crate) fn driven_by(&self, cx: &Context<'_>) {
+        self.reading.set(Reading::AtOnce);
         let mut task = self.task.borrow_mut();
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
@@ -172,6 +206,7 @@ pub(crate) struct GuardedStream {
     /// The core's clock, and how much of it a head may take.
     clock: Rc<Cell<u64>>,
     header_ms: u64,
+    later: Rc<Later>,
     /// The client will send no more.
     ended: bool,
     refused: bool,
@@ -183,6 +218,7 @@ impl GuardedStream {
         connection: Rc<Connection>,
         clock: Rc<Cell<u64>>,
         header_ms: u64,
+        later: Rc<Later>,
     ) -> GuardedStream {
         GuardedStream {
             stream,
@@ -190,6 +226,7 @@ impl GuardedStream {
             connection,
             clock,
             header_ms,
+            later,
             ended: false,
             refused: false,
         }
@@ -254,6 +291,11 @@ impl hyper::rt::Read for GuardedStream {
             this.refused = true;
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
+        if this.connection.reads_later() {
+            // Others get their turn now.
+            this.connection.in_turn.set(0);
+            return Poll::Pending;
+        }
         // SAFETY: nothing uninitialised is read from the buffer, and nothing initialised is made uninitialised.
         let free = unsafe { buf.as_mut() };
         let mut filled = hyper::rt::ReadBuf::uninit(free);
@@ -278,7 +320,13 @@ impl hyper::rt::Read for GuardedStream {
 impl hyper::rt::Write for GuardedStream {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        // Not where the client takes nothing: its task would be woken for nothing, again and again.
+        if self.connection.reading.get() == Reading::BehindOthers && matches!(written, Poll::Ready(Ok(_))) {
+            self.connection.reading.set(Reading::NotNow);
+            self.later.wake(cx.waker());
+        }
+        written
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
@@ -15,6 +15,7 @@ use crate::backend::Backend;
 use crate::config::Config;
 use crate::connection::{Connection, End, GuardedStream, Phase};
 use crate::handle::handle;
+use crate::later::Later;
 use crate::limits::{
     ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, STOP_GRACE_MS,
 };
@@ -24,6 +25,7 @@ use crate::random::Random;
 use crate::reply::{REFUSED_FRAMING, REFUSED_FULL, REFUSED_SLOW_HEAD};
 use crate::runtime::{self, Listener, Stream, Switch};
 use crate::service::Service;
+use crate::turn::Turns;
 
 /// Everything that the requests of one core share.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub struct Edge<B> {
     pub(crate) refused_at: Cell<Option<u64>>,
     connections: Connections,
     protocol: http1::Builder,
+    later: Rc<Later>,
     started: Instant,
 }
 
@@ -59,6 +62,7 @@ impl<B: Backend> Edge<B> {
             refused_at: Cell::new(None),
             connections: Connections::default(),
             protocol,
+            later: Rc::default(),
             started: Instant::now(),
         })
     }
@@ -80,6 +84,7 @@ impl<B: Backend> Edge<B> {
         }
         let ended = Rc::new(Cell::new(false));
         runtime::spawn(self.clone().sweep(ended.clone()));
+        runtime::spawn(self.later.clone().run());
         stop.wait().await;
         self.drain(&accepting).await;
         ended.set(true);
@@ -165,27 +170,34 @@ impl<B: Backend> Edge<B> {
     /// Serves one connection to its end.
     async fn drive(self: &Rc<Self>, service: Service, stream: Stream, connection: &Rc<Connection>) {
         let header_ms = self.config.limits.header_ms;
-        let io = GuardedStream::new(stream, connection.clone(), self.clock.clone(), header_ms);
+        let (clock, later) = (self.clock.clone(), self.later.clone());
+        let io = GuardedStream::new(stream, connection.clone(), clock, header_ms, later);
         let answer = service_fn(|request| handle(self.clone(), connection.clone(), service, request));
         let mut http = self.protocol.serve_connection(io, answer);
         let mut told = false;
-        let ended = std::future::poll_fn(|cx| {
+        let mut turn = |cx: &mut Context<'_>| {
             connection.driven_by(cx);
             match connection.end() {
                 End::Now | End::SlowHead => return Poll::Ready(None),
                 End::WhenIdle if !told => {
-                    told = true;
                     // First what is there already: a request that was accepted is answered.
                     if let Poll::Ready(ended) = Pin::new(&mut http).poll(cx) {
                         return Poll::Ready(Some(ended));
                     }
+                    if connection.reads_later() {
+                        return Poll::Pending;
+                    }
+                    told = true;
                     Pin::new(&mut http).graceful_shutdown();
                 }
                 End::WhenIdle | End::No => {}
             }
             Pin::new(&mut http).poll(cx).map(Some)
-        })
-        .await;
+        };
+        let turns = std::future::poll_fn(|cx| Poll::Ready(Turns::new(cx))).await;
+        // While the engine is asked, only its reply moves the connection on, or the end of its time.
+        let goes_on = || connection.phase() != Phase::Asked;
+        let ended = std::future::poll_fn(|_| turns.take(&mut turn, goes_on)).await;
         self.part(http.into_parts().io, connection, ended.is_some_and(|ended| ended.is_ok())).await;
     }
 

@@ -153,6 +153,7 @@ impl<B: Backend> Edge<B> {
     pub(crate) async fn ask(&self, asked: &Asked<'_>, command: Command) -> Result<EngineAnswer, Problem> {
         let request = Box::new(EngineRequest { command, trace: asked.ids.trace_for_records() });
         let reply = asked.connection.in_time(self.backend.call(request)).await;
+        asked.connection.replied(self.backend.bursts());
         let reply = reply.map_err(|_| Problem::unanswered(asked.route))?;
         reply.map_err(|rejection| errors::of(asked.route, rejection))
     }

@@ -9,6 +9,7 @@
 
 pub mod chime;
 pub mod errors;
+mod later;
 pub mod limits;
 pub mod logs;
 pub mod metrics;
@@ -35,6 +36,7 @@ mod reply;
 mod routes;
 mod service;
 mod trace;
+mod turn;
 
 pub use backend::{Backend, Dependency, WorkerStatus};
 pub use config::{Config, Defaults};

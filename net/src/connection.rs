@@ -70,9 +70,9 @@ pub(crate) struct Connection {
     overdue: Cell<bool>,
     /// The bytes that are there begin another head.
     head_begun: Cell<bool>,
-    /// Requests taken since the socket was last found empty.
+    /// Requests taken since the socket was last found empty, less one for each time that it was read later.
     in_turn: Cell<u32>,
-    /// The last burst of answers that one of this connection was in.
+    /// The core's last burst of answers when one of this connection last came.
     burst: Cell<u64>,
     reading: Cell<Reading>,
     end: Cell<End>,
@@ -110,7 +110,7 @@ impl Connection {
         enough
     }
 
-    /// The engine has answered; `burst` is [`Backend::bursts`](crate::Backend::bursts).
+    /// The engine was asked, and is not waited for any more; `burst` is [`Backend::bursts`](crate::Backend::bursts).
     pub(crate) fn replied(&self, burst: u64) {
         if self.burst.replace(burst) != burst {
             self.reading.set(Reading::BehindOthers);
@@ -292,8 +292,8 @@ impl hyper::rt::Read for GuardedStream {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         if this.connection.reads_later() {
-            // Others get their turn now.
-            this.connection.in_turn.set(0);
+            // Whoever waits for answers begins anew by this; whoever sends without end does not.
+            this.connection.in_turn.set(this.connection.in_turn.get().saturating_sub(1));
             return Poll::Pending;
         }
         // SAFETY: nothing uninitialised is read from the buffer, and nothing initialised is made uninitialised.

@@ -136,6 +136,7 @@ fn next(place: Place, line: &[u8]) -> Place {
 /// The place after a header line of a head that has said so much about its body.
 fn header(line: &[u8], length: Option<u64>, chunked: bool) -> Place {
     let same = Place::Head { begun: true, length, chunked };
+    // So begin the two that matter.
     if !matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
         return same;
     }

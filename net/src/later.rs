@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-/// Wakes tasks behind all that are ready now; a task that wakes itself would be run again before any other. While it does
-/// so, the runtime looks at neither sockets nor timers: whoever comes here again must have waited for one in between.
+/// Wakes tasks behind all that are ready now; a task that wakes itself would be run again before any other. While tasks are
+/// ready, the runtime looks at neither sockets nor timers: whoever comes here again and again keeps it from them.
 #[derive(Debug, Default)]
 pub(crate) struct Later {
     waiting: RefCell<Vec<Waker>>,
@@ -21,7 +21,7 @@ impl Later {
         }
     }
 
-    /// To be spawned on the core; never ends.
+    /// To be spawned on the core; ends with its runtime.
     pub(crate) async fn run(self: Rc<Self>) {
         std::future::poll_fn(|cx| {
             self.waiting.borrow_mut().drain(..).for_each(Waker::wake);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// The turns of one task.
+/// The turns of one task. Its waker is for the core's own thread: another one that woke in the middle of a turn would count as
+/// the task itself, and might not be heard.
 #[derive(Debug)]
 pub(crate) struct Turns {
     inner: Arc<Inner>,
@@ -15,7 +16,7 @@ pub(crate) struct Turns {
     waker: Waker,
 }
 
-/// Read and written by the task's own thread, but a waker has to be ready for any.
+/// Atomic because a waker has to be.
 #[derive(Debug)]
 struct Inner {
     task: Waker,

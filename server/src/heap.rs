@@ -63,10 +63,10 @@ const OBJECT_BYTES: usize = 31 << 20;
 const PURGE_DELAY: mi_option_t = 15;
 
 /// Makes memory ready, rounded up to whole pieces: what is sold later then finds its room without a page fault. From then on
-/// the allocator gives nothing back to the system.
+/// the allocator gives hardly anything back to the system.
 ///
 /// # Errors
-/// The system has not so much.
+/// The system has not so much, or forbids the allocator to take memory by the GiB.
 pub(crate) fn prefault(bytes: u64) -> io::Result<()> {
     let pieces = usize::try_from(bytes.div_ceil(PIECE_BYTES as u64)).map_err(io::Error::other)?;
     if pieces == 0 {
@@ -84,7 +84,8 @@ pub(crate) fn prefault(bytes: u64) -> io::Result<()> {
     })
 }
 
-/// Asked for at once, the system refuses what it can never have; piece by piece it would kill the process over it.
+/// Asked for at once, the system refuses what it can never have, unless it is told to promise anything
+/// (`vm.overcommit_memory=1`); piece by piece it would kill the process over it.
 fn refuse_the_impossible(pieces: usize) -> io::Result<()> {
     let length = pieces.checked_mul(PIECE_BYTES).ok_or(io::ErrorKind::OutOfMemory)?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
@@ -139,7 +140,7 @@ mod tests {
         const OBJECT_BYTES: usize = 256;
         // Large pages would hide most of what is not there.
         rustix::thread::disable_transparent_huge_pages(true).expect("a process may do without");
-        prefault(3 * PIECE_BYTES as u64).expect("so little memory");
+        prefault(16 * PIECE_BYTES as u64).expect("so little memory");
         // A thread of its own begins with pieces of its own.
         let met = std::thread::spawn(|| {
             let mut objects: Vec<Box<[u8; OBJECT_BYTES]>> = Vec::with_capacity(OBJECTS);
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_had_is_an_error() {
-        for bytes in [u64::MAX, 1 << 60, 1 << 46] {
+        for bytes in [u64::MAX, 1 << 60, 1 << 48] {
             assert!(prefault(bytes).is_err(), "{bytes}");
         }
     }

@@ -14,7 +14,7 @@ use crate::ids::{HoldId, Time};
 /// See the module. An id is kept once; everything else names a hold by its place.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
-    by_id: HashTable<Entry>,
+    by_id: HashTable<Found>,
     hasher: DefaultHashBuilder,
     /// Boxed: the table grows by copying its places, and holds come by the thousand.
     places: Vec<Option<Box<Kept>>>,
@@ -26,14 +26,14 @@ pub(super) struct Holds {
     ended: Schedule,
 }
 
-/// Where a hold is, and the hash of its id, so that a table which grows asks for neither.
+/// Where a hold is, and the hash of its id, so that a table which grows asks no hold for its id.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct Found {
     hash: u32,
     place: Place,
 }
 
-impl Entry {
+impl Found {
     /// The table looks at the lowest bits and at the highest ones.
     fn wide_hash(self) -> u64 {
         u64::from(self.hash) << 32 | u64::from(self.hash)
@@ -91,14 +91,14 @@ impl Holds {
         assert!(self.find(hash, &id).is_none(), "a hold is made once");
         let place = self.free.pop().unwrap_or(self.places.len() as Place);
         let kept = Kept { id, hold, untold: 0 };
-        self.note(place, &kept);
+        self.schedule(None, due(&kept), place);
         let kept = Some(Box::new(kept));
         match self.places.get_mut(place as usize) {
             Some(free) => *free = kept,
             None => self.places.push(kept),
         }
-        let entry = Entry { hash, place };
-        self.by_id.insert_unique(entry.wide_hash(), entry, |other| other.wide_hash());
+        let found = Found { hash, place };
+        self.by_id.insert_unique(found.wide_hash(), found, |other| other.wide_hash());
     }
 
     /// # Panics
@@ -117,21 +117,22 @@ impl Holds {
 
     fn change_at(&mut self, place: Place, change: impl FnOnce(&mut Kept)) {
         let mut kept = self.places[place as usize].take().expect("a place that is found is taken");
-        self.unnote(place, &kept);
+        let before = due(&kept);
         change(&mut kept);
-        self.note(place, &kept);
+        self.schedule(before, due(&kept), place);
         self.places[place as usize] = Some(kept);
     }
 
     /// # Panics
     /// When there is none of that id.
     pub(super) fn remove(&mut self, id: &HoldId) -> Hold {
-        let place = self.place(id).expect("a forgotten hold was there");
-        let entry = Entry { hash: self.hash(id), place };
-        let found = self.by_id.find_entry(entry.wide_hash(), |other| other.place == place);
-        found.expect("a place that is found has an entry").remove();
+        let hash = self.hash(id);
+        let place = self.find(hash, id).expect("a forgotten hold was there");
+        let found = Found { hash, place };
+        let found = self.by_id.find_entry(found.wide_hash(), |other| other.place == place);
+        found.expect("a place that is found is in the table").remove();
         let kept = self.places[place as usize].take().expect("a place that is found is taken");
-        self.unnote(place, &kept);
+        self.schedule(due(&kept), None, place);
         self.free.push(place);
         kept.hold
     }
@@ -141,9 +142,9 @@ impl Holds {
     }
 
     fn find(&self, hash: u32, id: &HoldId) -> Option<Place> {
-        let entry = Entry { hash, place: 0 };
-        let is_it = |other: &Entry| other.hash == hash && self.kept(other.place).id == *id;
-        self.by_id.find(entry.wide_hash(), is_it).map(|entry| entry.place)
+        let wanted = Found { hash, place: 0 };
+        let is_it = |other: &Found| other.hash == hash && self.kept(other.place).id == *id;
+        self.by_id.find(wanted.wide_hash(), is_it).map(|found| found.place)
     }
 
     fn hash(&self, id: &HoldId) -> u32 {
@@ -162,27 +163,36 @@ impl Holds {
         })
     }
 
-    /// Where a hold stands on the schedule that its status puts it on.
-    fn note(&mut self, place: Place, kept: &Kept) {
-        if let Some((schedule, at)) = self.schedule(kept) {
-            schedule.insert((at, place));
+    /// Moves a hold to where it is due. One that stays is not touched: taken out and put back, it would come behind others.
+    fn schedule(&mut self, before: Option<Due>, after: Option<Due>, place: Place) {
+        if before == after {
+            return;
+        }
+        match before {
+            Some(Due::Deadline(at)) => self.deadlines.remove((at, place)),
+            Some(Due::End(at)) => self.ended.remove((at, place)),
+            None => {}
+        }
+        match after {
+            Some(Due::Deadline(at)) => self.deadlines.insert((at, place)),
+            Some(Due::End(at)) => self.ended.insert((at, place)),
+            None => {}
         }
     }
+}
 
-    fn unnote(&mut self, place: Place, kept: &Kept) {
-        if let Some((schedule, at)) = self.schedule(kept) {
-            schedule.remove((at, place));
-        }
-    }
+/// The schedule that a hold is on, and its time there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Due {
+    Deadline(Time),
+    End(Time),
+}
 
-    fn schedule(&mut self, Kept { hold, untold, .. }: &Kept) -> Option<(&mut Schedule, Time)> {
-        match hold.status {
-            HoldStatus::Held => Some((&mut self.deadlines, hold.deadline)),
-            HoldStatus::Released | HoldStatus::Expired if *untold == 0 => {
-                Some((&mut self.ended, hold.keep_until))
-            }
-            HoldStatus::Released | HoldStatus::Expired | HoldStatus::Confirmed => None,
-        }
+fn due(Kept { hold, untold, .. }: &Kept) -> Option<Due> {
+    match hold.status {
+        HoldStatus::Held => Some(Due::Deadline(hold.deadline)),
+        HoldStatus::Released | HoldStatus::Expired if *untold == 0 => Some(Due::End(hold.keep_until)),
+        HoldStatus::Released | HoldStatus::Expired | HoldStatus::Confirmed => None,
     }
 }
 

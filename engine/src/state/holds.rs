@@ -199,3 +199,43 @@ fn due(Kept { hold, untold, .. }: &Kept) -> Option<Due> {
 fn at(places: &[Option<Box<Kept>>], place: Place) -> &Kept {
     places[place as usize].as_deref().expect("a place that is named is taken")
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use allocator::{SeatNo, Span};
+
+    use super::*;
+
+    fn id(number: u32) -> HoldId {
+        HoldId::parse(&format!("hold-{number}")).expect("an id")
+    }
+
+    fn held(number: u32) -> Hold {
+        Hold {
+            span: Span::new(0, 1).expect("a span"),
+            seats: [SeatNo(number)].into(),
+            status: HoldStatus::Held,
+            owner: None,
+            deadline: Time(number.into()),
+            txn: None,
+            release_reason: None,
+            keep_until: Time(0),
+        }
+    }
+
+    /// Its order acknowledges it when younger ones are there already.
+    #[test]
+    fn a_hold_that_is_told_of_keeps_its_place() {
+        const HOLDS: u32 = 10;
+        let mut holds = Holds::default();
+        (0..HOLDS).for_each(|number| holds.insert(id(number), held(number)));
+        for number in 0..HOLDS {
+            holds.count_untold(&id(number), |untold| untold + 1);
+            holds.count_untold(&id(number), |untold| untold - 1);
+        }
+        assert!(holds.by_deadline().map(|(_, id, _)| id).eq((0..HOLDS).map(id).collect::<Vec<_>>().iter()));
+        assert_eq!(holds.deadlines.strays_len(), 0, "in a queue of its own");
+    }
+}

@@ -40,6 +40,11 @@ impl Schedule {
         self.run.len() - self.gaps + self.strays.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn strays_len(&self) -> usize {
+        self.strays.len()
+    }
+
     pub(super) fn first(&self) -> Option<Entry> {
         let (run, stray) = (self.run.front().map(Scheduled::entry), self.strays.first().copied());
         match (run, stray) {

@@ -3,43 +3,33 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use engine::answer::{Answer, RefundView, Reply};
 use engine::command::{Command, ListRefunds, Request, Route};
 use engine::ids::Time;
 use engine::limits::REFUNDS_PAGE_MAX;
-use engine::slots::{SlotHash, core_of};
+use engine::slots::core_of;
 use net::{Backend, Dependency, Service, WorkerStatus};
+use shard::Routed;
 use timetable::Timetable;
 
-use crate::catalogue::OnSale;
+use crate::core::ProcessHandles;
 use crate::mailbox::Mailbox;
-use crate::room::Rooms;
-use crate::stop::Stop;
-use crate::worker::{self, WorkerCell};
+use crate::ticket_status;
 
-#[derive(Debug)]
 pub(crate) struct CoreBackend {
     pub(crate) mailbox: Rc<Mailbox>,
-    pub(crate) hash: SlotHash,
-    pub(crate) cores: u16,
-    pub(crate) on_sale: Arc<OnSale>,
-    pub(crate) workers: Arc<[WorkerCell]>,
-    pub(crate) stop: Arc<Stop>,
-    pub(crate) rooms: Arc<Rooms>,
-    /// How often a write of the log has let several answers go.
-    pub(crate) bursts: Rc<Cell<u64>>,
+    pub(crate) process: ProcessHandles,
     /// Engine time as of the core's last turn.
     pub(crate) now: Rc<Cell<Time>>,
 }
 
 impl Backend for CoreBackend {
     fn call(&self, request: Box<Request>) -> impl Future<Output = Reply> {
-        let route = request.command.route(&self.hash);
-        let one = match route {
-            Route::Slot(slot) => Ok(self.mailbox.call(core_of(slot, self.cores), route, request)),
-            Route::Every => Err(request),
+        let routed = Routed::new(request, &self.process.hash);
+        let one = match routed.route {
+            Route::Slot(slot) => Ok(self.mailbox.call(core_of(slot, self.process.cores), routed)),
+            Route::Every => Err(routed.request),
         };
         async move {
             match one {
@@ -50,7 +40,7 @@ impl Backend for CoreBackend {
     }
 
     fn bursts(&self) -> u64 {
-        self.bursts.get()
+        0
     }
 
     fn fresh_entropy(&self) -> u128 {
@@ -61,28 +51,36 @@ impl Backend for CoreBackend {
     }
 
     fn timetable(&self) -> Timetable {
-        self.on_sale.timetable.clone()
+        self.process.on_sale.timetable.clone()
     }
 
     fn has_departed(&self, ends_ms: i64) -> bool {
-        self.on_sale.has_departed(ends_ms, self.now.get())
+        self.process.on_sale.has_departed(ends_ms, self.now.get())
     }
 
     fn ready(&self, _service: Service) -> Result<(), Dependency> {
         // A log that is full but for its reserve still takes payments and cancellations, which must find their way here.
-        if self.stop.is_asked() || self.rooms.is_any_exhausted() { Err(Dependency::Wal) } else { Ok(()) }
+        let process = &self.process;
+        if process.shutdown.is_requested() || process.log_space.is_any_exhausted() {
+            Err(Dependency::Wal)
+        } else {
+            Ok(())
+        }
     }
 
     fn worker(&self) -> WorkerStatus {
-        worker::status(&self.workers, self.now.get())
+        ticket_status::status(&self.process.tickets, self.now.get())
     }
 }
 
 impl CoreBackend {
     /// Asks every core for its part of a listing, and merges.
     async fn call_every(&self, request: Box<Request>) -> Reply {
-        let calls: Vec<_> =
-            (0..self.cores).map(|core| self.mailbox.call(core, Route::Every, request.clone())).collect();
+        let call = |core| {
+            let routed = Routed { route: Route::Every, request: request.clone() };
+            self.mailbox.call(core, routed)
+        };
+        let calls: Vec<_> = (0..self.process.cores).map(call).collect();
         let mut refunds = Vec::new();
         for call in calls {
             match call.await? {

@@ -8,11 +8,9 @@ mod outgoing;
 #[cfg(test)]
 mod model;
 
-use engine::answer::Reply;
-use engine::command::{Request, Route};
 use net::runtime::Bell;
 use rtrb::{Consumer, Producer, RingBuffer};
-use shard::{Envelope, Token};
+use shard::{Parcel, Peers};
 
 use outgoing::Outgoing;
 
@@ -23,23 +21,6 @@ const RING_PARCELS_MIN: usize = 32;
 const RING_PARCELS_MAX: usize = 4_096;
 /// Parcels waiting with their sender before commands for that core are refused as busy.
 const WAITING_MAX: usize = 65_536;
-
-/// What goes from one core to another.
-#[derive(Debug)]
-pub(crate) enum Parcel {
-    /// A client's command for a slot of the receiver.
-    Command {
-        token: Token,
-        route: Route,
-        request: Box<Request>,
-    },
-    /// Its reply, back to where the client is.
-    Reply {
-        token: Token,
-        reply: Reply,
-    },
-    Message(Envelope),
-}
 
 /// One core's ends of all rings.
 #[derive(Debug)]
@@ -68,52 +49,51 @@ pub(crate) fn connect(bells: &[Bell]) -> Vec<Links> {
     links
 }
 
-impl Links {
-    /// Whether a command for that core would wait too long.
-    pub(crate) fn is_jammed(&self, core: u16) -> bool {
-        self.outgoing[usize::from(core)].as_ref().is_some_and(|out| out.waiting() >= WAITING_MAX)
-    }
-
+impl Peers for Links {
     /// # Panics
     /// When `core` is this one: what stays here takes no ring.
-    pub(crate) fn send(&mut self, core: u16, parcel: Parcel) {
+    fn send(&mut self, core: u16, parcel: Parcel) {
         let out = self.outgoing[usize::from(core)].as_mut().expect("a ring to every other core");
         out.send(parcel);
     }
 
-    /// Moves what waits into the rings, and wakes whoever got something.
-    pub(crate) fn flush(&mut self) {
+    fn flush(&mut self) {
         self.outgoing.iter_mut().flatten().for_each(Outgoing::flush);
     }
 
-    /// What a full ring holds back. The other side rings nobody when it takes something: look again soon.
-    pub(crate) fn has_waiting(&self) -> bool {
-        self.outgoing.iter().flatten().any(|out| out.waiting() > 0)
-    }
-
-    pub(crate) fn receive(&mut self) -> Option<Parcel> {
+    fn receive(&mut self) -> Option<Parcel> {
         self.incoming.iter_mut().find_map(|ring| ring.pop().ok())
     }
 
-    pub(crate) fn has_incoming(&self) -> bool {
+    fn is_jammed(&self, core: u16) -> bool {
+        self.outgoing[usize::from(core)].as_ref().is_some_and(|out| out.waiting() >= WAITING_MAX)
+    }
+
+    fn has_incoming(&self) -> bool {
         self.incoming.iter().any(|ring| !ring.is_empty())
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.outgoing.iter().flatten().any(|out| out.waiting() > 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use engine::answer::Rejection;
+    use shard::{CallId, Caller};
 
     use super::*;
 
-    fn reply(token: u64) -> Parcel {
-        Parcel::Reply { token: Token(token), reply: Err(Rejection::Busy) }
+    fn reply(number: u32) -> Parcel {
+        let caller = Caller { core: 0, call: CallId { place: number, generation: 1 } };
+        Parcel::Reply { caller, reply: Err(Rejection::Busy) }
     }
 
-    fn received(links: &mut Links) -> Vec<u64> {
+    fn received(links: &mut Links) -> Vec<u32> {
         std::iter::from_fn(|| links.receive())
             .map(|parcel| match parcel {
-                Parcel::Reply { token, .. } => token.0,
+                Parcel::Reply { caller, .. } => caller.call.place,
                 other => panic!("only replies were sent, not {other:?}"),
             })
             .collect()
@@ -140,9 +120,9 @@ mod tests {
     #[test]
     fn a_full_ring_holds_back_and_loses_nothing() {
         let (mut first, mut second) = pair();
-        let count = RING_PARCELS_MAX as u64 + 10;
-        for token in 0..count {
-            first.send(1, reply(token));
+        let count = RING_PARCELS_MAX as u32 + 10;
+        for number in 0..count {
+            first.send(1, reply(number));
         }
         first.flush();
         assert!(first.has_waiting());
@@ -157,9 +137,9 @@ mod tests {
     #[test]
     fn commands_are_refused_before_the_queue_grows_without_bound() {
         let (mut first, _second) = pair();
-        for token in 0..(RING_PARCELS_MAX + WAITING_MAX) as u64 {
+        for number in 0..(RING_PARCELS_MAX + WAITING_MAX) as u32 {
             assert!(!first.is_jammed(1));
-            first.send(1, reply(token));
+            first.send(1, reply(number));
             first.flush();
         }
         assert!(first.is_jammed(1));

@@ -6,20 +6,17 @@ mod cli;
 mod clocks;
 mod config;
 mod core;
-mod gathering;
 mod heap;
 mod links;
+mod log_space;
 mod log_tools;
 mod logging;
 mod mailbox;
 mod metrics;
 mod record_json;
-mod recovery;
-mod room;
 mod serve;
 mod settings;
-mod stop;
-mod worker;
+mod ticket_status;
 
 use std::process::ExitCode;
 

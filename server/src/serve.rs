@@ -14,22 +14,20 @@ use net::signature::SignKey;
 use net::{Addresses, Service};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use shard::{Clock, Shard};
+use shard::{RecoveredCore, Shutdown, read_core};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use timetable::{DateWindow, Timetable};
-use wal::{DataDir, Options};
+use wal::{DataDir, OpenError, Options};
 
 use crate::catalogue::OnSale;
 use crate::clocks;
 use crate::config::Config;
-use crate::core::{self, Parts};
+use crate::core::{self, CoreSetup, ProcessHandles};
 use crate::heap;
 use crate::links;
+use crate::log_space::LogSpace;
 use crate::metrics::Gauges;
-use crate::recovery;
-use crate::room::Rooms;
-use crate::stop::Stop;
-use crate::worker::WorkerCell;
+use crate::ticket_status::TicketCell;
 
 type Error = Box<dyn std::error::Error>;
 
@@ -55,13 +53,9 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let disk = wal::disk::choose(&config.data_dir, config.disk)?;
     tracing::info!(driver = %disk, "disk");
     prefault(config.prefault_bytes)?;
-    let recovered = recovery::recover(&mut dir, cores)?;
+    let recovered = recover(&mut dir, cores)?;
     report(&recovered);
 
-    // All cores count time from the same moment, after everything that was ever logged.
-    let last = recovered.iter().map(|(core, _)| core.last_time()).max().unwrap_or_default();
-    let clock = Clock::new(clocks::wall_ms(), clocks::steady_ms(), last);
-    let hash = SlotHash::new(dir.secret());
     let on_sale = Arc::new(OnSale {
         timetable,
         ad_hoc: config.ad_hoc,
@@ -69,52 +63,39 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         departed_ms: config.policy.departed_ms,
     });
     let bells = (0..cores).map(|_| Bell::new()).collect::<Result<Vec<_>, _>>()?;
-    let stop = Arc::new(Stop::new(bells.clone()));
-    let workers: Arc<[WorkerCell]> = (0..cores).map(|_| WorkerCell::default()).collect();
-    let rooms = Arc::new(Rooms::new(cores));
+    let rung = bells.clone();
+    let shutdown = Arc::new(Shutdown::new(cores, move || rung.iter().for_each(Bell::ring)));
+    let setup = shard::Setup {
+        cores,
+        policy: config.policy.clone(),
+        catalogue: on_sale.clone(),
+        state_bytes_max: config.state_bytes / u64::from(cores),
+    };
+    let (links, core_disk) = (links::connect(&bells), |core| dir.disk(core, &disk));
+    let nodes = shard::start(&dir, recovered, &setup, clocks::read, core_disk, links, &shutdown)?;
+
     let mut registry = Registry::new(usize::from(cores));
     let gauges = Gauges::register(&mut registry);
-    let metrics = Metrics::new(usize::from(cores), registry);
-    let edge = Arc::new(edge_config(config));
-
+    let process = ProcessHandles {
+        cores,
+        hash: SlotHash::new(dir.secret()),
+        on_sale,
+        shutdown: shutdown.clone(),
+        tickets: (0..cores).map(|_| TicketCell::default()).collect(),
+        log_space: Arc::new(LogSpace::new(cores)),
+        edge: Arc::new(edge_config(config)),
+        metrics: Metrics::new(usize::from(cores), registry),
+    };
     // Once more, now that recovery is over: cores share ports, and must not share them with another process.
     net::claim_ports(&addresses)?;
-    let mut parts = Vec::new();
-    for (links, (bell, (slots, at))) in
-        links::connect(&bells).into_iter().zip(bells.into_iter().zip(recovered))
-    {
-        let core = parts.len() as u16;
-        let log = dir.log(core, at, dir.disk(core, &disk)?)?;
-        let shard_config = shard::Config {
-            core,
-            cores,
-            hash: hash.clone(),
-            policy: config.policy.clone(),
-            state_bytes_max: config.state_bytes / u64::from(cores),
-            catalogue: on_sale.clone(),
-        };
-        let mut clock = clock.clone();
-        let now = clock.now(clocks::wall_ms(), clocks::steady_ms());
-        parts.push(Parts {
-            core,
-            cores,
-            shard: Shard::new(shard_config, slots, log, now),
-            clock,
-            links,
-            bell,
-            stop: stop.clone(),
-            hash: hash.clone(),
-            on_sale: on_sale.clone(),
-            workers: workers.clone(),
-            listeners: net::core_listeners(&addresses)?,
-            edge: edge.clone(),
-            metrics: metrics.clone(),
-            gauges: gauges.core(usize::from(core)),
-            rooms: rooms.clone(),
-        });
-    }
-    stop_on_signals(&stop)?;
-    run(config, &addresses, parts)?;
+    let setups = (0..).zip(nodes).zip(bells).map(|((core, node), bell)| {
+        let listeners = net::core_listeners(&addresses)?;
+        let gauges = gauges.core(usize::from(core));
+        Ok(CoreSetup { core, node, bell, listeners, gauges, process: process.clone() })
+    });
+    let setups = setups.collect::<Result<Vec<_>, Error>>()?;
+    stop_on_signals(&shutdown)?;
+    run(config, &addresses, setups)?;
     tracing::info!("stopped: everything accepted was answered");
     Ok(())
 }
@@ -188,7 +169,22 @@ fn open(config: &Config) -> Result<DataDir, Error> {
     Ok(DataDir::open(&config.data_dir, &options)?)
 }
 
-fn report(recovered: &[recovery::Core]) {
+/// Every core's snapshot and log, read side by side.
+fn recover(dir: &mut DataDir, cores: u16) -> Result<Vec<RecoveredCore>, OpenError> {
+    if dir.cores() != cores {
+        let (from, to) = (u64::from(dir.cores()), u64::from(cores));
+        tracing::info!(from, to, "dealing the slots out to another number of cores");
+    }
+    shard::recover(dir, cores, |dir| {
+        thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..dir.cores()).map(|core| scope.spawn(move || read_core(dir, core))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a panic ends the process")).collect()
+        })
+    })
+}
+
+fn report(recovered: &[RecoveredCore]) {
     for (core, (slots, at)) in recovered.iter().enumerate() {
         if let Some(cut) = &at.cut {
             tracing::warn!(
@@ -217,18 +213,17 @@ fn edge_config(config: &Config) -> net::Config {
     }
 }
 
-/// Signals that come closer together are one wish.
-const ONE_WISH: Duration = Duration::from_millis(200);
+/// Signals that come closer together count as one: some send one to the process and another to its group.
+const SIGNAL_DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// The first signal stops in good order; the second at once.
-fn stop_on_signals(stop: &Arc<Stop>) -> Result<(), Error> {
+fn stop_on_signals(shutdown: &Arc<Shutdown>) -> Result<(), Error> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
-    let stop = stop.clone();
+    let shutdown = shutdown.clone();
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut asked: Option<Instant> = None;
         for signal in signals.forever() {
-            // Some send one to the process and another to its group.
-            if asked.is_some_and(|at| at.elapsed() < ONE_WISH) {
+            if asked.is_some_and(|at| at.elapsed() < SIGNAL_DEBOUNCE) {
                 continue;
             }
             if asked.is_some() {
@@ -237,23 +232,23 @@ fn stop_on_signals(stop: &Arc<Stop>) -> Result<(), Error> {
             }
             tracing::info!("stopping: answering what was accepted; once more to stop at once");
             asked = Some(Instant::now());
-            stop.ask();
+            shutdown.request();
         }
     })?;
     Ok(())
 }
 
 /// One pinned thread for each core, until all have stopped.
-fn run(config: &Config, addresses: &Addresses, parts: Vec<Parts>) -> Result<(), Error> {
-    let cores = parts.len();
+fn run(config: &Config, addresses: &Addresses, setups: Vec<CoreSetup>) -> Result<(), Error> {
+    let cores = setups.len();
     let processors = allowed_processors();
     let (started, starts) = mpsc::channel();
     thread::scope(|scope| {
-        for parts in parts {
+        for setup in setups {
             let started = started.clone();
-            let processor = processors.get(usize::from(parts.core) % processors.len().max(1)).copied();
+            let processor = processors.get(usize::from(setup.core) % processors.len().max(1)).copied();
             let network = config.network;
-            let thread = thread::Builder::new().name(format!("core-{}", parts.core));
+            let thread = thread::Builder::new().name(format!("core-{}", setup.core));
             thread.spawn_scoped(scope, move || {
                 if let Some(processor) = processor {
                     pin(processor);
@@ -264,7 +259,7 @@ fn run(config: &Config, addresses: &Addresses, parts: Vec<Parts>) -> Result<(), 
                 };
                 // The receiver counts the cores that have come this far.
                 let _ = started.send((runtime.driver(), runtime.refused().map(ToString::to_string)));
-                if let Err(error) = core::run(&mut runtime, parts) {
+                if let Err(error) = core::run(&mut runtime, setup) {
                     fail("a core cannot serve", &error);
                 }
             })?;

@@ -36,6 +36,12 @@ pub const ACKS_PER_RECORD_MAX: usize = 1_024;
 pub const SNAPSHOT_BYTES_PER_TURN: usize = 256 * 1_024;
 /// Slots that one turn gives to a snapshot.
 pub const SNAPSHOT_SLOTS_PER_TURN: usize = 64;
+/// How long a commit waits for company.
+pub const COMMIT_DELAY_MAX_US: u64 = 1_000;
+/// Turns in a row without work after which a commit waits no longer: a client needs a moment to ask again.
+pub const IDLE_TURNS_MAX: u32 = 3;
+/// For nodes to quiesce once every edge has closed.
+pub const QUIESCE_TIMEOUT_US: u64 = 5_000_000;
 /// Bytes of records kept together in one frame of the log at most; more than that is split between records.
 pub const GROUP_BYTES_MAX: usize = 64 * 1_024;
 

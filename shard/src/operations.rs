@@ -7,26 +7,27 @@ use std::collections::VecDeque;
 
 use engine::command::{Command, Request};
 use engine::decide::Progress;
-use engine::ids::{OrderId, SlotId};
+use engine::ids::{OrderId, SlotId, TxnId};
 use engine::record::TellId;
 use hashbrown::HashMap;
 use wal::Lsn;
 
 use crate::limits::{OPERATIONS_MAX, OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
-use crate::message::OpId;
-use crate::shard::Token;
+use crate::message::{Caller, OpId};
 
 /// Who is told how an operation ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Waiter {
-    Client(Token),
-    /// A slot whose tell began it, and waits for the acknowledgement.
-    Tell {
+    Caller(Caller),
+    /// The slot of a transaction id: its tell of the claim began the payment, and waits for the acknowledgement.
+    Claim {
         from: SlotId,
         tell: TellId,
+        order: OrderId,
+        txn: TxnId,
     },
-    /// Nobody: the loop began it by itself.
-    Nobody,
+    /// The overdue sweep, which asked after the order.
+    Sweep(OrderId),
 }
 
 #[derive(Debug)]
@@ -35,8 +36,8 @@ pub(crate) struct Operation {
     pub(crate) slot: SlotId,
     pub(crate) request: Box<Request>,
     pub(crate) progress: Progress,
-    /// What it has been shown of this core's log through other slots.
-    pub(crate) gate: Lsn,
+    /// How far this core's log must be durable for what other slots of it have told the operation.
+    pub(crate) visible_at: Lsn,
     /// How often it has asked other slots.
     pub(crate) asks: u32,
     /// Who began it, and those who joined.
@@ -47,7 +48,7 @@ pub(crate) struct Operation {
 impl Operation {
     pub(crate) fn new(id: OpId, slot: SlotId, request: Box<Request>, waiter: Waiter) -> Operation {
         let (progress, joined) = (Progress::default(), Vec::new());
-        Operation { id, slot, request, progress, gate: Lsn(0), asks: 0, waiter, joined }
+        Operation { id, slot, request, progress, visible_at: Lsn(0), asks: 0, waiter, joined }
     }
 
     /// The order it changes; it is alone in doing so.
@@ -115,7 +116,7 @@ impl Operations {
                 return Admission::Refused(op);
             }
             there.progress.claimed |= op.progress.claimed;
-            there.gate = there.gate.max(op.gate);
+            there.visible_at = there.visible_at.max(op.visible_at);
             there.joined.push(op.waiter);
             there.joined.extend(op.joined);
             return Admission::Waits;
@@ -183,7 +184,7 @@ mod tests {
 
     fn operation(operations: &mut Operations, command: Command) -> Operation {
         let request = Box::new(Request { command, trace: Text::from("") });
-        Operation::new(operations.next_id(), SLOT, request, Waiter::Nobody)
+        Operation::new(operations.next_id(), SLOT, request, Waiter::Sweep(OrderId::new(SLOT, 0)))
     }
 
     fn read(operations: &mut Operations) -> Operation {

@@ -1,38 +1,14 @@
-//! From snapshot and log back to slots.
+//! Recovery: the slots of a core, from its snapshot and its log.
 
+use engine::effect::Effect;
 use engine::ids::{SlotId, Time};
 use engine::limits::SLOTS;
 use engine::record::Record;
 use engine::slots::core_of;
 use engine::state::Slot;
-use wal::files::Files;
-use wal::{DataDir, Lsn, OpenError, Recover};
+use wal::{Lsn, Recover};
 
-use crate::shard::slots_of;
-
-/// Deals what was read of a directory out to another number of cores; it has to be read anew then, so that what is sold from
-/// is what was written, as after any other start.
-///
-/// # Errors
-/// What cannot be written, by file.
-pub fn redistribute<F: Files>(
-    dir: &mut DataDir<F>,
-    read: impl Iterator<Item = Recovery>,
-    cores: u16,
-) -> Result<(), OpenError> {
-    let slots: Vec<_> = read.flat_map(Recovery::into_slots).collect();
-    let mut image = Vec::new();
-    dir.redistribute(cores, |core, sink| {
-        for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {
-            image.clear();
-            if !slot.is_blank() {
-                slot.encode(&mut image);
-            }
-            sink.slot(slot.id().get(), &image)?;
-        }
-        Ok(())
-    })
-}
+use crate::slots::slots_of;
 
 /// The slots of one core while they are read back.
 #[derive(Debug)]
@@ -42,6 +18,8 @@ pub struct Recovery {
     /// Boxed: there are thousands, and they are moved several times before they are at work.
     slots: Vec<(Box<Slot>, Lsn)>,
     records: u64,
+    /// Not performed: what is still to be done stands in the state.
+    effects: Vec<Effect>,
 }
 
 impl Recovery {
@@ -49,7 +27,7 @@ impl Recovery {
     #[must_use]
     pub fn new(core: u16, cores: u16) -> Recovery {
         let slots = slots_of(core, cores).map(|slot| (Box::new(Slot::new(slot)), Lsn(0))).collect();
-        Recovery { core, cores, slots, records: 0 }
+        Recovery { core, cores, slots, records: 0, effects: Vec::new() }
     }
 
     #[must_use]
@@ -100,6 +78,7 @@ impl Recover for Recovery {
 
     fn record(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), String> {
         let record = Record::decode(record).map_err(|e| e.to_string())?;
+        let mut effects = std::mem::take(&mut self.effects);
         let (slot, image) = self.entry(record.slot)?;
         if lsn <= *image {
             return Ok(());
@@ -109,7 +88,9 @@ impl Recover for Recovery {
         }
         let refused = |reason| format!("record {} of slot {}: {reason}", record.seq, record.slot.get());
         slot.check(&record).map_err(refused)?;
-        slot.apply(&record);
+        slot.apply(&record, &mut effects);
+        effects.clear();
+        self.effects = effects;
         self.records += 1;
         Ok(())
     }

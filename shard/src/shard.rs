@@ -1,36 +1,33 @@
-//! One core's shard: its slots, its log, and the turn that moves them on.
+//! One core's shard: its slots and log, and what is under way about them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engine::answer::{Rejection, Reply};
 use engine::catalogue::Catalogue;
-use engine::command::{Request, Route};
 use engine::decide::{Context, Policy};
-use engine::ids::{OrderId, SlotId, Time};
-use engine::limits::SLOTS;
-use engine::record::{Body, Record, TellId};
+use engine::effect::Effect;
+use engine::ids::{SlotId, Time};
+use engine::record::{Body, Record};
 use engine::slots::{SlotHash, core_of};
 use engine::state::Slot;
 use engine::text::Text;
-use hashbrown::{HashMap, HashSet};
 use wal::disk::Disk;
 use wal::{DiskError, Log, Lsn, Millis, Space};
 
-use crate::agenda::{Agenda, move_on};
-use crate::gate::Gate;
-use crate::heard::Heard;
-use crate::limits::{
-    COMMANDS_ONE_IN, DELIVERED_MAX, GROUP_BYTES_MAX, INBOX_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX,
-};
-use crate::message::{Envelope, Message, OpId};
+use crate::durability_gate::DurabilityGate;
+use crate::limits::{GROUP_BYTES_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
+use crate::message::{Caller, Envelope, Message, Routed};
 use crate::operations::Operations;
 use crate::recovery::Recovery;
+use crate::replay_window::AskNumbers;
+use crate::retransmission::Retransmission;
+use crate::slots::{OwnedSlot, OwnedSlots};
+use crate::snapshot_feeder::SnapshotFeeder;
 use crate::stats::Stats;
-
-/// The driver's name for a caller that waits for a reply.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Token(pub u64);
+use crate::sweep::OverdueSweep;
+use crate::tickets::{TicketBacklog, TicketStatus};
+use crate::timers::{SlotTimers, TimerTable};
+use crate::work_queue::{Work, WorkQueue};
 
 /// What a shard is told once.
 #[derive(Clone)]
@@ -53,65 +50,43 @@ impl std::fmt::Debug for Config {
 /// What leaves a shard; each only when all that it shows is durable.
 #[derive(Debug)]
 pub enum Output {
-    Reply {
-        token: Token,
-        reply: Reply,
-    },
-    Send {
-        core: u16,
-        envelope: Envelope,
-    },
-    /// An order was paid, or is found paid and without a ticket at the start.
-    Paid {
-        order: OrderId,
-        lsn: Lsn,
-    },
+    Reply { caller: Caller, reply: Reply },
+    Send { core: u16, envelope: Envelope },
 }
 
-/// A slot, the last record that changed it, and where it stands on the agendas.
-#[derive(Debug)]
-pub(crate) struct Owned {
-    pub(crate) slot: Box<Slot>,
-    pub(crate) last: Lsn,
-    due: Option<Time>,
-    deadline: Option<Time>,
-}
-
-/// See the crate. Methods are of three kinds: `submit` and `deliver` put something in, `turn` moves everything on,
-/// `pop_output` takes something out.
+/// The slots of one core with their log, and the operations on them. [`Node`](crate::Node) drives it:
+///
+/// 1. [`submit`](Shard::submit) commands and [`deliver`](Shard::deliver) messages, as they come.
+/// 2. [`process`](Shard::process): what has become durable is let go; what waits is decided and applied.
+/// 3. [`pop_output`](Shard::pop_output) until it gives nothing more.
+/// 4. [`commit`](Shard::commit), unless [`can_delay_commit`](Shard::can_delay_commit) and more records are worth waiting for:
+///    whoever does not commit comes back, [`next_wake`](Shard::next_wake) does not ask for that.
+///
+/// An error of `process` or `commit` is final: the shard must not be used any more, and nothing it holds back may be sent.
 #[derive(Debug)]
 pub struct Shard<D: Disk> {
-    pub(crate) config: Config,
+    config: Config,
     pub(crate) log: Log<D>,
-    owned: Vec<Owned>,
+    pub(crate) slots: OwnedSlots,
     pub(crate) now: Time,
-    pub(crate) outputs: Gate<Output>,
+    outputs: DurabilityGate<Output>,
     pub(crate) operations: Operations,
-    inbox: VecDeque<(Token, Route, Box<Request>)>,
-    delivered: VecDeque<Envelope>,
-    /// Asks sent to each other core, and those that came from it.
-    asked: Vec<u64>,
-    heard: Vec<Heard>,
-    /// Operations to go on with.
-    pub(crate) runnable: VecDeque<OpId>,
-    /// Which slots fall due when.
-    pub(crate) agenda: Agenda,
-    /// Which slots have an order whose deadline passes when.
-    pub(crate) deadlines: Agenda,
-    /// Tells that were sent, oldest first: looked at again when they should have been answered.
-    pub(crate) sent: VecDeque<(Time, SlotId, TellId)>,
-    /// Acknowledgements of this turn, by the slot that told.
-    pub(crate) acks: HashMap<SlotId, Vec<TellId>>,
-    pub(crate) next_sweep: Time,
-    /// Orders that a sweep has asked after, and that were not answered for yet.
-    pub(crate) swept: HashSet<OrderId>,
-    /// The next slot that the open snapshot takes.
-    pub(crate) snapshot_next: Option<usize>,
-    pub(crate) stopping: bool,
+    pub(crate) work: WorkQueue,
+    pub(crate) ask_numbers: AskNumbers,
+    pub(crate) retransmission: Retransmission,
+    /// What `decide_due` would do in each slot.
+    pub(crate) due: SlotTimers,
+    /// The first deadline of an order in each slot.
+    pub(crate) deadlines: SlotTimers,
+    pub(crate) sweep: OverdueSweep,
+    snapshots: SnapshotFeeder,
+    tickets: TicketBacklog,
+    stopping: bool,
     pub(crate) stats: Stats,
-    /// Bytes that the state takes, as estimated.
-    state_bytes: u64,
-    scratch: Vec<u8>,
+    /// Kept for their memory; empty between records.
+    effects: Vec<Effect>,
+    encoded: Vec<u8>,
+    /// Bytes of records that have to stay in one frame.
     group_bytes: usize,
 }
 
@@ -120,133 +95,85 @@ impl<D: Disk> Shard<D> {
     #[must_use]
     pub fn new(config: Config, recovered: Recovery, log: Log<D>, now: Time) -> Shard<D> {
         let now = now.max(recovered.last_time());
-        let owned = recovered
-            .into_slots()
-            .into_iter()
-            .map(|slot| Owned { slot, last: Lsn(0), due: None, deadline: None })
-            .collect();
+        let slots = recovered.into_slots();
+        let (due, deadlines) = (SlotTimers::new(slots.len()), SlotTimers::new(slots.len()));
+        let mut outputs = DurabilityGate::new();
+        outputs.open(log.durable());
         let mut shard = Shard {
             log,
-            owned,
+            slots: OwnedSlots::new(config.core, config.cores, slots),
             now,
-            outputs: Gate::new(),
+            outputs,
             operations: Operations::default(),
-            inbox: VecDeque::new(),
-            delivered: VecDeque::new(),
-            asked: vec![0; usize::from(config.cores)],
-            heard: (0..config.cores).map(|_| Heard::default()).collect(),
-            runnable: VecDeque::new(),
-            agenda: Agenda::new(),
-            deadlines: Agenda::new(),
-            sent: VecDeque::new(),
-            acks: HashMap::new(),
-            next_sweep: now,
-            swept: HashSet::new(),
-            snapshot_next: None,
+            work: WorkQueue::default(),
+            ask_numbers: AskNumbers::new(config.core, config.cores),
+            retransmission: Retransmission::default(),
+            due,
+            deadlines,
+            sweep: OverdueSweep::new(now),
+            snapshots: SnapshotFeeder::default(),
+            tickets: TicketBacklog::default(),
             stopping: false,
             stats: Stats::default(),
-            state_bytes: 0,
-            scratch: Vec::new(),
+            effects: Vec::new(),
+            encoded: Vec::new(),
             group_bytes: 0,
             config,
         };
-        shard.take_up();
+        shard.resume_unfinished_work();
         shard
     }
 
-    /// What the state says is still to be done: tells not answered, tickets not issued, deadlines.
-    fn take_up(&mut self) {
-        for index in 0..self.owned.len() {
-            let owned = &self.owned[index];
-            self.state_bytes += owned.slot.weight() as u64;
-            let slot = owned.slot.id();
-            let tells: Vec<_> = owned.slot.outbox().values().cloned().collect();
-            let paid: Vec<_> = owned.slot.orders().unticketed().iter().copied().collect();
-            for tell in tells {
-                self.send_tell(slot, tell, Text::from(""));
+    /// Takes up what the state says is still to be done: tells without an acknowledgement, orders without a ticket, deadlines.
+    fn resume_unfinished_work(&mut self) {
+        let mut tells = Vec::new();
+        for (place, slot) in self.slots.iter().enumerate() {
+            tells.extend(slot.outbox().values().map(|tell| (slot.id(), tell.clone())));
+            for (paid_at, order) in slot.orders().unticketed().iter() {
+                self.tickets.paid(*order, Lsn(0), paid_at);
             }
-            for order in paid {
-                self.outputs.push(Lsn(0), self.log.durable(), Output::Paid { order, lsn: Lsn(0) });
-            }
-            self.note_due(index);
+            self.due.set(place, slot.id(), slot.next_due(&self.config.policy));
+            self.deadlines.set(place, slot.id(), slot.orders().next_deadline());
+        }
+        for (slot, tell) in tells {
+            self.send_tell(slot, tell, Text::from(""));
         }
     }
 
-    /// A client's command, or another part's of this process. Its reply carries `token`.
+    /// A command for a slot of this core. Its reply carries `caller`.
     ///
     /// # Errors
     /// It was refused at once; no reply follows.
-    pub fn submit(&mut self, token: Token, request: impl Into<Box<Request>>) -> Result<(), Rejection> {
-        let request = request.into();
-        let route = request.command.route(&self.config.hash);
-        self.submit_routed(token, route, request)
-    }
-
-    /// As [`Shard::submit`], by a caller who has asked for the command's route already.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn submit_routed(
-        &mut self,
-        token: Token,
-        route: Route,
-        request: Box<Request>,
-    ) -> Result<(), Rejection> {
-        debug_assert_eq!(route, request.command.route(&self.config.hash));
+    pub fn submit(&mut self, caller: Caller, routed: Routed) -> Result<(), Rejection> {
+        debug_assert_eq!(routed.route, routed.request.command.route(&self.config.hash));
         if self.stopping {
             return Err(Rejection::Stopping);
         }
-        if self.inbox.len() >= INBOX_MAX {
+        if self.work.is_full() {
             return Err(Rejection::Busy);
         }
-        self.inbox.push_back((token, route, request));
+        self.work.push_command(caller, routed);
         Ok(())
     }
 
     /// A message from another core. A second copy of an ask is dropped.
     pub fn deliver(&mut self, envelope: Envelope) {
         assert_eq!(core_of(envelope.to, self.config.cores), self.config.core);
-        let from = usize::from(core_of(envelope.from, self.config.cores));
         if let Message::Ask { number, .. } = &envelope.message
-            && !self.heard[from].is_first(*number)
+            && !self.ask_numbers.is_first(envelope.from, *number)
         {
             self.stats.asks_repeated += 1;
             return;
         }
-        self.delivered.push_back(envelope);
+        self.work.push_message(envelope);
     }
 
-    /// A message that was taken and has to wait its turn again.
-    pub(crate) fn put_back(&mut self, envelope: Envelope) {
-        self.delivered.push_back(envelope);
-    }
-
-    /// The number of the next ask to a slot's core.
-    pub(crate) fn number_ask(&mut self, to: SlotId) -> u64 {
-        let core = core_of(to, self.config.cores);
-        if core == self.config.core {
-            return 0;
-        }
-        let asked = &mut self.asked[usize::from(core)];
-        *asked += 1;
-        *asked
-    }
-
-    /// A whole turn: [`Shard::gather`], then [`Shard::commit`].
+    /// Lets go of what has become durable, then takes what is waiting, decides and applies it. Outputs are then ready to be
+    /// popped.
     ///
     /// # Errors
-    /// As there.
-    pub fn turn(&mut self, now: Time) -> Result<(), DiskError> {
-        self.gather(now)?;
-        self.commit()
-    }
-
-    /// Takes what is waiting, decides and applies it. Outputs are then ready to be popped. Whoever does not commit what was
-    /// gathered comes back for it: [`Shard::next_wake`] does not ask for that.
-    ///
-    /// # Errors
-    /// The log could not be written. The shard must not be used any more, and nothing it holds back may be sent.
-    pub fn gather(&mut self, now: Time) -> Result<(), DiskError> {
+    /// The log could not be written.
+    pub fn process(&mut self, now: Time) -> Result<(), DiskError> {
         self.now = self.now.max(now);
         // What is durable leaves first; the next write starts at the commit, with all that this turn appends.
         self.log.complete(Millis(self.now.0))?;
@@ -256,32 +183,32 @@ impl<D: Disk> Shard<D> {
         self.sweep_overdue();
         self.resend();
         self.take_work();
-        self.note_acks();
+        self.record_acks();
         self.end_group();
-        self.feed_snapshot();
+        self.stats.snapshots += u64::from(self.snapshots.feed(&mut self.log, &self.slots));
         Ok(())
     }
 
     /// Starts the next write, unless one is under way.
     ///
     /// # Errors
-    /// As [`Shard::gather`].
+    /// The log could not be written.
     pub fn commit(&mut self) -> Result<(), DiskError> {
         self.log.poll(Millis(self.now.0))?;
         self.outputs.open(self.log.durable());
         Ok(())
     }
 
-    /// A write could start, and could take more with it if it started later.
+    /// A write could start, and could carry more records if it started later.
     #[must_use]
-    pub fn may_gather_more(&self) -> bool {
+    pub fn can_delay_commit(&self) -> bool {
         self.log.is_writable() && !self.is_backed_up() && !self.stopping
     }
 
     /// More messages wait than are worth taking: leave the rest with those who sent them.
     #[must_use]
     pub fn is_flooded(&self) -> bool {
-        self.delivered.len() >= DELIVERED_MAX
+        self.work.is_flooded()
     }
 
     pub fn pop_output(&mut self) -> Option<Output> {
@@ -296,21 +223,25 @@ impl<D: Disk> Shard<D> {
         }
         let log = self.log.next_wake().map(|ms| Time(ms.0));
         if self.is_backed_up() {
-            // Only the disk helps now, and it has a wake-up of its own.
+            // Only the disk helps now, and it has a signal of its own.
             return log;
         }
-        if self.has_work() || self.feeds_snapshot() {
+        if !self.work.is_empty() || self.snapshots.has_work(&self.log) {
             return Some(self.now);
         }
         if self.stopping {
             return log;
         }
-        let due = self.agenda.first().map(|(at, _)| *at);
-        let retry = self.now.plus(SWEEP_MS);
-        let due = if self.room(false).is_ok() { due } else { due.map(|at| at.max(retry)) };
-        let resend = self.sent.front().map(|(at, _, _)| *at);
-        let sweep = self.deadlines.first().map(|(at, _)| at.plus(SWEEP_MS).max(self.next_sweep));
-        log.into_iter().chain(due).chain(resend).chain(sweep).min()
+        let due = self.due.first().map(|(at, _)| at);
+        // Without room nothing can be recorded: it is tried again after a while.
+        let earliest = if self.check_capacity(false).is_ok() { Time(0) } else { self.now.plus(SWEEP_MS) };
+        let timers = TimerTable {
+            log,
+            due: due.map(|at| at.max(earliest)),
+            resend: self.retransmission.next(),
+            sweep: self.sweep.next(self.deadlines.first().map(|(at, _)| at)),
+        };
+        timers.next()
     }
 
     /// From here on commands are refused; what was accepted goes on.
@@ -320,14 +251,25 @@ impl<D: Disk> Shard<D> {
 
     /// Nothing is under way, everything that may leave has left, and the log says so itself.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        !self.has_work() && self.operations.len() == 0 && self.outputs.is_empty() && self.log.is_quiet()
+    pub fn is_quiesced(&self) -> bool {
+        self.work.is_empty() && self.operations.len() == 0 && self.outputs.is_empty() && self.log.is_quiet()
     }
 
     #[must_use]
     pub fn stats(&self) -> Stats {
         let log = self.log.stats();
         Stats { log_frames: log.frames, log_bytes: log.bytes, ..self.stats }
+    }
+
+    /// Orders that wait for a ticket.
+    #[must_use]
+    pub fn tickets(&self) -> TicketStatus {
+        self.tickets.status(self.log.durable(), self.check_capacity(false))
+    }
+
+    #[must_use]
+    pub fn core(&self) -> u16 {
+        self.config.core
     }
 
     #[must_use]
@@ -348,7 +290,7 @@ impl<D: Disk> Shard<D> {
     /// Bytes that the state takes, as estimated.
     #[must_use]
     pub fn state_bytes(&self) -> u64 {
-        self.state_bytes
+        self.slots.state_bytes()
     }
 
     /// Operations that wait for another slot.
@@ -357,40 +299,24 @@ impl<D: Disk> Shard<D> {
         self.operations.len()
     }
 
-    /// Commands that wait for their turn.
-    #[must_use]
-    pub fn inbox_len(&self) -> usize {
-        self.inbox.len()
-    }
-
     /// The slots of this core, for whoever checks them.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.owned.iter().map(|owned| &*owned.slot)
+        self.slots.iter()
     }
 
-    fn has_work(&self) -> bool {
-        !self.inbox.is_empty() || !self.delivered.is_empty() || !self.runnable.is_empty()
-    }
-
-    /// Messages first: they finish what was begun.
     fn take_work(&mut self) {
         for taken in 0..TAKEN_PER_TURN_MAX {
             if self.is_backed_up() {
                 return;
             }
-            // Messages finish what was begun, so they go first; but not so that nothing begins any more.
-            let command_first = taken % COMMANDS_ONE_IN == COMMANDS_ONE_IN - 1;
-            if command_first && let Some((token, route, request)) = self.inbox.pop_front() {
-                self.begin(token, route, request);
-            } else if let Some(id) = self.runnable.pop_front() {
-                self.resume(id);
-            } else if let Some(envelope) = self.delivered.pop_front() {
-                self.now = self.now.max(envelope.time);
-                self.handle(envelope);
-            } else if let Some((token, route, request)) = self.inbox.pop_front() {
-                self.begin(token, route, request);
-            } else {
-                return;
+            match self.work.pop(taken) {
+                Some(Work::Command { caller, routed }) => self.start(caller, routed),
+                Some(Work::Resume(id)) => self.resume(id),
+                Some(Work::Message(envelope)) => {
+                    self.now = self.now.max(envelope.time);
+                    self.handle(envelope);
+                }
+                None => return,
             }
             self.end_group();
         }
@@ -401,9 +327,9 @@ impl<D: Disk> Shard<D> {
         self.log.backlog_bytes() >= wal::limits::BACKLOG_BYTES_MAX
     }
 
-    /// Whether there is room in memory and in the log for a record of this kind of work.
-    pub(crate) fn room(&self, is_new_sale: bool) -> Result<(), Rejection> {
-        if is_new_sale && self.state_bytes >= self.config.state_bytes_max {
+    /// Whether memory and log have room for a record of this kind of work.
+    pub(crate) fn check_capacity(&self, is_new_sale: bool) -> Result<(), Rejection> {
+        if is_new_sale && self.slots.state_bytes() >= self.config.state_bytes_max {
             return Err(Rejection::LimitReached);
         }
         match self.log.space() {
@@ -414,54 +340,53 @@ impl<D: Disk> Shard<D> {
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        let Config { hash, policy, catalogue, .. } = &self.config;
-        Context { now: self.now, catalogue: &**catalogue, hash, policy }
+        let Config { policy, catalogue, .. } = &self.config;
+        Context { now: self.now, catalogue: &**catalogue, policy }
     }
 
-    pub(crate) fn index(&self, slot: SlotId) -> usize {
-        assert_eq!(core_of(slot, self.config.cores), self.config.core, "a slot has one owner");
-        usize::from(slot.get() / self.config.cores)
+    pub(crate) fn hash(&self) -> &SlotHash {
+        &self.config.hash
     }
 
-    pub(crate) fn owned(&self, slot: SlotId) -> &Owned {
-        &self.owned[self.index(slot)]
+    pub(crate) fn is_own(&self, slot: SlotId) -> bool {
+        core_of(slot, self.config.cores) == self.config.core
     }
 
-    pub(crate) fn all_owned(&self) -> &[Owned] {
-        &self.owned
+    pub(crate) fn owned(&self, slot: SlotId) -> &OwnedSlot {
+        self.slots.get(slot)
     }
 
-    /// Logs and applies one record, and sends on what it tells. Gives the body back.
-    pub(crate) fn append(&mut self, slot: SlotId, body: Body, trace: &Text) -> Body {
-        let index = self.index(slot);
-        let owned = &self.owned[index];
-        let time = self.now.max(owned.slot.time());
-        let record = Record { slot, seq: owned.slot.seq() + 1, time, trace: trace.clone(), body };
-        self.scratch.clear();
-        record.encode(&mut self.scratch);
-        if self.group_bytes + self.scratch.len() > GROUP_BYTES_MAX {
+    /// Logs and applies one record, and does what its effects ask for.
+    pub(crate) fn append(&mut self, slot: SlotId, body: Body, trace: &Text) {
+        let state = &self.owned(slot).slot;
+        let time = self.now.max(state.time());
+        let record = Record { slot, seq: state.seq() + 1, time, trace: trace.clone(), body };
+        self.encoded.clear();
+        record.encode(&mut self.encoded);
+        if self.group_bytes + self.encoded.len() > GROUP_BYTES_MAX {
             self.end_group();
         }
-        let lsn = self.log.append(&self.scratch);
-        let owned = &mut self.owned[index];
-        self.group_bytes += self.scratch.len();
-        let (first_tell, weight) = (owned.slot.next_tell(), owned.slot.weight() as u64);
-        owned.slot.apply(&record);
-        self.state_bytes = self.state_bytes - weight + owned.slot.weight() as u64;
-        owned.last = lsn;
-        self.stats.count(&record.body);
-        if first_tell != owned.slot.next_tell() {
-            let tells: Vec<_> =
-                owned.slot.outbox().range(first_tell..).map(|(_, tell)| tell.clone()).collect();
-            for tell in tells {
-                self.send_tell(slot, tell, trace.clone());
+        let lsn = self.log.append(&self.encoded);
+        self.group_bytes += self.encoded.len();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.slots.apply(&record, lsn, &mut effects);
+        self.stats.tally.count(&record.body);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Tell(tell) => self.send_tell(slot, tell, trace.clone()),
+                Effect::Paid(order) => self.tickets.paid(order, lsn, record.time),
+                Effect::Ticketed(order) => self.tickets.ticketed(order),
             }
         }
-        if let Body::OrderPaid(row) = &record.body {
-            self.outputs.push(lsn, self.log.durable(), Output::Paid { order: row.order, lsn });
-        }
-        self.note_due(index);
-        record.body
+        self.effects = effects;
+        self.set_timers(slot);
+    }
+
+    fn set_timers(&mut self, slot: SlotId) {
+        let place = self.slots.place(slot);
+        let state = &self.slots.get(slot).slot;
+        self.due.set(place, slot, state.next_due(&self.config.policy));
+        self.deadlines.set(place, slot, state.orders().next_deadline());
     }
 
     fn end_group(&mut self) {
@@ -471,32 +396,22 @@ impl<D: Disk> Shard<D> {
         }
     }
 
-    fn note_due(&mut self, index: usize) {
-        let owned = &mut self.owned[index];
-        let slot = owned.slot.id();
-        let due = owned.slot.next_due(&self.config.policy);
-        move_on(&mut self.agenda, slot, &mut owned.due, due);
-        let deadline = owned.slot.orders().next_deadline();
-        move_on(&mut self.deadlines, slot, &mut owned.deadline, deadline);
-    }
-
-    /// To a slot of this core at once, in the order of the log; to another's when what it shows is durable.
-    pub(crate) fn send(&mut self, envelope: Envelope, gate: Lsn) {
-        let core = core_of(envelope.to, self.config.cores);
-        if core == self.config.core {
-            self.delivered.push_back(envelope);
-            return;
+    /// To a slot of this core at once, in the order of the log; to another's when the log is durable up to `visible_at`.
+    pub(crate) fn send(&mut self, envelope: Envelope, visible_at: Lsn) {
+        if self.is_own(envelope.to) {
+            return self.work.push_message(envelope);
         }
         self.stats.messages_sent += 1;
-        self.outputs.push(gate, self.log.durable(), Output::Send { core, envelope });
+        let core = core_of(envelope.to, self.config.cores);
+        self.outputs.push(visible_at, Output::Send { core, envelope });
+    }
+
+    pub(crate) fn reply(&mut self, caller: Caller, reply: Reply, visible_at: Lsn) {
+        self.stats.commands_refused += u64::from(reply.is_err());
+        self.outputs.push(visible_at, Output::Reply { caller, reply });
     }
 
     pub(crate) fn envelope(&self, from: SlotId, to: SlotId, trace: Text, message: Message) -> Envelope {
         Envelope { from, to, time: self.now, trace, message }
     }
-}
-
-/// The slots that a core owns, in order.
-pub(crate) fn slots_of(core: u16, cores: u16) -> impl Iterator<Item = SlotId> {
-    (0..SLOTS).map(SlotId::new).filter(move |slot| core_of(*slot, cores) == core)
 }

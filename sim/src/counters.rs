@@ -93,7 +93,8 @@ counted! {
     Path OtherTimetable "starts with another timetable";
     Path CleanStop "stops in good order";
     Path TailCut "torn tails that were cut";
-    Path Gathered "turns after which a write waits for more";
+    Path CommitDelayed "turns after which a commit waits for company";
+    Path Jammed "commands refused because a ring is jammed";
     Path Snapshots "snapshots that came to count";
     Path SnapshotInFlight "a crash while a snapshot is under way";
     Path Recycled "segments that were recycled";

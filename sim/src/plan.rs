@@ -21,10 +21,10 @@ pub(crate) struct Plan {
     pub under_way_max: usize,
     /// Parcels in one ring between two cores.
     pub ring_parcels: usize,
+    /// Parcels that wait with their sender before the ring counts as jammed.
+    pub jam_parcels: usize,
     /// Of a hundred completions so many come later.
     pub slow_disk_percent: u32,
-    /// Of a hundred writes that could start so many wait for more, at each look.
-    pub gather_percent: u32,
     /// Milliseconds that pass at most in one step.
     pub step_ms: u64,
     /// So many of a thousand steps are a crash.
@@ -75,8 +75,8 @@ impl Plan {
             operations: rng.between(500, 700),
             under_way_max: *rng.pick(&[1, 3, 6, 10, 16]),
             ring_parcels: *rng.pick(&[1, 3, 16, 4_096]),
+            jam_parcels: *rng.pick(&[1, 2, 8, 65_536]),
             slow_disk_percent: *rng.pick(&[0, 0, 60, 90]),
-            gather_percent: *rng.pick(&[0, 0, 50, 90]),
             step_ms: *rng.pick(&[0, 2, 20, 100, 300]),
             crash_permille: *rng.pick(&[0, 1, 1, 2, 3]),
             fault_permille: *rng.pick(&[0, 4, 10, 20]),

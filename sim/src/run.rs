@@ -1,13 +1,15 @@
 //! One seed, one run: the scheduler picks what happens next, one small step after the other, and at the end lets the world
 //! come to rest.
 
+use engine::answer::Reply;
+use shard::Caller;
 use wal::disk::Lane;
 
 use crate::checks;
 use crate::counters::Counters;
 use crate::faults;
 use crate::workload::Clients;
-use crate::world::{End, World};
+use crate::world::{End, TICK_MS, World};
 
 /// Steps of one run; far more than any needs.
 const STEPS_MAX: u64 = 200_000;
@@ -75,11 +77,8 @@ impl Run {
 
     fn crash(&mut self) {
         let end = *self.world.rng.pick(&[End::PowerCut, End::PowerCut, End::Killed, End::Stopped]);
-        if end == End::Stopped {
-            // Without faults, so that it does stop.
-            self.lift_faults();
-            self.world.process.nodes.iter_mut().for_each(|node| node.shard.stop());
-            self.settle();
+        if end == End::Stopped && !self.stop() {
+            return;
         }
         if end == End::PowerCut && self.world.rng.percent(60) {
             // In the middle of writes: every core gives its disk what clients have just asked for.
@@ -100,6 +99,22 @@ impl Run {
         self.restart(end);
     }
 
+    /// The process is told to stop, and does: without faults. Whoever waits is answered before it has left. `false` where a
+    /// write that had failed before ends it at once.
+    fn stop(&mut self) -> bool {
+        self.lift_faults();
+        let process_number = self.world.life;
+        self.world.process.shutdown.request();
+        self.settle();
+        if process_number != self.world.life {
+            return false;
+        }
+        assert!(self.world.process.has_left(), "told to stop, and yet it stays");
+        let waiting = self.clients.calls.values().filter(|call| !call.abandoned).count();
+        assert_eq!(waiting, 0, "the process leaves, and somebody waits for an answer");
+        true
+    }
+
     fn restart(&mut self, end: End) {
         self.world.restart(end, false);
         checks::always(&self.world);
@@ -114,9 +129,13 @@ impl Run {
             self.die();
         }
         // Nobody waits long for a core that does not listen.
-        if self.world.process.nodes.iter().any(|node| node.deaf) && self.world.rng.percent(30) {
+        if self.rings_are_stopped() && self.world.rng.percent(30) {
             self.restart(End::Killed);
         }
+    }
+
+    fn rings_are_stopped(&self) -> bool {
+        self.world.process.rings.borrow().stopped.contains(&true)
     }
 
     /// The disk has failed: what its pages hold by now, nobody knows.
@@ -139,18 +158,22 @@ impl Run {
             }
             52..82 => self.finish_if_it_moves(core, Lane::Write),
             82..92 => self.finish_if_it_moves(core, Lane::Jobs),
-            92..94 if self.world.process.nodes.iter().any(|node| node.deaf) => self.restart(End::Killed),
+            92..94 if self.rings_are_stopped() => self.restart(End::Killed),
             _ => {
-                let ms = self.world.rng.between(0, self.world.plan.step_ms);
-                self.world.machine.pass(ms);
-                self.world.history.number(ms);
+                let us = if self.world.rng.percent(30) {
+                    self.world.rng.between(0, 2_000)
+                } else {
+                    1_000 * self.world.rng.between(0, self.world.plan.step_ms)
+                };
+                self.world.machine.pass_us(us);
+                self.world.history.number(us);
             }
         }
     }
 
     fn finish_if_it_moves(&mut self, core: u16, lane: Lane) {
         let slow = self.world.plan.slow_disk_percent;
-        let stalls = self.world.process.nodes[usize::from(core)].stalled_until > self.world.step;
+        let stalls = self.world.process.cores[usize::from(core)].stalled_until > self.world.step;
         if !stalls && !self.world.rng.percent(slow) {
             self.world.finish(core, lane);
         }
@@ -166,12 +189,12 @@ impl Run {
         }
     }
 
-    fn deliver(&mut self, replies: Vec<(shard::Token, engine::answer::Reply)>) {
-        for (token, reply) in replies {
-            if let Some(call) = self.clients.calls.get(&token).filter(|call| !call.abandoned) {
+    fn deliver(&mut self, replies: Vec<(Caller, Reply)>) {
+        for (caller, reply) in replies {
+            if let Some(call) = self.clients.calls.get(&caller).filter(|call| !call.abandoned) {
                 self.promises.learn(&call.command, &reply);
             }
-            self.clients.replied(&mut self.world, token, reply);
+            self.clients.replied(&mut self.world, caller, reply);
         }
     }
 
@@ -179,20 +202,20 @@ impl Run {
         self.world.machine.files.forgive();
         self.world.fails_next = None;
         self.world.machine.files.set_capacity(None);
-        self.world.process.rings.release_all();
-        for node in &mut self.world.process.nodes {
-            node.deaf = false;
-            node.stalled_until = 0;
+        self.world.process.rings.borrow_mut().release_all();
+        for core in &mut self.world.process.cores {
+            core.stalled_until = 0;
         }
     }
 
-    /// By the rules of the server's loop and without faults, until nothing is under way. No time passes.
+    /// By the rules of the server's loop and without faults, until nothing is under way. Hardly any time passes.
     fn settle(&mut self) {
         for _ in 0..ROUNDS_MAX {
             let mut any = false;
             for core in 0..self.world.cores() {
                 let now = self.world.time_of(core);
-                if self.world.process.wants_turn(core, self.world.step, now) {
+                self.world.process.close_edge(core, self.clients.wait_at(core));
+                if self.world.process.wants_turn(core, now) {
                     let life = self.world.life;
                     self.turn(core, usize::MAX);
                     if life != self.world.life {
@@ -205,13 +228,17 @@ impl Run {
                 any |= self.world.finish(core, Lane::Write);
                 any |= self.world.finish(core, Lane::Jobs);
             }
+            if !any && self.world.process.wants_tick() {
+                self.world.machine.pass(TICK_MS);
+                any = true;
+            }
             if !any {
                 return;
             }
         }
         let why = |core: u16| {
-            let node = &self.world.process.nodes[usize::from(core)];
-            (core, self.world.process.next_wake(core), self.world.time_of(core), node.shard.now(), node.woken)
+            let shard = self.world.process.cores[usize::from(core)].shard();
+            (core, self.world.process.next_wake(core), self.world.time_of(core), shard.now())
         };
         let cores: Vec<_> = (0..self.world.cores()).map(why).collect();
         panic!("without faults, and yet it never comes to rest: {cores:?}");
@@ -221,17 +248,17 @@ impl Run {
     fn come_to_rest(&mut self) {
         self.world.history.note(format_args!("coming to rest"));
         self.lift_faults();
-        self.world.plan.doubled_percent = 0;
-        self.world.plan.gather_percent = 0;
+        self.world.process.rings.borrow_mut().doubled_percent = 0;
         self.settle();
-        let end = self.world.machine.steady_ms + 2 * self.world.plan.policy.hold_ttl_ms + 10_000;
-        while self.world.machine.steady_ms < end {
+        let steady_ms = |world: &World| world.machine.steady_us / 1_000;
+        let end = steady_ms(&self.world) + 2 * self.world.plan.policy.hold_ttl_ms + 10_000;
+        while steady_ms(&self.world) < end {
             let wait = |core| {
                 let at = self.world.process.next_wake(core)?;
                 Some(at.0.saturating_sub(self.world.time_of(core).0))
             };
             let waits = (0..self.world.cores()).filter_map(wait).min();
-            let left = end - self.world.machine.steady_ms;
+            let left = end - steady_ms(&self.world);
             // Engine time may go a little slower than the clock.
             let wait = waits.map_or(left, |wait| wait.clamp(1, left));
             self.world.machine.pass(wait);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection, Reply};
 use engine::command::{AdHoc, Command};
 use engine::limits::QUANTITY_MAX;
-use shard::Token;
+use shard::Caller;
 use shard::limits::{DELIVERED_MAX, INBOX_MAX, RESEND_MS, SWEEP_MS, TAKEN_PER_TURN_MAX};
 use wal::Space;
 use wal::disk::Lane;
@@ -37,7 +37,7 @@ fn what_comes_while_a_write_is_in_flight_goes_as_one() {
     let before = frames(&world);
     let first = world.submit(n.create(0));
     world.turn(0);
-    let more: Vec<Token> = (1..100)
+    let more: Vec<Caller> = (1..100)
         .map(|nth| {
             let token = world.submit(n.create(nth));
             world.turn(0);
@@ -78,25 +78,25 @@ fn a_write_that_is_not_committed_takes_more_with_it() {
     let n = world.names([0; 3]);
     world.settle();
     let before = frames(&world);
-    assert!(!world.shard(0).may_gather_more(), "nothing is to be written");
+    assert!(!world.shard(0).can_delay_commit(), "nothing is to be written");
     for nth in 0..3 {
         world.submit(n.create(nth));
-        world.gather(0);
-        assert!(world.shard(0).may_gather_more());
+        world.process(0);
+        assert!(world.shard(0).can_delay_commit());
         assert!(!world.is_waiting(0, Lane::Write) && world.replies.is_empty());
     }
     world.turn(0);
     assert!(world.is_waiting(0, Lane::Write));
     // A write is under way: what comes now has to wait for it anyway.
     world.submit(n.create(3));
-    world.gather(0);
-    assert!(!world.shard(0).may_gather_more());
+    world.process(0);
+    assert!(!world.shard(0).can_delay_commit());
     world.finish(0, Lane::Write);
-    world.gather(0);
+    world.process(0);
     assert_eq!(world.replies.len(), 3, "what is durable leaves, whether the next write starts or not");
-    assert!(world.shard(0).may_gather_more() && !world.is_waiting(0, Lane::Write));
+    assert!(world.shard(0).can_delay_commit() && !world.is_waiting(0, Lane::Write));
     world.nodes[0].shard.stop();
-    assert!(!world.shard(0).may_gather_more(), "on the way out nothing waits for company");
+    assert!(!world.shard(0).can_delay_commit(), "on the way out nothing waits for company");
     world.turn(0);
     world.settle();
     assert_eq!((world.replies.len(), frames(&world)), (4, before + 2));
@@ -125,12 +125,12 @@ fn the_inbox_is_bounded() {
     let mut world = World::new(1);
     let n = world.names([0; 3]);
     world.settle();
-    let tokens: Vec<Token> = (0..INBOX_MAX).map(|_| world.submit(n.get(0))).collect();
-    assert_eq!(world.shard(0).inbox_len(), INBOX_MAX);
+    let tokens: Vec<Caller> = (0..INBOX_MAX).map(|_| world.submit(n.get(0))).collect();
+    assert_eq!(world.commands_waiting(0), INBOX_MAX);
     let beyond = world.submit(n.get(0));
     assert_eq!(world.reply(beyond), Some(Err(Rejection::Busy)), "refused at once");
     world.turn(0);
-    assert!(world.shard(0).inbox_len() + 2 * TAKEN_PER_TURN_MAX >= INBOX_MAX, "a turn is bounded");
+    assert!(world.commands_waiting(0) + 2 * TAKEN_PER_TURN_MAX >= INBOX_MAX, "a turn is bounded");
     let next = world.submit(n.get(0));
     world.settle();
     for token in tokens.into_iter().chain([next]) {
@@ -155,9 +155,9 @@ fn a_flood_of_messages_does_not_drown_commands() {
         world.deliver(tell.clone());
     }
     assert!(world.shard(0).is_flooded());
-    let commands: Vec<Token> = (1..=20).map(|nth| world.submit(n.create(nth))).collect();
+    let commands: Vec<Caller> = (1..=20).map(|nth| world.submit(n.create(nth))).collect();
     world.turn(0);
-    assert!(world.shard(0).is_flooded() || world.shard(0).inbox_len() == 0);
+    assert!(world.shard(0).is_flooded() || world.commands_waiting(0) == 0);
     world.finish_write(0);
     for token in commands {
         assert!(world.reply(token).expect("begun in the first turn").is_ok());
@@ -193,7 +193,7 @@ fn a_flooded_core_begins_nothing_by_itself() {
     world.now = world.now.plus(HOLD_TTL_MS);
     let own = |world: &World| {
         let stats = world.shard(0).stats();
-        (stats.holds_expired, stats.tells_resent)
+        (stats.tally.holds_expired, stats.tells_resent)
     };
     world.turn(0);
     assert_eq!(own(&world), (0, 0), "while it is flooded");
@@ -250,8 +250,8 @@ fn a_stopping_shard_ends_what_it_accepted() {
     assert!(world.reply(accepted).unwrap().is_ok());
     // Nothing new begins by itself either.
     world.pass(2 * HOLD_TTL_MS);
-    assert_eq!(world.shard(0).stats().holds_expired, 0);
-    assert!(world.shard(0).is_quiet());
+    assert_eq!(world.shard(0).stats().tally.holds_expired, 0);
+    assert!(world.shard(0).is_quiesced());
 }
 
 /// A world whose segments have room for more than may wait in memory.
@@ -275,15 +275,15 @@ fn a_backed_up_log_stops_taking_work_and_goes_on_later() {
     let mut world = roomy();
     let n = large(&world);
     let of_nth = |nth: usize| n.with_partition(nth / 50).try_hold(&format!("hold-{nth}"), QUANTITY_MAX);
-    let holds: Vec<Token> = (0..400).map(|nth| world.submit(of_nth(nth))).collect();
+    let holds: Vec<Caller> = (0..400).map(|nth| world.submit(of_nth(nth))).collect();
     let read = world.submit(n.get(0));
     world.turn(0);
     world.turn(0);
-    let (backlog, left) = (world.shard(0).log().backlog_bytes(), world.shard(0).inbox_len());
+    let (backlog, left) = (world.shard(0).log().backlog_bytes(), world.commands_waiting(0));
     assert!((BACKLOG_BYTES_MAX..2 * BACKLOG_BYTES_MAX).contains(&backlog), "{backlog} bytes wait");
     assert!(left > 0, "work that is not begun waits in the inbox");
     world.turn(0);
-    assert_eq!(world.shard(0).inbox_len(), left, "nothing is taken while the log is backed up");
+    assert_eq!(world.commands_waiting(0), left, "nothing is taken while the log is backed up");
     let wake = world.shard(0).next_wake();
     assert!(wake.is_none_or(|at| at > world.now), "only the disk helps now, and yet a turn is due");
     world.settle();
@@ -315,12 +315,12 @@ fn an_operation_waits_in_its_middle_for_a_backed_up_log() {
     world.turn(0);
     world.turn(0);
     assert!(world.shard(0).log().backlog_bytes() >= BACKLOG_BYTES_MAX);
-    assert_eq!(world.shard(0).stats().holds_made, 500, "neither is done");
+    assert_eq!(world.shard(0).stats().tally.holds_made, 500, "neither is done");
     world.settle();
     assert!(world.reply(read).unwrap().is_ok());
     assert!(matches!(world.reply(hold), Some(Ok(Answer::Partition(_)))));
     assert!(is_order(&world.reply(reserve).unwrap(), OrderStatus::Reserved));
-    assert_eq!(world.shard(0).stats().holds_expired, 500);
+    assert_eq!(world.shard(0).stats().tally.holds_expired, 500);
 }
 
 /// Holds as large as can be, until the log refuses them.
@@ -379,7 +379,7 @@ fn in_the_reserve_money_and_freeing_of_seats_go_on() {
     assert!(is_order(&run_short(&mut world, n.ticket(0)), OrderStatus::Ticketed));
     assert!(is_order(&run_short(&mut world, n.cancel(1)), OrderStatus::Cancelled));
     assert_eq!(run_short(&mut world, n.pay(3, 3)), Err(Rejection::InvalidTransition));
-    assert_eq!(world.shard(0).stats().refunds_owed, 1);
+    assert_eq!(world.shard(0).stats().tally.refunds_owed, 1);
     assert!(run_short(&mut world, n.release("mine")).is_ok());
     assert!(run_short(&mut world, n.confirm("sold")).is_ok());
     world.now = world.now.plus(HOLD_TTL_MS);
@@ -413,14 +413,14 @@ fn an_exhausted_log_takes_nothing_and_goes_on_when_there_is_room() {
     assert_eq!(run_short(&mut world, n.pay(0, 0)), Err(Rejection::LogFull));
     assert_eq!(run_short(&mut world, n.cancel(1)), Err(Rejection::LogFull));
     // What falls due waits, and is looked at from time to time only.
-    let records = world.shard(0).stats().records;
+    let records = world.shard(0).stats().tally.records;
     world.now = world.now.plus(HOLD_TTL_MS);
     writes(&mut world);
-    assert_eq!(world.shard(0).stats().records, records);
+    assert_eq!(world.shard(0).stats().tally.records, records);
     let wake = world.shard(0).next_wake().expect("something is due");
     assert!(wake > world.now && wake <= world.now.plus(SWEEP_MS), "{wake:?} at {:?}", world.now);
     world.pass(2 * SWEEP_MS);
-    assert!(world.shard(0).stats().holds_expired > 0);
+    assert!(world.shard(0).stats().tally.holds_expired > 0);
     assert!(is_order(&world.run(n.get(1)), OrderStatus::Cancelled));
     assert!(world.slots().all(|slot| slot.outbox().is_empty()));
 }
@@ -451,7 +451,7 @@ fn facts_wait_until_there_is_room() {
     world.deliver(answer);
     world.deliver(tell);
     writes(&mut world);
-    assert_eq!(world.shard(0).stats().orders_reserved, 0);
+    assert_eq!(world.shard(0).stats().tally.orders_reserved, 0);
     assert_eq!(world.reply(tokens[0]), Some(Err(Rejection::LogFull)));
     assert_eq!(world.mail, [], "and nothing is acknowledged");
     world.pass(RESEND_MS);

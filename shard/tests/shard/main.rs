@@ -2,10 +2,10 @@
 
 mod backlog;
 mod batching;
-mod crash;
 mod expiry;
 mod formats;
 mod gating;
+mod node;
 mod operations;
 mod outbox;
 mod snapshots;

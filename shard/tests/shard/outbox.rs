@@ -4,11 +4,11 @@
 use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection};
 use engine::message::Fact;
 use shard::limits::{RESEND_MS, RESENT_PER_TURN_MAX};
-use shard::{Message, Token};
+use shard::{Caller, Message};
 use wal::disk::Lane;
 
+use crate::support::chance;
 use crate::support::check;
-use crate::support::rng::Rng;
 use crate::support::world::{HOLD_TTL_MS, Mail};
 use crate::support::{Names, World};
 
@@ -24,7 +24,7 @@ fn status(world: &World, n: &Names, nth: usize) -> OrderStatus {
 }
 
 /// A hold is made for order 0 on core 1, durably; the answer and the tell are on their way.
-fn hold_made() -> (World, Names, Token) {
+fn hold_made() -> (World, Names, Caller) {
     let mut world = World::new(2);
     let n = world.names([0, 1, 1]);
     world.run(n.create(0)).unwrap();
@@ -108,17 +108,17 @@ fn repeats_are_recorded_once() {
         world.deliver(mail.clone());
     }
     world.drain(0);
-    assert_eq!(world.shard(0).stats().orders_reserved, 1);
+    assert_eq!(world.shard(0).stats().tally.orders_reserved, 1);
     let acks = world.mail.clone();
     assert_eq!(acks.len(), 3, "each tell is acknowledged: {acks:?}");
-    let records = world.shard(1).stats().records;
+    let records = world.shard(1).stats().tally.records;
     world.deliver_all();
     world.drain(1);
-    assert_eq!(world.shard(1).stats().records, records + 1, "one record notes them");
+    assert_eq!(world.shard(1).stats().tally.records, records + 1, "one record notes them");
     acks.into_iter().for_each(|ack| world.deliver(ack));
     world.deliver(tell);
     world.settle();
-    assert_eq!(world.shard(1).stats().records, records + 1);
+    assert_eq!(world.shard(1).stats().tally.records, records + 1);
     assert_eq!((waiting(&world), status(&world, &n, 0)), (0, OrderStatus::Reserved));
     assert!(world.reply(token).unwrap().is_ok());
 }
@@ -174,7 +174,7 @@ fn the_end_of_a_hold_that_overtakes_its_beginning_is_told_again() {
     assert_eq!(waiting(&world), 2);
     world.pass(2 * RESEND_MS);
     assert_eq!((status(&world, &n, 0), waiting(&world)), (OrderStatus::Cancelled, 0));
-    assert_eq!(world.shard(0).stats().orders_reserved, 1);
+    assert_eq!(world.shard(0).stats().tally.orders_reserved, 1);
 }
 
 /// The order was cancelled while the hold was made for it: the hold is given back.
@@ -194,7 +194,7 @@ fn a_hold_that_its_order_does_not_want_is_released() {
     assert_eq!(p.hold(&n.order(0).hold_id()).unwrap().status, HoldStatus::Released);
     assert!(matches!(world.run(n.availability()), Ok(Answer::Availability { available: 4, .. })));
     assert_eq!(waiting(&world), 0);
-    assert_eq!(world.shard(1).stats().holds_released, 1);
+    assert_eq!(world.shard(1).stats().tally.holds_released, 1);
 }
 
 /// A client who paid and heard nothing because of a crash need not come back: the claim pays by itself.
@@ -210,7 +210,7 @@ fn a_claim_that_a_crash_interrupted_pays() {
     world.drain(1);
     world.crash(|| false);
     world.settle();
-    assert_eq!(status(&world, &n, 0), OrderStatus::Paid);
+    assert_eq!(status(&world, &n, 0), OrderStatus::Ticketed);
     assert_eq!(waiting(&world), 0);
     assert!(world.run(n.pay(0, 0)).is_ok());
 }
@@ -240,24 +240,24 @@ fn a_claim_that_comes_too_late_is_owed_back() {
 #[test]
 fn any_order_of_arrival_will_do() {
     let mut world = World::new(3);
-    let mut rng = Rng::new(1);
+    let mut rng = fastrand::Rng::with_seed(1);
     let mut n = world.names([0, 1, 2]);
     n.ad_hoc.capacity = 1_000;
     for nth in 0..150 {
         world.run(n.create(nth)).unwrap();
         let mut commands = vec![n.reserve(nth), n.reserve(nth), n.pay(nth, nth)];
-        if rng.chance(50) {
-            let at = rng.below(commands.len() + 1);
+        if chance(&mut rng, 50) {
+            let at = rng.usize(..commands.len() + 1);
             commands.insert(at, n.cancel(nth));
         }
-        let tokens: Vec<Token> = commands.into_iter().map(|command| world.submit(command)).collect();
+        let tokens: Vec<Caller> = commands.into_iter().map(|command| world.submit(command)).collect();
         for _ in 0..60 {
             (0..3).for_each(|core| world.drain(core));
             if world.mail.is_empty() {
                 break;
             }
-            let mail = world.mail.remove(rng.below(world.mail.len()));
-            if rng.chance(30) {
+            let mail = world.mail.remove(rng.usize(..world.mail.len()));
+            if chance(&mut rng, 30) {
                 world.mail.push(mail.clone());
             }
             world.deliver(mail);
@@ -265,7 +265,7 @@ fn any_order_of_arrival_will_do() {
         world.settle();
         let replies: Vec<_> = tokens.into_iter().map(|token| world.reply(token).unwrap()).collect();
         match status(&world, &n, nth) {
-            OrderStatus::Paid => assert!(replies.iter().any(Result::is_ok)),
+            OrderStatus::Ticketed => assert!(replies.iter().any(Result::is_ok)),
             OrderStatus::Cancelled | OrderStatus::Reserved => {
                 assert!(replies.contains(&Err(Rejection::InvalidTransition)), "{replies:?}");
             }

@@ -13,7 +13,7 @@ use wal::files::Trouble;
 use wal::limits::{SNAPSHOT_BUFFER_BYTES_MAX, SNAPSHOT_RETRY_MS, SPARE_RETRY_MS};
 use wal::{Lsn, SnapshotState};
 
-use crate::support::rng::Rng;
+use crate::support::chance;
 use crate::support::world::{HOLD_TTL_MS, Mail};
 use crate::support::{Names, Setup, World};
 
@@ -98,21 +98,21 @@ fn a_snapshot_is_taken_while_commands_go_on() {
 #[test]
 fn slots_change_between_their_images() {
     let (mut world, n) = everything(1);
-    let mut rng = Rng::new(3);
+    let mut rng = fastrand::Rng::with_seed(3);
     for round in 0..3 {
         until_due(&mut world, &n.with_partition(round + 1));
         let mut nth = 1_000 * (round + 1);
         while is_open(&world, 0) {
             nth += 1;
             // The same few slots again and again.
-            for command in [n.try_hold(&format!("s{nth}"), 1), n.create(nth), n.get(rng.below(6))] {
+            for command in [n.try_hold(&format!("s{nth}"), 1), n.create(nth), n.get(rng.usize(..6))] {
                 world.submit(command);
             }
             world.turn(0);
-            if rng.chance(60) {
+            if chance(&mut rng, 60) {
                 world.finish(0, Lane::Write);
             }
-            if rng.chance(30) {
+            if chance(&mut rng, 30) {
                 world.finish(0, Lane::Jobs);
             }
         }
@@ -125,7 +125,7 @@ fn slots_change_between_their_images() {
     }
 }
 
-/// What waits in an outbox, and what waits for a ticket, is in the snapshot as well.
+/// What waits in an outbox is in the snapshot as well.
 #[test]
 fn what_is_still_to_be_done_survives_in_a_snapshot() {
     let (mut world, n) = everything(2);
@@ -148,13 +148,11 @@ fn what_is_still_to_be_done_survives_in_a_snapshot() {
     let outboxes = |world: &World| world.slots().map(|slot| slot.outbox().len()).sum::<usize>();
     assert_eq!(outboxes(&world), 1);
     assert_eq!(world.reply(reserve), None);
-    world.paid.clear();
     world.crash(|| false);
     assert_eq!(outboxes(&world), 1);
     world.settle();
     assert_eq!(outboxes(&world), 0);
     assert!(matches!(world.run(n.get(0)), Ok(Answer::Order(view)) if view.status == OrderStatus::Reserved));
-    assert_eq!(world.paid.iter().map(|(order, _)| *order).collect::<Vec<_>>(), [n.order(2)]);
 }
 
 type Images = BTreeMap<SlotId, Vec<u8>>;
@@ -165,17 +163,17 @@ type Images = BTreeMap<SlotId, Vec<u8>>;
 fn a_crash_at_every_step_of_a_snapshot() {
     let (mut world, n) = everything(1);
     until_due(&mut world, &n);
-    let mut rng = Rng::new(5);
+    let mut rng = fastrand::Rng::with_seed(5);
     let mut states: BTreeMap<Lsn, Images> = BTreeMap::new();
     let mut acknowledged = world.shard(0).log().durable();
     for step in 0.. {
         if step % 2 == 0 {
-            world.submit(n.try_hold(&format!("s{step}"), 1 + rng.below(300) as u32));
+            world.submit(n.try_hold(&format!("s{step}"), 1 + rng.usize(..300) as u32));
             world.submit(n.create(10_000 + step));
         }
         world.turn(0);
         states.insert(world.shard(0).log().appended(), world.images());
-        if rng.chance(70) {
+        if chance(&mut rng, 70) {
             world.finish(0, Lane::Write);
         }
         let open = is_open(&world, 0);
@@ -185,7 +183,7 @@ fn a_crash_at_every_step_of_a_snapshot() {
         if job || step % 8 == 0 {
             acknowledged = acknowledged.max(world.shard(0).log().durable());
             for percent in [0, 50, 100] {
-                let files = world.files.fork().crash(|| rng.chance(percent));
+                let files = world.files.fork().crash(|| chance(&mut rng, percent));
                 let survivor = World::on(files, world.setup.clone(), world.now);
                 let last = survivor.shard(0).log().appended();
                 assert!(last >= acknowledged, "step {step}: {last} of {acknowledged} came back");
@@ -350,7 +348,7 @@ fn a_crash_on_the_way_to_another_number_of_cores() {
     let files = world.files.fork();
     let mut setup = world.setup.clone();
     drop(world);
-    let mut rng = Rng::new(9);
+    let mut rng = fastrand::Rng::with_seed(9);
     let mut survived = 0;
     for step in 0.. {
         let fork = files.fork();
@@ -362,7 +360,7 @@ fn a_crash_on_the_way_to_another_number_of_cores() {
             assert_eq!(next.images(), before);
             break;
         }
-        next.stop(|| rng.chance(50));
+        next.stop(|| chance(&mut rng, 50));
         next.setup.cores = 2 + (step % 2) as u16;
         next.start().expect("whatever is left can be recovered");
         assert_eq!(next.images(), before, "stopped at step {step}");

@@ -17,7 +17,7 @@ use crate::world::World;
 pub(crate) use promises::Promises;
 
 fn slots(world: &World) -> impl Iterator<Item = &Slot> {
-    world.process.nodes.iter().flat_map(|node| node.shard.slots()).filter(|slot| !slot.is_blank())
+    world.process.cores.iter().flat_map(|core| core.shard().slots()).filter(|slot| !slot.is_blank())
 }
 
 /// In every state, whatever is under way: no seat twice, nothing free that somebody has, no money twice.
@@ -70,8 +70,8 @@ pub(crate) fn at_rest(world: &World) {
     for slot in slots(world) {
         assert!(slot.outbox().is_empty(), "slot {} is never heard: {:?}", slot.id().get(), slot.outbox());
     }
-    for node in &world.process.nodes {
-        assert_eq!(node.shard.operations_waiting(), 0, "an operation never ends");
+    for core in &world.process.cores {
+        assert_eq!(core.shard().operations_waiting(), 0, "an operation never ends");
     }
     let orders: BTreeMap<OrderId, &Order> =
         slots(world).flat_map(|slot| slot.orders().iter()).map(|order| (order.row.order, order)).collect();

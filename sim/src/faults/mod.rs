@@ -61,7 +61,7 @@ pub(crate) fn strike(world: &mut World) {
         }
         Fault::Stall => {
             let until = world.step + world.rng.between(20, 300);
-            world.process.nodes[usize::from(core)].stalled_until = until;
+            world.process.cores[usize::from(core)].stalled_until = until;
             world.met.met(Met::Stall);
             world.history.note(format_args!("the disk of core {core} stalls until step {until}"));
         }
@@ -69,12 +69,12 @@ pub(crate) fn strike(world: &mut World) {
         Fault::HoldRing => {
             let to = (core + 1 + world.rng.below(usize::from(world.cores()) - 1) as u16) % world.cores();
             let until = world.step + world.rng.between(10, 200);
-            let late = world.process.rings.hold(core, to, until);
+            let late = world.process.rings.borrow_mut().hold(core, to, until);
             world.met.add(Met::MessageLate, u64::from(late));
             world.history.note(format_args!("nothing gets from core {core} to {to} until step {until}"));
         }
         Fault::RingGone => {
-            world.process.nodes[usize::from(core)].deaf = true;
+            world.process.rings.borrow_mut().stopped[usize::from(core)] = true;
             world.met.met(Met::RingGone);
             world.history.note(format_args!("core {core} serves its rings no more"));
         }
@@ -87,7 +87,7 @@ fn short_write(world: &mut World, core: u16) {
     let before = files.steps();
     files.short_write(before, bytes, EIO);
     // Either lane: the next write of a job, or that of the log at the next turn.
-    if world.process.nodes[usize::from(core)].is_waiting(Lane::Jobs) {
+    if world.process.cores[usize::from(core)].is_waiting(Lane::Jobs) {
         files.short_write(before + 1, bytes, ENOSPC);
         world.finish(core, Lane::Jobs);
         world.met.add(Met::ShortWrite, u64::from(files.steps() > before + 1));
@@ -114,7 +114,7 @@ pub(crate) fn hold_rings(world: &mut World) {
     let until = world.step + world.rng.between(10, 60);
     for from in 0..world.cores() {
         for to in (0..world.cores()).filter(|to| *to != from) {
-            let late = world.process.rings.hold(from, to, until);
+            let late = world.process.rings.borrow_mut().hold(from, to, until);
             world.met.add(Met::MessageLate, u64::from(late));
         }
     }
@@ -123,11 +123,11 @@ pub(crate) fn hold_rings(world: &mut World) {
 fn clock(world: &mut World) {
     let by = *world.rng.pick(&[50, 5_000, 60_000, 2 * DAY_MS]);
     if world.rng.percent(50) {
-        world.machine.wall_ms += by;
+        world.machine.wall_us += by * 1_000;
         world.met.met(Met::ClockForwards);
         world.history.note(format_args!("the wall clock jumps {by} ms forwards"));
     } else {
-        world.machine.wall_ms = world.machine.wall_ms.saturating_sub(by);
+        world.machine.wall_us = world.machine.wall_us.saturating_sub(by * 1_000);
         world.met.met(Met::ClockBackwards);
         world.history.note(format_args!("the wall clock jumps {by} ms backwards"));
     }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use engine::answer::{Answer, Reply};
 use engine::command::{Cancel, Command, Named};
 use engine::ids::{OrderId, Time};
-use shard::Token;
+use shard::Caller;
 
 use crate::counters::Met;
 use crate::faults;
@@ -47,11 +47,10 @@ pub(crate) struct Told {
     pub time: Time,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Clients {
     pub book: Book,
-    pub calls: BTreeMap<Token, Call>,
+    pub calls: BTreeMap<Caller, Call>,
     /// All requests, in the order in which they were made.
     pub history: Vec<Told>,
     /// Made already: the moment goes on with every call and every return.
@@ -67,7 +66,10 @@ impl Clients {
 
     /// One client does something.
     pub(crate) fn act(&mut self, world: &mut World) {
-        let kind = world.rng.below(100);
+        let kind = world.rng.below(102);
+        if kind >= 100 {
+            return self.abandon_one(world);
+        }
         if kind < 8 && !self.book.made.is_empty() {
             let command = world.rng.pick(self.book.made.make_contiguous()).clone();
             world.met.met(Met::Repeated);
@@ -86,7 +88,7 @@ impl Clients {
         self.moment += 1;
         self.made += 1;
         world.met.met(Met::Operations);
-        let tokens = world.ask(&command);
+        let callers = world.ask(&command);
         self.book.remember(&command);
         let number = self.history.len();
         self.history.push(Told {
@@ -96,25 +98,51 @@ impl Clients {
             reply: None,
             time: world.now(),
         });
-        let (first, parts) = tokens.split_first().expect("somebody is asked");
-        let abandoned = world.rng.percent(4);
-        world.met.add(Met::Abandoned, u64::from(abandoned));
+        let (first, parts) = callers.split_first().expect("somebody is asked");
+        let abandoned = world.rng.percent(2);
+        self.calls.insert(*first, Call { number, command: command.clone(), abandoned: false });
+        if abandoned {
+            self.abandon(world, *first);
+        }
         for part in parts {
             // Of a listing each part is held against the model by itself; one of them stands for the whole.
             self.calls.insert(*part, Call { number, command: command.clone(), abandoned: true });
+            world.process.abandon(*part);
         }
-        self.calls.insert(*first, Call { number, command, abandoned });
+    }
+
+    /// A client goes away before it is answered.
+    fn abandon(&mut self, world: &mut World, caller: Caller) {
+        self.calls.get_mut(&caller).expect("a call under way").abandoned = true;
+        world.process.abandon(caller);
+        world.met.met(Met::Abandoned);
+    }
+
+    fn abandon_one(&mut self, world: &mut World) {
+        let waiting = self.calls.iter().filter(|(_, call)| !call.abandoned);
+        let waiting: Vec<Caller> = waiting.map(|(caller, _)| *caller).collect();
+        if !waiting.is_empty() {
+            let caller = *world.rng.pick(&waiting);
+            self.abandon(world, caller);
+        }
+    }
+
+    /// Somebody waits at a core for an answer.
+    #[must_use]
+    pub(crate) fn wait_at(&self, core: u16) -> bool {
+        self.calls.iter().any(|(caller, call)| caller.core == core && !call.abandoned)
     }
 
     /// An answer reaches its client.
     ///
     /// # Panics
     /// When nobody asked.
-    pub(crate) fn replied(&mut self, world: &mut World, token: Token, reply: Reply) {
-        let call = self.calls.remove(&token).unwrap_or_else(|| panic!("nobody waits for {token:?}"));
+    pub(crate) fn replied(&mut self, world: &mut World, caller: Caller, reply: Reply) {
+        let call = self.calls.remove(&caller).unwrap_or_else(|| panic!("nobody waits for {caller:?}"));
         if call.abandoned {
             return;
         }
+        assert_eq!(world.process.take_reply(caller).as_ref(), Some(&reply), "another call's reply");
         self.book.learn(&call.command, &reply, &mut world.rng);
         self.moment += 1;
         let told = &mut self.history[call.number];

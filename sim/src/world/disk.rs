@@ -1,4 +1,4 @@
-//! The disk of one core: the memory disk of `wal`, with an ear on what goes to the log.
+//! Recording disk: the memory disk of `wal`, which notes every write to the log.
 
 use std::os::fd::BorrowedFd;
 
@@ -17,9 +17,8 @@ pub(crate) struct Frame {
     pub before: Vec<u8>,
 }
 
-/// See the module.
 #[derive(Debug)]
-pub(crate) struct Tap {
+pub(crate) struct RecordingDisk {
     inner: MemoryDisk,
     files: MemoryFiles,
     core: u16,
@@ -29,10 +28,15 @@ pub(crate) struct Tap {
     pub submitted: Vec<Frame>,
 }
 
-impl Tap {
-    pub(crate) fn new(place: CoreDir<MemoryFiles>, files: MemoryFiles, epoch: u32, core: u16) -> Tap {
+impl RecordingDisk {
+    pub(crate) fn new(
+        place: CoreDir<MemoryFiles>,
+        files: MemoryFiles,
+        epoch: u32,
+        core: u16,
+    ) -> RecordingDisk {
         let dir = format!("epoch-{epoch:010}/core-{core:05}");
-        Tap { inner: MemoryDisk::new(place), files, core, dir, submitted: Vec::new() }
+        RecordingDisk { inner: MemoryDisk::new(place), files, core, dir, submitted: Vec::new() }
     }
 
     pub(crate) fn is_waiting(&self, lane: Lane) -> bool {
@@ -44,7 +48,7 @@ impl Tap {
     }
 }
 
-impl Disk for Tap {
+impl Disk for RecordingDisk {
     fn write(&mut self, generation: u64, offset: u64, buffer: Buffer, len: usize) {
         let path = format!("{}/log-{generation:020}", self.dir);
         let at = usize::try_from(offset).expect("segments in memory are small");

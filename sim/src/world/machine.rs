@@ -1,29 +1,38 @@
 //! What outlives a process: the files and the clocks.
 
+use shard::Clocks;
 use wal::files::MemoryFiles;
 
 /// When the world begins, as a wall clock shows it.
 pub(crate) const START_MS: u64 = 1_800_000_000_000;
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub files: MemoryFiles,
-    /// May jump.
-    pub wall_ms: u64,
-    /// Since the machine was switched on; never jumps.
-    pub steady_ms: u64,
+    /// Microseconds since the Unix epoch; may jump.
+    pub wall_us: u64,
+    /// Microseconds since the machine was switched on; never jumps.
+    pub steady_us: u64,
 }
 
 impl Machine {
     #[must_use]
     pub(crate) fn new() -> Machine {
-        Machine { files: MemoryFiles::new(), wall_ms: START_MS, steady_ms: 1_000 }
+        Machine { files: MemoryFiles::new(), wall_us: START_MS * 1_000, steady_us: 1_000_000 }
+    }
+
+    #[must_use]
+    pub(crate) fn clocks(&self) -> Clocks {
+        Clocks { wall_ms: self.wall_us / 1_000, steady_us: self.steady_us }
+    }
+
+    pub(crate) fn pass_us(&mut self, us: u64) {
+        self.wall_us += us;
+        self.steady_us += us;
     }
 
     pub(crate) fn pass(&mut self, ms: u64) {
-        self.wall_ms += ms;
-        self.steady_ms += ms;
+        self.pass_us(ms * 1_000);
     }
 
     /// Bytes that the files take together.

@@ -2,11 +2,10 @@
 
 pub(crate) mod disk;
 pub(crate) mod machine;
-pub(crate) mod process;
+mod process;
 mod restart;
 mod rings;
 pub(crate) mod start;
-mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +14,7 @@ use engine::command::{Command, Request, Route};
 use engine::ids::{SlotId, Time};
 use engine::slots::core_of;
 use engine::text::Text;
-use shard::Token;
+use shard::{Caller, Routed};
 use wal::disk::Lane;
 use wal::files::Trouble;
 
@@ -29,17 +28,15 @@ use crate::rng::Rng;
 use crate::timetable::{Edition, FIRST_END_MS};
 use disk::Frame;
 use machine::{Machine, START_MS};
-use process::{Outcome, Process, Taking};
+use process::Process;
 
+pub(crate) use process::TICK_MS;
 pub(crate) use restart::End;
 
 const ENOSPC: i32 = 28;
-/// One of these is within how many steps the second copy of a message arrives.
-const COPY_STEPS: [usize; 4] = [1, 20, 200, 2_000];
 /// Log writes that are remembered, for the faults that undo one.
 const FRAMES_KEPT: usize = 24;
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct World {
     pub plan: Plan,
@@ -52,7 +49,7 @@ pub(crate) struct World {
     pub edition: Edition,
     pub step: u64,
     /// Requests under way, abandoned ones included.
-    pub questions: BTreeMap<Token, Question>,
+    pub questions: BTreeMap<Caller, Question>,
     /// Log writes that were made durable, the youngest last.
     pub frames: VecDeque<Frame>,
     /// By core: the log write in flight, and whether it is going to fail.
@@ -60,12 +57,11 @@ pub(crate) struct World {
     /// The number of the process that runs.
     pub life: u64,
     /// Answers that have reached their clients beside a turn that was asked for.
-    pub late: Vec<(Token, Reply)>,
+    pub late: Vec<(Caller, Reply)>,
     /// The next completion of this lane is a failure.
     pub fails_next: Option<Lane>,
     /// The disk has failed in such a turn.
     pub fatal: Option<wal::DiskError>,
-    tokens: u64,
 }
 
 impl World {
@@ -82,7 +78,9 @@ impl World {
         let mut history = History::new(seed, watched);
         history.note(format_args!("{plan:?}"));
         let found = &mut start::Found::default();
-        let process = start::start(&machine, &plan, plan.cores, &edition, found).expect("a first start");
+        let ring_chances = Rng::new(rng.number());
+        let process = start::start(&machine, &plan, plan.cores, &edition, ring_chances, found);
+        let process = process.expect("a first start");
         let laws = Laws { hash: process.hash.clone(), policy: plan.policy.clone(), edition: edition.clone() };
         World {
             model: Model::new(laws, plan.cores),
@@ -101,19 +99,18 @@ impl World {
             late: Vec::new(),
             fails_next: None,
             fatal: None,
-            tokens: 0,
         }
     }
 
     #[must_use]
     pub(crate) fn cores(&self) -> u16 {
-        self.process.cores()
+        self.process.cores.len() as u16
     }
 
     /// The latest time on any core.
     #[must_use]
     pub(crate) fn now(&self) -> Time {
-        self.process.nodes.iter().map(|node| node.shard.now()).max().unwrap_or_default()
+        self.process.cores.iter().map(|core| core.shard().now()).max().unwrap_or_default()
     }
 
     /// Whether some run may have departed by now, and be forgotten with all that was sold of it.
@@ -125,8 +122,8 @@ impl World {
     /// The time that a core would see if it looked now.
     #[must_use]
     pub(crate) fn time_of(&self, core: u16) -> Time {
-        let mut clock = self.process.nodes[usize::from(core)].clock.clone();
-        clock.now(self.machine.wall_ms, self.machine.steady_ms)
+        let mut clock = self.process.cores[usize::from(core)].node.clock().clone();
+        clock.now(self.machine.clocks())
     }
 
     /// The latest time that any core would see now.
@@ -135,30 +132,28 @@ impl World {
         (0..self.cores()).map(|core| self.time_of(core)).max().unwrap_or_default()
     }
 
-    /// A client asks, at an edge of his choice. A listing asks every core.
-    pub(crate) fn ask(&mut self, command: &Command) -> Vec<Token> {
+    /// A client asks, at an edge of its choice. A listing asks every core.
+    pub(crate) fn ask(&mut self, command: &Command) -> Vec<Caller> {
         let edge = self.rng.below(usize::from(self.cores())) as u16;
-        let cores = match command.route(&self.process.hash) {
+        let owners = match command.route(&self.process.hash) {
             Route::Slot(slot) => vec![core_of(slot, self.cores())],
             Route::Every => (0..self.cores()).collect(),
         };
         // Whatever is decided from here on is not decided before this time.
-        for core in 0..self.cores() {
-            let node = &mut self.process.nodes[usize::from(core)];
-            node.asked_at =
-                node.clock.now(self.machine.wall_ms, self.machine.steady_ms).max(node.shard.now());
+        let clocks = self.machine.clocks();
+        for core in &mut self.process.cores {
+            core.asked_at = core.node.clock_mut().now(clocks).max(core.shard().now());
         }
-        let ask = |core: u16| {
-            self.tokens += 1;
-            let token = process::token(edge, self.tokens);
-            self.history.note(format_args!("{token:?} at {edge} asks {core}: {command:?}"));
-            let shown = self.shown(core, command);
-            self.questions.insert(token, Question { command: command.clone(), shown });
+        let ask = |owner: u16| {
+            let shown = self.shown(owner, command);
             let request = Request { command: command.clone(), trace: Text::from("sim") };
-            self.process.post(edge, core, token, request);
-            token
+            let routed = Routed::new(request, &self.process.hash);
+            let caller = self.process.call(edge, owner, routed);
+            self.history.note(format_args!("{caller:?} asks {owner}: {command:?}"));
+            self.questions.insert(caller, Question { command: command.clone(), shown });
+            caller
         };
-        cores.into_iter().map(ask).collect()
+        owners.into_iter().map(ask).collect()
     }
 
     /// What the answer may show, as it is now.
@@ -170,10 +165,10 @@ impl World {
             _ => None,
         };
         let Route::Slot(first) = command.route(hash) else {
-            let node = &self.process.nodes[usize::from(core)];
-            let slots = node.shard.slots().filter(|slot| !slot.is_blank());
+            let core = &self.process.cores[usize::from(core)];
+            let slots = core.shard().slots().filter(|slot| !slot.is_blank());
             let shown = |slot: &engine::state::Slot| {
-                let (from, time) = (slot.seq() as usize, node.asked_at);
+                let (from, time) = (slot.seq() as usize, core.asked_at);
                 Shown { slot: slot.id(), from, time }
             };
             return slots.map(shown).collect();
@@ -192,56 +187,62 @@ impl World {
         Shown { slot, from: self.process.slot(slot).seq() as usize, time: self.process.time_at(slot) }
     }
 
-    /// One turn of a core that takes so many parcels at most. What has reached clients; `Err` when the process has to end.
+    /// One turn of a core that receives so many parcels at most. The replies that have reached clients.
     ///
     /// # Errors
-    /// The disk has failed.
-    pub(crate) fn turn(&mut self, core: u16, most: usize) -> Result<Vec<(Token, Reply)>, wal::DiskError> {
-        let mut out = Outcome::default();
-        let percent = self.plan.doubled_percent;
-        let gathers = self.plan.gather_percent > 0 && self.rng.percent(self.plan.gather_percent);
-        let rng = std::cell::RefCell::new(&mut self.rng);
-        let mut taking = Taking {
-            step: self.step,
-            most,
-            gathers,
-            choose: &mut |from| *rng.borrow_mut().pick(from),
-            doubles: &mut || {
-                let mut rng = rng.borrow_mut();
-                let doubled = percent > 0 && rng.percent(percent);
-                doubled.then(|| {
-                    let most = *rng.pick(&COPY_STEPS);
-                    rng.below(most) as u64
-                })
-            },
-        };
-        let turned = self.process.turn(core, &self.machine, &mut taking, &mut out);
+    /// The disk has failed: the process has to end.
+    pub(crate) fn turn(&mut self, core: u16, most: usize) -> Result<Vec<(Caller, Reply)>, wal::DiskError> {
+        {
+            let mut rings = self.process.rings.borrow_mut();
+            (rings.step, rings.receivable) = (self.step, most);
+        }
+        let turned = self.process.turn(core, self.machine.clocks());
         self.met.met(Met::Turns);
-        self.met.add(Met::MessageDoubled, out.doubled);
-        self.met.add(Met::Gathered, u64::from(out.gathers));
-        self.met.add(Met::RingFull, u64::from(out.ring_full));
         self.history.number(u64::from(core) << 32 | most as u64);
-        for frame in out.frames {
+        self.take_frames(core);
+        turned?;
+        self.count_turn(core);
+        // An answer is checked when it leaves its shard, be it for this edge or for another one.
+        let sent = std::mem::take(&mut self.process.rings.borrow_mut().replies);
+        for (caller, reply) in sent {
+            self.released(caller, &reply);
+        }
+        let mut replies = Vec::new();
+        while let Some((caller, reply)) = self.process.poll_reply(core) {
+            if self.questions.contains_key(&caller) {
+                self.released(caller, &reply);
+            }
+            replies.push((caller, reply));
+        }
+        Ok(replies)
+    }
+
+    fn take_frames(&mut self, core: u16) {
+        let frames =
+            std::mem::take(&mut self.process.cores[usize::from(core)].node.log_mut().disk_mut().submitted);
+        for frame in frames {
             self.history.bytes(&frame.bytes);
             self.model.written(core, &frame.bytes);
             self.met.met(Met::Frames);
             self.flights[usize::from(core)] = Some((frame, false));
         }
-        turned?;
-        let space = self.process.nodes[usize::from(core)].shard.log().space();
-        self.met.add(Met::Exhausted, u64::from(space == wal::Space::Exhausted));
-        for (token, reply) in &out.given {
-            self.given(*token, reply);
-        }
-        Ok(out.replies)
     }
 
-    fn given(&mut self, token: Token, reply: &Reply) {
-        self.history.note(format_args!("{token:?} is answered {reply:?}"));
-        let Some(question) = self.questions.remove(&token) else {
-            assert!(worker::is_worker(token), "{token:?} is answered twice");
-            return;
-        };
+    fn count_turn(&mut self, core: u16) {
+        let node = &self.process.cores[usize::from(core)].node;
+        let exhausted = node.shard().log().space() == wal::Space::Exhausted;
+        self.met.add(Met::Exhausted, u64::from(exhausted));
+        self.met.add(Met::CommitDelayed, u64::from(node.delays_commit()));
+        let mut rings = self.process.rings.borrow_mut();
+        self.met.add(Met::MessageDoubled, std::mem::take(&mut rings.doubled));
+        self.met.add(Met::RingFull, std::mem::take(&mut rings.full));
+        self.met.add(Met::Jammed, std::mem::take(&mut rings.jammed));
+    }
+
+    fn released(&mut self, caller: Caller, reply: &Reply) {
+        self.history.note(format_args!("{caller:?} is answered {reply:?}"));
+        let question =
+            self.questions.remove(&caller).unwrap_or_else(|| panic!("{caller:?} is answered twice"));
         self.met.met(Met::Replies);
         if answers::is_try_again(reply) {
             self.met.met(Met::Refused);
@@ -252,7 +253,7 @@ impl World {
 
     /// The disk completes the oldest operation of a lane; `false` if there is none.
     pub(crate) fn finish(&mut self, core: u16, lane: Lane) -> bool {
-        let waits = self.process.nodes[usize::from(core)].is_waiting(lane);
+        let waits = self.process.cores[usize::from(core)].is_waiting(lane);
         let fails = waits && self.fails_next == Some(lane);
         let step = self.machine.files.steps() + if lane == Lane::Jobs { self.rng.below(3) as u64 } else { 0 };
         if fails {
@@ -260,13 +261,13 @@ impl World {
             let errno = if lane == Lane::Jobs && self.rng.percent(50) { ENOSPC } else { EIO };
             self.machine.files.trouble(Trouble { step, errno });
         }
-        let node = &mut self.process.nodes[usize::from(core)];
+        let on_core = &mut self.process.cores[usize::from(core)];
         let other = if lane == Lane::Write { Lane::Jobs } else { Lane::Write };
-        let out_of_order = node.is_waiting(lane) && node.is_waiting(other);
-        if !node.shard.log_mut().disk_mut().finish(lane) {
+        let out_of_order = on_core.is_waiting(lane) && on_core.is_waiting(other);
+        if !on_core.node.log_mut().disk_mut().finish(lane) {
             return false;
         }
-        node.woken = true;
+        self.process.signal(core);
         if fails {
             let failed = self.machine.files.steps() > step;
             self.met
@@ -291,8 +292,8 @@ impl World {
 
     /// Holds every slot that has come equally far against the model.
     pub(crate) fn compare(&self) {
-        for node in &self.process.nodes {
-            for slot in node.shard.slots().filter(|slot| !slot.is_blank()) {
+        for core in &self.process.cores {
+            for slot in core.shard().slots().filter(|slot| !slot.is_blank()) {
                 self.model.compare(slot);
             }
         }

@@ -11,6 +11,7 @@ use super::start::{self, Found};
 use crate::checks::model::Laws;
 use crate::counters::Met;
 use crate::faults::{EIO, damage};
+use crate::rng::Rng;
 use crate::timetable::Edition;
 
 /// Tries of a start that are made to fail.
@@ -52,7 +53,7 @@ impl World {
         }
         self.count_life();
         // What was in it is gone before anything else is done.
-        self.process.nodes.clear();
+        self.process.cores.clear();
         self.questions.clear();
         self.end(end);
         self.machine.files.set_capacity(None);
@@ -73,13 +74,18 @@ impl World {
             }
         }
         let mut found = Found::default();
-        let started = start::start(&self.machine, &self.plan, cores, &edition, &mut found);
+        let ring_chances = self.ring_chances();
+        let started = start::start(&self.machine, &self.plan, cores, &edition, ring_chances, &mut found);
         self.process = started.unwrap_or_else(|error| panic!("it does not start: {error}"));
         self.met.add(Met::Restarts, u64::from(!calm));
         self.met.add(Met::OtherCores, u64::from(found.redistributed));
         self.met.add(Met::TailCut, found.cuts as u64);
         self.met.add(Met::OtherTimetable, u64::from(edition.number != self.edition.number));
         self.taken_over(cores, edition);
+    }
+
+    fn ring_chances(&mut self) -> Rng {
+        Rng::new(self.rng.number())
     }
 
     fn model_cores(&self) -> u16 {
@@ -92,7 +98,7 @@ impl World {
         self.life += 1;
         let (hash, policy) = (self.process.hash.clone(), self.plan.policy.clone());
         let laws = Laws { hash, policy, edition: self.edition.clone() };
-        let slots = self.process.nodes.iter().flat_map(|node| node.shard.slots());
+        let slots = self.process.cores.iter().flat_map(|core| core.shard().slots());
         let found: BTreeMap<SlotId, u64> =
             slots.filter(|slot| !slot.is_blank()).map(|slot| (slot.id(), slot.seq())).collect();
         self.model.recovered(&found, laws, cores);
@@ -102,9 +108,9 @@ impl World {
 
     /// Counts what this process has done, and what its end cuts short.
     pub(crate) fn count_life(&mut self) {
-        self.met.add(Met::MessageCrossed, u64::from(self.process.rings.messages() > 0));
-        for node in &self.process.nodes {
-            let (log, stats) = (node.shard.log(), node.shard.stats());
+        self.met.add(Met::MessageCrossed, u64::from(self.process.rings.borrow().messages() > 0));
+        for core in &self.process.cores {
+            let (log, stats) = (core.shard().log(), core.shard().stats());
             self.met.add(Met::SnapshotInFlight, u64::from(log.snapshot_state() != SnapshotState::Idle));
             self.met.add(Met::Snapshots, log.stats().snapshots);
             self.met.add(Met::Recycled, log.stats().segments_recycled);
@@ -135,7 +141,7 @@ impl World {
             *(if keep { &mut kept } else { &mut lost }) += 1;
             keep
         });
-        self.machine.steady_ms = self.rng.between(0, 5_000);
+        self.machine.steady_us = self.rng.between(0, 5_000_000);
         let in_flight = self.flights.iter().any(Option::is_some);
         self.met.add(Met::TornWrite, u64::from(in_flight && kept > 0 && lost > 0));
         self.met.add(Met::UnsyncedSurvives, u64::from(kept > 0 && lost == 0));
@@ -167,7 +173,8 @@ impl World {
             }
         }
         let mut found = Found::default();
-        let started = start::start(&self.machine, &self.plan, cores, edition, &mut found);
+        let ring_chances = self.ring_chances();
+        let started = start::start(&self.machine, &self.plan, cores, edition, ring_chances, &mut found);
         self.machine.files.set_capacity(None);
         let Err(error) = started else {
             // It has come through in spite of everything, and is killed at its first turn.

@@ -1,37 +1,36 @@
 //! The rings between cores: bounded, one for each ordered pair, first in first out. What does not fit waits with its sender.
-//! As in the server, no order is kept between pairs, and what was sent is there when its sender's turn is over.
+//! As in the server, no order is kept between pairs. Parcels are late, doubled, or not received at all, as faults will have it.
 
+use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use engine::answer::Reply;
-use engine::command::Request;
-use shard::{Envelope, Token};
+use shard::{Caller, Parcel, Peers};
 
-/// What goes from one core to another.
-#[derive(Debug, Clone)]
-pub(crate) enum Parcel {
-    Command { token: Token, request: Request },
-    Reply { token: Token, reply: Reply },
-    Message(Envelope),
-}
+use crate::plan::Plan;
+use crate::rng::Rng;
+
+/// One of these is within how many steps the second copy of a message arrives.
+const COPY_STEPS: [usize; 4] = [1, 20, 200, 2_000];
 
 #[derive(Debug, Default)]
 struct Ring {
     waiting: VecDeque<Parcel>,
     inside: VecDeque<Parcel>,
     /// Second copies, and the steps before which they do not arrive.
-    late: Vec<(u64, Parcel)>,
+    copies: Vec<(u64, Parcel)>,
     /// Nothing arrives before this step.
     held_until: u64,
 }
 
 impl Ring {
-    fn late(&self, step: u64) -> Option<usize> {
-        self.late.iter().position(|(at, _)| *at <= step)
+    fn copy(&self, step: u64) -> Option<usize> {
+        self.copies.iter().position(|(at, _)| *at <= step)
     }
 
     fn arrived(&self, step: u64) -> bool {
-        self.held_until <= step && (!self.inside.is_empty() || self.late(step).is_some())
+        self.held_until <= step && (!self.inside.is_empty() || self.copy(step).is_some())
     }
 }
 
@@ -41,74 +40,103 @@ pub(crate) struct Rings {
     rings: Vec<Ring>,
     cores: usize,
     capacity: usize,
+    /// Parcels that wait with their sender before a ring counts as jammed.
+    jam: usize,
+    /// Cores that receive nothing any more.
+    pub stopped: Vec<bool>,
+    /// Of a hundred messages so many arrive twice.
+    pub doubled_percent: u32,
+    /// The step that the world is at.
+    pub step: u64,
+    /// Parcels that the core whose turn it is may still receive.
+    pub receivable: usize,
+    /// Replies that left a core for another one, since somebody last looked.
+    pub replies: Vec<(Caller, Reply)>,
+    /// Since somebody last looked: messages that were doubled, flushes that found a ring full, and looks at a jammed one.
+    pub doubled: u64,
+    pub full: u64,
+    pub jammed: u64,
+    rng: Rng,
 }
 
 impl Rings {
     #[must_use]
-    pub(crate) fn new(cores: u16, capacity: usize) -> Rings {
+    pub(crate) fn new(cores: u16, plan: &Plan, rng: Rng) -> Rings {
         let cores = usize::from(cores);
-        Rings { rings: (0..cores * cores).map(|_| Ring::default()).collect(), cores, capacity }
+        Rings {
+            rings: (0..cores * cores).map(|_| Ring::default()).collect(),
+            cores,
+            capacity: plan.ring_parcels,
+            jam: plan.jam_parcels,
+            stopped: vec![false; cores],
+            doubled_percent: plan.doubled_percent,
+            step: 0,
+            receivable: usize::MAX,
+            replies: Vec::new(),
+            doubled: 0,
+            full: 0,
+            jammed: 0,
+            rng,
+        }
     }
 
-    fn ring(&mut self, from: u16, to: u16) -> &mut Ring {
+    fn ring(&self, from: u16, to: u16) -> &Ring {
+        &self.rings[usize::from(from) * self.cores + usize::from(to)]
+    }
+
+    fn ring_mut(&mut self, from: u16, to: u16) -> &mut Ring {
         &mut self.rings[usize::from(from) * self.cores + usize::from(to)]
     }
 
-    pub(crate) fn send(&mut self, from: u16, to: u16, parcel: Parcel) {
-        assert_ne!(from, to, "what stays on a core takes no ring");
-        self.ring(from, to).waiting.push_back(parcel);
-    }
-
-    /// Moves what waits with its sender into the rings. Whether one was full.
-    pub(crate) fn flush(&mut self, from: u16) -> bool {
-        let capacity = self.capacity;
-        let mut full = false;
-        for to in 0..self.cores {
-            let ring = &mut self.rings[usize::from(from) * self.cores + to];
-            while ring.inside.len() < capacity
-                && let Some(parcel) = ring.waiting.pop_front()
-            {
-                ring.inside.push_back(parcel);
-            }
-            full |= !ring.waiting.is_empty();
-        }
-        full
-    }
-
-    #[must_use]
-    pub(crate) fn has_waiting(&self, from: u16) -> bool {
-        let from = usize::from(from) * self.cores;
-        self.rings[from..from + self.cores].iter().any(|ring| !ring.waiting.is_empty())
-    }
-
     /// Cores that something has arrived from.
-    pub(crate) fn arrived(&self, to: u16, step: u64) -> impl Iterator<Item = u16> {
-        let arrived = move |from: &usize| self.rings[from * self.cores + usize::from(to)].arrived(step);
-        (0..self.cores).filter(arrived).map(|from| from as u16)
+    fn arrived(&self, to: u16) -> impl Iterator<Item = u16> {
+        let stopped = self.stopped[usize::from(to)];
+        let others = (0..self.cores as u16).filter(move |_| !stopped);
+        others.filter(move |from| self.ring(*from, to).arrived(self.step))
     }
 
-    pub(crate) fn receive(&mut self, from: u16, to: u16, step: u64) -> Option<Parcel> {
-        let ring = self.ring(from, to);
-        let late = ring.late(step).map(|place| ring.late.remove(place).1);
-        late.or_else(|| ring.inside.pop_front())
+    /// Something has arrived at a core: its bell has been rung.
+    #[must_use]
+    pub(crate) fn has_arrived(&self, to: u16) -> bool {
+        self.arrived(to).next().is_some()
     }
 
-    /// Lets a copy of a parcel arrive at a later step, whatever else is on its way.
-    pub(crate) fn double(&mut self, from: u16, to: u16, parcel: Parcel, at: u64) {
-        self.ring(from, to).late.push((at, parcel));
+    fn receive(&mut self, to: u16) -> Option<Parcel> {
+        let from: Vec<u16> = self.arrived(to).collect();
+        if from.is_empty() || self.receivable == 0 {
+            return None;
+        }
+        self.receivable -= 1;
+        let (from, step) = (*self.rng.pick(&from), self.step);
+        let ring = self.ring_mut(from, to);
+        let copy = ring.copy(step).map(|place| ring.copies.remove(place).1);
+        let parcel = copy.or_else(|| ring.inside.pop_front()).expect("something has arrived");
+        if matches!(parcel, Parcel::Message(_)) && self.rng.percent(self.doubled_percent) {
+            let most = *self.rng.pick(&COPY_STEPS);
+            let at = step + self.rng.below(most) as u64;
+            self.ring_mut(from, to).copies.push((at, parcel.clone()));
+            self.doubled += 1;
+        }
+        Some(parcel)
+    }
+
+    fn is_jammed(&self, from: u16, to: u16) -> bool {
+        self.ring(from, to).waiting.len() >= self.jam
     }
 
     /// Nothing of this pair arrives before that step. Whether something is on its way now.
     pub(crate) fn hold(&mut self, from: u16, to: u16, until: u64) -> bool {
-        let ring = self.ring(from, to);
+        let ring = self.ring_mut(from, to);
         ring.held_until = until;
         !ring.inside.is_empty()
     }
 
+    /// No more faults: everything arrives.
     pub(crate) fn release_all(&mut self) {
+        self.stopped.fill(false);
         for ring in &mut self.rings {
             ring.held_until = 0;
-            ring.late.iter_mut().for_each(|(at, _)| *at = 0);
+            ring.copies.iter_mut().for_each(|(at, _)| *at = 0);
         }
     }
 
@@ -118,5 +146,73 @@ impl Rings {
         let is_message = |parcel: &&Parcel| matches!(parcel, Parcel::Message(_));
         let of = |ring: &Ring| ring.inside.iter().chain(&ring.waiting).filter(is_message).count();
         self.rings.iter().map(of).sum()
+    }
+}
+
+/// One core's ends of the rings.
+#[derive(Debug)]
+pub(crate) struct SimPeers {
+    core: u16,
+    rings: Rc<RefCell<Rings>>,
+}
+
+impl SimPeers {
+    #[must_use]
+    pub(crate) fn new(core: u16, rings: Rc<RefCell<Rings>>) -> SimPeers {
+        SimPeers { core, rings }
+    }
+
+    fn rings(&self) -> RefMut<'_, Rings> {
+        self.rings.borrow_mut()
+    }
+}
+
+impl Peers for SimPeers {
+    fn send(&mut self, core: u16, parcel: Parcel) {
+        assert_ne!(self.core, core, "what stays on a core takes no ring");
+        let mut rings = self.rings();
+        let is_jammed = rings.is_jammed(self.core, core);
+        match &parcel {
+            Parcel::Command { .. } => assert!(!is_jammed, "a command is sent into a jammed ring"),
+            Parcel::Reply { caller, reply } => rings.replies.push((*caller, reply.clone())),
+            Parcel::Message(_) => {}
+        }
+        rings.ring_mut(self.core, core).waiting.push_back(parcel);
+    }
+
+    fn flush(&mut self) {
+        let mut rings = self.rings();
+        let capacity = rings.capacity;
+        let mut full = false;
+        for to in 0..rings.cores as u16 {
+            let ring = rings.ring_mut(self.core, to);
+            while ring.inside.len() < capacity
+                && let Some(parcel) = ring.waiting.pop_front()
+            {
+                ring.inside.push_back(parcel);
+            }
+            full |= !ring.waiting.is_empty();
+        }
+        rings.full += u64::from(full);
+    }
+
+    fn receive(&mut self) -> Option<Parcel> {
+        self.rings().receive(self.core)
+    }
+
+    fn is_jammed(&self, core: u16) -> bool {
+        let mut rings = self.rings();
+        let is_jammed = rings.is_jammed(self.core, core);
+        rings.jammed += u64::from(is_jammed);
+        is_jammed
+    }
+
+    fn has_incoming(&self) -> bool {
+        self.rings().has_arrived(self.core)
+    }
+
+    fn has_waiting(&self) -> bool {
+        let rings = self.rings();
+        (0..rings.cores as u16).any(|to| !rings.ring(self.core, to).waiting.is_empty())
     }
 }

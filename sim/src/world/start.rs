@@ -1,18 +1,23 @@
-//! From a data directory to a running process, in the order in which the server does it.
+//! From a data directory to a running process.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::ids::SlotId;
 use engine::slots::SlotHash;
-use shard::{Clock, Config, Recovery, Shard, redistribute};
+use shard::{RecoveredCore, Setup, Shutdown, read_core};
 use wal::files::MemoryFiles;
-use wal::{DataDir, OpenError, Recovered};
+use wal::{DataDir, OpenError};
 
-use super::disk::Tap;
+use super::disk::RecordingDisk;
 use super::machine::Machine;
-use super::process::{Node, Process};
+use super::process::{Core, Process};
+use super::rings::{Rings, SimPeers};
 use crate::plan::Plan;
+use crate::rng::Rng;
 use crate::timetable::Edition;
 
 /// What a start has come across.
@@ -23,7 +28,7 @@ pub(crate) struct Found {
     pub redistributed: bool,
 }
 
-/// Recovers and starts every core, and deals the slots out where the number of cores is another one.
+/// Recovers and starts every core, as the server does.
 ///
 /// # Errors
 /// What refuses to be read or written.
@@ -32,53 +37,39 @@ pub(crate) fn start(
     plan: &Plan,
     cores: u16,
     edition: &Edition,
+    rng: Rng,
     found: &mut Found,
 ) -> Result<Process, OpenError> {
     let files = &machine.files;
     let mut dir = DataDir::open_on(files.clone(), &plan.options)?;
-    let recovered = recover(&mut dir, cores, found)?;
-    let last = recovered.iter().map(|(core, _)| core.last_time()).max().unwrap_or_default();
-    let clock = Clock::new(machine.wall_ms, machine.steady_ms, last);
-    let hash = SlotHash::new(dir.secret());
-    let mut nodes = Vec::new();
-    for (core, (slots, at)) in (0..).zip(recovered) {
-        let disk = Tap::new(dir.core_dir(core), files.clone(), dir.epoch(), core);
-        let log = dir.log(core, at, disk)?;
-        let config = Config {
-            core,
-            cores,
-            hash: hash.clone(),
-            policy: plan.policy.clone(),
-            state_bytes_max: u64::MAX,
-            catalogue: Arc::new(edition.clone()),
-        };
-        let mut clock = clock.clone();
-        let now = clock.now(machine.wall_ms, machine.steady_ms);
-        nodes.push(Node::new(Shard::new(config, slots, log, now), clock));
-    }
-    Ok(Process::new(nodes, hash, plan.ring_parcels))
+    let recovered = shard::recover(&mut dir, cores, |dir| {
+        let read = read_all(dir, found)?;
+        found.redistributed |= dir.cores() != cores;
+        Ok(read)
+    })?;
+    let setup = Setup {
+        cores,
+        policy: plan.policy.clone(),
+        catalogue: Arc::new(edition.clone()),
+        state_bytes_max: u64::MAX,
+    };
+    let rings = Rc::new(RefCell::new(Rings::new(cores, plan, rng)));
+    let peers = (0..cores).map(|core| SimPeers::new(core, rings.clone())).collect();
+    let signals: Arc<[AtomicBool]> = (0..cores).map(|_| AtomicBool::new(false)).collect();
+    let signalled = signals.clone();
+    let wake_all = move || signalled.iter().for_each(|signal| signal.store(true, Ordering::Relaxed));
+    let shutdown = Arc::new(Shutdown::new(cores, wake_all));
+    let disk = |core| Ok(RecordingDisk::new(dir.core_dir(core), files.clone(), dir.epoch(), core));
+    let nodes = shard::start(&dir, recovered, &setup, || machine.clocks(), disk, peers, &shutdown)?;
+    let (cores, hash) = (nodes.into_iter().map(Core::new).collect(), SlotHash::new(dir.secret()));
+    Ok(Process { cores, rings, hash, shutdown, signals })
 }
 
-fn recover(
-    dir: &mut DataDir<MemoryFiles>,
-    cores: u16,
-    found: &mut Found,
-) -> Result<Vec<(Recovery, Recovered)>, OpenError> {
-    let read = read_all(dir, found)?;
-    if dir.cores() == cores {
-        return Ok(read);
-    }
-    found.redistributed = true;
-    redistribute(dir, read.into_iter().map(|(core, _)| core), cores)?;
-    read_all(dir, found)
-}
-
-fn read_all(dir: &DataDir<MemoryFiles>, found: &mut Found) -> Result<Vec<(Recovery, Recovered)>, OpenError> {
+fn read_all(dir: &DataDir<MemoryFiles>, found: &mut Found) -> Result<Vec<RecoveredCore>, OpenError> {
     let read = |core| {
-        let mut recovery = Recovery::new(core, dir.cores());
-        let recovered = dir.recover(core, &mut recovery)?;
-        found.cuts += usize::from(recovered.cut.is_some());
-        Ok((recovery, recovered))
+        let core = read_core(dir, core)?;
+        found.cuts += usize::from(core.1.cut.is_some());
+        Ok(core)
     };
     (0..dir.cores()).map(read).collect()
 }

@@ -3,8 +3,12 @@
 pub(crate) mod catalogue;
 pub(crate) mod check;
 pub(crate) mod names;
-pub(crate) mod rng;
 pub(crate) mod world;
 
 pub(crate) use names::Names;
 pub(crate) use world::{Setup, World};
+
+/// True in so many of a hundred cases.
+pub(crate) fn chance(rng: &mut fastrand::Rng, percent: usize) -> bool {
+    rng.usize(..100) < percent
+}

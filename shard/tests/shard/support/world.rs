@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::answer::{Rejection, Reply};
+use engine::answer::Reply;
 use engine::command::{AdHoc, Command, Request, Route};
 use engine::decide::Policy;
-use engine::ids::{OrderId, SlotId, Time};
+use engine::ids::{SlotId, Time};
 use engine::record::Record;
 use engine::slots::{SlotHash, core_of};
 use engine::state::Slot;
 use engine::text::Text;
-use shard::{Config, Envelope, Message, Output, Recovery, Shard, Token};
+use shard::{CallId, Caller, Config, Envelope, Message, Output, Recovery, Routed, Shard};
 use wal::disk::{Lane, MemoryDisk};
 use wal::files::MemoryFiles;
 use wal::{DataDir, DiskError, Lsn, OpenError, Options, Recover, limits};
@@ -85,6 +85,8 @@ impl Mail {
 
 pub(crate) struct Node {
     pub(crate) shard: Shard<MemoryDisk>,
+    /// Commands that were put in and not refused at once.
+    accepted: u64,
     /// How far its clock is ahead of the world's.
     pub(crate) ahead_ms: u64,
     /// Something was put in, or the disk has completed something: it wants a turn.
@@ -99,15 +101,13 @@ pub(crate) struct World {
     pub(crate) now: Time,
     /// On its way, oldest first.
     pub(crate) mail: Vec<Mail>,
-    pub(crate) replies: BTreeMap<Token, Reply>,
-    /// Paid orders that left as such, and how far that core's log was durable then.
-    pub(crate) paid: Vec<(OrderId, Lsn)>,
+    pub(crate) replies: BTreeMap<Caller, Reply>,
     /// All records that recovery has read since the world began, by slot; without those that only a snapshot held.
     pub(crate) history: BTreeMap<SlotId, Vec<Record>>,
     /// Records that the last start applied over the snapshots.
     pub(crate) replayed: u64,
     pub(crate) turns: u64,
-    next_token: u64,
+    next_call: u32,
 }
 
 impl World {
@@ -137,11 +137,10 @@ impl World {
             now: START,
             mail: Vec::new(),
             replies: BTreeMap::new(),
-            paid: Vec::new(),
             history: BTreeMap::new(),
             replayed: 0,
             turns: 0,
-            next_token: 0,
+            next_call: 0,
         }
     }
 
@@ -180,7 +179,7 @@ impl World {
     // What clients do.
 
     /// A command to the core it belongs to; a refusal at once is a reply as well.
-    pub(crate) fn submit(&mut self, command: Command) -> Token {
+    pub(crate) fn submit(&mut self, command: Command) -> Caller {
         let core = match command.route(&self.hash) {
             Route::Slot(slot) => core_of(slot, self.cores()),
             Route::Every => 0,
@@ -188,15 +187,23 @@ impl World {
         self.submit_to(core, command)
     }
 
-    pub(crate) fn submit_to(&mut self, core: u16, command: Command) -> Token {
-        self.next_token += 1;
-        let token = Token(self.next_token);
+    pub(crate) fn submit_to(&mut self, core: u16, command: Command) -> Caller {
+        self.next_call += 1;
+        let caller = Caller { core, call: CallId { place: self.next_call, generation: 1 } };
+        let routed = Routed::new(Request { command, trace: Text::from("trace") }, &self.hash);
         let node = &mut self.nodes[usize::from(core)];
         node.woken = true;
-        if let Err(rejection) = node.shard.submit(token, Request { command, trace: Text::from("trace") }) {
-            self.replies.insert(token, Err(rejection));
+        match node.shard.submit(caller, routed) {
+            Ok(()) => node.accepted += 1,
+            Err(rejection) => _ = self.replies.insert(caller, Err(rejection)),
         }
-        token
+        caller
+    }
+
+    /// Commands that wait for their turn.
+    pub(crate) fn commands_waiting(&self, core: u16) -> usize {
+        let node = &self.nodes[usize::from(core)];
+        (node.accepted - node.shard.stats().commands) as usize
     }
 
     /// The command, until nothing is under way any more.
@@ -209,14 +216,14 @@ impl World {
 
     #[track_caller]
     pub(crate) fn run_all(&mut self, commands: impl IntoIterator<Item = Command>) {
-        let tokens: Vec<Token> = commands.into_iter().map(|command| self.submit(command)).collect();
+        let tokens: Vec<Caller> = commands.into_iter().map(|command| self.submit(command)).collect();
         self.settle();
         for token in tokens {
             self.reply(token).expect("every command is replied to").expect("preparations succeed");
         }
     }
 
-    pub(crate) fn reply(&mut self, token: Token) -> Option<Reply> {
+    pub(crate) fn reply(&mut self, token: Caller) -> Option<Reply> {
         self.replies.remove(&token)
     }
 
@@ -224,13 +231,13 @@ impl World {
 
     /// One turn of one core, and what leaves it then.
     pub(crate) fn try_turn(&mut self, core: u16) -> Result<(), DiskError> {
-        self.try_step(core, Shard::turn)
+        self.try_step(core, |shard, now| shard.process(now).and_then(|()| shard.commit()))
     }
 
     /// A turn that starts no write.
     #[track_caller]
-    pub(crate) fn gather(&mut self, core: u16) {
-        self.try_step(core, Shard::gather).expect("the disk is well");
+    pub(crate) fn process(&mut self, core: u16) {
+        self.try_step(core, Shard::process).expect("the disk is well");
     }
 
     fn try_step(
@@ -245,15 +252,14 @@ impl World {
         let result = step(&mut node.shard, now);
         while let Some(output) = node.shard.pop_output() {
             match output {
-                Output::Reply { token, reply } => {
-                    let before = self.replies.insert(token, reply);
-                    assert_eq!(before, None, "a second reply to {token:?}");
+                Output::Reply { caller, reply } => {
+                    let before = self.replies.insert(caller, reply);
+                    assert_eq!(before, None, "a second reply to {caller:?}");
                 }
                 Output::Send { core: to, envelope } => {
                     assert_ne!(to, core, "a message to itself leaves");
                     self.mail.push(Mail { core: to, envelope });
                 }
-                Output::Paid { order, lsn } => self.paid.push((order, lsn)),
             }
         }
         result
@@ -393,21 +399,23 @@ impl World {
         World::on(files, self.setup.clone(), self.now)
     }
 
-    /// Recovers and starts every core, and distributes the slots again where the number of cores has changed.
+    /// Recovers and starts every core.
     pub(crate) fn start(&mut self) -> Result<(), OpenError> {
         let cores = self.setup.cores;
         let mut dir = DataDir::open_on(self.files.clone(), &self.setup.options)?;
         self.hash = SlotHash::new(dir.secret());
-        if dir.cores() != cores {
-            self.redistribute(&mut dir, cores)?;
-        }
+        let history = &mut self.history;
+        let recovered = shard::recover(&mut dir, cores, |dir| {
+            let mut read = |core| {
+                let mut recovery = Recovery::new(core, dir.cores());
+                let at = dir.recover(core, &mut Historian { recovery: &mut recovery, history })?;
+                Ok((recovery, at))
+            };
+            (0..dir.cores()).map(&mut read).collect()
+        })?;
         self.nodes.clear();
-        self.replayed = 0;
-        for core in 0..cores {
-            let mut recovery = Recovery::new(core, cores);
-            let mut sink = Historian { recovery: &mut recovery, history: &mut self.history };
-            let at = dir.recover(core, &mut sink)?;
-            self.replayed += recovery.records();
+        self.replayed = recovered.iter().map(|(recovery, _)| recovery.records()).sum();
+        for (core, (recovery, at)) in (0..).zip(recovered) {
             let log = dir.log(core, at, MemoryDisk::new(dir.core_dir(core)))?;
             let config = Config {
                 core,
@@ -418,28 +426,9 @@ impl World {
                 catalogue: self.setup.catalogue.clone(),
             };
             let shard = Shard::new(config, recovery, log, self.now);
-            self.nodes.push(Node { shard, ahead_ms: 0, woken: true });
+            self.nodes.push(Node { shard, accepted: 0, ahead_ms: 0, woken: true });
         }
         Ok(())
-    }
-
-    fn redistribute(&mut self, dir: &mut DataDir<MemoryFiles>, cores: u16) -> Result<(), OpenError> {
-        let mut slots = Vec::new();
-        for core in 0..dir.cores() {
-            let mut recovery = Recovery::new(core, dir.cores());
-            dir.recover(core, &mut Historian { recovery: &mut recovery, history: &mut self.history })?;
-            slots.extend(recovery.into_slots());
-        }
-        dir.redistribute(cores, |core, sink| {
-            for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {
-                let mut image = Vec::new();
-                if !slot.is_blank() {
-                    slot.encode(&mut image);
-                }
-                sink.slot(slot.id().get(), &image)?;
-            }
-            Ok(())
-        })
     }
 }
 
@@ -465,9 +454,4 @@ impl Recover for Historian<'_> {
         }
         self.recovery.record(lsn, bytes)
     }
-}
-
-/// Refusals that say nothing about the state.
-pub(crate) fn is_try_again(reply: &Reply) -> bool {
-    matches!(reply, Err(Rejection::Busy | Rejection::LogFull | Rejection::Stopping))
 }

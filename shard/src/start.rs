@@ -1,0 +1,113 @@
+//! From a data directory to nodes: the start that the server and the simulator share.
+
+use std::sync::Arc;
+
+use engine::catalogue::Catalogue;
+use engine::decide::Policy;
+use engine::slots::{SlotHash, core_of};
+use wal::disk::Disk;
+use wal::files::Files;
+use wal::{DataDir, OpenError, Recovered};
+
+use crate::clock::{Clock, Clocks};
+use crate::node::Node;
+use crate::peers::Peers;
+use crate::recovery::Recovery;
+use crate::shard::{Config, Shard};
+use crate::shutdown::Shutdown;
+
+/// The slots of one core, and where its log goes on.
+pub type RecoveredCore = (Recovery, Recovered);
+
+/// What all cores of a process have in common.
+#[derive(Clone)]
+pub struct Setup {
+    pub cores: u16,
+    pub policy: Policy,
+    pub catalogue: Arc<dyn Catalogue + Send + Sync>,
+    /// Bytes that the state of each core may take, as estimated, before it takes no new sale.
+    pub state_bytes_max: u64,
+}
+
+/// Reads the snapshot and the log of one core.
+///
+/// # Errors
+/// What refuses to be read, by file and offset.
+pub fn read_core<F: Files>(dir: &DataDir<F>, core: u16) -> Result<RecoveredCore, OpenError> {
+    let mut recovery = Recovery::new(core, dir.cores());
+    let recovered = dir.recover(core, &mut recovery)?;
+    Ok((recovery, recovered))
+}
+
+/// Reads the directory for `cores` cores. `read_all` is [`read_core`] for every core of the directory, one after another or
+/// side by side. Where the number of cores is another one, the slots are dealt out again and read anew, so that what is sold
+/// from is what was written, as after any other start.
+///
+/// # Errors
+/// What refuses to be read or written, by file and offset.
+pub fn recover<F: Files>(
+    dir: &mut DataDir<F>,
+    cores: u16,
+    mut read_all: impl FnMut(&DataDir<F>) -> Result<Vec<RecoveredCore>, OpenError>,
+) -> Result<Vec<RecoveredCore>, OpenError> {
+    let read = read_all(dir)?;
+    if dir.cores() == cores {
+        return Ok(read);
+    }
+    redistribute(dir, read, cores)?;
+    read_all(dir)
+}
+
+fn redistribute<F: Files>(
+    dir: &mut DataDir<F>,
+    read: Vec<RecoveredCore>,
+    cores: u16,
+) -> Result<(), OpenError> {
+    let slots: Vec<_> = read.into_iter().flat_map(|(recovery, _)| recovery.into_slots()).collect();
+    let mut image = Vec::new();
+    dir.redistribute(cores, |core, sink| {
+        for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {
+            image.clear();
+            if !slot.is_blank() {
+                slot.encode(&mut image);
+            }
+            sink.slot(slot.id().get(), &image)?;
+        }
+        Ok(())
+    })
+}
+
+/// A node for each core, all counting time from the same moment, after everything that was ever logged. `disk` gives each core
+/// its disk, `peers` its ends of the rings.
+///
+/// # Errors
+/// What cannot be had or written.
+pub fn start<F: Files, D: Disk, P: Peers>(
+    dir: &DataDir<F>,
+    recovered: Vec<RecoveredCore>,
+    setup: &Setup,
+    read_clocks: impl Fn() -> Clocks,
+    mut disk: impl FnMut(u16) -> Result<D, OpenError>,
+    peers: Vec<P>,
+    shutdown: &Arc<Shutdown>,
+) -> Result<Vec<Node<D, P>>, OpenError> {
+    let last = recovered.iter().map(|(core, _)| core.last_time()).max().unwrap_or_default();
+    let common_clock = Clock::new(read_clocks(), last);
+    let hash = SlotHash::new(dir.secret());
+    let mut nodes = Vec::new();
+    for ((core, peers), (recovery, at)) in (0..).zip(peers).zip(recovered) {
+        let log = dir.log(core, at, disk(core)?)?;
+        let config = Config {
+            core,
+            cores: setup.cores,
+            hash: hash.clone(),
+            policy: setup.policy.clone(),
+            state_bytes_max: setup.state_bytes_max,
+            catalogue: setup.catalogue.clone(),
+        };
+        let mut clock = common_clock.clone();
+        let now = clock.now(read_clocks());
+        nodes.push(Node::new(Shard::new(config, recovery, log, now), clock, peers, shutdown.clone()));
+    }
+    Ok(nodes)
+}

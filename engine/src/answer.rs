@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use crate::catalogue::RunDefinition;
 use crate::command::RefundCursor;
-use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Reference, Time, TxnId};
+use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Time, TxnId};
+pub use crate::status::{CancelReason, HoldStatus, OrderStatus, RefundReason, RefundStatus, Settlement};
 use crate::text::Text;
 
 pub type Reply = Result<Answer, Rejection>;
@@ -44,15 +45,6 @@ pub struct HoldView {
     /// Labels, in seat order.
     pub seats: Vec<Text>,
     pub expires_at: Time,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[repr(u8)]
-pub enum HoldStatus {
-    Held,
-    Confirmed,
-    Released,
-    Expired,
 }
 
 /// What the opened partitions of a run offer. `definition` is absent where none was opened: the timetable speaks.
@@ -96,24 +88,6 @@ pub struct ReservationView {
     pub expires_at: Time,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[repr(u8)]
-pub enum OrderStatus {
-    Init,
-    Reserved,
-    Paid,
-    Ticketed,
-    Cancelled,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[repr(u8)]
-pub enum CancelReason {
-    Requested,
-    HoldExpired,
-    Abandoned,
-}
-
 #[derive(Clone, PartialEq, Debug)]
 pub struct RefundView {
     pub cursor: RefundCursor,
@@ -125,32 +99,6 @@ pub struct RefundView {
     pub status: RefundStatus,
     pub created_at: Time,
     pub settled: Option<Settlement>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub struct Settlement {
-    pub reference: Reference,
-    pub at: Time,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RefundStatus {
-    Required,
-    Settled,
-}
-
-/// Why money is owed back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[repr(u8)]
-pub enum RefundReason {
-    /// The order was paid already, with another transaction.
-    AlreadyPaid,
-    /// The hold had expired.
-    HoldExpired,
-    /// The order was not waiting for a payment.
-    InvalidState,
-    /// No such order is known.
-    Unmatched,
 }
 
 /// Why a command is refused. Closed and append-only: the edge gives each a status, a code and a text.

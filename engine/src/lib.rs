@@ -12,12 +12,16 @@ pub mod answer;
 pub mod catalogue;
 pub mod command;
 pub mod decide;
+pub mod due_index;
+pub mod effect;
 pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod record;
 pub mod slots;
 pub mod state;
+pub mod status;
+pub mod tally;
 pub mod text;
 
 pub use allocator::Span;

@@ -56,7 +56,13 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// The order it is about; its slot is where the fact goes.
+    /// The slot that must learn it: its order's.
+    #[must_use]
+    pub fn slot(&self) -> SlotId {
+        self.order().slot()
+    }
+
+    /// The order it is about.
     #[must_use]
     pub const fn order(&self) -> OrderId {
         match self {

@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use allocator::Layout;
 use rkyv::rancor;
 
-use crate::answer::{CancelReason, HoldStatus, OrderStatus, RefundReason, Settlement};
 use crate::catalogue::RunDefinition;
 use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId};
+pub use crate::status::ReleaseReason;
+use crate::status::{CancelReason, HoldStatus, OrderStatus, RefundReason, Settlement};
 use crate::text::Text;
 
 /// The first byte of every encoded record. A change of any archived type needs a new one.
@@ -59,6 +60,32 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// The kind of record, as the log's dump and events name it.
+    #[must_use]
+    pub const fn wire_name(&self) -> &'static str {
+        match self {
+            Body::PartitionOpened(_) => "partition_opened",
+            Body::PartitionForgotten { .. } => "partition_forgotten",
+            Body::HoldMade(_) => "hold_made",
+            Body::HoldAdopted(_) => "hold_adopted",
+            Body::HoldConfirmed(_) => "hold_confirmed",
+            Body::HoldReleased(_) => "hold_released",
+            Body::HoldsExpired(_) => "holds_expired",
+            Body::HoldsForgotten { .. } => "holds_forgotten",
+            Body::OrderCreated(_) => "order_created",
+            Body::OrderReserved(_) => "order_reserved",
+            Body::OrderPaid(_) => "order_paid",
+            Body::OrderTicketed(_) => "order_ticketed",
+            Body::OrderCancelled(_) => "order_cancelled",
+            Body::TxnClaimed { .. } => "txn_claimed",
+            Body::RefundOwed(_) => "refund_owed",
+            Body::RefundSettled(_) => "refund_settled",
+            Body::TellsAcked { .. } => "tells_acked",
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct PartitionOpened {
     pub partition: PartitionKey,
@@ -92,14 +119,6 @@ pub struct HoldRow {
     pub release_reason: Option<ReleaseReason>,
     /// When an ended hold may be forgotten.
     pub keep_until: Time,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[repr(u8)]
-pub enum ReleaseReason {
-    Requested,
-    /// Its order was no longer waiting for it.
-    Declined,
 }
 
 /// An order as it is after the record; the record's time is its `updated_at`.

@@ -3,16 +3,19 @@
 use alloc::vec::Vec;
 
 use super::{Context, inventory, orders};
-use crate::answer::{CancelReason, HoldStatus};
 use crate::ids::PartitionKey;
 use crate::limits::{EXPIRED_PER_RECORD_MAX, EXPIRED_SEATS_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX};
 use crate::record::{Body, HoldRow};
 use crate::state::{Partition, Slot};
+use crate::status::{CancelReason, HoldStatus};
 
-/// The next record that time alone asks of the slot.
+/// The next record that time alone asks of the slot: `Some` exactly when [`Slot::next_due`] has come.
+///
+/// Seats that others may want are freed first, then tickets are issued that somebody waits for. What only takes memory comes
+/// last. None of them can hold up the next for long: each record does away with its own cause.
 #[must_use]
 pub fn decide_due(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
-    holds(slot, cx).or_else(|| abandon(slot, cx)).or_else(|| departed(slot, cx))
+    holds(slot, cx).or_else(|| ticket(slot, cx)).or_else(|| abandon(slot, cx)).or_else(|| departed(slot, cx))
 }
 
 fn holds(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
@@ -48,6 +51,11 @@ pub(super) fn expire(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Opt
 fn forget(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Option<Body> {
     let holds: Vec<_> = p.forgettable(cx.now).take(FORGOTTEN_PER_RECORD_MAX).cloned().collect();
     (!holds.is_empty()).then(|| Body::HoldsForgotten { partition: key.clone(), holds })
+}
+
+fn ticket(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
+    let (_, order) = slot.orders().next_ticket().filter(|(at, _)| *at <= cx.now)?;
+    Some(orders::ticketed(order))
 }
 
 fn abandon(slot: &Slot, cx: &Context<'_>) -> Option<Body> {

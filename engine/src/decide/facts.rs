@@ -2,12 +2,12 @@
 
 use super::orders::{cancelled, paid, reserved};
 use super::{Context, inventory};
-use crate::answer::{CancelReason, HoldStatus, OrderStatus};
 use crate::command::{HoldRef, Named, Pay};
 use crate::ids::{HoldId, PartitionKey};
 use crate::message::Fact;
 use crate::record::{Body, ReleaseReason};
 use crate::state::{Order, Slot};
+use crate::status::{CancelReason, HoldStatus, OrderStatus};
 
 /// What a fact comes to in the slot of its order.
 #[derive(Clone, PartialEq, Debug)]

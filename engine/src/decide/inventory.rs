@@ -8,7 +8,7 @@ use allocator::{Layout, SEGMENTS_MAX, Span};
 
 use super::due::expire;
 use super::{Context, Step, views};
-use crate::answer::{Answer, HoldStatus, HoldView, PartitionView, Rejection, Reply, RunView};
+use crate::answer::{Answer, HoldStatus, Rejection, Reply, RunView};
 use crate::catalogue::Listing;
 use crate::command::{AdHoc, HoldRef, Reserve, RunQuery, TryHold};
 use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
@@ -48,26 +48,6 @@ pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, c: &TryHold) -> Step<Reply
         let span = c.span.unwrap_or(Span::whole(p.inventory().segments()));
         Answer::Partition(Box::new(views::partition(&c.partition, p, span, &c.hold, h)))
     })
-}
-
-/// A hold as its caller sees it that is just made.
-pub(super) fn made(slot: &Slot, row: HoldRow) -> Option<Answer> {
-    let inventory = slot.partitions().get(&row.partition)?.inventory();
-    let span = Span::new(row.from, row.to)?;
-    Some(Answer::Partition(Box::new(PartitionView {
-        partition: row.partition,
-        capacity: row.capacity,
-        available: inventory.available(span),
-        confirmed: inventory.sold(span),
-        last_seq: row.partition_seq,
-        hold: HoldView {
-            hold: row.hold,
-            quantity: row.quantity,
-            status: row.status,
-            seats: row.labels,
-            expires_at: row.deadline,
-        },
-    })))
 }
 
 pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Step<FactReply> {

@@ -20,7 +20,6 @@ use crate::command::Command;
 use crate::ids::Time;
 use crate::message::{Ask, Fact};
 use crate::record::Body;
-use crate::slots::SlotHash;
 use crate::state::Slot;
 
 /// What decisions are made by, beside the state.
@@ -28,7 +27,6 @@ use crate::state::Slot;
 pub struct Context<'a> {
     pub now: Time,
     pub catalogue: &'a dyn Catalogue,
-    pub hash: &'a SlotHash,
     pub policy: &'a Policy,
 }
 
@@ -94,22 +92,12 @@ pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progre
         Command::Run(c) => inventory::run(slot, cx, c),
         Command::CreateOrder(c) => orders::create(slot, cx, c),
         Command::Reserve(c) => orders::reserve(slot, cx, c),
-        Command::Cancel(c) => orders::cancel(slot, cx, c),
+        Command::Cancel(c) => orders::cancel(slot, c),
         Command::GetOrder { order } => orders::get(slot, cx, *order),
         Command::IssueTicket { order } => orders::issue_ticket(slot, *order),
         Command::Pay(c) => payments::pay(slot, cx, c, progress),
         Command::SettleRefund { order, txn, reference } => payments::settle(slot, cx, order, txn, reference),
         Command::ListRefunds(c) => Step::Done(Ok(Answer::Refunds(payments::list(slot, c)))),
-    }
-}
-
-/// The answer to a command whose record was just applied, where the record says it all: what [`decide`] would say now,
-/// without looking everything up again. `None`: decide.
-#[must_use]
-pub fn answered_by(slot: &Slot, command: &Command, record: Body) -> Option<Answer> {
-    match (command, record) {
-        (Command::TryHold(_), Body::HoldMade(row)) => inventory::made(slot, row),
-        _ => None,
     }
 }
 

@@ -86,7 +86,7 @@ impl Reservation {
     }
 }
 
-pub(super) fn cancel(slot: &Slot, _cx: &Context<'_>, c: &Cancel) -> Step<Reply> {
+pub(super) fn cancel(slot: &Slot, c: &Cancel) -> Step<Reply> {
     let Some(order) = slot.orders().get(c.order) else {
         return refuse(Rejection::OrderNotFound);
     };
@@ -106,9 +106,7 @@ pub(super) fn issue_ticket(slot: &Slot, id: OrderId) -> Step<Reply> {
         return refuse(Rejection::OrderNotFound);
     };
     match order.row.status {
-        OrderStatus::Paid => {
-            Step::Append(Body::OrderTicketed(OrderRow { status: OrderStatus::Ticketed, ..order.row.clone() }))
-        }
+        OrderStatus::Paid => Step::Append(ticketed(order)),
         OrderStatus::Ticketed => show(slot, order),
         _ => refuse(Rejection::InvalidTransition),
     }
@@ -124,6 +122,10 @@ pub(super) fn reserved(order: &Order, reservation: &Reservation) -> Body {
 
 pub(super) fn paid(order: &Order, txn: &TxnId) -> Body {
     Body::OrderPaid(OrderRow { status: OrderStatus::Paid, txn: Some(txn.clone()), ..order.row.clone() })
+}
+
+pub(super) fn ticketed(order: &Order) -> Body {
+    Body::OrderTicketed(OrderRow { status: OrderStatus::Ticketed, ..order.row.clone() })
 }
 
 pub(super) fn cancelled(order: &Order, reason: CancelReason) -> Body {

@@ -1,21 +1,19 @@
 //! The only code that changes state. Infallible: a record says what happened, and live and recovery share it.
 
-use alloc::collections::BTreeSet;
-use alloc::format;
-use alloc::string::String;
-use core::fmt::Debug;
+use alloc::vec::Vec;
 
-use super::check::{self, Check};
 use super::{Partition, Slot};
-use crate::answer::HoldStatus;
-use crate::ids::PartitionKey;
+use crate::effect::Effect;
 use crate::message::{Fact, Tell};
-use crate::record::{Body, HoldRow, Record, ReleaseReason, Reservation, TellId};
+use crate::record::{Body, HoldRow, Record, Reservation, TellId};
+use crate::status::ReleaseReason;
 
 impl Slot {
+    /// Changes the state as the record says, and pushes what is to be done outside it.
+    ///
     /// # Panics
     /// When the record is not this slot's next: then what follows would not be the state that was acknowledged.
-    pub fn apply(&mut self, record: &Record) {
+    pub fn apply(&mut self, record: &Record, effects: &mut Vec<Effect>) {
         assert_eq!(record.slot, self.id, "a record changes its own slot");
         assert_eq!(record.seq, self.seq + 1, "records of a slot follow one another");
         self.seq = record.seq;
@@ -25,24 +23,24 @@ impl Slot {
             Body::PartitionForgotten { partition } => self.partitions.forget(partition),
             Body::HoldMade(row) => {
                 self.change_hold(row, Partition::insert);
-                self.tell_hold_made(record, row);
+                self.tell(record, hold_made(row), effects);
             }
             Body::HoldAdopted(row) => {
                 self.change_hold(row, Partition::update);
-                self.tell_hold_made(record, row);
+                self.tell(record, hold_made(row), effects);
             }
             Body::HoldConfirmed(row) => {
                 self.change_hold(row, Partition::update);
-                self.tell_hold_confirmed(record, row);
+                self.tell(record, hold_confirmed(row), effects);
             }
             Body::HoldReleased(row) => {
                 self.change_hold(row, Partition::update);
-                self.tell_hold_released(record, row);
+                self.tell(record, hold_released(row), effects);
             }
             Body::HoldsExpired(rows) => {
                 for row in rows {
                     self.change_hold(row, Partition::update);
-                    self.tell_hold_expired(record, row);
+                    self.tell(record, hold_expired(row), effects);
                 }
             }
             Body::HoldsForgotten { partition, holds } => self.partitions.change(partition, |p| {
@@ -51,101 +49,28 @@ impl Slot {
                     p.forget(hold);
                 }
             }),
-            Body::OrderCreated(row)
-            | Body::OrderReserved(row)
-            | Body::OrderPaid(row)
-            | Body::OrderTicketed(row)
-            | Body::OrderCancelled(row) => self.orders.put(row, record.time),
+            Body::OrderCreated(row) | Body::OrderReserved(row) | Body::OrderCancelled(row) => {
+                self.orders.put(row, record.time);
+            }
+            Body::OrderPaid(row) => {
+                self.orders.put(row, record.time);
+                effects.push(Effect::Paid(row.order));
+            }
+            Body::OrderTicketed(row) => {
+                self.orders.put(row, record.time);
+                effects.push(Effect::Ticketed(row.order));
+            }
             Body::TxnClaimed { txn, order } => {
                 self.put_claim(txn.clone(), *order);
-                self.tell(record, Fact::TxnClaimed { order: *order, txn: txn.clone() });
+                let fact = Fact::TxnClaimed { order: *order, txn: txn.clone() };
+                self.tell(record, Some(fact), effects);
             }
             Body::RefundOwed(row) | Body::RefundSettled(row) => self.refunds.put(row),
             Body::TellsAcked { tells } => {
                 for tell in tells {
-                    if let Some(tell) = self.outbox.remove(tell) {
-                        self.count_untold(&tell.fact, |untold| untold.saturating_sub(1));
-                    }
+                    self.remove_tell(*tell);
                 }
             }
-        }
-    }
-
-    /// Whether `apply` can take the record. Asked of records that are read back: live ones were decided on this very state.
-    ///
-    /// # Errors
-    /// What contradicts the state, or itself.
-    pub fn check(&self, record: &Record) -> Check {
-        match &record.body {
-            Body::PartitionOpened(opened) if self.partitions.get(&opened.partition).is_some() => {
-                Err(format!("partition {} is open already", opened.partition))
-            }
-            Body::PartitionOpened(opened) => check::opened(opened),
-            Body::PartitionForgotten { partition } => self.open_partition(partition).map(drop),
-            Body::HoldMade(row) => {
-                let p = self.partition_before(row, 1)?;
-                if p.hold(&row.hold).is_some() {
-                    return Err(format!("hold {} is there already", row.hold));
-                }
-                check::hold(row, p)
-            }
-            Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
-                self.live_hold(row, 1)
-            }
-            Body::HoldsExpired(rows) => {
-                distinct(rows.iter().map(|row| &row.hold))?;
-                rows.iter().zip(1..).try_for_each(|(row, change)| self.live_hold(row, change))
-            }
-            Body::HoldsForgotten { partition, holds } => {
-                let p = self.open_partition(partition)?;
-                distinct(holds.iter())?;
-                holds.iter().try_for_each(|id| match p.hold(id) {
-                    Some(hold) if matches!(hold.status, HoldStatus::Released | HoldStatus::Expired) => Ok(()),
-                    _ => Err(format!("hold {id} has its seats or is not there, and is forgotten")),
-                })
-            }
-            Body::OrderCreated(row)
-            | Body::OrderReserved(row)
-            | Body::OrderPaid(row)
-            | Body::OrderTicketed(row)
-            | Body::OrderCancelled(row) => check::order(row, self.id, &self.orders),
-            Body::TxnClaimed { txn, .. } => match self.claim(txn) {
-                Some(order) => Err(format!("transaction id {txn} is order {order}'s")),
-                None => check::claim(txn),
-            },
-            Body::RefundOwed(row) | Body::RefundSettled(row) => check::refund(row, &self.refunds),
-            Body::TellsAcked { tells } => {
-                distinct(tells.iter())?;
-                match tells.iter().find(|tell| !self.outbox.contains_key(tell)) {
-                    Some(tell) => Err(format!("tell {} is acknowledged and not there", tell.0)),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-
-    fn open_partition(&self, key: &PartitionKey) -> Result<&Partition, String> {
-        self.partitions.get(key).ok_or_else(|| format!("partition {key} is not open"))
-    }
-
-    /// The partition of the record's hold, of which this is change number `change`.
-    fn partition_before(&self, row: &HoldRow, change: u64) -> Result<&Partition, String> {
-        let p = self.open_partition(&row.partition)?;
-        if p.seq.checked_add(change) == Some(row.partition_seq) {
-            Ok(p)
-        } else {
-            Err(format!("change {} of partition {} follows {}", row.partition_seq, row.partition, p.seq))
-        }
-    }
-
-    fn live_hold(&self, row: &HoldRow, change: u64) -> Check {
-        let p = self.partition_before(row, change)?;
-        match p.hold(&row.hold) {
-            Some(hold) if hold.status == HoldStatus::Held => {
-                check::same_seats(row, hold, p)?;
-                check::payment(row)
-            }
-            _ => Err(format!("hold {} has ended or is not there, and changes", row.hold)),
         }
     }
 
@@ -157,44 +82,35 @@ impl Slot {
         });
     }
 
-    fn tell_hold_made(&mut self, record: &Record, row: &HoldRow) {
-        if let Some(order) = row.owner {
-            self.tell(record, Fact::HoldMade { order, reservation: Reservation::of(row) });
-        }
-    }
-
-    fn tell_hold_confirmed(&mut self, record: &Record, row: &HoldRow) {
-        if let (Some(order), Some(txn)) = (row.owner, &row.txn) {
-            let (partition, hold) = (row.partition.clone(), row.hold.clone());
-            self.tell(record, Fact::HoldConfirmed { order, partition, hold, txn: txn.clone() });
-        }
-    }
-
-    fn tell_hold_released(&mut self, record: &Record, row: &HoldRow) {
-        // Who declined a hold knows that it is gone.
-        if let (Some(order), Some(ReleaseReason::Requested)) = (row.owner, row.release_reason) {
-            let (partition, hold) = (row.partition.clone(), row.hold.clone());
-            self.tell(record, Fact::HoldReleased { order, partition, hold });
-        }
-    }
-
-    fn tell_hold_expired(&mut self, record: &Record, row: &HoldRow) {
-        if let Some(order) = row.owner {
-            let (partition, hold) = (row.partition.clone(), row.hold.clone());
-            self.tell(record, Fact::HoldExpired { order, partition, hold });
-        }
-    }
-
-    fn tell(&mut self, record: &Record, fact: Fact) {
+    fn tell(&mut self, record: &Record, fact: Option<Fact>, effects: &mut Vec<Effect>) {
+        let Some(fact) = fact else { return };
         let id = self.next_tell;
         self.next_tell = TellId(id.0 + 1);
-        self.put_tell(Tell { id, since: record.time, fact });
+        let tell = Tell { id, since: record.time, fact };
+        effects.push(Effect::Tell(tell.clone()));
+        self.put_tell(tell);
     }
 }
 
-fn distinct<T: Ord + Copy + Debug>(mut ids: impl Iterator<Item = T>) -> Check {
-    let mut seen = BTreeSet::new();
-    ids.find(|id| !seen.insert(*id)).map_or(Ok(()), |id| Err(format!("{id:?} comes twice")))
+// What the order that owns a hold must learn of its change.
+
+fn hold_made(row: &HoldRow) -> Option<Fact> {
+    Some(Fact::HoldMade { order: row.owner?, reservation: Reservation::of(row) })
+}
+
+fn hold_confirmed(row: &HoldRow) -> Option<Fact> {
+    let (partition, hold) = (row.partition.clone(), row.hold.clone());
+    Some(Fact::HoldConfirmed { order: row.owner?, partition, hold, txn: row.txn.clone()? })
+}
+
+/// An order that declined a hold knows that it is gone.
+fn hold_released(row: &HoldRow) -> Option<Fact> {
+    let order = row.owner.filter(|_| row.release_reason == Some(ReleaseReason::Requested))?;
+    Some(Fact::HoldReleased { order, partition: row.partition.clone(), hold: row.hold.clone() })
+}
+
+fn hold_expired(row: &HoldRow) -> Option<Fact> {
+    Some(Fact::HoldExpired { order: row.owner?, partition: row.partition.clone(), hold: row.hold.clone() })
 }
 
 impl Reservation {

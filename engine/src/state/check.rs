@@ -1,18 +1,102 @@
-//! What images and records that are read back must say to be a slot's: what `apply` relies on, and that an equal slot is
-//! written as it was read. Each part is looked at before it is taken over; nothing here changes anything.
+//! Validates records and slot images that are read back: the preconditions of `apply`, and that encode(decode(x)) = x.
+//!
+//! Each part is checked before it is taken over, against the state as it is then. Nothing here changes anything.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
+use core::fmt::Debug;
 
 use allocator::{SEGMENTS_MAX, SeatNo, Span};
 
-use crate::answer::HoldStatus;
+use super::{Hold, Orders, Partition, Refunds, Slot};
 use crate::ids::{HoldId, IdError, IdempotencyKey, OrderName, PartitionKey, Reference, SlotId, TxnId};
 use crate::message::Fact;
-use crate::record::{HoldRow, OrderRow, PartitionOpened, RefundRow, Reservation};
-use crate::state::{Hold, Orders, Partition, Refunds};
+use crate::record::{Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation};
+use crate::status::HoldStatus;
 
 pub(super) type Check = Result<(), String>;
+
+impl Slot {
+    /// Validates a record that is read back against the state that it is to change. Live records need none: they were decided
+    /// on this very state.
+    ///
+    /// # Errors
+    /// What contradicts the state, or itself.
+    pub fn check(&self, record: &Record) -> Check {
+        match &record.body {
+            Body::PartitionOpened(row) if self.partitions.get(&row.partition).is_some() => {
+                Err(format!("partition {} is open already", row.partition))
+            }
+            Body::PartitionOpened(row) => opened(row),
+            Body::PartitionForgotten { partition } => self.open_partition(partition).map(drop),
+            Body::HoldMade(row) => {
+                let p = self.partition_before(row, 1)?;
+                if p.hold(&row.hold).is_some() {
+                    return Err(format!("hold {} is there already", row.hold));
+                }
+                hold(row, p)
+            }
+            Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
+                self.live_hold(row, 1)
+            }
+            Body::HoldsExpired(rows) => {
+                distinct(rows.iter().map(|row| &row.hold))?;
+                rows.iter().zip(1..).try_for_each(|(row, change)| self.live_hold(row, change))
+            }
+            Body::HoldsForgotten { partition, holds } => {
+                let p = self.open_partition(partition)?;
+                distinct(holds.iter())?;
+                holds.iter().try_for_each(|id| match p.hold(id) {
+                    Some(hold) if matches!(hold.status, HoldStatus::Released | HoldStatus::Expired) => Ok(()),
+                    _ => Err(format!("hold {id} has its seats or is not there, and is forgotten")),
+                })
+            }
+            Body::OrderCreated(row)
+            | Body::OrderReserved(row)
+            | Body::OrderPaid(row)
+            | Body::OrderTicketed(row)
+            | Body::OrderCancelled(row) => order(row, self.id, &self.orders),
+            Body::TxnClaimed { txn, .. } => match self.claim(txn) {
+                Some(order) => Err(format!("transaction id {txn} is order {order}'s")),
+                None => claim(txn),
+            },
+            Body::RefundOwed(row) | Body::RefundSettled(row) => refund(row, &self.refunds),
+            Body::TellsAcked { tells } => {
+                distinct(tells.iter())?;
+                match tells.iter().find(|tell| !self.outbox.contains_key(tell)) {
+                    Some(tell) => Err(format!("tell {} is acknowledged and not there", tell.0)),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn open_partition(&self, key: &PartitionKey) -> Result<&Partition, String> {
+        self.partitions.get(key).ok_or_else(|| format!("partition {key} is not open"))
+    }
+
+    /// The partition of the record's hold, of which this is change number `change`.
+    fn partition_before(&self, row: &HoldRow, change: u64) -> Result<&Partition, String> {
+        let p = self.open_partition(&row.partition)?;
+        if p.seq.checked_add(change) == Some(row.partition_seq) {
+            Ok(p)
+        } else {
+            Err(format!("change {} of partition {} follows {}", row.partition_seq, row.partition, p.seq))
+        }
+    }
+
+    fn live_hold(&self, row: &HoldRow, change: u64) -> Check {
+        let p = self.partition_before(row, change)?;
+        match p.hold(&row.hold) {
+            Some(hold) if hold.status == HoldStatus::Held => {
+                same_seats(row, hold, p)?;
+                payment(row)
+            }
+            _ => Err(format!("hold {} has ended or is not there, and changes", row.hold)),
+        }
+    }
+}
 
 pub(super) fn opened(opened: &PartitionOpened) -> Check {
     text("partition", opened.partition.as_str(), PartitionKey::parse)?;
@@ -159,6 +243,11 @@ pub(super) fn number(what: &str, number: u64) -> Check {
 pub(super) fn ascending<T: PartialOrd>(what: &str, items: impl Iterator<Item = T> + Clone) -> Check {
     let rises = items.clone().zip(items.skip(1)).all(|(one, next)| one < next);
     if rises { Ok(()) } else { Err(format!("{what} that come twice or out of order")) }
+}
+
+fn distinct<T: Ord + Copy + Debug>(mut ids: impl Iterator<Item = T>) -> Check {
+    let mut seen = BTreeSet::new();
+    ids.find(|id| !seen.insert(*id)).map_or(Ok(()), |id| Err(format!("{id:?} comes twice")))
 }
 
 fn text<T>(what: &str, text: &str, parse: impl Fn(&str) -> Result<T, IdError>) -> Check {

@@ -8,8 +8,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Hold;
 use super::schedule::{Place, Schedule};
-use crate::answer::HoldStatus;
 use crate::ids::{HoldId, Time};
+use crate::status::HoldStatus;
 
 /// See the module. An id is kept once; everything else names a hold by its place.
 #[derive(Debug, Default)]
@@ -108,10 +108,17 @@ impl Holds {
         self.change_at(place, |kept| change(&mut kept.hold));
     }
 
-    /// A fact about the hold stands in the outbox from now on, or does no longer. One that was forgotten before does not care.
-    pub(super) fn count_untold(&mut self, id: &HoldId, count: impl FnOnce(u32) -> u32) {
+    /// A fact about the hold joined the outbox. One about a hold that was forgotten before counts for nothing.
+    pub(super) fn tell_recorded(&mut self, id: &HoldId) {
         if let Some(place) = self.place(id) {
-            self.change_at(place, |kept| kept.untold = count(kept.untold));
+            self.change_at(place, |kept| kept.untold += 1);
+        }
+    }
+
+    /// A fact about the hold left the outbox.
+    pub(super) fn tell_acknowledged(&mut self, id: &HoldId) {
+        if let Some(place) = self.place(id) {
+            self.change_at(place, |kept| kept.untold = kept.untold.saturating_sub(1));
         }
     }
 
@@ -232,8 +239,8 @@ mod tests {
         let mut holds = Holds::default();
         (0..HOLDS).for_each(|number| holds.insert(id(number), held(number)));
         for number in 0..HOLDS {
-            holds.count_untold(&id(number), |untold| untold + 1);
-            holds.count_untold(&id(number), |untold| untold - 1);
+            holds.tell_recorded(&id(number));
+            holds.tell_acknowledged(&id(number));
         }
         assert!(holds.by_deadline().map(|(_, id, _)| id).eq((0..HOLDS).map(id).collect::<Vec<_>>().iter()));
         assert_eq!(holds.deadlines.strays_len(), 0, "in a queue of its own");

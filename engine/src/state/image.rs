@@ -9,7 +9,6 @@ use rkyv::rancor;
 
 use super::check::{self, Check};
 use super::{Hold, Partition, Slot};
-use crate::answer::HoldStatus;
 use crate::catalogue::RunDefinition;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::limits::SLOTS;
@@ -18,6 +17,7 @@ use crate::record::{
     DecodeError, HoldRow, OrderRow, PartitionOpened, RefundRow, ReleaseReason, TellId, encode_versioned,
     versioned,
 };
+use crate::status::HoldStatus;
 
 /// The first byte of every encoded image. A change of any archived type needs a new one.
 pub const IMAGE_VERSION: u8 = 1;

@@ -6,10 +6,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use hashbrown::HashMap;
 
 use super::weight;
-use crate::answer::{OrderStatus, RefundReason, RefundStatus};
 use crate::command::RefundFilter;
+use crate::due_index::DueIndex;
 use crate::ids::{IdempotencyKey, OrderId, OrderName, Time, TxnId};
 use crate::record::{OrderRow, RefundRow};
+use crate::status::{OrderStatus, RefundReason, RefundStatus};
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Order {
@@ -29,6 +30,11 @@ impl Order {
         (self.row.status == OrderStatus::Init).then_some(self.row.abandon_at)
     }
 
+    /// When it is due for its ticket: at once, that is when it was paid.
+    fn ticket_at(&self) -> Option<Time> {
+        (self.row.status == OrderStatus::Paid).then_some(self.updated_at)
+    }
+
     /// The deadline of what it holds has passed: its partition decides what became of it.
     #[must_use]
     pub fn is_due(&self, now: Time) -> bool {
@@ -41,11 +47,11 @@ pub struct Orders {
     by_id: BTreeMap<OrderId, Order>,
     by_key: HashMap<IdempotencyKey, OrderId>,
     /// INIT orders by when they are given up; derived.
-    abandons: BTreeSet<(Time, OrderId)>,
+    abandons: DueIndex<OrderId>,
     /// RESERVED orders by the deadline of what they hold; derived.
-    deadlines: BTreeSet<(Time, OrderId)>,
-    /// PAID and not yet TICKETED; derived.
-    unticketed: BTreeSet<OrderId>,
+    deadlines: DueIndex<OrderId>,
+    /// PAID orders, which have no ticket yet, by when they were paid; derived.
+    unticketed: DueIndex<OrderId>,
     /// Estimated bytes; derived.
     weight: usize,
 }
@@ -79,55 +85,50 @@ impl Orders {
         self.by_id.is_empty()
     }
 
-    /// Paid orders that wait for their ticket.
+    /// Paid orders that wait for their ticket, by when they were paid.
     #[must_use]
-    pub fn unticketed(&self) -> &BTreeSet<OrderId> {
+    pub fn unticketed(&self) -> &DueIndex<OrderId> {
         &self.unticketed
+    }
+
+    /// The order that waits longest for its ticket, and since when.
+    #[must_use]
+    pub fn next_ticket(&self) -> Option<(Time, &Order)> {
+        self.unticketed.first().map(|(at, id)| (at, &self.by_id[id]))
     }
 
     /// The INIT order to be given up first, and when.
     #[must_use]
     pub fn next_abandon(&self) -> Option<(Time, &Order)> {
-        self.abandons.first().map(|(at, id)| (*at, &self.by_id[id]))
+        self.abandons.first().map(|(at, id)| (at, &self.by_id[id]))
     }
 
     /// RESERVED orders whose deadline has passed at `now`: they have not heard from their partition yet.
     pub fn overdue(&self, now: Time) -> impl Iterator<Item = OrderId> {
-        self.deadlines.iter().take_while(move |(at, _)| *at <= now).map(|(_, id)| *id)
+        self.deadlines.due(now).copied()
     }
 
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first().map(|(at, _)| at)
     }
 
     pub(super) fn put(&mut self, row: &OrderRow, updated_at: Time) {
         let order = Order { row: row.clone(), updated_at };
-        if order.row.status == OrderStatus::Paid {
-            self.unticketed.insert(row.order);
-        } else {
-            self.unticketed.remove(&row.order);
-        }
-        if let Some(at) = order.abandon_at() {
-            self.abandons.insert((at, row.order));
-        }
-        if let Some(at) = order.deadline() {
-            self.deadlines.insert((at, row.order));
-        }
         self.weight += weight::order(&order);
-        let (abandon_at, deadline) = (order.abandon_at(), order.deadline());
-        let Some(old) = self.by_id.insert(row.order, order) else {
+        let new = (order.abandon_at(), order.deadline(), order.ticket_at());
+        let old = self.by_id.insert(row.order, order).map(|old| {
+            self.weight -= weight::order(&old);
+            (old.abandon_at(), old.deadline(), old.ticket_at())
+        });
+        if old.is_none() {
             let other = self.by_key.insert(row.key.clone(), row.order);
             assert!(other.is_none(), "an idempotency key names one order");
-            return;
-        };
-        self.weight -= weight::order(&old);
-        if let Some(at) = old.abandon_at().filter(|at| Some(*at) != abandon_at) {
-            self.abandons.remove(&(at, row.order));
         }
-        if let Some(at) = old.deadline().filter(|at| Some(*at) != deadline) {
-            self.deadlines.remove(&(at, row.order));
-        }
+        let old = old.unwrap_or_default();
+        self.abandons.reschedule(&row.order, old.0, new.0);
+        self.deadlines.reschedule(&row.order, old.1, new.1);
+        self.unticketed.reschedule(&row.order, old.2, new.2);
     }
 }
 

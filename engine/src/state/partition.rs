@@ -1,17 +1,18 @@
 //! Partitions and their holds. The seat bitmaps are the truth about what is free; nothing counts beside them.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::{holds::Holds, weight};
-use crate::answer::HoldStatus;
 use crate::catalogue::RunDefinition;
+use crate::due_index::DueIndex;
 use crate::ids::{HoldId, OrderId, PartitionKey, Time, TxnId};
 use crate::limits::ENDED_HOLDS_PER_PARTITION_MAX;
 use crate::record::{HoldRow, PartitionOpened, ReleaseReason};
+use crate::status::HoldStatus;
 use crate::text::Text;
 use allocator::{Inventory, SeatNo, Span};
 
@@ -68,6 +69,10 @@ impl Partition {
         self.run.as_ref()
     }
 
+    fn ends_at(&self) -> Option<Time> {
+        self.run.as_ref().map(|run| run.ends_at)
+    }
+
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
@@ -97,8 +102,8 @@ impl Partition {
         due.map(|(_, id, hold)| (id, hold))
     }
 
-    /// Ended holds that may be forgotten at `now`, the oldest first; those that are too many, before their time; none of which
-    /// somebody has still to be told.
+    /// Ended holds to evict at `now`, oldest first: past retention, or beyond [`ENDED_HOLDS_PER_PARTITION_MAX`]; never one with
+    /// an unacknowledged tell.
     pub fn forgettable(&self, now: Time) -> impl Iterator<Item = &HoldId> {
         let too_many = self.holds.ended_len().saturating_sub(ENDED_HOLDS_PER_PARTITION_MAX);
         let ended = self.holds.by_end().enumerate();
@@ -183,10 +188,15 @@ impl Partition {
         });
     }
 
-    /// How many facts about a hold stand in the outbox: it is not forgotten before they are all acknowledged, so that no order
+    /// A fact about the hold joined the outbox. The hold is not forgotten before all of them are acknowledged, so that no order
     /// hears of one hold what became of an earlier one of the same id.
-    pub(super) fn count_untold(&mut self, id: &HoldId, count: impl FnOnce(u32) -> u32) {
-        self.holds.count_untold(id, count);
+    pub(super) fn tell_recorded(&mut self, id: &HoldId) {
+        self.holds.tell_recorded(id);
+    }
+
+    /// A fact about the hold was acknowledged and left the outbox.
+    pub(super) fn tell_acknowledged(&mut self, id: &HoldId) {
+        self.holds.tell_acknowledged(id);
     }
 
     pub(super) fn forget(&mut self, id: &HoldId) {
@@ -200,10 +210,10 @@ impl Partition {
 #[derive(Debug, Default)]
 pub struct Partitions {
     by_key: BTreeMap<PartitionKey, Partition>,
-    /// The first entry of each partition's agenda; derived.
-    agenda: BTreeSet<(Time, PartitionKey)>,
-    /// When each run ends; derived.
-    departures: BTreeSet<(Time, PartitionKey)>,
+    /// By [`Partition::next_due`]; derived.
+    due: DueIndex<PartitionKey>,
+    /// By the end of their run; derived.
+    departures: DueIndex<PartitionKey>,
     /// Estimated bytes; derived.
     weight: usize,
 }
@@ -242,14 +252,14 @@ impl Partitions {
 
     #[must_use]
     pub fn next_due(&self) -> Option<(Time, &PartitionKey)> {
-        self.agenda.first().map(|(at, key)| (*at, key))
+        self.due.first()
     }
 
     /// The partition whose run ended first, unless something in it is still under way.
     #[must_use]
     pub fn next_departed(&self) -> Option<(Time, &PartitionKey)> {
         let (at, key) = self.departures.first()?;
-        self.by_key.get(key)?.is_settled().then_some((*at, key))
+        self.by_key.get(key)?.is_settled().then_some((at, key))
     }
 
     pub(super) fn open(&mut self, opened: &PartitionOpened) {
@@ -262,9 +272,7 @@ impl Partitions {
         {
             partition.run = Some(shared);
         }
-        if let Some(run) = &partition.run {
-            self.departures.insert((run.ends_at, opened.partition.clone()));
-        }
+        self.departures.reschedule(&opened.partition, None, partition.ends_at());
         self.weight += partition.weight;
         let before = self.by_key.insert(opened.partition.clone(), partition);
         assert!(before.is_none(), "a partition is opened once");
@@ -273,29 +281,18 @@ impl Partitions {
     pub(super) fn forget(&mut self, key: &PartitionKey) {
         let partition = self.by_key.remove(key).expect("a forgotten partition was open");
         self.weight -= partition.weight;
-        if let Some(at) = partition.next_due() {
-            self.agenda.remove(&(at, key.clone()));
-        }
-        if let Some(run) = &partition.run {
-            self.departures.remove(&(run.ends_at, key.clone()));
-        }
+        self.due.reschedule(key, partition.next_due(), None);
+        self.departures.reschedule(key, partition.ends_at(), None);
     }
 
-    /// Every change of a partition goes through here, so that the agenda follows.
+    /// Every change of a partition goes through here, so that the index follows.
     pub(super) fn change(&mut self, key: &PartitionKey, change: impl FnOnce(&mut Partition)) {
         let partition = self.by_key.get_mut(key).expect("a logged change is of an open partition");
         let (before, weight) = (partition.next_due(), partition.weight);
         change(partition);
         let after = partition.next_due();
         self.weight = self.weight - weight + partition.weight;
-        if before != after {
-            if let Some(at) = before {
-                self.agenda.remove(&(at, key.clone()));
-            }
-            if let Some(at) = after {
-                self.agenda.insert((at, key.clone()));
-            }
-        }
+        self.due.reschedule(key, before, after);
     }
 }
 

@@ -2,9 +2,9 @@
 
 use hashbrown::HashMap;
 
-use super::{Orders, Partitions, Refunds, weight};
+use super::{Orders, Partition, Partitions, Refunds, weight};
 use crate::decide::Policy;
-use crate::ids::{OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::message::{Fact, Outbox, Tell};
 use crate::record::TellId;
 
@@ -94,33 +94,39 @@ impl Slot {
     }
 
     pub(super) fn put_tell(&mut self, tell: Tell) {
-        self.count_untold(&tell.fact, |untold| untold + 1);
+        self.change_told_hold(&tell.fact, Partition::tell_recorded);
         self.outbox.insert(tell.id, tell);
     }
 
-    /// The hold that a fact is about, unless a partition or a hold was forgotten under it: logs say so that were written when
-    /// that could be.
-    pub(super) fn count_untold(&mut self, fact: &Fact, count: impl FnOnce(u32) -> u32) {
-        if let Some((partition, hold)) = fact.hold()
-            && self.partitions.get(partition).is_some()
-        {
-            self.partitions.change(partition, |p| p.count_untold(hold, count));
+    pub(super) fn remove_tell(&mut self, id: TellId) {
+        if let Some(tell) = self.outbox.remove(&id) {
+            self.change_told_hold(&tell.fact, Partition::tell_acknowledged);
         }
     }
 
-    /// The id that the next tell will have: whoever notes it before an `apply` knows which tells that one added.
+    /// Old logs may tell of a hold or a partition that was already forgotten; such a fact counts for nothing.
+    fn change_told_hold(&mut self, fact: &Fact, change: impl FnOnce(&mut Partition, &HoldId)) {
+        if let Some((partition, hold)) = fact.hold()
+            && self.partitions.get(partition).is_some()
+        {
+            self.partitions.change(partition, |p| change(p, hold));
+        }
+    }
+
+    /// The number of the next tell.
     #[must_use]
     pub fn next_tell(&self) -> TellId {
         self.next_tell
     }
 
-    /// When something in this slot falls due by itself.
+    /// When time alone next asks for a record of this slot: `decide_due` then has one.
     #[must_use]
     pub fn next_due(&self, policy: &Policy) -> Option<Time> {
         let hold = self.partitions.next_due().map(|(at, _)| at);
+        let ticket = self.orders.next_ticket().map(|(at, _)| at);
         let order = self.orders.next_abandon().map(|(at, _)| at);
         let run = self.departed().map(|(at, _)| at.plus(policy.departed_ms));
-        hold.into_iter().chain(order).chain(run).min()
+        hold.into_iter().chain(ticket).chain(order).chain(run).min()
     }
 
     /// The partition to be forgotten next. None while anybody has still to be told something: it may be about that one.

@@ -192,7 +192,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
 
 pub(crate) fn slot() -> Slot {
     let mut slot = Slot::new(SLOT);
-    records().iter().for_each(|(_, record)| slot.apply(record));
+    records().iter().for_each(|(_, record)| slot.apply(record, &mut Vec::new()));
     slot
 }
 

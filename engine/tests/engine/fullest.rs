@@ -8,7 +8,6 @@ use engine::ids::{OrderId, SlotId};
 use engine::limits::{CLAIMS_PER_SLOT_MAX, REFUNDS_PER_SLOT_MAX};
 use engine::message::{Ask, Fact};
 use engine::record::{Body, Record, RefundRow};
-use engine::slots::SlotHash;
 use engine::state::Slot;
 use engine::text::Text;
 
@@ -20,12 +19,12 @@ const SLOT: SlotId = SlotId::new(1);
 
 fn apply(slot: &mut Slot, body: Body) {
     let (seq, trace) = (slot.seq() + 1, Text::from(""));
-    slot.apply(&Record { slot: SLOT, seq, time: START, trace, body });
+    slot.apply(&Record { slot: SLOT, seq, time: START, trace, body }, &mut Vec::new());
 }
 
 fn with_context<T>(decide: impl FnOnce(&Context<'_>) -> T) -> T {
-    let (catalogue, hash, policy) = (Table::default(), SlotHash::new([0; 16]), Policy::default());
-    decide(&Context { now: START, catalogue: &catalogue, hash: &hash, policy: &policy })
+    let (catalogue, policy) = (Table::default(), Policy::default());
+    decide(&Context { now: START, catalogue: &catalogue, policy: &policy })
 }
 
 #[test]

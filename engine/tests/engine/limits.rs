@@ -10,7 +10,7 @@ use engine::limits::{
     REFUNDS_PAGE_MAX, SLOT_BYTES_MAX,
 };
 use engine::record::{Body, HoldRow, PartitionOpened, Record, RefundRow, ReleaseReason};
-use engine::slots::SlotHash;
+
 use engine::state::Slot;
 use engine::text::Text;
 
@@ -96,13 +96,13 @@ fn bytes_of_a_slot() {
 fn ended_holds_of_a_partition() {
     let id = |i: usize| HoldId::parse(&format!("{i}")).unwrap();
     let key = partition("p");
-    let (slot_id, policy, hash) = (SlotId::new(1), Policy::default(), SlotHash::new([0; 16]));
+    let (slot_id, policy) = (SlotId::new(1), Policy::default());
     let catalogue = Table::default();
-    let context = Context { now: START, catalogue: &catalogue, hash: &hash, policy: &policy };
+    let context = Context { now: START, catalogue: &catalogue, policy: &policy };
     let mut slot = Slot::new(slot_id);
     let apply = |slot: &mut Slot, body| {
         let (seq, trace) = (slot.seq() + 1, Text::from(""));
-        slot.apply(&Record { slot: slot_id, seq, time: START, trace, body });
+        slot.apply(&Record { slot: slot_id, seq, time: START, trace, body }, &mut Vec::new());
     };
     let (partition, layout) = (key.clone(), Layout::AdHoc { seats: 1 });
     apply(&mut slot, Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None }));

@@ -296,7 +296,7 @@ fn a_partition_has_the_run_that_its_record_says() {
         let opened = PartitionOpened { partition, layout: coaches(&["01"]), segments: 2, run };
         let (seq, trace) = (slot.seq() + 1, Text::from(""));
         let body = Body::PartitionOpened(opened);
-        slot.apply(&Record { slot: slot_id, seq, time: START, trace, body });
+        slot.apply(&Record { slot: slot_id, seq, time: START, trace, body }, &mut Vec::new());
     }
     let mut image = Vec::new();
     slot.encode(&mut image);

@@ -466,7 +466,7 @@ fn a_slot_knows_which_orders_wait_for_what() {
             assert_eq!(overdue(at).len(), usize::from(deadline));
             assert_eq!(overdue(Time(at.0 - 1)), []);
         }
-        assert_eq!(orders.unticketed().contains(&order.row.order), ticket);
+        assert_eq!(orders.unticketed().iter().any(|(_, id)| *id == order.row.order), ticket);
         assert_eq!(orders.unticketed().len(), usize::from(ticket));
     };
     world.run(names.create(0)).unwrap();
@@ -477,6 +477,50 @@ fn a_slot_knows_which_orders_wait_for_what() {
     check(&world, [false, false, true]);
     world.run(names.ticket(0)).unwrap();
     check(&world, [false, false, false]);
+}
+
+/// Nobody has to ask for it, and a restart in between does not lose it.
+#[test]
+fn a_paid_order_is_due_for_its_ticket_at_once() {
+    let names = Names::new(APART);
+    let slot = SlotId::new(APART.order);
+    for reload in [false, true] {
+        let mut world = World::new(Table::default());
+        for command in [names.create(0), Command::Reserve(names.reserve(0)), names.pay(0, 0)] {
+            world.run(command).unwrap();
+        }
+        if reload {
+            world.reload();
+        }
+        assert_eq!(world.slot(slot).unwrap().next_due(&world.policy), Some(world.now));
+        assert_eq!(world.due_slots(), [slot]);
+        world.do_due();
+        assert_eq!(kind(world.log.last().unwrap()), "OrderTicketed");
+        assert_eq!(world.due_slots(), []);
+        assert_eq!(word(&world.run(names.ticket(0))), "Ticketed", "whoever asks for it finds it issued");
+        check::settled(&world);
+    }
+}
+
+/// Oldest payment first, whatever the orders' ids.
+#[test]
+fn tickets_are_issued_in_the_order_of_payments() {
+    let names = Names::new(APART);
+    let mut world = World::new(Table::default());
+    for nth in 0..3 {
+        world.run(names.create(nth)).unwrap();
+        world.run(Command::Reserve(names.reserve(nth))).unwrap();
+    }
+    for nth in [1, 2, 0] {
+        world.wait(1);
+        world.run(names.pay(nth, nth)).unwrap();
+    }
+    world.do_due();
+    let tickets = world.log.iter().filter_map(|record| match &record.body {
+        Body::OrderTicketed(row) => Some(row.order),
+        _ => None,
+    });
+    assert!(tickets.eq([1, 2, 0].map(|nth| names.order(nth))));
 }
 
 /// The id that a server makes up is no part of what was asked for.

@@ -228,7 +228,7 @@ fn a_sale_that_was_not_told_keeps_its_partition() {
     world.resend();
     world.later(0);
     assert!(is_forgotten(&world));
-    assert_eq!(word(&world.run(names.get(0))), "Paid");
+    assert_eq!(word(&world.run(names.get(0))), "Ticketed");
     assert_eq!(refunds(&mut world), []);
     check::settled(&world);
 }

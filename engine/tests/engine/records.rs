@@ -14,7 +14,7 @@ fn states() -> Vec<Slot> {
     let all = records();
     let after = |count: usize| {
         let mut slot = Slot::new(all[0].1.slot);
-        all[..count].iter().for_each(|(_, record)| slot.apply(record));
+        all[..count].iter().for_each(|(_, record)| slot.apply(record, &mut Vec::new()));
         slot
     };
     (0..=all.len()).map(after).collect()
@@ -27,7 +27,7 @@ fn refused(slot: &Slot, record: &Record, from: &dyn Fn() -> String) -> bool {
         return true;
     }
     let mut changed = Slot::decode(&image(slot)).expect("a sound slot");
-    changed.apply(record);
+    changed.apply(record, &mut Vec::new());
     images::check(&changed, from);
     false
 }

@@ -104,7 +104,7 @@ fn claimed(id: &str) -> Body {
 
 pub(crate) fn apply(slot: &mut Slot, body: Body) {
     let (seq, trace) = (slot.seq() + 1, Text::from(""));
-    slot.apply(&Record { slot: SLOT, seq, time: START, trace, body });
+    slot.apply(&Record { slot: SLOT, seq, time: START, trace, body }, &mut Vec::new());
 }
 
 fn weight(bodies: impl IntoIterator<Item = Body>) -> usize {

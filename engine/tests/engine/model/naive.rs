@@ -173,6 +173,9 @@ impl Naive {
             if order.status == "Init" && order.abandon_at <= self.now {
                 order.status = "Cancelled(Abandoned)";
             }
+            if order.status == "Paid" {
+                order.status = "Ticketed";
+            }
         }
     }
 

@@ -165,7 +165,7 @@ pub(crate) fn replay(world: &World) {
         record.encode(&mut bytes);
         let decoded = Record::decode(&bytes).expect("a record that was just made");
         assert_eq!(decoded, **record, "a record comes back from its bytes");
-        slots.entry(record.slot).or_insert_with(|| Slot::new(record.slot)).apply(&decoded);
+        slots.entry(record.slot).or_insert_with(|| Slot::new(record.slot)).apply(&decoded, &mut Vec::new());
     }
     for slot in world.slots() {
         let replayed = slots.remove(&slot.id()).unwrap_or_else(|| Slot::new(slot.id()));

@@ -12,6 +12,7 @@ use engine::command::{Command, ListRefunds, Pay, Route};
 use engine::decide::{
     Context, FactStep, Policy, Progress, Step, decide, decide_ask, decide_declined, decide_due, decide_fact,
 };
+use engine::effect::Effect;
 use engine::ids::{OrderId, SlotId, Time};
 use engine::message::{Ask, Fact, Tell};
 use engine::record::{Body, Record, TellId};
@@ -273,7 +274,7 @@ impl World {
     // How a core drives the engine.
 
     fn context(&self) -> Context<'_> {
-        Context { now: self.now, catalogue: &*self.catalogue, hash: &self.hash, policy: &self.policy }
+        Context { now: self.now, catalogue: &*self.catalogue, policy: &self.policy }
     }
 
     pub(crate) fn append(&mut self, id: SlotId, body: Body) {
@@ -283,12 +284,16 @@ impl World {
         }
         let Kept { slot, essence } = Rc::get_mut(kept).expect("nobody else has it");
         essence.take();
-        let (time, first_tell) = (self.now.max(slot.time()), slot.next_tell());
+        let time = self.now.max(slot.time());
         let record = Rc::new(Record { slot: id, seq: slot.seq() + 1, time, trace: self.trace.clone(), body });
         assert_eq!(slot.check(&record), Ok(()), "a live record is one that can be read back: {record:?}");
-        slot.apply(&record);
-        let tells = slot.outbox().range(first_tell..).map(|(_, tell)| tell.clone());
-        self.mail.extend(tells.map(|tell| Mail::Tell { from: id, tell }));
+        let mut effects = Vec::new();
+        slot.apply(&record, &mut effects);
+        for effect in effects {
+            if let Effect::Tell(tell) = effect {
+                self.mail.push(Mail::Tell { from: id, tell });
+            }
+        }
         self.log.push(record);
     }
 
@@ -391,7 +396,7 @@ impl World {
     }
 
     fn told(&mut self, from: SlotId, tell: &Tell) {
-        let slot = tell.fact.order().slot();
+        let slot = tell.fact.slot();
         match self.absorb(slot, &tell.fact) {
             FactStep::Settled { accepted } => {
                 self.mail.push(Mail::Ack { to: from, tell: tell.id, accepted });

@@ -17,7 +17,6 @@ pub mod openapi;
 pub mod router;
 pub mod runtime;
 pub mod signature;
-pub mod words;
 
 mod backend;
 mod body;

@@ -14,28 +14,30 @@ type Read = fn(&Stats) -> u64;
 type Counter = (&'static str, &'static str, &'static [(&'static str, &'static str)], Read);
 
 const COUNTERS: &[Counter] = &[
-    ("interlock_holds_total", "Holds by what became of them.", &[("outcome", "made")], |s| s.holds_made),
-    ("interlock_holds_total", "", &[("outcome", "confirmed")], |s| s.holds_confirmed),
-    ("interlock_holds_total", "", &[("outcome", "released")], |s| s.holds_released),
-    ("interlock_holds_total", "", &[("outcome", "expired")], |s| s.holds_expired),
+    ("interlock_holds_total", "Holds by what became of them.", &[("outcome", "made")], |s| {
+        s.tally.holds_made
+    }),
+    ("interlock_holds_total", "", &[("outcome", "confirmed")], |s| s.tally.holds_confirmed),
+    ("interlock_holds_total", "", &[("outcome", "released")], |s| s.tally.holds_released),
+    ("interlock_holds_total", "", &[("outcome", "expired")], |s| s.tally.holds_expired),
     ("interlock_orders_total", "Orders by the status they reached.", &[("status", "INIT")], |s| {
-        s.orders_created
+        s.tally.orders_created
     }),
-    ("interlock_orders_total", "", &[("status", "RESERVED")], |s| s.orders_reserved),
-    ("interlock_orders_total", "", &[("status", "PAID")], |s| s.orders_paid),
-    ("interlock_orders_total", "", &[("status", "TICKETED")], |s| s.orders_ticketed),
-    ("interlock_orders_total", "", &[("status", "CANCELLED")], |s| s.orders_cancelled),
+    ("interlock_orders_total", "", &[("status", "RESERVED")], |s| s.tally.orders_reserved),
+    ("interlock_orders_total", "", &[("status", "PAID")], |s| s.tally.orders_paid),
+    ("interlock_orders_total", "", &[("status", "TICKETED")], |s| s.tally.orders_ticketed),
+    ("interlock_orders_total", "", &[("status", "CANCELLED")], |s| s.tally.orders_cancelled),
     ("interlock_refunds_total", "Refunds by what became of them.", &[("status", "required")], |s| {
-        s.refunds_owed
+        s.tally.refunds_owed
     }),
-    ("interlock_refunds_total", "", &[("status", "settled")], |s| s.refunds_settled),
-    ("interlock_partitions_opened_total", "Partitions opened.", &[], |s| s.partitions_opened),
+    ("interlock_refunds_total", "", &[("status", "settled")], |s| s.tally.refunds_settled),
+    ("interlock_partitions_opened_total", "Partitions opened.", &[], |s| s.tally.partitions_opened),
     ("interlock_commands_total", "Commands that a shard took.", &[], |s| s.commands),
     ("interlock_commands_refused_total", "Commands that were refused.", &[], |s| s.commands_refused),
     ("interlock_messages_total", "Messages sent to other cores.", &[], |s| s.messages_sent),
     ("interlock_tells_resent_total", "Tells sent again for want of an answer.", &[], |s| s.tells_resent),
     ("interlock_asks_repeated_total", "Second copies of asks, dropped.", &[], |s| s.asks_repeated),
-    ("interlock_log_records_total", "Records appended to the log.", &[], |s| s.records),
+    ("interlock_log_records_total", "Records appended to the log.", &[], |s| s.tally.records),
     ("interlock_log_frames_total", "Frames written to the log, each a durable write.", &[], |s| s.log_frames),
     ("interlock_log_bytes_total", "Bytes of the frames written to the log.", &[], |s| s.log_bytes),
     ("interlock_snapshots_total", "Snapshots handed to the log.", &[], |s| s.snapshots),

@@ -1,12 +1,11 @@
 //! Records as JSON, for people and scripts that look into a log. Times are milliseconds since the Unix epoch.
 
 use engine::record::{Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation};
+use engine::status::{CancelReason, ReleaseReason};
 use engine::text::Text;
-use net::words;
 use serde_json::{Value, json};
 
 pub(crate) fn record(core: u16, lsn: u64, record: &Record) -> Value {
-    let (kind, body) = body(&record.body);
     json!({
         "core": core,
         "lsn": lsn,
@@ -14,44 +13,33 @@ pub(crate) fn record(core: u16, lsn: u64, record: &Record) -> Value {
         "seq": record.seq,
         "time_ms": record.time.0,
         "trace_id": record.trace.as_str(),
-        "type": kind,
-        "body": body,
+        "type": record.body.wire_name(),
+        "body": body(&record.body),
     })
 }
 
-fn body(body: &Body) -> (&'static str, Value) {
+fn body(body: &Body) -> Value {
     match body {
-        Body::PartitionOpened(opened) => ("partition_opened", partition(opened)),
-        Body::PartitionForgotten { partition } => {
-            ("partition_forgotten", json!({"partition_key": partition.as_str()}))
+        Body::PartitionOpened(opened) => partition(opened),
+        Body::PartitionForgotten { partition } => json!({"partition_key": partition.as_str()}),
+        Body::HoldMade(row) | Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
+            hold(row)
         }
-        Body::HoldMade(row) => ("hold_made", hold(row)),
-        Body::HoldAdopted(row) => ("hold_adopted", hold(row)),
-        Body::HoldConfirmed(row) => ("hold_confirmed", hold(row)),
-        Body::HoldReleased(row) => ("hold_released", hold(row)),
-        Body::HoldsExpired(rows) => {
-            ("holds_expired", json!({"holds": rows.iter().map(hold).collect::<Vec<_>>()}))
-        }
-        Body::HoldsForgotten { partition, holds } => (
-            "holds_forgotten",
-            json!({
-                "partition_key": partition.as_str(),
-                "hold_ids": holds.iter().map(engine::ids::HoldId::as_str).collect::<Vec<_>>(),
-            }),
-        ),
-        Body::OrderCreated(row) => ("order_created", order(row)),
-        Body::OrderReserved(row) => ("order_reserved", order(row)),
-        Body::OrderPaid(row) => ("order_paid", order(row)),
-        Body::OrderTicketed(row) => ("order_ticketed", order(row)),
-        Body::OrderCancelled(row) => ("order_cancelled", order(row)),
+        Body::HoldsExpired(rows) => json!({"holds": rows.iter().map(hold).collect::<Vec<_>>()}),
+        Body::HoldsForgotten { partition, holds } => json!({
+            "partition_key": partition.as_str(),
+            "hold_ids": holds.iter().map(engine::ids::HoldId::as_str).collect::<Vec<_>>(),
+        }),
+        Body::OrderCreated(row)
+        | Body::OrderReserved(row)
+        | Body::OrderPaid(row)
+        | Body::OrderTicketed(row)
+        | Body::OrderCancelled(row) => order(row),
         Body::TxnClaimed { txn, order } => {
-            ("txn_claimed", json!({"provider_txn_id": txn.as_str(), "order_id": order.to_string()}))
+            json!({"provider_txn_id": txn.as_str(), "order_id": order.to_string()})
         }
-        Body::RefundOwed(row) => ("refund_owed", refund(row)),
-        Body::RefundSettled(row) => ("refund_settled", refund(row)),
-        Body::TellsAcked { tells } => {
-            ("tells_acked", json!({"tells": tells.iter().map(|tell| tell.0).collect::<Vec<_>>()}))
-        }
+        Body::RefundOwed(row) | Body::RefundSettled(row) => refund(row),
+        Body::TellsAcked { tells } => json!({"tells": tells.iter().map(|tell| tell.0).collect::<Vec<_>>()}),
     }
 }
 
@@ -77,7 +65,7 @@ fn hold(row: &HoldRow) -> Value {
         "partition_key": row.partition.as_str(),
         "hold_id": row.hold.as_str(),
         "partition_seq": row.partition_seq,
-        "status": words::hold_status(row.status),
+        "status": row.status.wire_name(),
         "order_id": row.owner.map(|order| order.to_string()),
         "qty": row.quantity,
         "from_index": row.from,
@@ -88,7 +76,7 @@ fn hold(row: &HoldRow) -> Value {
         "seats": texts(&row.labels),
         "expires_at_ms": row.deadline.0,
         "provider_txn_id": row.txn.as_ref().map(engine::ids::TxnId::as_str),
-        "release_reason": row.release_reason.map(|reason| format!("{reason:?}").to_lowercase()),
+        "release_reason": row.release_reason.map(ReleaseReason::wire_name),
         "keep_until_ms": row.keep_until.0,
     })
 }
@@ -97,12 +85,12 @@ fn order(row: &OrderRow) -> Value {
     json!({
         "order_id": row.order.to_string(),
         "idempotency_key": row.key.as_str(),
-        "status": words::order_status(row.status),
+        "status": row.status.wire_name(),
         "amount_cents": row.amount.0,
         "created_at_ms": row.created_at.0,
         "abandon_at_ms": row.abandon_at.0,
         "reservation": row.reservation.as_ref().map(reservation),
-        "cancel_reason": row.cancel_reason.map(words::cancel_reason),
+        "cancel_reason": row.cancel_reason.map(CancelReason::wire_name),
         "provider_txn_id": row.txn.as_ref().map(engine::ids::TxnId::as_str),
     })
 }
@@ -127,7 +115,7 @@ fn refund(row: &RefundRow) -> Value {
         "order_id": row.order.as_str(),
         "provider_txn_id": row.txn.as_str(),
         "amount_cents": row.amount.map(|amount| amount.0),
-        "reason": words::refund_reason(row.reason),
+        "reason": row.reason.wire_name(),
         "created_at_ms": row.created_at.0,
         "settled": row.settled.as_ref().map(|s| json!({"reference": s.reference.as_str(), "at_ms": s.at.0})),
     })

@@ -72,7 +72,7 @@ impl<D: Disk> Shard<D> {
             resent += 1;
             self.stats.tells_resent += 1;
             let gate = self.owned(slot).last;
-            let to = tell.fact.order().slot();
+            let to = tell.fact.slot();
             let envelope = self.envelope(slot, to, Text::from(""), Message::Tell(tell));
             self.sent.push_back((self.now.plus(RESEND_MS), slot, id));
             self.send(envelope, gate);

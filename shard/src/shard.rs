@@ -7,6 +7,7 @@ use engine::answer::{Rejection, Reply};
 use engine::catalogue::Catalogue;
 use engine::command::{Request, Route};
 use engine::decide::{Context, Policy};
+use engine::effect::Effect;
 use engine::ids::{OrderId, SlotId, Time};
 use engine::limits::SLOTS;
 use engine::record::{Body, Record, TellId};
@@ -112,6 +113,7 @@ pub struct Shard<D: Disk> {
     /// Bytes that the state takes, as estimated.
     state_bytes: u64,
     scratch: Vec<u8>,
+    effects: Vec<Effect>,
     group_bytes: usize,
 }
 
@@ -147,6 +149,7 @@ impl<D: Disk> Shard<D> {
             stats: Stats::default(),
             state_bytes: 0,
             scratch: Vec::new(),
+            effects: Vec::new(),
             group_bytes: 0,
             config,
         };
@@ -161,7 +164,7 @@ impl<D: Disk> Shard<D> {
             self.state_bytes += owned.slot.weight() as u64;
             let slot = owned.slot.id();
             let tells: Vec<_> = owned.slot.outbox().values().cloned().collect();
-            let paid: Vec<_> = owned.slot.orders().unticketed().iter().copied().collect();
+            let paid: Vec<_> = owned.slot.orders().unticketed().iter().map(|(_, order)| *order).collect();
             for tell in tells {
                 self.send_tell(slot, tell, Text::from(""));
             }
@@ -414,8 +417,7 @@ impl<D: Disk> Shard<D> {
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        let Config { hash, policy, catalogue, .. } = &self.config;
-        Context { now: self.now, catalogue: &**catalogue, hash, policy }
+        Context { now: self.now, catalogue: &*self.config.catalogue, policy: &self.config.policy }
     }
 
     pub(crate) fn index(&self, slot: SlotId) -> usize {
@@ -431,8 +433,8 @@ impl<D: Disk> Shard<D> {
         &self.owned
     }
 
-    /// Logs and applies one record, and sends on what it tells. Gives the body back.
-    pub(crate) fn append(&mut self, slot: SlotId, body: Body, trace: &Text) -> Body {
+    /// Logs and applies one record, and does what follows from it outside the state.
+    pub(crate) fn append(&mut self, slot: SlotId, body: Body, trace: &Text) {
         let index = self.index(slot);
         let owned = &self.owned[index];
         let time = self.now.max(owned.slot.time());
@@ -445,23 +447,23 @@ impl<D: Disk> Shard<D> {
         let lsn = self.log.append(&self.scratch);
         let owned = &mut self.owned[index];
         self.group_bytes += self.scratch.len();
-        let (first_tell, weight) = (owned.slot.next_tell(), owned.slot.weight() as u64);
-        owned.slot.apply(&record);
+        let weight = owned.slot.weight() as u64;
+        let mut effects = std::mem::take(&mut self.effects);
+        owned.slot.apply(&record, &mut effects);
         self.state_bytes = self.state_bytes - weight + owned.slot.weight() as u64;
         owned.last = lsn;
-        self.stats.count(&record.body);
-        if first_tell != owned.slot.next_tell() {
-            let tells: Vec<_> =
-                owned.slot.outbox().range(first_tell..).map(|(_, tell)| tell.clone()).collect();
-            for tell in tells {
-                self.send_tell(slot, tell, trace.clone());
+        self.stats.tally.count(&record.body);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Tell(tell) => self.send_tell(slot, tell, trace.clone()),
+                Effect::Paid(order) => {
+                    self.outputs.push(lsn, self.log.durable(), Output::Paid { order, lsn });
+                }
+                Effect::Ticketed(_) => {}
             }
         }
-        if let Body::OrderPaid(row) = &record.body {
-            self.outputs.push(lsn, self.log.durable(), Output::Paid { order: row.order, lsn });
-        }
+        self.effects = effects;
         self.note_due(index);
-        record.body
     }
 
     fn end_group(&mut self) {

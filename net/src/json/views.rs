@@ -6,7 +6,6 @@ use engine::ids::SlotId;
 use engine::text::Text;
 
 use super::write::{Object, object};
-use crate::words::{cancel_reason, hold_status, order_status, refund_reason, refund_status};
 
 /// Room for a usual answer, so that it is allocated once.
 const USUAL_BYTES: usize = 512;
@@ -32,7 +31,7 @@ pub(crate) fn state(view: &PartitionView) -> Vec<u8> {
                 o.number("qty", hold.quantity);
                 o.texts("seats", hold.seats.iter().map(Text::as_str));
                 o.time("expires_at", hold.expires_at);
-                o.text("status", hold_status(hold.status));
+                o.text("status", hold.status.wire_name());
             });
         });
     })
@@ -50,7 +49,7 @@ pub(crate) fn order(view: &OrderView) -> Vec<u8> {
     json(|o| {
         o.text("OrderID", order_id(view).as_str());
         o.text("IdempotencyKey", view.key.as_str());
-        o.text("Status", order_status(view.status));
+        o.text("Status", view.status.wire_name());
         o.number("AmountCents", view.amount.0);
         o.time("CreatedAt", view.created_at);
         o.time("UpdatedAt", view.updated_at);
@@ -67,13 +66,13 @@ pub(crate) fn order(view: &OrderView) -> Vec<u8> {
             }
         }
         if let Some(reason) = view.cancel_reason {
-            o.text("CancelReason", cancel_reason(reason));
+            o.text("CancelReason", reason.wire_name());
         }
         if let Some(txn) = &view.txn {
             o.text("ProviderTxnID", txn.as_str());
         }
         if let Some(refund) = view.refund {
-            o.text("Refund", refund_status(refund));
+            o.text("Refund", refund.wire_name());
         }
     })
 }
@@ -82,7 +81,7 @@ pub(crate) fn order(view: &OrderView) -> Vec<u8> {
 pub(crate) fn order_view(view: &OrderView) -> Vec<u8> {
     json(|o| {
         o.text("order_id", order_id(view).as_str());
-        o.text("status", order_status(view.status));
+        o.text("status", view.status.wire_name());
         o.number("amount_cents", view.amount.0);
         if let Some(txn) = &view.txn {
             o.text("provider_txn_id", txn.as_str());
@@ -118,8 +117,8 @@ fn refund_fields(o: &mut Object<'_>, view: &RefundView) {
     if let Some(amount) = view.amount {
         o.number("amount_cents", amount.0);
     }
-    o.text("reason", refund_reason(view.reason));
-    o.text("status", refund_status(view.status));
+    o.text("reason", view.reason.wire_name());
+    o.text("status", view.status.wire_name());
     o.time("created_at", view.created_at);
     if let Some(settled) = &view.settled {
         o.text("reference", settled.reference.as_str());

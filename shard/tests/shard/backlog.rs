@@ -84,7 +84,7 @@ fn an_ask_that_a_backed_up_log_stops_is_answered_later() {
     world.deliver(ask);
     world.turn(0);
     assert!(world.shard(0).log().backlog_bytes() >= BACKLOG_BYTES_MAX);
-    assert!(world.shard(0).stats().holds_expired > 0, "the ask was begun");
+    assert!(world.shard(0).stats().tally.holds_expired > 0, "the ask was begun");
     world.settle();
     let reply = world.reply(reserve).expect("the ask is answered");
     assert!(matches!(reply, Ok(Answer::Order(view)) if view.status == OrderStatus::Reserved));

@@ -193,7 +193,7 @@ fn a_flooded_core_begins_nothing_by_itself() {
     world.now = world.now.plus(HOLD_TTL_MS);
     let own = |world: &World| {
         let stats = world.shard(0).stats();
-        (stats.holds_expired, stats.tells_resent)
+        (stats.tally.holds_expired, stats.tells_resent)
     };
     world.turn(0);
     assert_eq!(own(&world), (0, 0), "while it is flooded");
@@ -250,7 +250,7 @@ fn a_stopping_shard_ends_what_it_accepted() {
     assert!(world.reply(accepted).unwrap().is_ok());
     // Nothing new begins by itself either.
     world.pass(2 * HOLD_TTL_MS);
-    assert_eq!(world.shard(0).stats().holds_expired, 0);
+    assert_eq!(world.shard(0).stats().tally.holds_expired, 0);
     assert!(world.shard(0).is_quiet());
 }
 
@@ -315,12 +315,12 @@ fn an_operation_waits_in_its_middle_for_a_backed_up_log() {
     world.turn(0);
     world.turn(0);
     assert!(world.shard(0).log().backlog_bytes() >= BACKLOG_BYTES_MAX);
-    assert_eq!(world.shard(0).stats().holds_made, 500, "neither is done");
+    assert_eq!(world.shard(0).stats().tally.holds_made, 500, "neither is done");
     world.settle();
     assert!(world.reply(read).unwrap().is_ok());
     assert!(matches!(world.reply(hold), Some(Ok(Answer::Partition(_)))));
     assert!(is_order(&world.reply(reserve).unwrap(), OrderStatus::Reserved));
-    assert_eq!(world.shard(0).stats().holds_expired, 500);
+    assert_eq!(world.shard(0).stats().tally.holds_expired, 500);
 }
 
 /// Holds as large as can be, until the log refuses them.
@@ -379,7 +379,7 @@ fn in_the_reserve_money_and_freeing_of_seats_go_on() {
     assert!(is_order(&run_short(&mut world, n.ticket(0)), OrderStatus::Ticketed));
     assert!(is_order(&run_short(&mut world, n.cancel(1)), OrderStatus::Cancelled));
     assert_eq!(run_short(&mut world, n.pay(3, 3)), Err(Rejection::InvalidTransition));
-    assert_eq!(world.shard(0).stats().refunds_owed, 1);
+    assert_eq!(world.shard(0).stats().tally.refunds_owed, 1);
     assert!(run_short(&mut world, n.release("mine")).is_ok());
     assert!(run_short(&mut world, n.confirm("sold")).is_ok());
     world.now = world.now.plus(HOLD_TTL_MS);
@@ -413,14 +413,14 @@ fn an_exhausted_log_takes_nothing_and_goes_on_when_there_is_room() {
     assert_eq!(run_short(&mut world, n.pay(0, 0)), Err(Rejection::LogFull));
     assert_eq!(run_short(&mut world, n.cancel(1)), Err(Rejection::LogFull));
     // What falls due waits, and is looked at from time to time only.
-    let records = world.shard(0).stats().records;
+    let records = world.shard(0).stats().tally.records;
     world.now = world.now.plus(HOLD_TTL_MS);
     writes(&mut world);
-    assert_eq!(world.shard(0).stats().records, records);
+    assert_eq!(world.shard(0).stats().tally.records, records);
     let wake = world.shard(0).next_wake().expect("something is due");
     assert!(wake > world.now && wake <= world.now.plus(SWEEP_MS), "{wake:?} at {:?}", world.now);
     world.pass(2 * SWEEP_MS);
-    assert!(world.shard(0).stats().holds_expired > 0);
+    assert!(world.shard(0).stats().tally.holds_expired > 0);
     assert!(is_order(&world.run(n.get(1)), OrderStatus::Cancelled));
     assert!(world.slots().all(|slot| slot.outbox().is_empty()));
 }
@@ -451,7 +451,7 @@ fn facts_wait_until_there_is_room() {
     world.deliver(answer);
     world.deliver(tell);
     writes(&mut world);
-    assert_eq!(world.shard(0).stats().orders_reserved, 0);
+    assert_eq!(world.shard(0).stats().tally.orders_reserved, 0);
     assert_eq!(world.reply(tokens[0]), Some(Err(Rejection::LogFull)));
     assert_eq!(world.mail, [], "and nothing is acknowledged");
     world.pass(RESEND_MS);

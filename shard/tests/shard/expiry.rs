@@ -41,15 +41,15 @@ fn a_turn_expires_so_many_and_no_more() {
     world.run_all((0..HOLDS).map(|nth| n.try_hold(&format!("h{nth}"), 1)));
     world.now = world.now.plus(HOLD_TTL_MS - 1);
     world.drain(0);
-    assert_eq!(world.shard(0).stats().holds_expired, 0, "not before the deadline");
+    assert_eq!(world.shard(0).stats().tally.holds_expired, 0, "not before the deadline");
     assert_eq!(world.shard(0).next_wake(), Some(world.now.plus(1)));
     world.now = world.now.plus(1);
     world.turn(0);
     let bound = DUE_RECORDS_PER_TURN_MAX * EXPIRED_PER_RECORD_MAX;
-    assert_eq!(world.shard(0).stats().holds_expired, bound as u64);
+    assert_eq!(world.shard(0).stats().tally.holds_expired, bound as u64);
     assert_eq!(world.shard(0).next_wake(), Some(world.now), "there is more to do at once");
     world.turn(0);
-    assert_eq!(world.shard(0).stats().holds_expired, HOLDS as u64);
+    assert_eq!(world.shard(0).stats().tally.holds_expired, HOLDS as u64);
     world.settle();
     assert!(world.shard(0).next_wake().is_none_or(|at| at > world.now));
 }
@@ -62,11 +62,11 @@ fn many_slots_fall_due_in_turn() {
     world.now = world.now.plus(HOLD_TTL_MS);
     for turn in 1..=3 {
         world.turn(0);
-        let expired = world.shard(0).stats().holds_expired;
+        let expired = world.shard(0).stats().tally.holds_expired;
         assert_eq!(expired, (turn * DUE_RECORDS_PER_TURN_MAX) as u64);
     }
     world.turn(0);
-    assert_eq!(world.shard(0).stats().holds_expired, 200);
+    assert_eq!(world.shard(0).stats().tally.holds_expired, 200);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn the_clock_of_another_core_is_ahead() {
     let ask = world.take_mail(Mail::is_ask).unwrap();
     world.deliver(ask);
     world.drain(1);
-    assert_eq!(world.shard(1).stats().holds_expired, 1);
+    assert_eq!(world.shard(1).stats().tally.holds_expired, 1);
     let answer = world.take_mail(Mail::is_answer).unwrap();
     world.deliver(answer);
     world.drain(0);

@@ -69,7 +69,7 @@ fn written() -> MemoryFiles {
     for (number, (record, bytes)) in records().iter().enumerate() {
         log.append(bytes);
         log.end_command();
-        slot.apply(record);
+        slot.apply(record, &mut Vec::new());
         // Frames of one, two and three records.
         if number % 3 != 1 {
             settle(&mut log, Millis(0));
@@ -129,7 +129,7 @@ fn a_data_directory_of_version_1_is_opened_and_holds_what_it_held() {
     assert_eq!((at.last, at.snapshot.begin), (Lsn(all.len() as u64), Lsn(IMAGED as u64)));
     assert_eq!((at.records, recovery.records(), &at.cut), ((all.len() - IMAGED) as u64, at.records, &None));
     let mut expected = Slot::new(SLOT);
-    all.iter().for_each(|(record, _)| expected.apply(record));
+    all.iter().for_each(|(record, _)| expected.apply(record, &mut Vec::new()));
     for slot in recovery.into_slots() {
         if slot.id() == SLOT {
             assert!(image(&slot) == image(&expected), "another state than the records make");
@@ -168,7 +168,7 @@ fn a_data_directory_is_written_as_it_was() {
 fn what_is_not_next_or_not_of_this_core_is_refused() {
     let all = records();
     let mut slot = Slot::new(SLOT);
-    all[..IMAGED].iter().for_each(|(record, _)| slot.apply(record));
+    all[..IMAGED].iter().for_each(|(record, _)| slot.apply(record, &mut Vec::new()));
     let image = image(&slot);
     let number = SLOT.get();
     let other = format!("slot {number} is not core 0's");

@@ -64,7 +64,7 @@ fn the_same_request_joins() {
         let view = order(world.reply(first));
         assert_eq!(order(world.reply(second)), view);
         assert_eq!(order(world.reply(third)), view);
-        let status = [OrderStatus::Reserved, OrderStatus::Cancelled, OrderStatus::Paid][which];
+        let status = [OrderStatus::Reserved, OrderStatus::Cancelled, OrderStatus::Ticketed][which];
         ends_as(&mut world, &n, 0, status, false);
     }
 }
@@ -111,7 +111,7 @@ fn callers_of_one_operation_are_bounded() {
     for token in joined {
         assert_eq!(order(world.reply(token)).status, OrderStatus::Paid);
     }
-    ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+    ends_as(&mut world, &n, 0, OrderStatus::Ticketed, false);
 }
 
 /// The partition's core answers, and never says anything that brings the operation nearer to its end.
@@ -172,7 +172,7 @@ fn cancel_during_pay_and_pay_during_cancel() {
     world.settle();
     assert_eq!(order(world.reply(pay)).status, OrderStatus::Paid);
     assert_eq!(world.reply(cancel), Some(Err(Rejection::InvalidTransition)));
-    ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+    ends_as(&mut world, &n, 0, OrderStatus::Ticketed, false);
 
     let (mut world, n) = two_cores(1);
     let cancel = begin(&mut world, n.cancel(0));
@@ -193,7 +193,7 @@ fn pay_during_reserve() {
     world.settle();
     assert_eq!(order(world.reply(reserve)).status, OrderStatus::Reserved);
     assert_eq!(order(world.reply(pay)).status, OrderStatus::Paid);
-    ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+    ends_as(&mut world, &n, 0, OrderStatus::Ticketed, false);
 
     // There was no seat: the money is owed back.
     let (mut world, n) = two_cores(0);
@@ -247,7 +247,7 @@ fn two_payments_of_one_order_and_two_orders_of_one_payment() {
     assert_eq!(order(world.reply(first)).txn, Some(n.txn(0)));
     assert_eq!(world.reply(second), Some(Err(Rejection::AlreadyPaid)));
     assert_eq!(world.reply(third), Some(Err(Rejection::TxnUsed)));
-    ends_as(&mut world, &n, 0, OrderStatus::Paid, true);
+    ends_as(&mut world, &n, 0, OrderStatus::Ticketed, true);
     ends_as(&mut world, &n, 1, OrderStatus::Reserved, false);
 }
 
@@ -323,7 +323,7 @@ fn a_told_claim_joins_the_payment_that_made_it() {
         assert_eq!(confirms, 1, "{:?}", world.mail);
         world.settle();
         assert_eq!(order(world.reply(pay)).status, OrderStatus::Paid);
-        ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+        ends_as(&mut world, &n, 0, OrderStatus::Ticketed, false);
     }
 }
 
@@ -343,7 +343,7 @@ fn a_told_claim_joins_no_other_payment() {
     assert_eq!(world.shard(0).operations_waiting(), 2);
     world.settle();
     assert_eq!(order(world.reply(pay)).txn, Some(n.txn(0)));
-    ends_as(&mut world, &n, 0, OrderStatus::Paid, true);
+    ends_as(&mut world, &n, 0, OrderStatus::Ticketed, true);
 }
 
 /// The same payment under another name is another request.
@@ -357,7 +357,7 @@ fn a_payment_that_names_another_hold_joins_nothing() {
     world.settle();
     assert_eq!(order(world.reply(pay)).status, OrderStatus::Paid);
     assert_eq!(world.reply(other), Some(Err(Rejection::HoldMismatch)));
-    ends_as(&mut world, &n, 0, OrderStatus::Paid, false);
+    ends_as(&mut world, &n, 0, OrderStatus::Ticketed, false);
 }
 
 #[test]

@@ -108,17 +108,17 @@ fn repeats_are_recorded_once() {
         world.deliver(mail.clone());
     }
     world.drain(0);
-    assert_eq!(world.shard(0).stats().orders_reserved, 1);
+    assert_eq!(world.shard(0).stats().tally.orders_reserved, 1);
     let acks = world.mail.clone();
     assert_eq!(acks.len(), 3, "each tell is acknowledged: {acks:?}");
-    let records = world.shard(1).stats().records;
+    let records = world.shard(1).stats().tally.records;
     world.deliver_all();
     world.drain(1);
-    assert_eq!(world.shard(1).stats().records, records + 1, "one record notes them");
+    assert_eq!(world.shard(1).stats().tally.records, records + 1, "one record notes them");
     acks.into_iter().for_each(|ack| world.deliver(ack));
     world.deliver(tell);
     world.settle();
-    assert_eq!(world.shard(1).stats().records, records + 1);
+    assert_eq!(world.shard(1).stats().tally.records, records + 1);
     assert_eq!((waiting(&world), status(&world, &n, 0)), (0, OrderStatus::Reserved));
     assert!(world.reply(token).unwrap().is_ok());
 }
@@ -174,7 +174,7 @@ fn the_end_of_a_hold_that_overtakes_its_beginning_is_told_again() {
     assert_eq!(waiting(&world), 2);
     world.pass(2 * RESEND_MS);
     assert_eq!((status(&world, &n, 0), waiting(&world)), (OrderStatus::Cancelled, 0));
-    assert_eq!(world.shard(0).stats().orders_reserved, 1);
+    assert_eq!(world.shard(0).stats().tally.orders_reserved, 1);
 }
 
 /// The order was cancelled while the hold was made for it: the hold is given back.
@@ -194,7 +194,7 @@ fn a_hold_that_its_order_does_not_want_is_released() {
     assert_eq!(p.hold(&n.order(0).hold_id()).unwrap().status, HoldStatus::Released);
     assert!(matches!(world.run(n.availability()), Ok(Answer::Availability { available: 4, .. })));
     assert_eq!(waiting(&world), 0);
-    assert_eq!(world.shard(1).stats().holds_released, 1);
+    assert_eq!(world.shard(1).stats().tally.holds_released, 1);
 }
 
 /// A client who paid and heard nothing because of a crash need not come back: the claim pays by itself.
@@ -210,7 +210,7 @@ fn a_claim_that_a_crash_interrupted_pays() {
     world.drain(1);
     world.crash(|| false);
     world.settle();
-    assert_eq!(status(&world, &n, 0), OrderStatus::Paid);
+    assert_eq!(status(&world, &n, 0), OrderStatus::Ticketed);
     assert_eq!(waiting(&world), 0);
     assert!(world.run(n.pay(0, 0)).is_ok());
 }
@@ -265,7 +265,7 @@ fn any_order_of_arrival_will_do() {
         world.settle();
         let replies: Vec<_> = tokens.into_iter().map(|token| world.reply(token).unwrap()).collect();
         match status(&world, &n, nth) {
-            OrderStatus::Paid => assert!(replies.iter().any(Result::is_ok)),
+            OrderStatus::Ticketed => assert!(replies.iter().any(Result::is_ok)),
             OrderStatus::Cancelled | OrderStatus::Reserved => {
                 assert!(replies.contains(&Err(Rejection::InvalidTransition)), "{replies:?}");
             }

@@ -15,18 +15,18 @@ use crate::support::world::{HOLD_TTL_MS, Mail};
 /// The counters that count records of one kind.
 fn by_kind(stats: &Stats) -> BTreeMap<&'static str, u64> {
     BTreeMap::from([
-        ("partitions opened", stats.partitions_opened),
-        ("holds made", stats.holds_made),
-        ("holds confirmed", stats.holds_confirmed),
-        ("holds released", stats.holds_released),
-        ("holds expired", stats.holds_expired),
-        ("orders created", stats.orders_created),
-        ("orders reserved", stats.orders_reserved),
-        ("orders paid", stats.orders_paid),
-        ("orders ticketed", stats.orders_ticketed),
-        ("orders cancelled", stats.orders_cancelled),
-        ("refunds owed", stats.refunds_owed),
-        ("refunds settled", stats.refunds_settled),
+        ("partitions opened", stats.tally.partitions_opened),
+        ("holds made", stats.tally.holds_made),
+        ("holds confirmed", stats.tally.holds_confirmed),
+        ("holds released", stats.tally.holds_released),
+        ("holds expired", stats.tally.holds_expired),
+        ("orders created", stats.tally.orders_created),
+        ("orders reserved", stats.tally.orders_reserved),
+        ("orders paid", stats.tally.orders_paid),
+        ("orders ticketed", stats.tally.orders_ticketed),
+        ("orders cancelled", stats.tally.orders_cancelled),
+        ("refunds owed", stats.tally.refunds_owed),
+        ("refunds settled", stats.tally.refunds_settled),
     ])
 }
 
@@ -81,7 +81,7 @@ fn every_record_is_counted_by_its_kind() {
     assert_eq!((stats.log_frames, stats.log_bytes), (log.frames, log.bytes));
     world.crash(|| false);
     let records: Vec<&Body> = world.history.values().flatten().map(|record| &record.body).collect();
-    assert_eq!(stats.records, records.len() as u64);
+    assert_eq!(stats.tally.records, records.len() as u64);
     let mut expected: BTreeMap<_, _> = by_kind(&Stats::default());
     for (kind, count) in records.into_iter().filter_map(kind) {
         *expected.get_mut(kind).expect("a counter") += count;

@@ -237,9 +237,9 @@ impl Run {
             self.seen.snapshots += log.snapshots;
             self.seen.recycled += log.segments_recycled;
             self.seen.resent += stats.tells_resent;
-            self.seen.expired += stats.holds_expired;
-            self.seen.paid += stats.orders_paid;
-            self.seen.refunds += stats.refunds_owed;
+            self.seen.expired += stats.tally.holds_expired;
+            self.seen.paid += stats.tally.orders_paid;
+            self.seen.refunds += stats.tally.refunds_owed;
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) fn check(world: &World, answered: &Answered) {
     let history = world.history.get(&slot).map_or(&[][..], |history| history);
     let policy = Policy::default();
     // Nothing is due at this time: what had expired is in the records.
-    let cx = Context { now: Time(0), catalogue: &*world.setup.catalogue, hash: &world.hash, policy: &policy };
+    let cx = Context { now: Time(0), catalogue: &*world.setup.catalogue, policy: &policy };
     let mut state = Slot::new(slot);
     let mut records = history.iter();
     loop {
@@ -43,7 +43,7 @@ pub(super) fn check(world: &World, answered: &Answered) {
             return;
         }
         match records.next() {
-            Some(record) => state.apply(record),
+            Some(record) => state.apply(record, &mut Vec::new()),
             None => break,
         }
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::crash::ground::{Ground, RealDisk};
-use crate::{Launch, Port, Rng, Server, time, until};
+use crate::{Launch, Port, Rng, Server, chance, time, until};
 
 /// Where Debian has it.
 const LIBRARIES: [&str; 2] = [
@@ -56,7 +56,14 @@ impl Jumps {
             .env("FAKETIME_TIMESTAMP_FILE", &control.display().to_string());
         time::server_clock_may_jump();
         (
-            Jumps { disk: RealDisk::new(parent), control, seed, rng: Rng::new(seed), jumps: 0, lasted: 0 },
+            Jumps {
+                disk: RealDisk::new(parent),
+                control,
+                seed,
+                rng: Rng::with_seed(seed),
+                jumps: 0,
+                lasted: 0,
+            },
             launch,
         )
     }
@@ -95,7 +102,7 @@ impl Jumps {
     }
 
     fn jump(&mut self) {
-        let to = *self.rng.pick(&JUMPS);
+        let to = *chance::pick(&mut self.rng, &JUMPS);
         // Renamed into place, so that nobody reads half of it.
         let new = self.control.with_extension("new");
         fs::write(&new, format!("{to:+}\n"))
@@ -107,7 +114,7 @@ impl Jumps {
 
 impl Ground for Jumps {
     fn fresh(&mut self, first: u64) -> PathBuf {
-        self.rng = Rng::of_part(!self.seed, first);
+        self.rng = chance::of_part(!self.seed, first);
         self.disk.fresh(first)
     }
 
@@ -115,16 +122,16 @@ impl Ground for Jumps {
         for _ in 0..2 {
             self.jump_over_a_hold(server);
         }
-        std::thread::sleep(Duration::from_millis(self.rng.below(GOES_ON_MS)));
+        std::thread::sleep(Duration::from_millis(self.rng.u64(..GOES_ON_MS)));
         self.disk.crash(server);
-        if self.rng.percent(50) {
+        if self.rng.bool() {
             self.jump();
         }
     }
 
     fn crash_starting(&mut self, server: &mut Server) {
         self.disk.crash_starting(server);
-        if self.rng.percent(50) {
+        if self.rng.bool() {
             self.jump();
         }
     }

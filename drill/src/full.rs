@@ -15,7 +15,7 @@ use crate::crash::rules::follows;
 use crate::crash::{Failing, Settings, audit};
 use crate::power::ground::Mount;
 use crate::session::SIGN_KEY;
-use crate::{Launch, Port, Rng, Server, Session, until};
+use crate::{Launch, Port, Rng, Server, Session, chance, until};
 
 /// Filling a disk takes as long as so many cycles of other drills.
 const CYCLES_PER_ROUND: u64 = 5;
@@ -66,10 +66,10 @@ pub fn run(launch: &Launch, settings: &Settings) -> Figures {
     for round in settings.first..settings.first + rounds {
         let _failing = Failing { settings, era: round, cycle: round };
         mount.replace();
-        let mut rng = Rng::of_part(settings.seed, round);
+        let mut rng = chance::of_part(settings.seed, round);
         let launch = launch
             .clone()
-            .cores(1 + rng.below(2) as u32)
+            .cores(rng.u32(1..=2))
             .data_dir(&mount.data())
             .env("INVENTORY_HOLD_TTL_SECS", HOLD_SECS)
             .env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY)

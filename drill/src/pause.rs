@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::crash::ground::{Ground, RealDisk};
-use crate::{Rng, Server};
+use crate::{Rng, Server, chance};
 
 /// Holds last a second in a drill.
 const STANDS_MS_MIN: u64 = 1_100;
@@ -25,23 +25,23 @@ pub struct Pauses {
 impl Pauses {
     #[must_use]
     pub fn new(parent: &Path, seed: u64) -> Pauses {
-        Pauses { disk: RealDisk::new(parent), seed, rng: Rng::new(seed), stood: Duration::ZERO }
+        Pauses { disk: RealDisk::new(parent), seed, rng: Rng::with_seed(seed), stood: Duration::ZERO }
     }
 }
 
 impl Ground for Pauses {
     fn fresh(&mut self, first: u64) -> PathBuf {
-        self.rng = Rng::of_part(!self.seed, first);
+        self.rng = chance::of_part(!self.seed, first);
         self.disk.fresh(first)
     }
 
     fn crash(&mut self, server: &mut Server) {
-        let stands = Duration::from_millis(STANDS_MS_MIN + self.rng.below(STANDS_MS_MORE));
+        let stands = Duration::from_millis(STANDS_MS_MIN + self.rng.u64(..STANDS_MS_MORE));
         server.send_signal("STOP");
         // The time itself is what is drilled.
         std::thread::sleep(stands);
         server.send_signal("CONT");
-        std::thread::sleep(Duration::from_millis(self.rng.below(GOES_ON_MS)));
+        std::thread::sleep(Duration::from_millis(self.rng.u64(..GOES_ON_MS)));
         self.stood += stands;
         self.disk.crash(server);
     }

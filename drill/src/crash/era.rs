@@ -16,7 +16,7 @@ use super::places::Runs;
 use super::plan::{Plan, Start};
 use super::settle;
 use crate::process::files;
-use crate::{Launch, Rng, Server, until};
+use crate::{Launch, Rng, Server, chance, until};
 
 pub const CLIENTS: usize = 32;
 /// Fewer first starts than this are killed, each within this time.
@@ -49,12 +49,12 @@ impl Era {
         ground: &mut dyn Ground,
         figures: &mut Figures,
     ) -> Era {
-        let mut rng = Rng::of_part(settings.seed.rotate_left(32), first);
+        let mut rng = chance::of_part(settings.seed.rotate_left(32), first);
         let launch = launch.clone().cores(settings.cores[0]);
-        for _ in 0..rng.below(FIRST_STARTS) {
+        for _ in 0..rng.u64(..FIRST_STARTS) {
             let mut starting = launch.spawn();
             // Not in place of a condition: the moment is random.
-            std::thread::sleep(Duration::from_millis(rng.below(FIRST_START_MS)));
+            std::thread::sleep(Duration::from_millis(rng.u64(..FIRST_START_MS)));
             assert!(starting.ended().is_none(), "the first start ended by itself: {}", starting.log_tail());
             ground.crash_starting(&mut starting);
             figures.count(Moment::FirstStart);
@@ -117,7 +117,7 @@ impl Era {
             known: Mutex::new(Vec::new()),
             current: (0..CLIENTS).map(|_| Mutex::default()).collect(),
         };
-        let seeds: Vec<Rng> = (0..CLIENTS).map(|_| Rng::new(plan.clients.draw())).collect();
+        let seeds: Vec<Rng> = (0..CLIENTS).map(|_| plan.clients.fork()).collect();
         let watch = Watch::cores(server.launch().dir());
         let tales = std::thread::scope(|scope| {
             let clients: Vec<_> = seeds
@@ -158,7 +158,7 @@ impl Era {
         // Before anything is asked for again, which could hide that it was gone.
         audit::check_recovered(server, &mut journeys, &sights);
         for journey in &mut journeys {
-            journey.abandoned = journey.may_be_abandoned() && rng.percent(50);
+            journey.abandoned = journey.may_be_abandoned() && rng.bool();
         }
         figures.abandoned += journeys.iter().filter(|journey| journey.abandoned).count() as u64;
         audit::each(server, &mut journeys, audit::repeat);
@@ -169,9 +169,8 @@ impl Era {
         figures.repeated += 2 * steps(&journeys);
         figures.reads += 2 * sights.len() as u64;
         journeys.iter().for_each(|journey| self.ledger.add(journey));
-        let sample: Vec<usize> = (0..SAMPLE.min(self.journeys.len()))
-            .map(|_| rng.below(self.journeys.len() as u64) as usize)
-            .collect();
+        let sample: Vec<usize> =
+            (0..SAMPLE.min(self.journeys.len())).map(|_| rng.usize(..self.journeys.len())).collect();
         for i in sample {
             audit::repeat(&mut server.session(), &mut self.journeys[i]);
             figures.repeated += self.journeys[i].steps.len() as u64;

@@ -8,7 +8,7 @@ use super::book::{Journey, Op, Place};
 use super::rules::{CLOCK_SLACK_MS, Stay, overlap};
 use crate::session::texts;
 use crate::time::{is_server_clock_ours, rfc3339_ms};
-use crate::{Rng, Server, Session, until};
+use crate::{Rng, Server, Session, chance, until};
 
 /// Which seats were certainly whose, and which are sold.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Ledger {
     pub fn check(&mut self, server: &Server, rng: &mut Rng, more: usize) {
         let mut keys = std::mem::take(&mut self.touched);
         let all: Vec<&String> = self.pages.keys().collect();
-        keys.extend((0..more.min(all.len())).map(|_| (*rng.pick(&all)).clone()));
+        keys.extend((0..more.min(all.len())).map(|_| (*chance::pick(rng, &all)).clone()));
         let pages: Vec<&Page> = keys.iter().filter_map(|key| self.pages.get(key)).collect();
         check(server, pages);
     }

@@ -9,7 +9,7 @@ use super::book::{Journey, Op, Place, Sight, Told, Want};
 use super::rules::EXPIRED_MEANWHILE;
 use crate::http::encode;
 use crate::time::now_ms;
-use crate::{Port, Rng, Session, until};
+use crate::{Port, Rng, Session, chance, until};
 
 /// Reads in a row of an order that somebody is at work on.
 const STARES: usize = 8;
@@ -57,7 +57,7 @@ pub fn run(load: &Load, number: usize, session: Session, rng: Rng) -> Tale {
     let mut client =
         Client { load, session, rng, number, name, begun: 0, spent: Vec::new(), tale: Tale::default() };
     loop {
-        let ended = match client.rng.below(100) {
+        let ended = match client.rng.u64(..100) {
             0..54 => client.order(),
             54..72 => client.hold(),
             72..86 => client.stare(),
@@ -81,12 +81,12 @@ impl Client<'_> {
     }
 
     fn want(&mut self) -> Want {
-        let place = self.rng.pick(&self.load.places).clone();
-        let qty = 1 + self.rng.below(3);
+        let place = chance::pick(&mut self.rng, &self.load.places).clone();
+        let qty = self.rng.u64(1..=3);
         let mut span = None;
         if place.segments > 1 {
-            let from = self.rng.below(place.segments as u64) as usize;
-            span = Some((from, from + 1 + self.rng.below((place.segments - from) as u64) as usize));
+            let from = self.rng.usize(..place.segments);
+            span = Some((from, self.rng.usize(from + 1..=place.segments)));
         }
         Want { place, qty, span }
     }
@@ -114,7 +114,7 @@ impl Client<'_> {
 
     fn order_steps(&mut self, journey: &mut Journey) -> Result<(), Broken> {
         let key = self.fresh();
-        let amount_cents = 1 + self.rng.below(1_000_000);
+        let amount_cents = self.rng.u64(1..=1_000_000);
         let Some(created) = self.write(journey, Op::Create { key: key.clone(), amount_cents })? else {
             return Ok(());
         };
@@ -130,12 +130,12 @@ impl Client<'_> {
             // It may have expired before its reservation was answered; whether it has is seen at the end.
             let expired = reserved.error() == EXPIRED_MEANWHILE;
             assert!(expired || reserved.error() == "insufficient stock", "{reserved:?}");
-            if self.rng.below(5) == 0 {
+            if self.rng.u64(..5) == 0 {
                 self.write(journey, pay(key))?;
             }
             return Ok(());
         }
-        match self.rng.below(100) {
+        match self.rng.u64(..100) {
             0..50 => {
                 self.paid(journey, pay(key.clone()), &key)?;
             }
@@ -150,18 +150,18 @@ impl Client<'_> {
                 }
             }
             66..70 if !self.spent.is_empty() => {
-                let txn = self.rng.pick(&self.spent).clone();
+                let txn = chance::pick(&mut self.rng, &self.spent).clone();
                 self.write(journey, pay(txn))?;
             }
             70..84 => {
                 let cancelled = self.write(journey, Op::Cancel { order: order.clone() })?;
-                if cancelled.is_some_and(|told| told.is_ok()) && self.rng.below(4) == 0 {
+                if cancelled.is_some_and(|told| told.is_ok()) && self.rng.u64(..4) == 0 {
                     self.write(journey, pay(key))?;
                 }
             }
             _ => {}
         }
-        if self.rng.below(4) == 0 { self.read(&order) } else { Ok(()) }
+        if self.rng.u64(..4) == 0 { self.read(&order) } else { Ok(()) }
     }
 
     /// Pays, and remembers the transaction that paid. True where the outcome is known.
@@ -188,7 +188,7 @@ impl Client<'_> {
             assert_eq!(held.error(), "insufficient stock");
             return Ok(());
         }
-        match self.rng.below(10) {
+        match self.rng.u64(..10) {
             0..3 => self.write(journey, Op::Confirm { hold })?,
             3..7 => self.write(journey, Op::Release { hold })?,
             _ => None,
@@ -203,14 +203,15 @@ impl Client<'_> {
             if known.is_empty() {
                 return Ok(());
             }
-            self.rng.pick(&known).clone()
+            chance::pick(&mut self.rng, &known).clone()
         };
         self.read(&order)
     }
 
     /// Reads an order while another client is at work on it: what is seen may not be durable at that moment.
     fn stare(&mut self) -> Result<(), Broken> {
-        let of = self.rng.pick(&self.load.current).lock().expect("no client has failed").clone();
+        let of =
+            chance::pick(&mut self.rng, &self.load.current).lock().expect("no client has failed").clone();
         for _ in 0..STARES {
             if !of.is_empty() {
                 self.read(&of)?;
@@ -220,7 +221,7 @@ impl Client<'_> {
     }
 
     fn read(&mut self, order: &str) -> Result<(), Broken> {
-        let is_view = self.rng.below(3) == 0;
+        let is_view = self.rng.u64(..3) == 0;
         let sent_ms = now_ms();
         let seen = read(&mut self.session, order, is_view).ok_or(Broken)?;
         let sight = Sight { order: order.to_owned(), sent_ms, done_ms: now_ms(), seen, is_view };
@@ -232,7 +233,7 @@ impl Client<'_> {
     }
 
     fn look_at_seats(&mut self) -> Result<(), Broken> {
-        let place = self.rng.pick(&self.load.places).clone();
+        let place = chance::pick(&mut self.rng, &self.load.places).clone();
         let path = format!("/inventory/availability?partition_key={}", encode(&place.key));
         let answer = self.session.try_call(Port::Inventory, "GET", &path, &[], None).map_err(|_| Broken)?;
         // Nobody may have opened it yet, or it is late.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::moments::Moment;
-use crate::Rng;
+use crate::{Rng, chance};
 
 /// A kill comes at a random moment after up to that many more writes than must be acknowledged.
 const ACKNOWLEDGED_MORE: u64 = 400;
@@ -42,27 +42,28 @@ impl Plan {
     /// `cores` are those to choose from.
     #[must_use]
     pub fn new(seed: u64, cycle: u64, acknowledged_min: u64, cores: &[u32]) -> Plan {
-        let mut rng = Rng::of_part(seed, cycle);
-        let enough = acknowledged_min + rng.below(ACKNOWLEDGED_MORE);
-        let moment = match rng.below(100) {
+        let mut rng = chance::of_part(seed, cycle);
+        let enough = acknowledged_min + rng.u64(..ACKNOWLEDGED_MORE);
+        let moment = match rng.u64(..100) {
             0..40 => Moment::Random,
             40..55 => Moment::Snapshot,
             55..65 => Moment::SnapshotNamed,
             65..80 => Moment::Segment,
             _ => Moment::Stopping,
         };
-        let pause = Duration::from_micros(rng.below(match moment {
+        let pause_us_max = match moment {
             Moment::Random => 20_000,
             Moment::Stopping => 30_000,
             _ => MOMENT_US,
-        }));
-        let next = *rng.pick(cores);
-        let starts = (0..rng.below(3))
+        };
+        let pause = Duration::from_micros(rng.u64(..pause_us_max));
+        let next = *chance::pick(&mut rng, cores);
+        let starts = (0..rng.u64(..3))
             .map(|_| {
-                let (to, other) = (*rng.pick(cores), *rng.pick(cores));
-                let to = if rng.percent(50) { next } else { to };
-                if rng.percent(50) {
-                    let pause = Duration::from_micros(rng.below(REDISTRIBUTION_US));
+                let (to, other) = (*chance::pick(&mut rng, cores), *chance::pick(&mut rng, cores));
+                let to = if rng.bool() { next } else { to };
+                if rng.bool() {
+                    let pause = Duration::from_micros(rng.u64(..REDISTRIBUTION_US));
                     Start {
                         cores: to,
                         other: if other == to { to % 3 + 1 } else { other },
@@ -70,12 +71,12 @@ impl Plan {
                         pause,
                     }
                 } else {
-                    let pause = Duration::from_millis(rng.below(START_MS));
+                    let pause = Duration::from_millis(rng.u64(..START_MS));
                     Start { cores: to, other: to, moment: Moment::Start, pause }
                 }
             })
             .collect();
-        let (clients, audit) = (Rng::new(rng.draw()), Rng::new(rng.draw()));
+        let (clients, audit) = (rng.fork(), rng.fork());
         Plan { enough, moment, pause, starts, cores: next, clients, audit }
     }
 }

@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn names_come_back_in_any_combination_but_each_in_its_order() {
         let mut seen = BTreeSet::new();
-        let mut rng = Rng::new(1);
+        let mut rng = Rng::with_seed(1);
         for _ in 0..2_000 {
             let mut dir = Dir::default();
             dir.add("old", 1);

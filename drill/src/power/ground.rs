@@ -10,7 +10,7 @@ use super::fs::Disk;
 use super::luck::Luck;
 use super::store::{Fault, ROOT, Store};
 use crate::crash::ground::Ground;
-use crate::{Rng, Server, until};
+use crate::{Rng, Server, chance, until};
 
 /// What the process ends with after a failed write or sync.
 pub const EXIT_FATAL: i32 = 70;
@@ -128,7 +128,7 @@ impl PowerCuts {
         PowerCuts {
             mount: Mount::new(parent),
             seed,
-            rng: Rng::new(seed),
+            rng: Rng::with_seed(seed),
             cuts: 0,
             kept: 0,
             lost: 0,
@@ -156,7 +156,7 @@ impl PowerCuts {
 
 impl Ground for PowerCuts {
     fn fresh(&mut self, first: u64) -> PathBuf {
-        self.rng = Rng::of_part(!self.seed, first);
+        self.rng = chance::of_part(!self.seed, first);
         self.syncs += self.mount.disk.with(|store| store.syncs);
         self.mount.replace();
         self.mount.data()
@@ -187,7 +187,7 @@ const FAULTS: [Fault; 3] = [Fault::DurableWrite, Fault::DirSync, Fault::Snapshot
 impl Faults {
     #[must_use]
     pub fn new(parent: &Path, seed: u64) -> Faults {
-        Faults { cuts: PowerCuts::new(parent, seed), rng: Rng::new(seed), struck: [0; 3] }
+        Faults { cuts: PowerCuts::new(parent, seed), rng: Rng::with_seed(seed), struck: [0; 3] }
     }
 
     /// In short.
@@ -205,12 +205,12 @@ impl Faults {
 impl Ground for Faults {
     fn fresh(&mut self, first: u64) -> PathBuf {
         let place = self.cuts.fresh(first);
-        self.rng = Rng::new(self.cuts.rng.draw());
+        self.rng = self.cuts.rng.fork();
         place
     }
 
     fn crash(&mut self, server: &mut Server) {
-        let kind = self.rng.below(FAULTS.len() as u64) as usize;
+        let kind = self.rng.usize(..FAULTS.len());
         let disk = self.cuts.mount.disk.clone();
         let struck = disk.with(|store| store.struck);
         disk.with(|store| store.fault = Some(FAULTS[kind]));

@@ -1,6 +1,6 @@
 //! How much of what was not synced a power cut leaves: now nothing, now all, mostly some.
 
-use crate::Rng;
+use crate::{Rng, chance};
 
 #[derive(Clone, Debug)]
 pub struct Luck {
@@ -16,23 +16,23 @@ pub struct Luck {
 impl Luck {
     #[must_use]
     pub fn of_cut(rng: &mut Rng) -> Luck {
-        let keeps = match rng.below(10) {
+        let keeps = match rng.u64(..10) {
             0 => 0,
             1 => 100,
             2 | 3 => 50,
-            _ => rng.below(101),
+            _ => rng.u64(..101),
         };
-        Luck { keeps, in_order: rng.percent(50), rng: Rng::new(rng.draw()), kept: 0, lost: 0 }
+        Luck { keeps, in_order: rng.bool(), rng: rng.fork(), kept: 0, lost: 0 }
     }
 
     /// The same in each case: for tests.
     #[must_use]
     pub fn certain(keeps: u64) -> Luck {
-        Luck { rng: Rng::new(0), keeps, in_order: false, kept: 0, lost: 0 }
+        Luck { rng: Rng::with_seed(0), keeps, in_order: false, kept: 0, lost: 0 }
     }
 
     pub fn keeps(&mut self) -> bool {
-        let keeps = self.rng.percent(self.keeps);
+        let keeps = self.rng.u64(..100) < self.keeps;
         if keeps {
             self.kept += 1;
         } else {
@@ -42,6 +42,6 @@ impl Luck {
     }
 
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        self.rng.pick(from)
+        chance::pick(&mut self.rng, from)
     }
 }

@@ -12,7 +12,7 @@ use crate::crash::era::settle_all;
 use crate::crash::ledger::Ledger;
 use crate::crash::load::read;
 use crate::crash::rules::follows;
-use crate::crash::{Failing, Settings, audit};
+use crate::crash::{Failing, Settings, audit, pool};
 use crate::power::ground::Mount;
 use crate::session::SIGN_KEY;
 use crate::{Launch, Port, Rng, Server, Session, chance, until};
@@ -209,9 +209,9 @@ fn is_still_true(session: &mut Session, journey: &Journey) {
 }
 
 fn audit_all(server: Server, mut journeys: Vec<Journey>, round: u64, figures: &mut Figures) {
-    audit::each(&server, &mut journeys, audit::repeat);
+    pool::each(&server, &mut journeys, audit::repeat);
     settle_all(&server, &mut journeys, round);
-    audit::each(&server, &mut journeys, audit::repeat);
+    pool::each(&server, &mut journeys, audit::repeat);
     figures.repeated += journeys.iter().map(|journey| 2 * journey.steps.len() as u64).sum::<u64>();
     audit::check_refunds(&mut server.session(), journeys.iter());
     let mut ledger = Ledger::default();

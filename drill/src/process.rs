@@ -163,6 +163,11 @@ impl Launch {
         self.env.get("PAYMENT_CALLBACK_SIGN_KEY").map(String::as_str)
     }
 
+    /// A client of the server, running or not.
+    pub fn session(&self) -> Session {
+        Session::new(Port::ALL.map(|port| self.addr(port)), self.sign_key())
+    }
+
     /// Starts the server and waits until it is ready.
     pub fn start(&self) -> Server {
         let mut server = self.spawn();
@@ -306,12 +311,12 @@ impl Server {
 
     /// Calls by the five services' own ports.
     pub fn session(&self) -> Session {
-        Session::new(&self.launch, false)
+        self.launch.session()
     }
 
     /// Every call by the gateway's port.
     pub fn gateway(&self) -> Session {
-        Session::new(&self.launch, true)
+        self.session().by_gateway()
     }
 
     pub fn conn(&self, port: Port) -> Conn {

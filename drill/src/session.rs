@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::http::{Conn, Response, encode};
-use crate::process::Launch;
 use crate::until;
 
 /// The key that signed servers of the tests use.
@@ -61,14 +60,16 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(launch: &Launch, by_gateway: bool) -> Session {
-        Session {
-            addrs: Port::ALL.map(|p| launch.addr(p)),
-            conns: [const { None }; 5],
-            by_gateway,
-            sign_key: launch.sign_key().map(str::to_owned),
-            broken: 0,
-        }
+    /// By the five services' own ports; `sign_key` signs payments.
+    pub fn new(addrs: [SocketAddr; 5], sign_key: Option<&str>) -> Session {
+        let sign_key = sign_key.map(str::to_owned);
+        Session { addrs, conns: [const { None }; 5], by_gateway: false, sign_key, broken: 0 }
+    }
+
+    /// Every call by the gateway's port.
+    #[must_use]
+    pub fn by_gateway(self) -> Session {
+        Session { by_gateway: true, ..self }
     }
 
     /// Sends one request and reads its answer. The error is that of the second try where the first one met a

@@ -3,37 +3,20 @@
 //! Which assertion catches what:
 //! - an acknowledged write that is lost, or answers otherwise: [`repeat`], each write again;
 //! - a read taken back: [`check_recovered`] and [`check_sights`];
-//! - an order that is stuck: `settle`, which waits for its end, and its verdict;
-//! - a step across slots that stays half done: `resolve`, where nobody asks again;
+//! - an order that is stuck: [`settle`], which waits for its end, and its verdict;
+//! - a step across slots that stays half done: [`resolve`], where nobody asks again;
 //! - money lost or paid twice: the verdict and [`check_refunds`];
 //! - a seat held twice, seats that never come back, or come back though they are sold: the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::book::{Journey, Op, Sight, Step, Told};
-use super::ledger::expires_ms;
+use super::book::{Journey, Op, Place, Sight, Step, Told, Want};
 use super::load::read;
-use super::rules::{CLOCK_SLACK_MS, TXN_USED, follows};
-use super::settle::owed;
+use super::pool::each;
+use super::rules::{CLOCK_SLACK_MS, EXPIRED_MEANWHILE, TXN_USED, follows};
 use crate::time::{is_server_clock_ours, now_ms};
-use crate::{Server, Session};
-
-/// Connections of the audit.
-const AUDITORS: usize = 16;
-
-/// Runs `work` over all of `items`, on several connections.
-pub fn each<T: Send>(server: &Server, items: &mut [T], work: impl Fn(&mut Session, &mut T) + Sync) {
-    let share = items.len().div_ceil(AUDITORS).max(1);
-    std::thread::scope(|scope| {
-        for (i, share) in items.chunks_mut(share).enumerate() {
-            let work = &work;
-            scope.spawn(move || {
-                let mut session = if i % 2 == 0 { server.session() } else { server.gateway() };
-                share.iter_mut().for_each(|item| work(&mut session, item));
-            });
-        }
-    });
-}
+use crate::{Server, Session, until};
 
 /// Repeats every write of a journey: those that were answered must be answered alike, and one that was not gets its
 /// outcome now.
@@ -137,8 +120,7 @@ fn check_try_hold(
     asked_ms: u64,
 ) -> Result<(), String> {
     let wrong = |what: &str| Err(format!("{what}: {step:?}, now {again:?}"));
-    let hold = journey.hold().expect("a hold's journey");
-    let expires_ms = expires_ms(&before.body["holds"][hold]);
+    let expires_ms = journey.expires_ms(before);
     let confirmed = journey.accepted(|op| matches!(op, Op::Confirm { .. })).is_some();
     let released = journey.accepted(|op| matches!(op, Op::Release { .. })).is_some();
     // An end that was asked for and not answered may have come.
@@ -150,7 +132,7 @@ fn check_try_hold(
         if is_server_clock_ours() && !ending && expires_ms + CLOCK_SLACK_MS < asked_ms {
             return wrong("an expired hold is still held");
         }
-        if confirmed && again.body["holds"][hold]["status"] != "confirmed" {
+        if confirmed && journey.hold_in(again)["status"] != "confirmed" {
             return wrong("a hold is not confirmed any more");
         }
         return same_hold(journey, before, again);
@@ -164,8 +146,7 @@ fn check_try_hold(
 }
 
 fn same_hold(journey: &Journey, before: &Told, again: &Told) -> Result<(), String> {
-    let hold = journey.hold().expect("a hold's journey");
-    let (was, is) = (&before.body["holds"][hold], &again.body["holds"][hold]);
+    let (was, is) = (journey.hold_in(before), journey.hold_in(again));
     let same =
         ["hold_id", "qty", "seats"].iter().all(|field| was[field] == is[field] && !is[field].is_null());
     if same { Ok(()) } else { Err(format!("another hold than before: {was}, now {is}")) }
@@ -176,7 +157,7 @@ pub fn check_refunds<'a>(session: &mut Session, journeys: impl Iterator<Item = &
     let mut expected = BTreeSet::new();
     for journey in journeys {
         let order = journey.order().unwrap_or_default();
-        expected.extend(owed(journey).map(|txn| (order.to_owned(), txn.to_owned())));
+        expected.extend(journey.owed().map(|txn| (order.to_owned(), txn.to_owned())));
     }
     let mut listed = BTreeSet::new();
     for refund in session.refunds("") {
@@ -236,4 +217,124 @@ pub fn check_sights(sights: &[Sight], journeys: &[Journey]) {
             }
         }
     }
+}
+
+/// Waits until the order has ended, and pays some of the expired ones: too late, so that the money is owed back.
+pub fn settle(session: &mut Session, journey: &mut Journey, late_txn: Option<String>) {
+    let Some(order) = journey.order().map(str::to_owned) else { return };
+    let ended = |session: &mut Session| {
+        until(&format!("order {order} to end"), || {
+            let now = read(session, &order, false).expect("an answer");
+            ["INIT", "TICKETED", "CANCELLED"]
+                .contains(&now["Status"].as_str().unwrap_or_default())
+                .then_some(now)
+        })
+    };
+    let mut now = ended(session);
+    if let Some(txn) = late_txn
+        && !journey.abandoned
+        && now["CancelReason"] == "hold_expired"
+    {
+        let told = journey
+            .go(session, Op::Pay { order: order.clone(), txn })
+            .expect("an answer")
+            .expect("an outcome");
+        assert_eq!((told.status, told.error()), (409, "hold expired"), "{journey:#?}");
+        now = ended(session);
+    }
+    journey.settled = Some(now);
+    if !journey.abandoned {
+        verdict(journey).unwrap_or_else(|what| panic!("{what}\nthe journey: {journey:#?}"));
+    }
+}
+
+/// Finds out what became of a write that nobody asked for again: it was done whole or not at all. Gives the orders
+/// that were made to find out; they are part of the book as well. The journey is settled, as far as it can be.
+pub fn resolve(session: &mut Session, journey: &mut Journey, place: &Arc<Place>) -> Vec<Journey> {
+    let mut probes = Vec::new();
+    if !journey.abandoned {
+        return probes;
+    }
+    let step = journey.steps.pop().expect("an abandoned write");
+    let done = match &step.op {
+        Op::Pay { order, txn } => {
+            until(&format!("{txn} to pay, to be owed back, or to be anybody's"), || {
+                let now = read(session, order, false).expect("an answer");
+                if now["ProviderTxnID"] == txn.as_str() || !session.refunds_of(order, txn).is_empty() {
+                    return Some(true);
+                }
+                let probe = probe(session, place, txn, probes.len());
+                // Whatever else the probe was told, even that it came too late: the transaction is the probe's now.
+                let told = probe.steps.last().and_then(|s| s.told.as_ref());
+                let is_free = told.is_some_and(|told| told.error() != TXN_USED);
+                probes.push(probe);
+                is_free.then_some(false)
+            })
+        }
+        // That the order has ended is all there is to know; a cancel can still be asked for.
+        Op::Cancel { .. } => true,
+        _ => false,
+    };
+    if done {
+        journey.steps.push(step);
+    }
+    journey.abandoned = false;
+    for journey in probes.iter_mut().chain([journey]) {
+        journey.settled = None;
+        repeat(session, journey);
+        settle(session, journey, None);
+    }
+    probes
+}
+
+/// An order that is paid with somebody else's transaction, if that one is still free.
+fn probe(session: &mut Session, place: &Arc<Place>, txn: &str, number: usize) -> Journey {
+    let mut journey = Journey::new(Want { place: place.clone(), qty: 1, span: None });
+    let mut go = |op: Op| journey.go(session, op).expect("an answer").expect("an outcome");
+    let created = go(Op::Create { key: format!("{txn}-probe-{number}"), amount_cents: 1 });
+    let order = created.body["OrderID"].as_str().expect("an id").to_owned();
+    // Where it does not get its seat in time the payment has no use for it, and claims the transaction all the same.
+    go(Op::Reserve { order: order.clone() });
+    go(Op::Pay { order, txn: txn.to_owned() });
+    journey
+}
+
+/// Whether an order has ended as its answers say.
+fn verdict(journey: &Journey) -> Result<(), String> {
+    let now = journey.settled.as_ref().expect("a settled order");
+    let status = now["Status"].as_str().unwrap_or_default();
+    let reserved = journey.accepted(|op| matches!(op, Op::Reserve { .. }));
+    let paid: BTreeSet<&str> =
+        journey.payments().filter(|(_, told)| told.is_ok()).map(|(txn, _)| txn).collect();
+    let cancelled = journey.accepted(|op| matches!(op, Op::Cancel { .. })).is_some();
+    let ensure = |holds: bool, what: &str| if holds { Ok(()) } else { Err(format!("{what}: {now}")) };
+    ensure(paid.len() <= 1, "paid with two transactions")?;
+    ensure(
+        (status == "TICKETED") == (paid.len() == 1),
+        "a payment is acknowledged if and only if there is a ticket",
+    )?;
+    if let Some(txn) = paid.first() {
+        ensure(now["ProviderTxnID"] == *txn, "ticketed for another payment")?;
+        let reserved = reserved.and_then(|s| s.told.as_ref()).ok_or("a ticket without a reservation")?;
+        ensure(now["Seats"] == reserved.body["Seats"], "ticketed with other seats")?;
+        ensure(!cancelled, "ticketed and cancelled")?;
+    }
+    let refused = journey.payments().filter(|(_, told)| told.error() == TXN_USED);
+    ensure(
+        refused.into_iter().all(|(txn, _)| !journey.is_own(txn)),
+        "its own transaction is said to be another's",
+    )?;
+    ensure(!cancelled || status == "CANCELLED", "an acknowledged cancel is gone")?;
+    ensure(reserved.is_none() || status != "INIT", "an acknowledged reservation is gone")?;
+    ensure(
+        status != "CANCELLED" || cancelled || now["CancelReason"] == "hold_expired",
+        "cancelled by nobody",
+    )?;
+    let too_late = journey.steps.iter().any(|step| {
+        let told = step.told.as_ref();
+        matches!(step.op, Op::Reserve { .. }) && told.is_some_and(|told| told.error() == EXPIRED_MEANWHILE)
+    });
+    ensure(!too_late || now["CancelReason"] == "hold_expired", "refused as expired and not expired")?;
+    let owed = journey.owed().next().is_some();
+    ensure(now["Refund"] == if owed { "required".into() } else { serde_json::Value::Null }, "another refund")
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::time::now_ms;
+use crate::session::text;
+use crate::time::{now_ms, rfc3339_ms};
 use crate::{Port, Response, Session, until};
 
 /// A partition that the drill sells.
@@ -198,6 +199,32 @@ impl Journey {
     /// When a kind of write was first sent, answered or not.
     pub fn first_sent_ms(&self, is_it: impl Fn(&Op) -> bool) -> Option<u64> {
         self.steps.iter().find(|s| is_it(&s.op)).map(|s| s.sent_ms)
+    }
+
+    /// The payments that were answered: transaction and answer.
+    pub fn payments(&self) -> impl Iterator<Item = (&str, &Told)> {
+        self.steps.iter().filter_map(|step| match (&step.op, &step.told) {
+            (Op::Pay { txn, .. }, Some(told)) => Some((txn.as_str(), told)),
+            _ => None,
+        })
+    }
+
+    /// Transactions that are owed back, by what the payments were told.
+    pub fn owed(&self) -> impl Iterator<Item = &str> {
+        let is_owed = |told: &Told| {
+            ["already paid", "hold expired", "invalid state transition"].contains(&told.error())
+        };
+        self.payments().filter(move |(_, told)| is_owed(told)).map(|(txn, _)| txn)
+    }
+
+    /// When the hold ends, as an answer about it says.
+    pub fn expires_ms(&self, told: &Told) -> u64 {
+        rfc3339_ms(text(self.hold_in(told), "expires_at")) as u64
+    }
+
+    /// The journey's hold as an answer shows it.
+    pub fn hold_in<'a>(&self, told: &'a Told) -> &'a Value {
+        &told.body["holds"][self.hold().expect("a hold's journey")]
     }
 }
 

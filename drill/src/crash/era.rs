@@ -14,7 +14,7 @@ use super::load::{self, Load, Tale};
 use super::moments::{Moment, Watch, cores_on_disk};
 use super::places::Runs;
 use super::plan::{Plan, Start};
-use super::settle;
+use super::pool;
 use crate::process::files;
 use crate::{Launch, Rng, Server, chance, until};
 
@@ -82,7 +82,7 @@ impl Era {
     /// Repeats everything that is known of the directory, and checks its log.
     pub fn end(mut self, figures: &mut Figures) {
         let server = self.server.take().expect("a server between cycles");
-        audit::each(&server, &mut self.journeys, audit::repeat);
+        pool::each(&server, &mut self.journeys, audit::repeat);
         figures.repeated += steps(&self.journeys);
         figures.refunds += audit::check_refunds(&mut server.session(), self.journeys.iter());
         self.ledger.check_all(&server);
@@ -161,11 +161,11 @@ impl Era {
             journey.abandoned = journey.may_be_abandoned() && rng.bool();
         }
         figures.abandoned += journeys.iter().filter(|journey| journey.abandoned).count() as u64;
-        audit::each(server, &mut journeys, audit::repeat);
+        pool::each(server, &mut journeys, audit::repeat);
         settle_all(server, &mut journeys, cycle);
         audit::check_sights(&sights, &journeys);
         // Once more, now that everything has ended: the answers are the same as at any moment before.
-        audit::each(server, &mut journeys, audit::repeat);
+        pool::each(server, &mut journeys, audit::repeat);
         figures.repeated += 2 * steps(&journeys);
         figures.reads += 2 * sights.len() as u64;
         journeys.iter().for_each(|journey| self.ledger.add(journey));
@@ -191,13 +191,13 @@ pub fn settle_all(server: &Server, journeys: &mut Vec<Journey>, cycle: u64) {
         }
     };
     let mut settling: Vec<_> = journeys.iter_mut().enumerate().map(|(i, j)| (late(i, j), j)).collect();
-    audit::each(server, &mut settling, |session, (late, journey)| {
-        settle::settle(session, journey, late.take());
+    pool::each(server, &mut settling, |session, (late, journey)| {
+        audit::settle(session, journey, late.take());
     });
     let place = Arc::new(Place { key: format!("probes-{cycle}"), capacity: PROBE_CAPACITY, segments: 1 });
     let mut resolving: Vec<_> = journeys.iter_mut().map(|journey| (journey, Vec::new())).collect();
-    audit::each(server, &mut resolving, |session, (journey, probes)| {
-        *probes = settle::resolve(session, journey, &place);
+    pool::each(server, &mut resolving, |session, (journey, probes)| {
+        *probes = audit::resolve(session, journey, &place);
     });
     let probes: Vec<Journey> = resolving.into_iter().flat_map(|(_, probes)| probes).collect();
     journeys.extend(probes);

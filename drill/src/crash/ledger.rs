@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::audit::each;
 use super::book::{Journey, Op, Place};
+use super::pool::each;
 use super::rules::{CLOCK_SLACK_MS, Stay, overlap};
 use crate::session::texts;
 use crate::time::{is_server_clock_ours, rfc3339_ms};
@@ -124,10 +124,10 @@ fn stay(journey: &Journey) -> Option<(Vec<String>, Stay)> {
         )
     } else {
         let given = journey.accepted(|op| matches!(op, Op::TryHold { .. }))?;
-        let hold = &given.told.as_ref()?.body["holds"][journey.hold()?];
+        let told = given.told.as_ref()?;
         let sold = journey.accepted(|op| matches!(op, Op::Confirm { .. })).is_some();
         let end = journey.first_sent_ms(|op| matches!(op, Op::Release { .. }));
-        (given, texts(hold, "seats"), Some(expires_ms(hold)), sold, end)
+        (given, texts(journey.hold_in(told), "seats"), Some(journey.expires_ms(told)), sold, end)
     };
     // By a clock that jumps nobody knows for how long an unsold seat was whose.
     let expires_at = expires_at.filter(|_| is_server_clock_ours());
@@ -135,10 +135,4 @@ fn stay(journey: &Journey) -> Option<(Vec<String>, Stay)> {
     let end_ms = if sold { u64::MAX } else { end.unwrap_or(u64::MAX - 1).min(expired) };
     let who = journey.order().or(journey.hold()).unwrap_or_default().to_owned();
     Some((seats, Stay { who, start_ms: given.done_ms, end_ms }))
-}
-
-/// When a hold ends, by its own words.
-pub(super) fn expires_ms(hold: &serde_json::Value) -> u64 {
-    let text = hold["expires_at"].as_str().unwrap_or_else(|| panic!("no expires_at in {hold}"));
-    rfc3339_ms(text) as u64
 }

@@ -27,8 +27,8 @@ pub mod load;
 pub mod moments;
 pub mod places;
 pub mod plan;
+pub mod pool;
 pub mod rules;
-pub mod settle;
 
 use std::time::Instant;
 

@@ -1,10 +1,10 @@
-//! The wall clock jumps inside the server's view, back and forward, while it sells; then it is killed, and starts again
+//! The wall clock jumps inside the server's view, back and forward, while it sells. Then it is killed, and starts again
 //! under a clock that has jumped.
 //!
-//! The clock is that of libfaketime, which answers for the C library's real-time clock and leaves the clocks that
-//! cannot jump alone. The deadlines of an answer are then in the server's time; so of seats the audit believes those
-//! that were sold, and of deadlines that they come: nothing stays held, no order is stuck, sales go on, and no time in
-//! an order goes back.
+//! The clock is libfaketime's, which answers for the C library's real-time clock and leaves the clocks that cannot jump
+//! alone. Deadlines in answers are then in the server's time and not in ours. So of seats the audit believes those that
+//! were sold, and of deadlines that they come: nothing stays held, no order is stuck, sales go on, and no time in an order
+//! goes back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,120 +12,121 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::crash::ground::{Ground, RealDisk};
-use crate::{Launch, Port, Rng, Server, time, until};
+use crate::crash::fault_injector::{FaultInjector, ProcessKills};
+use crate::{Launch, Port, Rng, Server, chance, time, until};
 
-/// Where Debian has it.
+/// Debian's paths.
 const LIBRARIES: [&str; 2] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
 ];
-/// Jumps in seconds, from what the clock of the machine says. All of them lie within a day: an order that is not reserved
-/// is given up after one, and that is no loss.
-const JUMPS: [i64; 9] = [-43_200, -3_600, -60, -2, 0, 2, 60, 3_600, 7_200];
+/// Offsets in seconds from the machine's clock. They lie within a day, after which an order that is not reserved is given
+/// up, rightly.
+const OFFSETS: [i64; 9] = [-43_200, -3_600, -60, -2, 0, 2, 60, 3_600, 7_200];
 const GOES_ON_MS: u64 = 500;
-/// A hold of a second lasts for at least this time: the server's time gains a fiftieth at the most.
+/// The least that a hold of a second may last: the server's time gains a fiftieth at most.
 const HOLD_MIN: Duration = Duration::from_millis(980);
 
+/// First [`ClockJumps::under_its_clock`], for the server's launch; then it is a fault injector.
 #[derive(Debug)]
-pub struct Jumps {
-    disk: RealDisk,
+pub struct ClockJumps {
+    kills: ProcessKills,
+    /// The file from which libfaketime reads its offset.
     control: PathBuf,
-    seed: u64,
     rng: Rng,
-    pub jumps: u64,
+    jumps: u64,
     /// Holds that were made before a jump and ended after it, when they should.
-    pub lasted: u64,
+    holds: u64,
 }
 
-impl Jumps {
-    /// `launch` with a clock that can jump.
+impl ClockJumps {
+    #[must_use]
+    pub fn new(parent: &Path) -> ClockJumps {
+        let control = std::path::absolute(parent).expect("a path").join("clock");
+        fs::write(&control, "+0\n").expect("a file for the clock");
+        let kills = ProcessKills::new(parent);
+        ClockJumps { kills, control, rng: Rng::with_seed(0), jumps: 0, holds: 0 }
+    }
+
+    /// The launch of a server whose clock this one moves.
     ///
     /// # Panics
     /// When there is no libfaketime.
     #[must_use]
-    pub fn new(launch: Launch, parent: &Path, seed: u64) -> (Jumps, Launch) {
+    pub fn under_its_clock(&self, launch: Launch) -> Launch {
         let library = LIBRARIES.iter().find(|path| Path::new(path).exists());
         let library = library.expect("libfaketime is installed (Debian: apt install libfaketime)");
-        let control = std::path::absolute(parent).expect("a path").join("clock");
-        fs::write(&control, "+0\n").expect("a file for the clock");
-        let launch = launch
+        time::server_clock_may_jump();
+        launch
             .env("LD_PRELOAD", library)
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_TIMESTAMP_FILE", &control.display().to_string());
-        time::server_clock_may_jump();
-        (
-            Jumps { disk: RealDisk::new(parent), control, seed, rng: Rng::new(seed), jumps: 0, lasted: 0 },
-            launch,
-        )
+            .env("FAKETIME_TIMESTAMP_FILE", &self.control.display().to_string())
     }
 
     /// A hold that is made before a jump lasts as long as any other, and ends.
     fn jump_over_a_hold(&mut self, server: &Server) {
         let mut session = server.session();
-        let hold = json!({"partition_key": "clock", "hold_id": format!("jump-{}", self.jumps), "qty": 1, "capacity": 9_999});
-        // 409: it has ended, before its first answer if that was late. `None` where the server was asked to stop and is gone.
-        let mut ask = |status: u16| {
+        let hold = format!("jump-{}", self.jumps);
+        let body =
+            json!({"partition_key": "clock", "hold_id": hold, "qty": 1, "capacity": 9_999}).to_string();
+        // `None` where the server was asked to stop and is gone.
+        let mut try_hold_until = |status: u16| {
             until("a hold to be made, or to end", || {
-                let body = hold.to_string();
-                match session.try_call(
-                    Port::Inventory,
-                    "POST",
-                    "/inventory/try-hold",
-                    &[],
-                    Some(body.as_bytes()),
-                ) {
+                let path = "/inventory/try-hold";
+                match session.try_call(Port::Inventory, "POST", path, &[], Some(body.as_bytes())) {
+                    // 409: it has ended, perhaps before its first answer.
                     Ok(answer) => [status, 409].contains(&answer.status).then_some(Some(answer.status)),
                     Err(_) => Some(None),
                 }
             })
         };
         let sent = Instant::now();
-        let made = ask(200);
+        let made = try_hold_until(200);
         self.jump();
-        if made == Some(200) && ask(409).is_some() {
+        if made == Some(200) && try_hold_until(409).is_some() {
             let lasted = sent.elapsed();
-            assert!(
-                lasted >= HOLD_MIN,
-                "a hold of a second ended after {lasted:?}, when the clock had jumped"
-            );
-            self.lasted += 1;
+            assert!(lasted >= HOLD_MIN, "the clock jumped, and a hold of a second ended after {lasted:?}");
+            self.holds += 1;
         }
     }
 
     fn jump(&mut self) {
-        let to = *self.rng.pick(&JUMPS);
+        let offset = *chance::pick(&mut self.rng, &OFFSETS);
         // Renamed into place, so that nobody reads half of it.
         let new = self.control.with_extension("new");
-        fs::write(&new, format!("{to:+}\n"))
+        fs::write(&new, format!("{offset:+}\n"))
             .and_then(|()| fs::rename(&new, &self.control))
             .expect("a clock that jumps");
         self.jumps += 1;
     }
 }
 
-impl Ground for Jumps {
-    fn fresh(&mut self, first: u64) -> PathBuf {
-        self.rng = Rng::of_part(!self.seed, first);
-        self.disk.fresh(first)
+impl FaultInjector for ClockJumps {
+    fn new_directory(&mut self, mut rng: Rng) -> PathBuf {
+        self.rng = rng.fork();
+        self.kills.new_directory(rng)
     }
 
     fn crash(&mut self, server: &mut Server) {
         for _ in 0..2 {
             self.jump_over_a_hold(server);
         }
-        std::thread::sleep(Duration::from_millis(self.rng.below(GOES_ON_MS)));
-        self.disk.crash(server);
-        if self.rng.percent(50) {
+        std::thread::sleep(Duration::from_millis(self.rng.u64(..GOES_ON_MS)));
+        self.crash_starting(server);
+    }
+
+    fn crash_starting(&mut self, server: &mut Server) {
+        self.kills.crash_starting(server);
+        if self.rng.bool() {
             self.jump();
         }
     }
 
-    fn crash_starting(&mut self, server: &mut Server) {
-        self.disk.crash_starting(server);
-        if self.rng.percent(50) {
-            self.jump();
-        }
+    fn summary(&self) -> String {
+        format!(
+            "{} jumps of the wall clock; {} holds lasted over one as long as they should",
+            self.jumps, self.holds
+        )
     }
 }

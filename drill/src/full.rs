@@ -1,31 +1,30 @@
-//! The file system under the data directory fills up while it sells, and has room again later.
+//! The file system under the data directory fills up while the server sells, and has room again later.
 //!
-//! With no room, new sales are refused with 503 and what was begun goes on: held orders are paid and cancelled, holds
-//! released. The server is killed while the disk is full (every second time by a power cut), starts on the full disk,
-//! and goes on as before. With room again sales resume, and everything that was ever answered is audited.
+//! With no room, new sales are refused with 503 and what was begun goes on: held orders are paid and cancelled. The
+//! server is killed while the disk is full (every second time by a power cut), starts on the full disk, and goes on as
+//! before. With room again sales resume, and everything that was ever answered is audited.
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::crash::book::{Journey, Op, Place, Told, Want};
-use crate::crash::era::settle_all;
-use crate::crash::ledger::Ledger;
-use crate::crash::load::read;
-use crate::crash::rules::follows;
-use crate::crash::{Failing, Settings, audit};
-use crate::power::ground::Mount;
+use crate::crash::history::{Journey, Op, Outcome, read_now};
+use crate::crash::ledger::SeatLedger;
+use crate::crash::partitions::{Partition, SeatRequest};
+use crate::crash::{RepeatHint, Settings, audit, pool};
+use crate::power::mount::Mount;
 use crate::session::SIGN_KEY;
-use crate::{Launch, Port, Rng, Server, Session, until};
+use crate::{Launch, Port, Rng, Server, Session, chance, until};
 
-/// Filling a disk takes as long as so many cycles of other drills.
+/// A round takes as long as so many cycles of other drills.
 const CYCLES_PER_ROUND: u64 = 5;
-/// Orders that are held when the disk fills up. Not all of them are paid or cancelled: the rest expires.
+/// Orders that are held when the disk fills up: some are paid and cancelled before the restart, as many after it, and the
+/// rest expires.
 const HELD: usize = 40;
-const PAID_WHILE_FULL: usize = 10;
-const CANCELLED_WHILE_FULL: usize = 4;
+const PAID: usize = 10;
+const CANCELLED: usize = 4;
 /// Connections that sell until they are refused.
 const SELLERS: u64 = 16;
-/// So many keys in a row are on all cores.
+/// Refusals in a row after which no core takes anything: so many keys are on all cores.
 const REFUSED_IN_A_ROW: u32 = 16;
 /// Holds outlive the filling and the restart.
 const HOLD_SECS: &str = "20";
@@ -57,80 +56,84 @@ impl fmt::Display for Figures {
     }
 }
 
+/// Runs the drill, a round for every five cycles.
+///
 /// # Panics
-/// With what was found, if anything was.
+/// When the audit finds something, with what it found.
 pub fn run(launch: &Launch, settings: &Settings) -> Figures {
     let mut figures = Figures::default();
     let mut mount = Mount::new(launch.home());
     let rounds = settings.cycles.div_ceil(CYCLES_PER_ROUND);
-    for round in settings.first..settings.first + rounds {
-        let _failing = Failing { settings, era: round, cycle: round };
+    for number in settings.first..settings.first + rounds {
+        let _hint = RepeatHint { settings, first: number, cycle: number };
         mount.replace();
-        let mut rng = Rng::of_part(settings.seed, round);
+        let mut rng = chance::of_part(settings.seed, number);
         let launch = launch
             .clone()
-            .cores(1 + rng.below(2) as u32)
+            .cores(rng.u32(1..=2))
             .data_dir(&mount.data())
             .env("INVENTORY_HOLD_TTL_SECS", HOLD_SECS)
             .env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY)
             .env("INTERLOCK_SEGMENT_BYTES", "2097152")
             .env("INTERLOCK_SNAPSHOT_LOG_BYTES", "4194304");
-        one(&launch, round, &mut mount, &mut rng, &mut figures);
+        round(&launch, number, &mut mount, &mut rng, &mut figures);
         figures.rounds += 1;
     }
     figures
 }
 
-fn one(launch: &Launch, round: u64, mount: &mut Mount, rng: &mut Rng, figures: &mut Figures) {
-    let place = Arc::new(Place { key: format!("full-{round}"), capacity: CAPACITY, segments: 1 });
+fn round(launch: &Launch, number: u64, mount: &mut Mount, rng: &mut Rng, figures: &mut Figures) {
+    let partition = Partition::ad_hoc(format!("full-{number}"), CAPACITY);
     let mut server = launch.start();
     let mut held: Vec<Journey> = (0..HELD)
         .map(|i| {
-            let mut order = Journey::new(Want { place: place.clone(), qty: 1, span: None });
+            let mut order = Journey::new(SeatRequest::one(&partition));
             assert!(sell(&mut server.session(), &mut order, &format!("held-{i}")).is_some(), "there is room");
             order
         })
         .collect();
     mount.disk().with(|store| store.capacity = store.used());
-    let mut sold = fill(&server, &place, figures);
-    figures.refused += refuses_sales(&server, &place);
-    go_on(&server, &mut held[..HELD / 4 + 4], figures);
-    if round.is_multiple_of(2) {
+    let mut sold = fill(&server, &partition);
+    figures.sold_until_full += sold.iter().map(|order| order.acknowledged().count() as u64).sum::<u64>();
+    figures.refused += check_refused(&server, &partition);
+    go_on(&server, &mut held[..PAID + CANCELLED], figures);
+    if number.is_multiple_of(2) {
         server.kill_now();
     } else {
         mount.cut(&mut server, rng);
     }
     drop(server);
     let server = launch.start();
-    held.iter().chain(&sold).for_each(|journey| is_still_true(&mut server.session(), journey));
-    figures.refused += refuses_sales(&server, &place);
-    go_on(&server, &mut held[HELD / 4 + 4..HELD / 2 + 8], figures);
+    audit::check_recovered(&server, &mut held, &[]);
+    audit::check_recovered(&server, &mut sold, &[]);
+    figures.refused += check_refused(&server, &partition);
+    go_on(&server, &mut held[PAID + CANCELLED..2 * (PAID + CANCELLED)], figures);
 
     mount.disk().with(|store| store.capacity = u64::MAX);
     until("sales to resume", || {
-        let mut order = Journey::new(Want { place: place.clone(), qty: 1, span: None });
+        let mut order = Journey::new(SeatRequest::one(&partition));
         sell(&mut server.session(), &mut order, "resumed").map(|()| sold.push(order))
     });
     held.append(&mut sold);
-    audit_all(server, held, round, figures);
+    audit_all(server, held, number, figures);
 }
 
-/// Creates and reserves, as far as the server lets it; `None` where it does not.
+/// Creates an order and reserves for it, as far as the server lets it; `None` where it does not.
 fn sell(session: &mut Session, order: &mut Journey, key: &str) -> Option<()> {
     let create = Op::Create { key: key.to_owned(), amount_cents: 5_000 };
-    let created = order.go(session, create).expect("an answer").filter(Told::is_ok)?;
+    let created = order.send(session, create).expect("an answer").filter(Outcome::is_ok)?;
     let id = created.body["OrderID"].as_str().expect("an id").to_owned();
-    order.go(session, Op::Reserve { order: id }).expect("an answer").filter(Told::is_ok).map(|_| ())
+    order.send(session, Op::Reserve { order: id }).expect("an answer").filter(Outcome::is_ok).map(|_| ())
 }
 
-/// Sells on many connections until nothing is taken any more, whichever core it is for.
-fn fill(server: &Server, place: &Arc<Place>, figures: &mut Figures) -> Vec<Journey> {
+/// Sells on many connections until no core takes anything any more.
+fn fill(server: &Server, partition: &Arc<Partition>) -> Vec<Journey> {
     let work = |seller: u64| {
         let mut session = server.session();
         let mut sold = Vec::new();
         let mut refused = 0;
         for i in 0.. {
-            let mut order = Journey::new(Want { place: place.clone(), qty: 1, span: None });
+            let mut order = Journey::new(SeatRequest::one(partition));
             sell(&mut session, &mut order, &format!("sold-{seller}-{i}"));
             refused = if order.order().is_none() { refused + 1 } else { 0 };
             sold.push(order);
@@ -140,21 +143,18 @@ fn fill(server: &Server, place: &Arc<Place>, figures: &mut Figures) -> Vec<Journ
         }
         sold
     };
-    let sold: Vec<Journey> = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let sellers: Vec<_> = (0..SELLERS).map(|seller| scope.spawn(move || work(seller))).collect();
         sellers.into_iter().flat_map(|seller| seller.join().expect("a seller")).collect()
-    });
-    let acknowledged =
-        |journey: &Journey| journey.steps.iter().filter(|step| step.told.is_some()).count() as u64;
-    figures.sold_until_full += sold.iter().map(acknowledged).sum::<u64>();
-    sold
+    })
 }
 
-/// Every kind of new sale is refused with 503, and says when to come back. Gives how many were tried.
-fn refuses_sales(server: &Server, place: &Arc<Place>) -> u64 {
-    let want = Want { place: place.clone(), qty: 1, span: None };
+/// Checks that every kind of new sale is refused with 503 and `Retry-After`, and that the operator can see why. Gives the
+/// number of sales that were tried.
+fn check_refused(server: &Server, partition: &Arc<Partition>) -> u64 {
+    let seats = SeatRequest::one(partition);
     // Enough of each that every core is asked.
-    let tries = (0..8).flat_map(|i| {
+    let sales = (0..8).flat_map(|i| {
         [
             Op::Create { key: format!("refused-{i}"), amount_cents: 1 },
             Op::TryHold { hold: format!("refused-{i}") },
@@ -162,62 +162,54 @@ fn refuses_sales(server: &Server, place: &Arc<Place>) -> u64 {
     });
     let mut session = server.session();
     let mut refused = 0;
-    for op in tries {
-        let answer = op.send(&mut session, &want).expect("an answer");
+    for op in sales {
+        let answer = op.send(&mut session, &seats).expect("an answer");
         assert_eq!(answer.status, 503, "a sale on a full disk: {} {}", answer.asked, answer.text());
         assert!(answer.header("retry-after").is_some(), "{}: no Retry-After", answer.asked);
         refused += 1;
     }
     let metrics = session.get(Port::Gateway, "/metrics");
     let full = metrics.text().lines().find_map(|line| line.strip_prefix("interlock_log_full ")?.parse().ok());
-    assert!(full.is_some_and(|cores: f64| cores > 0.0), "a full disk is shown: {full:?}");
-    assert!(server.log().contains("no room for new sales"), "and told: {}", server.log_tail());
+    assert!(full.is_some_and(|cores: f64| cores > 0.0), "a full disk is not in the metrics: {full:?}");
+    assert!(server.log().contains("no room for new sales"), "nor in the log: {}", server.log_tail());
     assert_eq!(session.get(Port::Order, "/readyz").status, 200, "payments must find their way");
     refused
 }
 
-/// What was begun goes on: payments to their tickets, and cancels.
+/// Checks that what was begun goes on: orders are paid and ticketed, and cancelled.
 fn go_on(server: &Server, held: &mut [Journey], figures: &mut Figures) {
     let mut session = server.session();
-    let (to_pay, to_cancel) = held.split_at_mut(PAID_WHILE_FULL);
-    for journey in to_pay {
+    let mut accept = |journey: &mut Journey, op: Op| {
+        let outcome = journey.send(&mut session, op.clone()).expect("an answer");
+        assert!(outcome.as_ref().is_some_and(Outcome::is_ok), "{op:?} on a full disk: {outcome:?}");
+    };
+    let (to_pay, to_cancel) = held.split_at_mut(PAID);
+    for journey in &mut *to_pay {
         let order = journey.order().expect("a held order").to_owned();
-        let txn = format!("{order}-txn");
-        let told = journey.go(&mut session, Op::Pay { order: order.clone(), txn }).expect("an answer");
-        assert!(told.as_ref().is_some_and(Told::is_ok), "a payment on a full disk: {told:?}");
-        until("the ticket of an order that was paid on a full disk", || {
-            let now = read(&mut session, &order, false).expect("an answer");
-            (now["Status"] == "TICKETED").then_some(())
-        });
-        figures.paid_while_full += 1;
+        accept(journey, Op::Pay { txn: format!("{order}-txn"), order });
     }
-    for journey in to_cancel.iter_mut().take(CANCELLED_WHILE_FULL) {
+    for journey in to_cancel {
         let order = journey.order().expect("a held order").to_owned();
-        let told = journey.go(&mut session, Op::Cancel { order }).expect("an answer");
-        assert!(told.as_ref().is_some_and(Told::is_ok), "a cancel on a full disk: {told:?}");
+        accept(journey, Op::Cancel { order });
         figures.cancelled_while_full += 1;
     }
-}
-
-/// What was answered still holds, by reading alone.
-fn is_still_true(session: &mut Session, journey: &Journey) {
-    let Some(order) = journey.order() else { return };
-    let now = read(session, order, false).expect("an answer");
-    for told in journey.steps.iter().filter_map(|step| step.told.as_ref()).filter(|told| told.is_ok()) {
-        follows(&told.body, &now).unwrap_or_else(|what| panic!("{what}\nthe journey: {journey:#?}"));
+    for journey in to_pay {
+        let order = journey.order().expect("a held order");
+        until("the ticket of an order that was paid on a full disk", || {
+            (read_now(&mut session, order)["Status"] == "TICKETED").then_some(())
+        });
+        figures.paid_while_full += 1;
     }
 }
 
 fn audit_all(server: Server, mut journeys: Vec<Journey>, round: u64, figures: &mut Figures) {
-    audit::each(&server, &mut journeys, audit::repeat);
-    settle_all(&server, &mut journeys, round);
-    audit::each(&server, &mut journeys, audit::repeat);
-    figures.repeated += journeys.iter().map(|journey| 2 * journey.steps.len() as u64).sum::<u64>();
+    pool::each(&server, &mut journeys, audit::repeat);
+    audit::settle_all(&server, &mut journeys, round);
+    pool::each(&server, &mut journeys, audit::repeat);
+    figures.repeated += journeys.iter().map(|journey| 2 * journey.writes.len() as u64).sum::<u64>();
     audit::check_refunds(&mut server.session(), journeys.iter());
-    let mut ledger = Ledger::default();
+    let mut ledger = SeatLedger::default();
     journeys.iter().for_each(|journey| ledger.add(journey));
     ledger.check_all(&server);
-    let launch = server.stop();
-    let check = launch.run(&["log", "check", &launch.dir().display().to_string()]);
-    assert!(check.status.success(), "the log is sound: {}", check.said());
+    server.stop().check_log();
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long an answer may take before the server counts as hung.
+/// After this long without an answer the server counts as hung.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An answer, with the request that it answers for messages.
+/// An answer, and for messages the request that it answers.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub asked: String,
@@ -69,8 +69,8 @@ impl Response {
 #[derive(Debug)]
 pub struct Conn {
     stream: TcpStream,
-    /// Bytes that came and are not consumed.
-    came: Vec<u8>,
+    /// Bytes that arrived and are not consumed.
+    received: Vec<u8>,
 }
 
 impl Conn {
@@ -79,7 +79,7 @@ impl Conn {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-        Ok(Conn { stream, came: Vec::new() })
+        Ok(Conn { stream, received: Vec::new() })
     }
 
     /// A second handle on the same socket, for writing while this one reads.
@@ -91,7 +91,7 @@ impl Conn {
         self.stream.write_all(bytes)
     }
 
-    /// Says that nothing more is coming, and goes on reading.
+    /// Closes the sending side, and goes on reading.
     pub fn finish_sending(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
     }
@@ -115,13 +115,13 @@ impl Conn {
     /// was closed in the middle.
     pub fn answer(&mut self) -> io::Result<Response> {
         let head_len = loop {
-            if let Some(at) = find(&self.came, b"\r\n\r\n") {
+            if let Some(at) = find(&self.received, b"\r\n\r\n") {
                 break at + 4;
             }
             self.more()?;
         };
-        let head = String::from_utf8_lossy(&self.came[..head_len]).into_owned();
-        self.came.drain(..head_len);
+        let head = String::from_utf8_lossy(&self.received[..head_len]).into_owned();
+        self.received.drain(..head_len);
         let mut lines = head.split("\r\n");
         let status_line = lines.next().unwrap_or_default();
         let status = status_line.split(' ').nth(1).and_then(|s| s.parse().ok());
@@ -154,7 +154,7 @@ impl Conn {
         let mut body = Vec::new();
         loop {
             let line = loop {
-                if let Some(at) = find(&self.came, b"\r\n") {
+                if let Some(at) = find(&self.received, b"\r\n") {
                     break self.take(at + 2)?;
                 }
                 self.more()?;
@@ -171,20 +171,20 @@ impl Conn {
     }
 
     fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
-        while self.came.len() < count {
+        while self.received.len() < count {
             self.more()?;
         }
-        Ok(self.came.drain(..count).collect())
+        Ok(self.received.drain(..count).collect())
     }
 
     fn more(&mut self) -> io::Result<()> {
         let mut buffer = [0; 16 * 1_024];
         let count = self.stream.read(&mut buffer)?;
         if count == 0 {
-            let cut = !self.came.is_empty();
+            let cut = !self.received.is_empty();
             return Err(if cut { bad("an answer was cut off") } else { ErrorKind::UnexpectedEof.into() });
         }
-        self.came.extend_from_slice(&buffer[..count]);
+        self.received.extend_from_slice(&buffer[..count]);
         Ok(())
     }
 }

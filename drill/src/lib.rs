@@ -1,21 +1,21 @@
-//! Drills: they start the built binary, load it over HTTP, hurt it, and hold it to every answer that it ever gave.
+//! Drills: they start the built binary, load it over HTTP, hurt it, and audit every answer that it ever gave.
 //!
-//! Nothing here links the engine's code, and nothing in the engine knows of a drill: moments are found by looking at
+//! Nothing here links the engine's code, and nothing in the engine knows of a drill: kill points are found by watching
 //! the data directory from outside. The black-box tests of the server use the same client and the same audit.
 //!
 //! | drill | what it does to the server | where |
 //! |---|---|---|
 //! | kill | SIGKILL under load, while it stops, and while it starts | [`crash`] |
-//! | power | the same, and what was not synced is lost, or not | [`power`] |
+//! | power | the same, and any part of what was not synced is lost | [`power`] |
 //! | fault | a log write or a sync fails first | [`power`] |
 //! | full | the disk fills up, and has room again | [`full`] |
-//! | pause | it stands still for longer than its holds last | [`pause`] |
+//! | pause | the process is stopped for longer than its holds last | [`pause`] |
 //! | clock | its wall clock jumps back and forward | [`clock`] |
 //!
-//! power, fault and full mount by FUSE, for which they want root or `fusermount3`; clock wants libfaketime.
+//! power, fault and full mount by FUSE and need root or `fusermount3`; clock needs libfaketime.
 //!
-//! A drill that finds something panics with what it found; the command prints one line that repeats the run, from the
-//! same seed: its choices are the same, its timing is the machine's. The data directory is kept.
+//! A drill that finds something panics with what it found. The command then prints one line that repeats the run from the
+//! same seed: the choices are the same, the timing is the machine's. The data directory is kept.
 
 pub mod chance;
 pub mod clock;
@@ -35,8 +35,7 @@ pub use session::{Port, Session};
 
 use std::time::{Duration, Instant};
 
-/// How long a condition may take to come true. Generous: it is met at once on a healthy server, and only a broken
-/// one waits for it.
+/// The limit on every wait for a condition. A healthy server meets each at once; only a broken one reaches it.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Polls until `condition` gives a value.
@@ -50,7 +49,7 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain: {what}");
+        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,52 +1,55 @@
 //! The server stands still for longer than its holds last (SIGSTOP), goes on (SIGCONT), and is killed a moment later.
 //!
-//! What was under way when it stopped is answered when it goes on: by then holds have expired, and a payment is a
-//! ticket or a refund owed. The audit is that of every crash.
+//! Requests that were under way are answered when the process goes on. By then holds have expired, and a payment is
+//! a ticket or a refund owed. The audit is that of every crash.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::crash::ground::{Ground, RealDisk};
+use crate::crash::fault_injector::{FaultInjector, ProcessKills};
 use crate::{Rng, Server};
 
-/// Holds last a second in a drill.
-const STANDS_MS_MIN: u64 = 1_100;
-const STANDS_MS_MORE: u64 = 1_500;
-const GOES_ON_MS: u64 = 600;
+/// Longer than a hold of the drill lasts, which is a second.
+const STOPPED_MS_MIN: u64 = 1_100;
+const STOPPED_MS_MAX: u64 = 2_600;
+const RESUMED_MS_MAX: u64 = 600;
 
 #[derive(Debug)]
 pub struct Pauses {
-    disk: RealDisk,
-    seed: u64,
+    kills: ProcessKills,
     rng: Rng,
-    pub stood: Duration,
+    pub stopped: Duration,
 }
 
 impl Pauses {
     #[must_use]
-    pub fn new(parent: &Path, seed: u64) -> Pauses {
-        Pauses { disk: RealDisk::new(parent), seed, rng: Rng::new(seed), stood: Duration::ZERO }
+    pub fn new(parent: &Path) -> Pauses {
+        Pauses { kills: ProcessKills::new(parent), rng: Rng::with_seed(0), stopped: Duration::ZERO }
     }
 }
 
-impl Ground for Pauses {
-    fn fresh(&mut self, first: u64) -> PathBuf {
-        self.rng = Rng::of_part(!self.seed, first);
-        self.disk.fresh(first)
+impl FaultInjector for Pauses {
+    fn new_directory(&mut self, mut rng: Rng) -> PathBuf {
+        self.rng = rng.fork();
+        self.kills.new_directory(rng)
     }
 
     fn crash(&mut self, server: &mut Server) {
-        let stands = Duration::from_millis(STANDS_MS_MIN + self.rng.below(STANDS_MS_MORE));
+        let stopped = Duration::from_millis(self.rng.u64(STOPPED_MS_MIN..STOPPED_MS_MAX));
         server.send_signal("STOP");
         // The time itself is what is drilled.
-        std::thread::sleep(stands);
+        std::thread::sleep(stopped);
         server.send_signal("CONT");
-        std::thread::sleep(Duration::from_millis(self.rng.below(GOES_ON_MS)));
-        self.stood += stands;
-        self.disk.crash(server);
+        std::thread::sleep(Duration::from_millis(self.rng.u64(..RESUMED_MS_MAX)));
+        self.stopped += stopped;
+        self.kills.crash(server);
     }
 
     fn crash_starting(&mut self, server: &mut Server) {
-        self.disk.crash_starting(server);
+        self.kills.crash_starting(server);
+    }
+
+    fn summary(&self) -> String {
+        format!("the process was stopped for {:.0?} in all", self.stopped)
     }
 }

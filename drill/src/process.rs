@@ -1,6 +1,6 @@
 //! The built binary as a process: started on ports of its own, awaited, killed, stopped, restarted.
 //!
-//! Its environment is empty but for what a test sets, so that no setting of the machine leaks in.
+//! Its environment is empty except for what a test sets, so that no setting of the machine leaks in.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,16 +14,16 @@ use std::time::Instant;
 use crate::session::{Port, Session};
 use crate::{Conn, DEADLINE};
 
-/// Bytes of a log segment in tests: small, so that a start does not write much.
+/// The size of a log segment in tests: small, so that a start does not write much.
 const SEGMENT_BYTES: &str = "1048576";
 
-/// Inherited by the server beside what a test sets: what tools for coverage and backtraces need.
+/// Variables that the server inherits: coverage and backtraces need them.
 const PASSED_ON: [&str; 3] = ["PATH", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
 
-/// Lines of its standard error that a failing test shows of each server.
+/// Lines of each server's output that a failing test shows.
 const SHOWN_LINES: usize = 60;
 
-/// A directory for one test; gone afterwards unless the test failed.
+/// A directory for one test, removed afterwards unless the test failed.
 #[derive(Debug)]
 pub struct Home(PathBuf);
 
@@ -49,7 +49,7 @@ impl Drop for Home {
     }
 }
 
-/// How a server is started. Clones share the home and the ports: a restart is `start` once more.
+/// The binary with its settings, ready to start. Clones share the home and the ports: a restart is `start` once more.
 #[derive(Clone, Debug)]
 pub struct Launch {
     binary: PathBuf,
@@ -61,21 +61,21 @@ pub struct Launch {
     env: BTreeMap<String, String>,
 }
 
-/// What a command that ended by itself left behind.
+/// The end of a command that ended by itself.
 #[derive(Debug)]
-pub struct Ended {
+pub struct CommandOutput {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ended {
+impl CommandOutput {
     /// Both outputs, for searching.
     pub fn said(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// Asserts a failure that names all of `names`, and that is no crash of the program.
+    /// Asserts a failure that names all of `names` and is neither a panic nor a signal.
     #[track_caller]
     pub fn assert_refused(&self, names: &[&str]) {
         let said = self.said();
@@ -150,7 +150,7 @@ impl Launch {
         &self.data_dir
     }
 
-    /// A directory beside the data for whatever else a test needs.
+    /// The directory around the data, for whatever else a test needs.
     pub fn home(&self) -> &Path {
         &self.home.0
     }
@@ -163,6 +163,11 @@ impl Launch {
         self.env.get("PAYMENT_CALLBACK_SIGN_KEY").map(String::as_str)
     }
 
+    /// A client of the server, running or not.
+    pub fn session(&self) -> Session {
+        Session::new(Port::ALL.map(|port| self.addr(port)), self.sign_key())
+    }
+
     /// Starts the server and waits until it is ready.
     pub fn start(&self) -> Server {
         let mut server = self.spawn();
@@ -170,7 +175,7 @@ impl Launch {
         server
     }
 
-    /// Starts the server and waits for nothing.
+    /// Starts the server and does not wait.
     pub fn spawn(&self) -> Server {
         let stderr = OpenOptions::new().create(true).append(true).open(self.stderr_path());
         let stderr = stderr.expect("a file for standard error");
@@ -187,14 +192,14 @@ impl Launch {
     }
 
     /// Runs `serve`, which is expected to end by itself before it is ready.
-    pub fn serve_to_end(&self) -> Ended {
+    pub fn serve_to_end(&self) -> CommandOutput {
         let mut args = vec!["serve".to_owned()];
         args.extend(self.serve_args());
         self.run(&args.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Runs a command to its end, with this launch's environment.
-    pub fn run(&self, args: &[&str]) -> Ended {
+    pub fn run(&self, args: &[&str]) -> CommandOutput {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = |what| self.home().join(format!("{what}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let (out, err) = (name("stdout"), name("stderr"));
@@ -219,7 +224,7 @@ impl Launch {
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         };
-        Ended { status, stdout: read(&out), stderr: read(&err) }
+        CommandOutput { status, stdout: read(&out), stderr: read(&err) }
     }
 
     pub fn command(&self) -> Command {
@@ -231,6 +236,13 @@ impl Launch {
             }
         }
         command
+    }
+
+    /// Asserts that `log check` finds the data directory sound; the server is stopped.
+    #[track_caller]
+    pub fn check_log(&self) {
+        let check = self.run(&["log", "check", &self.data_dir.display().to_string()]);
+        assert!(check.status.success(), "the log is not sound: {}", check.said());
     }
 
     fn serve_args(&self) -> Vec<String> {
@@ -245,7 +257,7 @@ impl Launch {
         self.home().join("server.log")
     }
 
-    /// Every file of the data directory with its bytes: what "not touched" is compared by.
+    /// Every file of the data directory with its bytes, for [`assert_untouched`].
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         files(&self.data_dir)
     }
@@ -306,12 +318,12 @@ impl Server {
 
     /// Calls by the five services' own ports.
     pub fn session(&self) -> Session {
-        Session::new(&self.launch, false)
+        self.launch.session()
     }
 
     /// Every call by the gateway's port.
     pub fn gateway(&self) -> Session {
-        Session::new(&self.launch, true)
+        self.session().by_gateway()
     }
 
     pub fn conn(&self, port: Port) -> Conn {
@@ -342,29 +354,29 @@ impl Server {
         self.child.try_wait().expect("the child can be waited for")
     }
 
-    /// `kill -9`. Gives what is needed to start it again.
+    /// `kill -9`. Gives the launch, to start it again.
     pub fn kill(mut self) -> Launch {
         self.kill_now();
         self.launch.clone()
     }
 
-    /// `kill -9` through a shared reference's owner: the process is gone when this returns.
+    /// `kill -9`: the process is gone when this returns.
     pub fn kill_now(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Sends SIGKILL and waits for nothing: a process that waits for a disk dies when the disk lets it.
+    /// Sends SIGKILL and does not wait: a process that waits for a disk dies only when the disk answers.
     pub fn send_kill(&mut self) {
         let _ = self.child.kill();
     }
 
-    /// Sends SIGTERM and waits for nothing.
+    /// Sends SIGTERM and does not wait.
     pub fn terminate(&self) {
         self.send_signal("TERM");
     }
 
-    /// Sends a signal by its short name and waits for nothing.
+    /// Sends a signal by its short name and does not wait.
     pub fn send_signal(&self, name: &str) {
         // The shell's own `kill`: a program of that name is not installed everywhere.
         let script = format!("kill -{name} {}", self.child.id());
@@ -378,7 +390,7 @@ impl Server {
         status.code()
     }
 
-    /// Stops cleanly, asserts that it ended with 0, and gives what is needed to start it again.
+    /// Stops cleanly, asserts exit code 0, and gives the launch, to start it again.
     pub fn stop(self) -> Launch {
         let launch = self.launch.clone();
         self.terminate();
@@ -403,9 +415,9 @@ impl Drop for Server {
     }
 }
 
-/// An offset whose five ports are free, and that no other test of this process has got.
+/// A port offset whose five ports are free, and that no other test of this process uses.
 fn free_offset() -> u16 {
-    // Below the kernel's ephemeral ports, so that no client's socket sits on one.
+    // Below the kernel's ephemeral ports, so that no client's socket takes one.
     const STEPS: u32 = 2_700;
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     for _ in 0..STEPS {

@@ -1,4 +1,4 @@
-//! The contract's calls by name.
+//! A client of the server: the calls of the contract by name.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::http::{Conn, Response, encode};
-use crate::process::Launch;
 use crate::until;
 
-/// The key that signed servers of the tests use.
+/// The payment key of servers that check signatures.
 pub const SIGN_KEY: &str = "a key for tests";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +29,7 @@ impl Port {
         8080 + self as u16
     }
 
-    /// What metrics and logs call it.
+    /// Its name in metrics and logs.
     pub const fn service(self) -> &'static str {
         match self {
             Port::Gateway => "gateway",
@@ -49,7 +48,7 @@ pub fn sign(key: &str, order: &str, txn: &str, status: &str) -> String {
     mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// A caller with a kept-alive connection to each port it uses. A connection that the server closed while it was
+/// A client with a kept-alive connection to each port that it uses. A connection that the server closed while it was
 /// idle is opened again: every request of the contract may be repeated.
 #[derive(Debug)]
 pub struct Session {
@@ -61,14 +60,16 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(launch: &Launch, by_gateway: bool) -> Session {
-        Session {
-            addrs: Port::ALL.map(|p| launch.addr(p)),
-            conns: [const { None }; 5],
-            by_gateway,
-            sign_key: launch.sign_key().map(str::to_owned),
-            broken: 0,
-        }
+    /// Calls by the five services' own ports; `sign_key` signs payments.
+    pub fn new(addrs: [SocketAddr; 5], sign_key: Option<&str>) -> Session {
+        let sign_key = sign_key.map(str::to_owned);
+        Session { addrs, conns: [const { None }; 5], by_gateway: false, sign_key, broken: 0 }
+    }
+
+    /// Calls by the gateway's port alone.
+    #[must_use]
+    pub fn by_gateway(self) -> Session {
+        Session { by_gateway: true, ..self }
     }
 
     /// Sends one request and reads its answer. The error is that of the second try where the first one met a
@@ -95,7 +96,7 @@ impl Session {
         Ok(answer)
     }
 
-    /// How many kept connections turned out to be closed without a word.
+    /// The number of kept connections that turned out to be closed.
     pub fn broken(&self) -> u32 {
         self.broken
     }

@@ -1,16 +1,16 @@
-//! Clock and calendar: RFC 3339 as answers carry it, and dates as the timetable wants them.
+//! Clock and calendar: RFC 3339 as answers carry it, and dates as the timetable takes them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 static SERVER_CLOCK_JUMPS: AtomicBool = AtomicBool::new(false);
 
-/// From here on the times in answers are not those of this process's clock.
+/// From here on times in answers are not of this process's clock.
 pub fn server_clock_may_jump() {
     SERVER_CLOCK_JUMPS.store(true, Ordering::SeqCst);
 }
 
-/// Whether times in answers can be compared with this process's clock.
+/// True while times in answers can be compared with this process's clock.
 #[must_use]
 pub fn is_server_clock_ours() -> bool {
     !SERVER_CLOCK_JUMPS.load(Ordering::SeqCst)
@@ -50,9 +50,10 @@ pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// Reads an RFC 3339 time as milliseconds since the Unix epoch; what is finer is cut off.
+/// Reads an RFC 3339 time as milliseconds since the Unix epoch; finer digits are cut off.
 ///
-/// Panics when `text` is no such time.
+/// # Panics
+/// When `text` is no such time.
 pub fn rfc3339_ms(text: &str) -> i64 {
     parse(text).unwrap_or_else(|| panic!("not an RFC 3339 time: {text:?}"))
 }

@@ -1,5 +1,7 @@
 //! Inputs made of other inputs, the same ones for the same seed.
 
+use fastrand::Rng;
+
 /// Pieces that readers look for.
 const WORDS: [&[u8]; 24] = [
     b"ILKFRAME",
@@ -28,53 +30,36 @@ const WORDS: [&[u8]; 24] = [
     b"\xef\xbb\xbf",
 ];
 
-#[derive(Debug, Clone)]
-pub struct Rng(u64);
-
-impl Rng {
-    #[must_use]
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % end.max(1)
-    }
-}
-
 /// A few changes of one of the inputs.
 #[must_use]
 pub fn mutate(inputs: &[Vec<u8>], seed: u64) -> Vec<u8> {
-    let mut rng = Rng::new(seed);
-    let mut bytes = inputs[rng.below(inputs.len())].clone();
-    for _ in 0..1 + rng.below(6) {
-        let at = rng.below(bytes.len() + 1);
-        let to = (at + 1 + rng.below(64)).min(bytes.len());
-        match rng.below(9) {
-            0 if at < bytes.len() => bytes[at] ^= 1 << rng.below(8),
-            1 if at < bytes.len() => bytes[at] = rng.below(256) as u8,
+    let mut rng = Rng::with_seed(seed);
+    let mut bytes = inputs[rng.usize(..inputs.len())].clone();
+    for _ in 0..rng.u8(1..=6) {
+        let at = rng.usize(..=bytes.len());
+        let to = (at + rng.usize(1..=64)).min(bytes.len());
+        match rng.u8(..9) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << rng.u8(..8),
+            1 if at < bytes.len() => bytes[at] = rng.u8(..),
             2 if at < bytes.len() => bytes[at] = bytes[at].wrapping_add(1),
             3 => drop(bytes.drain(at..to.max(at))),
             4 => {
                 let piece = bytes[at..to.max(at)].to_vec();
-                let place = rng.below(bytes.len() + 1);
+                let place = rng.usize(..=bytes.len());
                 bytes.splice(place..place, piece);
             }
             5 => {
-                let word = WORDS[rng.below(WORDS.len())];
+                let word = rng.choice(WORDS).expect("there are words");
                 bytes.splice(at..at, word.iter().copied());
             }
             6 => {
-                let word = WORDS[rng.below(WORDS.len())];
+                let word = rng.choice(WORDS).expect("there are words");
                 let end = (at + word.len()).min(bytes.len());
                 bytes[at..end].copy_from_slice(&word[..end - at]);
             }
             7 => {
-                let other = &inputs[rng.below(inputs.len())];
-                let from = rng.below(other.len());
+                let other = &inputs[rng.usize(..inputs.len())];
+                let from = rng.usize(..=other.len());
                 bytes.truncate(at);
                 bytes.extend_from_slice(&other[from..]);
             }

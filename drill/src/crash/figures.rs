@@ -3,23 +3,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::moments::Moment;
+use super::kill_points::KillPoint;
 
 #[derive(Clone, Default, Debug)]
 pub struct Figures {
     pub cycles: u64,
-    /// Crashes by the moment at which they came.
-    pub crashes: BTreeMap<Moment, u64>,
-    /// Named moments that did not come in time; the crash came all the same.
+    pub crashes: BTreeMap<KillPoint, u64>,
+    /// Kill points that did not come in time; the crash came all the same.
     pub missed: u64,
     /// Writes that were answered with 200 before a crash.
     pub acknowledged: u64,
-    /// Writes that were held against what became of them: by sending them again, but for holds and reservations that were
+    /// Writes that were compared with what became of them: by sending them again, but for holds and reservations that were
     /// refused and may be possible now.
     pub repeated: u64,
-    /// Reads that were given before a crash, each compared with the order after it.
+    /// Reads that were answered before a crash, each compared with the order after it.
     pub reads: u64,
-    /// Writes that were cut off and that nobody asked for again.
+    /// Writes that were cut off and not sent again by anybody.
     pub abandoned: u64,
     pub refunds: u64,
     /// Seats sold, counted by segment.
@@ -27,13 +26,13 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub fn count(&mut self, moment: Moment) {
-        *self.crashes.entry(moment).or_default() += 1;
+    pub fn count(&mut self, kill_point: KillPoint) {
+        *self.crashes.entry(kill_point).or_default() += 1;
     }
 
     #[must_use]
-    pub fn of(&self, moment: Moment) -> u64 {
-        self.crashes.get(&moment).copied().unwrap_or_default()
+    pub fn of(&self, kill_point: KillPoint) -> u64 {
+        self.crashes.get(&kill_point).copied().unwrap_or_default()
     }
 
     /// In short.
@@ -51,16 +50,21 @@ impl Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} cycles, {}", self.cycles, self.line())?;
-        for moment in Moment::ALL {
-            writeln!(f, "  {:>7} crashes: {}", self.of(moment), moment.name())?;
+        for kill_point in KillPoint::ALL {
+            writeln!(f, "  {:>7} crashes: {}", self.of(kill_point), kill_point.name())?;
         }
-        writeln!(f, "  {:>7} named moments did not come in time (counted as random)", self.missed)?;
-        writeln!(f, "  {:>7} writes acknowledged before a crash", self.acknowledged)?;
-        writeln!(f, "  {:>7} writes audited", self.repeated)?;
-        writeln!(f, "  {:>7} reads compared", self.reads)?;
-        writeln!(f, "  {:>7} writes cut off and left to the server", self.abandoned)?;
-        writeln!(f, "  {:>7} refunds owed, each announced and listed once", self.refunds)?;
-        writeln!(f, "  {:>7} seats sold by segment, none twice", self.seats_sold)?;
+        let counts = [
+            (self.missed, "kill points did not come in time (counted as random)"),
+            (self.acknowledged, "writes acknowledged before a crash"),
+            (self.repeated, "writes audited"),
+            (self.reads, "reads compared"),
+            (self.abandoned, "writes cut off and left to the server"),
+            (self.refunds, "refunds owed, each announced and listed once"),
+            (self.seats_sold, "seats sold by segment, none twice"),
+        ];
+        for (count, what) in counts {
+            writeln!(f, "  {count:>7} {what}")?;
+        }
         write!(f, "        0 acknowledged writes lost, 0 seats sold twice, 0 orders stuck")
     }
 }

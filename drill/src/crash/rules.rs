@@ -1,17 +1,16 @@
-//! What may follow what: the rules by which answers are compared, without a server. Each is tried on histories that
-//! are known to be bad.
+//! The rules by which answers are compared. They need no server; each is tested on histories that are known to be bad.
 
 use serde_json::Value;
 
 use crate::time::rfc3339_ms;
 
-/// How far the engine's time and this process's clock may be apart before a difference counts.
+/// The difference between engine time and this process's clock that is put down to the clocks.
 pub const CLOCK_SLACK_MS: u64 = 100;
 
-/// What a payment is told whose transaction another order claimed.
+/// The error of a payment whose transaction another order has claimed.
 pub const TXN_USED: &str = "transaction id already used";
 
-/// What a reservation is told whose hold expired before it could be answered.
+/// The error of a reservation whose hold expired before it could be answered.
 pub const EXPIRED_MEANWHILE: &str = "invalid state transition";
 
 /// Fields of an order that never change once they are shown.
@@ -32,10 +31,10 @@ const FIXED: [&str; 11] = [
 /// Fields that never change and never go away again.
 const STICKY: [&str; 2] = ["ProviderTxnID", "CancelReason"];
 
-/// Whether an order that was seen as `earlier` may be seen as `later`.
+/// Compares two views of an order: may one that was seen as `earlier` be seen as `later`?
 ///
 /// # Errors
-/// What cannot be.
+/// The contradiction.
 pub fn follows(earlier: &Value, later: &Value) -> Result<(), String> {
     let wrong = |what: &str| Err(format!("{what}: first {earlier}, then {later}"));
     let status = |order: &Value| order["Status"].as_str().unwrap_or_default().to_owned();
@@ -82,32 +81,42 @@ pub fn follows(earlier: &Value, later: &Value) -> Result<(), String> {
     }
 }
 
-/// Whether all of the order is shown: the query port shows less.
+/// True where all of the order is shown: the query port shows less.
 fn is_whole(order: &Value) -> bool {
     !order["CreatedAt"].is_null()
 }
 
-/// A seat that somebody certainly had, from `start_ms` on and until `end_ms`; sold ones until the end of time.
+/// A time in which a seat certainly was somebody's: from `start_ms` until before `end_ms`; [`Occupancy::SOLD`] is for ever.
 #[derive(Clone, Debug)]
-pub struct Stay {
+pub struct Occupancy {
     pub who: String,
     pub start_ms: u64,
     pub end_ms: u64,
 }
 
-/// Two stays in one seat on one segment that overlap, where there are such.
-pub fn overlap(stays: &[Stay]) -> Option<(Stay, Stay)> {
-    let mut sorted: Vec<&Stay> = stays.iter().filter(|s| s.start_ms < s.end_ms).collect();
+impl Occupancy {
+    /// The end of a seat that is sold.
+    pub const SOLD: u64 = u64::MAX;
+
+    #[must_use]
+    pub fn is_sold(&self) -> bool {
+        self.end_ms == Occupancy::SOLD
+    }
+}
+
+/// Two of the occupancies of a seat on one segment that overlap, if there are any.
+pub fn overlap(occupancies: &[Occupancy]) -> Option<(Occupancy, Occupancy)> {
+    let mut sorted: Vec<&Occupancy> = occupancies.iter().filter(|s| s.start_ms < s.end_ms).collect();
     sorted.sort_by_key(|s| s.start_ms);
-    let mut last: Option<&Stay> = None;
-    for stay in sorted {
+    let mut last: Option<&Occupancy> = None;
+    for occupancy in sorted {
         if let Some(last) = last
-            && stay.start_ms < last.end_ms
+            && occupancy.start_ms < last.end_ms
         {
-            return Some((last.clone(), stay.clone()));
+            return Some((last.clone(), occupancy.clone()));
         }
-        if last.is_none_or(|l| l.end_ms < stay.end_ms) {
-            last = Some(stay);
+        if last.is_none_or(|l| l.end_ms < occupancy.end_ms) {
+            last = Some(occupancy);
         }
     }
     None
@@ -171,10 +180,17 @@ mod tests {
 
     #[test]
     fn seats_held_twice_are_found() {
-        let stay = |who: &str, start_ms, end_ms| Stay { who: who.to_owned(), start_ms, end_ms };
-        assert!(overlap(&[stay("a", 0, 10), stay("b", 10, 20), stay("c", 20, u64::MAX)]).is_none());
-        assert!(overlap(&[stay("b", 9, 20), stay("a", 0, 10)]).is_some());
-        assert!(overlap(&[stay("a", 0, u64::MAX), stay("b", 5, 6), stay("c", 7, 8)]).is_some());
-        assert!(overlap(&[stay("a", 0, u64::MAX), stay("b", 6, 6)]).is_none(), "a stay without length");
+        let occupancy = |who: &str, start_ms, end_ms| Occupancy { who: who.to_owned(), start_ms, end_ms };
+        assert!(
+            overlap(&[occupancy("a", 0, 10), occupancy("b", 10, 20), occupancy("c", 20, u64::MAX)]).is_none()
+        );
+        assert!(overlap(&[occupancy("b", 9, 20), occupancy("a", 0, 10)]).is_some());
+        assert!(
+            overlap(&[occupancy("a", 0, u64::MAX), occupancy("b", 5, 6), occupancy("c", 7, 8)]).is_some()
+        );
+        assert!(
+            overlap(&[occupancy("a", 0, u64::MAX), occupancy("b", 6, 6)]).is_none(),
+            "an occupancy without length"
+        );
     }
 }

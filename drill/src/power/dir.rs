@@ -1,15 +1,15 @@
-//! One directory's names: what a look-up sees, what is on the disk, and the changes in between. Pure.
+//! One directory's names: what a look-up sees, what is on the disk, and the changes in between. No I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::luck::Luck;
+use super::survival::Survival;
 
-pub type Ino = u64;
-pub type Names = BTreeMap<String, Ino>;
+pub type InodeNumber = u64;
+pub type Names = BTreeMap<String, InodeNumber>;
 
 #[derive(Clone, Debug)]
-enum Change {
-    Add(String, Ino),
+enum NameChange {
+    Add(String, InodeNumber),
     Remove(String),
     Rename(String, String),
 }
@@ -18,8 +18,8 @@ enum Change {
 pub struct Dir {
     live: Names,
     disk: Names,
-    /// Since the directory was synced, oldest first.
-    changes: Vec<Change>,
+    /// Since the last sync, oldest first.
+    changes: Vec<NameChange>,
 }
 
 impl Dir {
@@ -28,19 +28,19 @@ impl Dir {
         &self.live
     }
 
-    pub fn add(&mut self, name: &str, ino: Ino) {
-        self.change(Change::Add(name.to_owned(), ino));
+    pub fn add(&mut self, name: &str, ino: InodeNumber) {
+        self.change(NameChange::Add(name.to_owned(), ino));
     }
 
     pub fn remove(&mut self, name: &str) {
-        self.change(Change::Remove(name.to_owned()));
+        self.change(NameChange::Remove(name.to_owned()));
     }
 
     pub fn rename(&mut self, from: &str, to: &str) {
-        self.change(Change::Rename(from.to_owned(), to.to_owned()));
+        self.change(NameChange::Rename(from.to_owned(), to.to_owned()));
     }
 
-    fn change(&mut self, change: Change) {
+    fn change(&mut self, change: NameChange) {
         change.apply(&mut self.live);
         self.changes.push(change);
     }
@@ -50,20 +50,20 @@ impl Dir {
         self.changes.clear();
     }
 
-    /// The power is cut. A change is there only if all earlier ones of the same names are: each name has a history of its
-    /// own, and what was done to different names may come back in any combination. Or, as journals do it, everything up to
-    /// some change.
-    pub fn cut(&mut self, luck: &mut Luck) {
-        let mut stuck: BTreeSet<String> = BTreeSet::new();
+    /// Cuts the power. A change survives only if all earlier ones of the same names do: each name has a history of its own,
+    /// and changes of different names survive in any combination. Or, as with a journal, everything up to some change
+    /// survives.
+    pub fn cut(&mut self, survival: &mut Survival) {
+        let mut lost: BTreeSet<String> = BTreeSet::new();
         for change in std::mem::take(&mut self.changes) {
             let names = change.names();
-            let after_a_lost_one = if luck.in_order {
-                !stuck.is_empty()
+            let follows_a_lost_one = if survival.in_order {
+                !lost.is_empty()
             } else {
-                names.iter().any(|name| stuck.contains(*name))
+                names.iter().any(|name| lost.contains(*name))
             };
-            if after_a_lost_one || !luck.keeps() {
-                stuck.extend(names.into_iter().cloned());
+            if follows_a_lost_one || !survival.keeps() {
+                lost.extend(names.into_iter().cloned());
             } else {
                 change.apply(&mut self.disk);
             }
@@ -72,23 +72,23 @@ impl Dir {
     }
 }
 
-impl Change {
+impl NameChange {
     fn names(&self) -> Vec<&String> {
         match self {
-            Change::Add(name, _) | Change::Remove(name) => vec![name],
-            Change::Rename(from, to) => vec![from, to],
+            NameChange::Add(name, _) | NameChange::Remove(name) => vec![name],
+            NameChange::Rename(from, to) => vec![from, to],
         }
     }
 
     fn apply(&self, names: &mut Names) {
         match self {
-            Change::Add(name, ino) => {
+            NameChange::Add(name, ino) => {
                 names.insert(name.clone(), *ino);
             }
-            Change::Remove(name) => {
+            NameChange::Remove(name) => {
                 names.remove(name);
             }
-            Change::Rename(from, to) => {
+            NameChange::Rename(from, to) => {
                 if let Some(ino) = names.remove(from) {
                     names.insert(to.clone(), ino);
                 }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn names_come_back_in_any_combination_but_each_in_its_order() {
         let mut seen = BTreeSet::new();
-        let mut rng = Rng::new(1);
+        let mut rng = Rng::with_seed(1);
         for _ in 0..2_000 {
             let mut dir = Dir::default();
             dir.add("old", 1);
@@ -113,7 +113,7 @@ mod tests {
             dir.add("a.new", 2);
             dir.rename("a.new", "a");
             dir.remove("old");
-            dir.cut(&mut Luck::of_cut(&mut rng));
+            dir.cut(&mut Survival::draw(&mut rng));
             seen.insert(dir.names().keys().cloned().collect::<Vec<_>>().join(" "));
         }
         let expected = ["", "a", "a old", "a.new", "a.new old", "old"];
@@ -126,7 +126,7 @@ mod tests {
         dir.add("a.new", 2);
         dir.rename("a.new", "a");
         dir.sync();
-        dir.cut(&mut Luck::certain(0));
+        dir.cut(&mut Survival::fixed(0));
         assert_eq!(dir.names().keys().collect::<Vec<_>>(), ["a"]);
     }
 }

@@ -1,22 +1,22 @@
-//! One file's bytes: what reads see, what is on the disk, and what lies between. Pure.
+//! One file's bytes: what reads see, what is on the disk, and what lies between. No I/O.
 
 use std::collections::BTreeMap;
 
-use super::luck::Luck;
+use super::survival::Survival;
 
-/// What a disk writes whole or not at all.
+/// The unit that a disk writes whole or not at all.
 pub const SECTOR: usize = 512;
 
 type Sector = [u8; SECTOR];
 
 #[derive(Clone, Debug, Default)]
 pub struct File {
-    /// What a read sees.
+    /// As reads see it.
     live: Vec<u8>,
-    /// What was synced.
+    /// As it was synced.
     disk: Vec<u8>,
-    /// Sectors that were written since they were synced: all contents that each had, oldest first. Write-back may have
-    /// brought any of them to the disk.
+    /// Sectors that were written since they were synced, each with all contents that it had, oldest first. Write-back may
+    /// have brought any of them to the disk.
     unsynced: BTreeMap<usize, Vec<Sector>>,
     /// Sizes since the size was synced, oldest first.
     sizes: Vec<usize>,
@@ -55,25 +55,25 @@ impl File {
         let before = self.live.len();
         self.live.resize(len, 0);
         self.sizes.push(len);
-        // What was cut off reads as zeros should the file grow again.
+        // The end that was cut off reads as zeros should the file grow again.
         self.note(len, before);
     }
 
-    /// The sectors of a range have new contents; an empty range has none.
+    /// Records the new contents of a range's sectors; an empty range has none.
     fn note(&mut self, from: usize, to: usize) {
         for sector in from / SECTOR..to.div_ceil(SECTOR) {
             self.unsynced.entry(sector).or_default().push(sector_of(&self.live, sector));
         }
     }
 
-    /// All of it is on the disk.
+    /// Brings all of it to the disk.
     pub fn sync(&mut self) {
         self.sync_range(0, usize::MAX);
         self.resize_disk(self.live.len());
         self.sizes.clear();
     }
 
-    /// What was written to a range is on the disk, and as much of the size as it takes to read it.
+    /// Brings a range to the disk, and as much of the size as it takes to read it.
     pub fn sync_range(&mut self, from: usize, to: usize) {
         let last = to.div_ceil(SECTOR);
         let sectors: Vec<usize> =
@@ -91,26 +91,22 @@ impl File {
         self.disk.resize(len, 0);
     }
 
-    /// A sync failed: the kernel counts the pages as clean all the same. What did not reach the disk by luck never will,
-    /// however often it is synced from now on, though reads still see it.
-    pub fn lose(&mut self, luck: &mut Luck) {
+    /// A failed sync ("fsyncgate"): the kernel counts the pages as clean all the same. What did not reach the disk by then
+    /// never will, however often it is synced, though reads still see it.
+    pub fn lose(&mut self, survival: &mut Survival) {
         for (sector, versions) in std::mem::take(&mut self.unsynced) {
-            if luck.keeps() {
-                put(&mut self.disk, sector, luck.pick(&versions));
+            if survival.keeps() {
+                put(&mut self.disk, sector, survival.pick(&versions));
             }
         }
     }
 
-    /// The power is cut: every unsynced sector has whichever content it had on the disk by then.
-    pub fn cut(&mut self, luck: &mut Luck) {
-        if !self.sizes.is_empty() && luck.keeps() {
-            self.resize_disk(*luck.pick(&self.sizes));
+    /// Cuts the power: every unsynced sector has one of the contents that write-back may have left on the disk.
+    pub fn cut(&mut self, survival: &mut Survival) {
+        if !self.sizes.is_empty() && survival.keeps() {
+            self.resize_disk(*survival.pick(&self.sizes));
         }
-        for (sector, versions) in std::mem::take(&mut self.unsynced) {
-            if luck.keeps() {
-                put(&mut self.disk, sector, luck.pick(&versions));
-            }
-        }
+        self.lose(survival);
         self.sizes.clear();
         self.live.clone_from(&self.disk);
     }
@@ -135,13 +131,13 @@ fn put(bytes: &mut [u8], sector: usize, content: &Sector) {
 mod tests {
     use super::*;
 
-    fn cut(mut file: File, keeps: u64) -> Vec<u8> {
-        file.cut(&mut Luck::certain(keeps));
+    fn cut(mut file: File, percent: u64) -> Vec<u8> {
+        file.cut(&mut Survival::fixed(percent));
         file.read(0, usize::MAX).to_vec()
     }
 
     #[test]
-    fn what_was_synced_stays_and_the_rest_is_luck() {
+    fn what_was_synced_stays_and_the_rest_is_chance() {
         let mut file = File::default();
         file.write(0, &[1; 1024]);
         assert_eq!(file.read(0, 2048), [1; 1024]);
@@ -171,7 +167,7 @@ mod tests {
         file.write(0, &[1; 512]);
         file.sync();
         file.write(0, &[2; 512]);
-        file.lose(&mut Luck::certain(0));
+        file.lose(&mut Survival::fixed(0));
         assert_eq!(file.read(0, 512), [2; 512], "reads still see it");
         file.sync();
         assert_eq!(cut(file, 100), [1; 512]);

@@ -1,8 +1,8 @@
-//! The store as a file system of the kernel, and the switch that cuts its power.
+//! The store as a file system of the kernel (FUSE), with a power switch.
 //!
-//! Every open file bypasses the page cache (`FOPEN_DIRECT_IO`) and nothing is remembered of names, so that no cache
-//! survives a cut. The kernel passes the flags of each write along: one with O_DSYNC is durable when it is answered, and
-//! takes as long as a disk would. Between the two the power can go: then the write is one that was under way.
+//! Every open file bypasses the page cache (`FOPEN_DIRECT_IO`) and names are not cached, so that no cache survives a cut.
+//! The kernel passes the flags of each write along: one with O_DSYNC is written at once and durable a millisecond later,
+//! when it is answered. A cut in between meets a write that is under way.
 
 use std::ffi::OsStr;
 use std::io;
@@ -20,85 +20,89 @@ use rustix::fs::OFlags;
 
 use super::dir::Dir;
 use super::file::File;
-use super::luck::Luck;
-use super::store::{Node, ROOT, Refusal, Store};
+use super::store::{Inode, ROOT, Refusal, Store};
+use super::survival::Survival;
 
-/// What a durable write or a sync takes: long enough that a cut mostly meets one under way.
+/// The time of a durable write or a sync: long enough that most cuts meet one under way.
 const SYNC_TIME: Duration = Duration::from_millis(1);
-/// Nothing is remembered by the kernel.
-const FORGET: Duration = Duration::ZERO;
+/// The kernel caches neither names nor attributes.
+const NO_CACHING: Duration = Duration::ZERO;
 const BLOCK: u32 = 4_096;
-/// What a file system without an end says that it has.
+/// The size that an unlimited file system reports.
 const BLOCKS_MAX: u64 = 1 << 28;
 
-/// A disk and its switch, shared by whoever mounts it and whoever cuts it.
+/// A disk and its power switch. [`Disk::switch_off`], [`Disk::fail_waiting`] and [`Disk::switch_on`] in this order are a
+/// power cut; `Mount::cut` says what comes between them.
 #[derive(Debug)]
 pub struct Disk {
-    state: Mutex<State>,
+    state: Mutex<DiskState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct DiskState {
     store: Store,
     power: Power,
-    luck: Luck,
+    survival: Survival,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Power {
     On,
-    /// Nothing more happens to the disk, and nobody is answered.
+    /// Nothing more reaches the disk, and operations wait.
     Off,
-    /// Nothing more happens to the disk; who waited is told of an error, and dead by now.
-    Gone,
+    /// Nothing more reaches the disk, and operations fail.
+    Failing,
 }
 
 impl Disk {
     #[must_use]
     pub fn new(store: Store) -> Arc<Disk> {
-        let state = State { store, power: Power::On, luck: Luck::certain(50) };
+        let state = DiskState { store, power: Power::On, survival: Survival::fixed(50) };
         Arc::new(Disk { state: Mutex::new(state), changed: Condvar::new() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DiskState> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Looks at the store, or changes what it is asked to do.
+    /// Reads or sets the store's counters and limits, whatever the power is.
     pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
         work(&mut self.lock().store)
     }
 
-    /// From here on nothing happens to the disk any more, and no operation on it comes to an end.
+    /// From here on nothing reaches the disk, and no operation on it ends.
     pub fn switch_off(&self) {
         self.lock().power = Power::Off;
     }
 
-    /// Whoever waits is let go: it is dead, and waits for nothing but its burial.
-    pub fn let_go(&self) {
-        self.lock().power = Power::Gone;
+    /// Operations fail now, those that wait as well, so that a process that was killed can die.
+    pub fn fail_waiting(&self) {
+        self.lock().power = Power::Failing;
         self.changed.notify_all();
     }
 
-    /// What survived is there again.
-    pub fn switch_on(&self, luck: &mut Luck) {
+    /// The disk is back, with what survived.
+    pub fn switch_on(&self, survival: &mut Survival) {
         let mut state = self.lock();
-        state.store.cut(luck);
+        state.store.cut(survival);
         state.power = Power::On;
     }
 
-    /// Does one operation on the store, if there is power.
-    fn run<T>(&self, work: impl FnOnce(&mut Store, &mut Luck) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    /// Does one operation on the store, if the power is on.
+    fn run<T>(
+        &self,
+        work: impl FnOnce(&mut Store, &mut Survival) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let mut state = self.lock();
         while state.power == Power::Off {
             state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
-        if state.power == Power::Gone {
+        if state.power == Power::Failing {
             return Err(Refusal::Io);
         }
-        let State { store, luck, .. } = &mut *state;
-        work(store, luck)
+        let DiskState { store, survival, .. } = &mut *state;
+        work(store, survival)
     }
 
     /// Mounts it.
@@ -108,11 +112,11 @@ impl Disk {
     pub fn mount(self: &Arc<Disk>, at: &Path) -> io::Result<BackgroundSession> {
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName("drill".to_owned()), MountOption::NoAtime];
-        fuser::spawn_mount(Mounted(self.clone()), at, &config)
+        fuser::spawn_mount(MountedDisk(self.clone()), at, &config)
     }
 }
 
-struct Mounted(Arc<Disk>);
+struct MountedDisk(Arc<Disk>);
 
 fn errno(refusal: Refusal) -> Errno {
     match refusal {
@@ -128,9 +132,9 @@ fn errno(refusal: Refusal) -> Errno {
 }
 
 fn attributes(store: &Store, ino: u64) -> Result<FileAttr, Refusal> {
-    let (kind, size) = match store.node(ino)? {
-        Node::File(file) => (FileType::RegularFile, file.len() as u64),
-        Node::Dir(_) => (FileType::Directory, 0),
+    let (kind, size) = match store.inode(ino)? {
+        Inode::File(file) => (FileType::RegularFile, file.len() as u64),
+        Inode::Dir(_) => (FileType::Directory, 0),
     };
     Ok(FileAttr {
         ino: INodeNo(ino),
@@ -159,10 +163,17 @@ fn at(offset: u64) -> usize {
     usize::try_from(offset).expect("files here are small")
 }
 
-impl Mounted {
+impl MountedDisk {
     fn reply_entry(&self, made: Result<FileAttr, Refusal>, reply: ReplyEntry) {
         match made {
-            Ok(attr) => reply.entry(&FORGET, &attr, Generation(0)),
+            Ok(attr) => reply.entry(&NO_CACHING, &attr, Generation(0)),
+            Err(refusal) => reply.error(errno(refusal)),
+        }
+    }
+
+    fn reply_attributes(&self, attributes: Result<FileAttr, Refusal>, reply: ReplyAttr) {
+        match attributes {
+            Ok(attr) => reply.attr(&NO_CACHING, &attr),
             Err(refusal) => reply.error(errno(refusal)),
         }
     }
@@ -174,20 +185,22 @@ impl Mounted {
         }
     }
 
-    /// A sync that takes its time, in which the power can go.
-    fn sync(&self, work: impl FnOnce(&mut Store, &mut Luck) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    /// A sync that takes its time, in which the power can be cut.
+    fn sync(
+        &self,
+        work: impl FnOnce(&mut Store, &mut Survival) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         // Not in place of a condition: it is how long this disk takes.
         std::thread::sleep(SYNC_TIME);
         self.0.run(work)
     }
 }
 
-impl Filesystem for Mounted {
+impl Filesystem for MountedDisk {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        // A frame of the log in one piece, where the kernel lets it.
+        // A frame of the log arrives in one piece, where the kernel allows it.
         let _ = config.set_max_write(1 << 20);
-        // Otherwise a write through io_uring keeps its thread until it is done, and nothing happens meanwhile that could
-        // go wrong.
+        // Without it a write through io_uring blocks its thread until it is done, and nothing else happens meanwhile.
         let async_writes = config.add_capabilities(InitFlags::FUSE_ASYNC_DIO);
         async_writes.map_err(|_| io::Error::other("this kernel has no asynchronous direct writes on FUSE"))
     }
@@ -198,10 +211,7 @@ impl Filesystem for Mounted {
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match self.0.run(|store, _| attributes(store, ino.0)) {
-            Ok(attr) => reply.attr(&FORGET, &attr),
-            Err(refusal) => reply.error(errno(refusal)),
-        }
+        self.reply_attributes(self.0.run(|store, _| attributes(store, ino.0)), reply);
     }
 
     fn setattr(
@@ -228,15 +238,12 @@ impl Filesystem for Mounted {
             }
             attributes(store, ino.0)
         });
-        match changed {
-            Ok(attr) => reply.attr(&FORGET, &attr),
-            Err(refusal) => reply.error(errno(refusal)),
-        }
+        self.reply_attributes(changed, reply);
     }
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
         let made = self.0.run(|store, _| {
-            let ino = store.make(parent.0, &text(name), Node::Dir(Dir::default()))?;
+            let ino = store.make(parent.0, &text(name), Inode::Dir(Dir::default()))?;
             attributes(store, ino)
         });
         self.reply_entry(made, reply);
@@ -270,12 +277,12 @@ impl Filesystem for Mounted {
 
     fn create(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, _: i32, reply: ReplyCreate) {
         let made = self.0.run(|store, _| {
-            let ino = store.make(parent.0, &text(name), Node::File(File::default()))?;
+            let ino = store.make(parent.0, &text(name), Inode::File(File::default()))?;
             attributes(store, ino)
         });
         match made {
             Ok(attr) => {
-                reply.created(&FORGET, &attr, Generation(0), FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+                reply.created(&NO_CACHING, &attr, Generation(0), FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
             }
             Err(refusal) => reply.error(errno(refusal)),
         }
@@ -314,7 +321,7 @@ impl Filesystem for Mounted {
         let flags = OFlags::from_bits_retain(flags.0.cast_unsigned());
         let mut written = self.0.run(|store, _| store.write(ino.0, from, data));
         if written.is_ok() && flags.contains(OFlags::DSYNC) {
-            written = self.sync(|store, luck| store.sync_range(ino.0, from, from + data.len(), luck));
+            written = self.sync(|store, survival| store.sync_range(ino.0, from, from + data.len(), survival));
         }
         match written {
             Ok(()) => reply.written(u32::try_from(data.len()).expect("a write is small")),
@@ -327,11 +334,11 @@ impl Filesystem for Mounted {
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.reply_done(self.sync(|store, luck| store.sync_file(ino.0, luck)), reply);
+        self.reply_done(self.sync(|store, survival| store.sync_file(ino.0, survival)), reply);
     }
 
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.reply_done(self.sync(|store, luck| store.sync_dir(ino.0, luck)), reply);
+        self.reply_done(self.sync(|store, survival| store.sync_dir(ino.0, survival)), reply);
     }
 
     fn readdir(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {

@@ -1,23 +1,23 @@
-//! A whole disk: files and directories that forget what was not synced, a size that can run out, and faults on demand.
-//! It knows nothing of how it is mounted.
+//! A whole disk: files and directories that lose what was not synced, a size that can run out, and faults on demand.
+//! It does not know how it is mounted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{fs, io};
 
-use super::dir::{Dir, Ino};
+use super::dir::{Dir, InodeNumber};
 use super::file::File;
-use super::luck::Luck;
+use super::survival::Survival;
 
-pub const ROOT: Ino = 1;
+pub const ROOT: InodeNumber = 1;
 
 #[derive(Clone, Debug)]
-pub enum Node {
+pub enum Inode {
     File(File),
     Dir(Dir),
 }
 
-/// Why an operation is refused.
+/// The errors of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     NotFound,
@@ -31,92 +31,92 @@ pub enum Refusal {
     Io,
 }
 
-/// What fails, once.
+/// An operation that fails, once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// A write that was to be durable when it is answered: the log's.
+    /// A write with O_DSYNC: the log's.
     DurableWrite,
     /// The sync of a directory.
     DirSync,
-    /// The sync of a snapshot under way.
+    /// The sync of a snapshot that is being written.
     SnapshotSync,
 }
 
 #[derive(Clone, Debug)]
 pub struct Store {
-    nodes: BTreeMap<Ino, Node>,
-    next: Ino,
+    inodes: BTreeMap<InodeNumber, Inode>,
+    next: InodeNumber,
     /// Bytes that files may take.
     pub capacity: u64,
     /// The next operation of this kind fails.
     pub fault: Option<Fault>,
-    /// Faults that have struck.
-    pub struck: u64,
-    /// Operations that were made durable.
+    /// Faults that have happened.
+    pub faults: u64,
+    /// Writes and names that were made durable.
     pub syncs: u64,
 }
 
 impl Default for Store {
     fn default() -> Store {
-        let nodes = BTreeMap::from([(ROOT, Node::Dir(Dir::default()))]);
-        Store { nodes, next: ROOT + 1, capacity: u64::MAX, fault: None, struck: 0, syncs: 0 }
+        let inodes = BTreeMap::from([(ROOT, Inode::Dir(Dir::default()))]);
+        Store { inodes, next: ROOT + 1, capacity: u64::MAX, fault: None, faults: 0, syncs: 0 }
     }
 }
 
 impl Store {
-    pub fn node(&self, ino: Ino) -> Result<&Node, Refusal> {
-        self.nodes.get(&ino).ok_or(Refusal::NotFound)
+    pub fn inode(&self, ino: InodeNumber) -> Result<&Inode, Refusal> {
+        self.inodes.get(&ino).ok_or(Refusal::NotFound)
     }
 
-    pub fn dir(&self, ino: Ino) -> Result<&Dir, Refusal> {
-        match self.node(ino)? {
-            Node::Dir(dir) => Ok(dir),
-            Node::File(_) => Err(Refusal::NotADirectory),
+    pub fn dir(&self, ino: InodeNumber) -> Result<&Dir, Refusal> {
+        match self.inode(ino)? {
+            Inode::Dir(dir) => Ok(dir),
+            Inode::File(_) => Err(Refusal::NotADirectory),
         }
     }
 
-    pub fn file(&self, ino: Ino) -> Result<&File, Refusal> {
-        match self.node(ino)? {
-            Node::File(file) => Ok(file),
-            Node::Dir(_) => Err(Refusal::IsADirectory),
+    pub fn file(&self, ino: InodeNumber) -> Result<&File, Refusal> {
+        match self.inode(ino)? {
+            Inode::File(file) => Ok(file),
+            Inode::Dir(_) => Err(Refusal::IsADirectory),
         }
     }
 
-    fn dir_mut(&mut self, ino: Ino) -> Result<&mut Dir, Refusal> {
-        match self.nodes.get_mut(&ino) {
-            Some(Node::Dir(dir)) => Ok(dir),
-            Some(Node::File(_)) => Err(Refusal::NotADirectory),
+    fn dir_mut(&mut self, ino: InodeNumber) -> Result<&mut Dir, Refusal> {
+        match self.inodes.get_mut(&ino) {
+            Some(Inode::Dir(dir)) => Ok(dir),
+            Some(Inode::File(_)) => Err(Refusal::NotADirectory),
             None => Err(Refusal::NotFound),
         }
     }
 
-    fn file_mut(&mut self, ino: Ino) -> Result<&mut File, Refusal> {
-        match self.nodes.get_mut(&ino) {
-            Some(Node::File(file)) => Ok(file),
-            Some(Node::Dir(_)) => Err(Refusal::IsADirectory),
+    fn file_mut(&mut self, ino: InodeNumber) -> Result<&mut File, Refusal> {
+        match self.inodes.get_mut(&ino) {
+            Some(Inode::File(file)) => Ok(file),
+            Some(Inode::Dir(_)) => Err(Refusal::IsADirectory),
             None => Err(Refusal::NotFound),
         }
     }
 
-    pub fn look_up(&self, parent: Ino, name: &str) -> Result<Ino, Refusal> {
+    pub fn look_up(&self, parent: InodeNumber, name: &str) -> Result<InodeNumber, Refusal> {
         self.dir(parent)?.names().get(name).copied().ok_or(Refusal::NotFound)
     }
 
     /// A new file or directory.
-    pub fn make(&mut self, parent: Ino, name: &str, node: Node) -> Result<Ino, Refusal> {
+    pub fn make(&mut self, parent: InodeNumber, name: &str, inode: Inode) -> Result<InodeNumber, Refusal> {
         if self.look_up(parent, name).is_ok() {
             return Err(Refusal::Exists);
         }
         let ino = self.next;
         self.dir_mut(parent)?.add(name, ino);
-        self.nodes.insert(ino, node);
+        self.inodes.insert(ino, inode);
         self.next += 1;
         Ok(ino)
     }
 
-    /// Takes a name away; a directory's only when it is empty. The file lives on for those who have it open.
-    pub fn remove(&mut self, parent: Ino, name: &str) -> Result<(), Refusal> {
-        if let Node::Dir(dir) = self.node(self.look_up(parent, name)?)?
+    /// Removes a name; a directory's only when it is empty. The file stays for those who have it open.
+    pub fn remove(&mut self, parent: InodeNumber, name: &str) -> Result<(), Refusal> {
+        if let Inode::Dir(dir) = self.inode(self.look_up(parent, name)?)?
             && !dir.names().is_empty()
         {
             return Err(Refusal::NotEmpty);
@@ -126,7 +126,13 @@ impl Store {
     }
 
     /// Within one directory: the engine renames in no other way.
-    pub fn rename(&mut self, parent: Ino, from: &str, to_parent: Ino, to: &str) -> Result<(), Refusal> {
+    pub fn rename(
+        &mut self,
+        parent: InodeNumber,
+        from: &str,
+        to_parent: InodeNumber,
+        to: &str,
+    ) -> Result<(), Refusal> {
         if parent != to_parent {
             return Err(Refusal::CrossDirectory);
         }
@@ -135,102 +141,113 @@ impl Store {
         Ok(())
     }
 
-    pub fn write(&mut self, ino: Ino, offset: usize, bytes: &[u8]) -> Result<(), Refusal> {
-        self.claim(ino, offset + bytes.len())?;
+    pub fn write(&mut self, ino: InodeNumber, offset: usize, bytes: &[u8]) -> Result<(), Refusal> {
+        self.check_room(ino, offset + bytes.len())?;
         self.file_mut(ino)?.write(offset, bytes);
         Ok(())
     }
 
     /// Makes a file longer or shorter.
-    pub fn resize(&mut self, ino: Ino, len: usize) -> Result<(), Refusal> {
-        self.claim(ino, len)?;
+    pub fn resize(&mut self, ino: InodeNumber, len: usize) -> Result<(), Refusal> {
+        self.check_room(ino, len)?;
         self.file_mut(ino)?.resize(len);
         Ok(())
     }
 
-    /// A file cannot grow to `len` if that is more than there is.
-    fn claim(&self, ino: Ino, len: usize) -> Result<(), Refusal> {
+    /// Refuses that a file grows to `len` where the disk has no room for it.
+    fn check_room(&self, ino: InodeNumber, len: usize) -> Result<(), Refusal> {
         let grows = len.saturating_sub(self.file(ino)?.len()) as u64;
         if grows > 0 && self.used() + grows > self.capacity { Err(Refusal::NoSpace) } else { Ok(()) }
     }
 
-    /// Bytes of all files that have a name.
+    /// The bytes of all files that have a name.
     #[must_use]
     pub fn used(&self) -> u64 {
         let reachable = self.reachable();
-        let len = |(ino, node): (&Ino, &Node)| match node {
-            Node::File(file) if reachable.contains(ino) => file.len() as u64,
+        let len = |(ino, inode): (&InodeNumber, &Inode)| match inode {
+            Inode::File(file) if reachable.contains(ino) => file.len() as u64,
             _ => 0,
         };
-        self.nodes.iter().map(len).sum()
+        self.inodes.iter().map(len).sum()
     }
 
     /// Makes a range of a file durable.
-    pub fn sync_range(&mut self, ino: Ino, from: usize, to: usize, luck: &mut Luck) -> Result<(), Refusal> {
-        self.strike(Fault::DurableWrite, ino, luck)?;
+    pub fn sync_range(
+        &mut self,
+        ino: InodeNumber,
+        from: usize,
+        to: usize,
+        survival: &mut Survival,
+    ) -> Result<(), Refusal> {
+        self.fail_on_demand(Fault::DurableWrite, ino, survival)?;
         self.file_mut(ino)?.sync_range(from, to);
         self.syncs += 1;
         Ok(())
     }
 
-    pub fn sync_file(&mut self, ino: Ino, luck: &mut Luck) -> Result<(), Refusal> {
+    pub fn sync_file(&mut self, ino: InodeNumber, survival: &mut Survival) -> Result<(), Refusal> {
         if self.name(ino).is_some_and(|name| name == "snapshot.new") {
-            self.strike(Fault::SnapshotSync, ino, luck)?;
+            self.fail_on_demand(Fault::SnapshotSync, ino, survival)?;
         }
         self.file_mut(ino)?.sync();
         self.syncs += 1;
         Ok(())
     }
 
-    pub fn sync_dir(&mut self, ino: Ino, luck: &mut Luck) -> Result<(), Refusal> {
-        self.strike(Fault::DirSync, ino, luck)?;
+    pub fn sync_dir(&mut self, ino: InodeNumber, survival: &mut Survival) -> Result<(), Refusal> {
+        self.fail_on_demand(Fault::DirSync, ino, survival)?;
         self.dir_mut(ino)?.sync();
         self.syncs += 1;
         Ok(())
     }
 
-    fn strike(&mut self, fault: Fault, ino: Ino, luck: &mut Luck) -> Result<(), Refusal> {
+    fn fail_on_demand(
+        &mut self,
+        fault: Fault,
+        ino: InodeNumber,
+        survival: &mut Survival,
+    ) -> Result<(), Refusal> {
         if self.fault != Some(fault) {
             return Ok(());
         }
         self.fault = None;
-        self.struck += 1;
+        self.faults += 1;
         if let Ok(file) = self.file_mut(ino) {
-            file.lose(luck);
+            file.lose(survival);
         }
         Err(Refusal::Io)
     }
 
-    fn name(&self, ino: Ino) -> Option<&str> {
-        self.nodes.values().find_map(|node| match node {
-            Node::Dir(dir) => {
+    fn name(&self, ino: InodeNumber) -> Option<&str> {
+        self.inodes.values().find_map(|inode| match inode {
+            Inode::Dir(dir) => {
                 dir.names().iter().find(|(_, other)| **other == ino).map(|(name, _)| name.as_str())
             }
-            Node::File(_) => None,
+            Inode::File(_) => None,
         })
     }
 
-    /// The power is cut: what was synced is there, of the rest what luck keeps, and nobody has anything open.
-    pub fn cut(&mut self, luck: &mut Luck) {
-        for node in self.nodes.values_mut() {
-            match node {
-                Node::File(file) => file.cut(luck),
-                Node::Dir(dir) => dir.cut(luck),
+    /// Cuts the power: what was synced is there, of the rest what `survival` keeps, and nothing is open.
+    pub fn cut(&mut self, survival: &mut Survival) {
+        for inode in self.inodes.values_mut() {
+            match inode {
+                Inode::File(file) => file.cut(survival),
+                Inode::Dir(dir) => dir.cut(survival),
             }
         }
         let reachable = self.reachable();
-        self.nodes.retain(|ino, _| reachable.contains(ino));
+        self.inodes.retain(|ino, _| reachable.contains(ino));
         self.fault = None;
     }
 
-    /// Copies everything that is seen to a directory of another file system.
+    /// Copies everything that reads see to a directory of another file system.
     ///
     /// # Errors
-    /// What that one says.
-    pub fn copy_out(&self, ino: Ino, to: &Path) -> io::Result<()> {
-        match self.nodes.get(&ino) {
-            Some(Node::File(file)) => fs::write(to, file.read(0, usize::MAX)),
-            Some(Node::Dir(dir)) => {
+    /// Those of the other file system.
+    pub fn copy_out(&self, ino: InodeNumber, to: &Path) -> io::Result<()> {
+        match self.inodes.get(&ino) {
+            Some(Inode::File(file)) => fs::write(to, file.read(0, usize::MAX)),
+            Some(Inode::Dir(dir)) => {
                 fs::create_dir_all(to)?;
                 dir.names().iter().try_for_each(|(name, child)| self.copy_out(*child, &to.join(name)))
             }
@@ -238,11 +255,11 @@ impl Store {
         }
     }
 
-    fn reachable(&self) -> BTreeSet<Ino> {
+    fn reachable(&self) -> BTreeSet<InodeNumber> {
         let mut found = BTreeSet::from([ROOT]);
         let mut waiting = vec![ROOT];
         while let Some(ino) = waiting.pop() {
-            if let Some(Node::Dir(dir)) = self.nodes.get(&ino) {
+            if let Some(Inode::Dir(dir)) = self.inodes.get(&ino) {
                 waiting.extend(dir.names().values().filter(|child| found.insert(**child)));
             }
         }
@@ -257,17 +274,17 @@ mod tests {
     #[test]
     fn a_synced_file_whose_name_is_not_synced_may_be_gone() {
         let mut store = Store::default();
-        let luck = &mut Luck::certain(0);
-        let dir = store.make(ROOT, "d", Node::Dir(Dir::default())).expect("made");
-        store.sync_dir(ROOT, luck).expect("synced");
-        let file = store.make(dir, "f", Node::File(File::default())).expect("made");
+        let survival = &mut Survival::fixed(0);
+        let dir = store.make(ROOT, "d", Inode::Dir(Dir::default())).expect("made");
+        store.sync_dir(ROOT, survival).expect("synced");
+        let file = store.make(dir, "f", Inode::File(File::default())).expect("made");
         store.write(file, 0, b"bytes").expect("written");
-        store.sync_file(file, luck).expect("synced");
+        store.sync_file(file, survival).expect("synced");
         let mut cut = store.clone();
-        cut.cut(luck);
+        cut.cut(survival);
         assert_eq!(cut.look_up(dir, "f"), Err(Refusal::NotFound));
-        store.sync_dir(dir, luck).expect("synced");
-        store.cut(luck);
+        store.sync_dir(dir, survival).expect("synced");
+        store.cut(survival);
         assert_eq!(store.look_up(dir, "f"), Ok(file));
         assert_eq!(store.file(file).expect("a file").read(0, 9), b"bytes");
     }
@@ -275,24 +292,24 @@ mod tests {
     #[test]
     fn a_full_disk_takes_nothing_more_and_takes_it_again_when_there_is_room() {
         let mut store = Store { capacity: 1_000, ..Store::default() };
-        let file = store.make(ROOT, "f", Node::File(File::default())).expect("made");
+        let file = store.make(ROOT, "f", Inode::File(File::default())).expect("made");
         store.write(file, 0, &[1; 900]).expect("written");
         assert_eq!(store.write(file, 900, &[1; 200]), Err(Refusal::NoSpace));
         store.write(file, 100, &[2; 800]).expect("what has its place is written");
-        let other = store.make(ROOT, "g", Node::File(File::default())).expect("made");
+        let other = store.make(ROOT, "g", Inode::File(File::default())).expect("made");
         assert_eq!(store.resize(other, 200), Err(Refusal::NoSpace));
         store.remove(ROOT, "f").expect("removed");
         store.resize(other, 200).expect("there is room");
     }
 
     #[test]
-    fn a_fault_strikes_once() {
+    fn a_fault_happens_once() {
         let mut store = Store { fault: Some(Fault::DurableWrite), ..Store::default() };
-        let luck = &mut Luck::certain(0);
-        let file = store.make(ROOT, "f", Node::File(File::default())).expect("made");
+        let survival = &mut Survival::fixed(0);
+        let file = store.make(ROOT, "f", Inode::File(File::default())).expect("made");
         store.write(file, 0, &[1; 512]).expect("written");
-        assert_eq!(store.sync_range(file, 0, 512, luck), Err(Refusal::Io));
-        assert_eq!(store.sync_range(file, 0, 512, luck), Ok(()));
-        assert_eq!(store.struck, 1);
+        assert_eq!(store.sync_range(file, 0, 512, survival), Err(Refusal::Io));
+        assert_eq!(store.sync_range(file, 0, 512, survival), Ok(()));
+        assert_eq!(store.faults, 1);
     }
 }

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use drill::crash::ground::RealDisk;
-use drill::crash::moments::Moment;
-use drill::crash::{Settings, run, small_and_soon};
+use drill::crash::fault_injector::{FaultInjector, ProcessKills};
+use drill::crash::kill_points::KillPoint;
+use drill::crash::{Settings, run, with_small_limits};
 use drill::full;
 use drill::pause::Pauses;
-use drill::power::{Faults, PowerCuts, why_not};
+use drill::power::{DiskFaults, PowerCuts, unavailable};
 
 use crate::support::time::now_ms;
 use crate::support::{Launch, skipped};
@@ -31,11 +31,11 @@ const ACKNOWLEDGED_MIN: u64 = 500;
 fn nothing_acknowledged_is_lost_by_kill_9() {
     let seed = seed();
     let settings = settings("kill", seed, CYCLES);
-    let launch = small_and_soon(Launch::new());
-    let figures = run(&settings, &mut RealDisk::new(launch.home()), &launch);
+    let launch = with_small_limits(Launch::new());
+    let figures = run(&settings, &mut ProcessKills::new(launch.home()), &launch);
     println!("{figures}");
     assert!(figures.acknowledged >= CYCLES * ACKNOWLEDGED_MIN);
-    assert!(figures.of(Moment::Start) > 0, "starts were killed");
+    assert!(figures.of(KillPoint::Start) > 0, "starts were killed");
 }
 
 /// Catches: what is acknowledged, or relied on, before it is synced.
@@ -44,8 +44,8 @@ fn nothing_acknowledged_is_lost_by_power_cuts() {
     let seed = seed();
     for_each_driver(|driver, launch| {
         let settings = settings(&format!("power --driver {driver}"), seed, POWER_CUTS);
-        let mut cuts = PowerCuts::new(launch.home(), seed);
-        println!("{}\n{}", run(&settings, &mut cuts, &small_and_soon(launch)), cuts.line());
+        let mut cuts = PowerCuts::new(launch.home());
+        println!("{}\n{}", run(&settings, &mut cuts, &with_small_limits(launch)), cuts.summary());
     });
 }
 
@@ -55,9 +55,9 @@ fn nothing_acknowledged_is_lost_by_failing_writes() {
     let seed = seed();
     for_each_driver(|driver, launch| {
         let settings = settings(&format!("fault --driver {driver}"), seed, FAILURES);
-        let mut faults = Faults::new(launch.home(), seed);
-        println!("{}\n{}", run(&settings, &mut faults, &small_and_soon(launch)), faults.line());
-        assert!(faults.struck.iter().sum::<u64>() > 0);
+        let mut faults = DiskFaults::new(launch.home());
+        println!("{}\n{}", run(&settings, &mut faults, &with_small_limits(launch)), faults.summary());
+        assert!(faults.happened.iter().sum::<u64>() > 0);
     });
 }
 
@@ -77,16 +77,16 @@ fn a_full_disk_refuses_new_sales_and_nothing_else() {
 fn what_fell_due_while_it_stood_still_expires() {
     let seed = seed();
     let launch = Launch::new();
-    let mut pauses = Pauses::new(launch.home(), seed);
-    println!("{}", run(&settings("pause", seed, PAUSES), &mut pauses, &small_and_soon(launch)));
-    assert!(pauses.stood > Duration::ZERO);
+    let mut pauses = Pauses::new(launch.home());
+    println!("{}", run(&settings("pause", seed, PAUSES), &mut pauses, &with_small_limits(launch)));
+    assert!(pauses.stopped > Duration::ZERO);
 }
 
 /// Over the disk that fails on demand. A machine that lets nobody mount by FUSE (root, or `fusermount3`) skips it.
 fn for_each_driver(test: impl Fn(&str, Launch)) {
     for driver in ["uring", "plain"] {
         let launch = Launch::new().env("INTERLOCK_DISK", driver);
-        if let Some(reason) = why_not(launch.home()) {
+        if let Some(reason) = unavailable(launch.home()) {
             skipped(&format!("there is no FUSE here: {reason}"));
             return;
         }
@@ -103,11 +103,13 @@ fn seed() -> u64 {
 
 fn settings(drill: &str, seed: u64, cycles: u64) -> Settings {
     Settings {
-        command: format!("cargo run -p drill -- {drill} --era {CYCLES} --binary target/debug/interlock"),
+        command: format!(
+            "cargo run -p drill -- {drill} --cycles-per-directory {CYCLES} --binary target/debug/interlock"
+        ),
         seed,
         first: 0,
         cycles,
-        era: CYCLES,
+        cycles_per_directory: CYCLES,
         cores: vec![2, 2, 2, 1, 3],
         acknowledged_min: ACKNOWLEDGED_MIN,
     }

@@ -153,7 +153,7 @@ fn pay_and_expiry_have_one_outcome() {
         let key = format!("brink-{i}");
         let order = session.reserved(&key, "brink", 1);
         let id = text(&order, "OrderID").to_owned();
-        let jitter = Rng::new(i as u64).below(40) as i64 - 20;
+        let jitter = Rng::with_seed(i as u64).i64(-20..20);
         let pay_at = rfc3339_ms(text(&order, "ExpiresAt")) + jitter;
         let wait = (pay_at - now_ms() as i64).clamp(0, TTL_MS);
         // Not in place of a condition: the moment is what is tested.

@@ -76,7 +76,7 @@ fn a_stop_under_load_loses_nothing() {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|i| {
                     let (mut session, answered) = (server.session(), &answered);
-                    let mut rng = Rng::new(i as u64);
+                    let mut rng = Rng::with_seed(i as u64);
                     scope.spawn(move || {
                         let mut orders = Vec::new();
                         loop {
@@ -91,7 +91,7 @@ fn a_stop_under_load_loses_nothing() {
                             let created = created.ok();
                             let body = json!({
                                 "order_id": created["OrderID"],
-                                "partition_key": format!("stop-{signal}-{}", rng.below(20)),
+                                "partition_key": format!("stop-{signal}-{}", rng.u64(..20)),
                                 "capacity": 10_000,
                             })
                             .to_string();

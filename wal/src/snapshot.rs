@@ -24,7 +24,7 @@ use crate::error::OpenError;
 use crate::files::{File, Files};
 use crate::frame::Owner;
 use crate::limits::{SLOT_IMAGE_BYTES_MAX, SLOTS};
-use crate::recover::Recover;
+use crate::replay::Recover;
 use crate::types::Lsn;
 
 pub(crate) const MAGIC: [u8; 8] = *b"ILKSNAPS";

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use super::jobs::Runner;
 use super::{Disk, Event, Job};
 use crate::buffer::Buffer;
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::DiskError;
 use crate::files::{File, Files, MemoryFiles};
 use crate::names;

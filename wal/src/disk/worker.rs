@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use super::jobs::Runner;
 use super::wake::Wake;
 use super::{Event, Job, JobError};
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::DiskError;
 use crate::files::OsFiles;
 use crate::names;

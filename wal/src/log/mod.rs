@@ -6,7 +6,7 @@ mod snapshots;
 
 use std::fmt;
 
-use crate::dir::Lock;
+use crate::core_dir::DirLock;
 use crate::disk::{Disk, Event, JobError};
 use crate::error::DiskError;
 use crate::frame::{Owner, Place};
@@ -85,7 +85,7 @@ pub struct Log<D: Disk> {
     keep_from: Lsn,
     failed: Option<DiskError>,
     stats: Stats,
-    _lock: Lock,
+    _lock: DirLock,
 }
 
 /// The write under way.
@@ -115,7 +115,7 @@ impl<D: Disk> fmt::Debug for Log<D> {
 }
 
 impl<D: Disk> Log<D> {
-    pub(crate) fn new(at: Recovered, options: &Options, disk: D, lock: Lock) -> Log<D> {
+    pub(crate) fn new(at: Recovered, options: &Options, disk: D, lock: DirLock) -> Log<D> {
         Log {
             disk,
             owner: at.owner,

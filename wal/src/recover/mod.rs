@@ -6,26 +6,18 @@ mod window;
 
 use std::time::Duration;
 
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::OpenError;
 use crate::files::{File, Files};
 use crate::frame::Owner;
 use crate::limits::CLAIM_WAIT_MS;
 use crate::names;
+use crate::replay::Recover;
 use crate::snapshot::{self, SnapshotInfo};
 use crate::types::Lsn;
 
 use listing::Listing;
 use scan::{Scan, SegmentFile, Step, Tail};
-
-/// Takes what recovery reads, in order: first the slots of the snapshot, then the records.
-pub trait Recover {
-    /// The image of a slot, which holds all records of that slot up to `lsn`.
-    fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String>;
-    /// A record. Slots were imaged one after the other, so the first records may be in some images already: the record of
-    /// a slot whose image has this number or a later one is skipped by the taker, who alone knows a record's slot.
-    fn record(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), String>;
-}
 
 /// A torn tail. It was never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use super::window::Window;
 use super::{Cut, listing::Listing};
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::OpenError;
 use crate::files::Files;
 use crate::frame::{self, Header, Owner, Place, Sight};

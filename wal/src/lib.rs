@@ -30,7 +30,7 @@ pub use buffer::Buffer;
 pub use core_dir::CoreDir;
 pub use dir::{DataDir, SnapshotSink};
 pub use error::{DiskError, OpenError};
-pub use log::{Log, SnapshotState, Space, Stats};
+pub use log::{Log, SlotWriter, SnapshotState, Space, Stats};
 pub use options::Options;
 pub use recover::{Cut, Recovered};
 pub use replay::Recover;

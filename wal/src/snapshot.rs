@@ -90,6 +90,11 @@ impl Encoder {
         self.sections += 1;
     }
 
+    /// Slots added so far.
+    pub(crate) fn slots(&self) -> usize {
+        self.sections as usize
+    }
+
     pub(crate) fn end(self, to: &mut Vec<u8>, end: u64) {
         section(to, NO_SLOT, KIND_END, self.sections, end, self.chain);
     }

@@ -29,6 +29,10 @@ pub struct Stop<'a> {
     pub arrives_at: LocalTime,
     /// At the last stop what the feed says, which commonly is the arrival.
     pub departs_at: LocalTime,
+    /// Passengers may get on: GTFS `pickup_type` is not 1.
+    pub board: bool,
+    /// Passengers may get off: GTFS `drop_off_type` is not 1.
+    pub alight: bool,
 }
 
 impl<'a> Run<'a> {
@@ -54,6 +58,8 @@ impl<'a> Run<'a> {
             station: catalogue.stations.get(call.station),
             arrives_at: catalogue.zone.local(day_start + i64::from(call.arrives)),
             departs_at: catalogue.zone.local(day_start + i64::from(call.departs)),
+            board: call.board,
+            alight: call.alight,
         })
     }
 

@@ -78,8 +78,8 @@ fn each_span(catalogue: &Catalogue, from: StationId, to: StationId, mut found: i
         while arrivals.next_if(|arrivals| arrivals[0].trip < trip).is_some() {}
         let Some(arrivals) = arrivals.next_if(|arrivals| arrivals[0].trip == trip) else { continue };
         let calls = catalogue.calls(trip);
-        let boards = |visit: &&Visit| calls[usize::from(visit.index)].boarding;
-        let alights = |visit: &&Visit| calls[usize::from(visit.index)].alighting;
+        let boards = |visit: &&Visit| calls[usize::from(visit.index)].board;
+        let alights = |visit: &&Visit| calls[usize::from(visit.index)].alight;
         let Some(last) = arrivals.iter().rfind(alights) else { continue };
         let Some(board) = boardings.iter().filter(boards).rfind(|board| board.index < last.index) else {
             continue;

@@ -15,9 +15,12 @@ pub(crate) struct Call {
     pub(crate) station: StationId,
     pub(crate) arrives: i32,
     pub(crate) departs: i32,
-    pub(crate) boarding: bool,
-    pub(crate) alighting: bool,
+    pub(crate) board: bool,
+    pub(crate) alight: bool,
 }
+
+// A national feed has hundreds of thousands of calls.
+const _: () = assert!(size_of::<Call>() == 16);
 
 /// The calls of all trips, those of one trip together.
 pub(crate) struct Calls {
@@ -33,8 +36,8 @@ struct CallRow {
     station: StationId,
     arrives: Option<i32>,
     departs: Option<i32>,
-    boarding: bool,
-    alighting: bool,
+    board: bool,
+    alight: bool,
 }
 
 struct Columns {
@@ -112,8 +115,8 @@ fn read_row(row: Row<'_>, columns: &Columns, trips: &Trips, stops: &Stops) -> Re
         // Where one of the two is left out, the train does not wait.
         arrives: arrives.or(departs),
         departs: departs.or(arrives),
-        boarding: is_served(row, columns.pickup, "pickup_type")?,
-        alighting: is_served(row, columns.drop_off, "drop_off_type")?,
+        board: is_allowed(row, columns.pickup, "pickup_type")?,
+        alight: is_allowed(row, columns.drop_off, "drop_off_type")?,
     })
 }
 
@@ -127,7 +130,9 @@ fn read_time(row: Row<'_>, column: Column, name: &str) -> Result<Option<i32>, Lo
     }
 }
 
-fn is_served(row: Row<'_>, column: Option<Column>, name: &str) -> Result<bool, LoadError> {
+/// A `pickup_type` or `drop_off_type`: only 1 forbids. 2 and 3, by arrangement with the railway or the driver, allow.
+/// See <https://gtfs.org/documentation/schedule/reference/#stop_timestxt>.
+fn is_allowed(row: Row<'_>, column: Option<Column>, name: &str) -> Result<bool, LoadError> {
     match row.get(column) {
         "" | "0" | "2" | "3" => Ok(true),
         "1" => Ok(false),
@@ -196,8 +201,8 @@ impl CallRow {
             station: self.station,
             arrives: self.arrives.expect("filled in"),
             departs: self.departs.expect("filled in"),
-            boarding: self.boarding,
-            alighting: self.alighting,
+            board: self.board,
+            alight: self.alight,
         }
     }
 }

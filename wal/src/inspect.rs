@@ -4,14 +4,15 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::OpenError;
 use crate::files::{Files, OsFiles};
 use crate::frame::Owner;
 use crate::names;
 use crate::recover::listing::Listing;
 use crate::recover::scan::{Scan, Step};
-use crate::recover::{Cut, Recover, recover};
+use crate::recover::{Cut, recover};
+use crate::replay::Recover;
 use crate::snapshot::{self, SnapshotInfo};
 use crate::superblock::{self, Superblock};
 use crate::types::Lsn;

@@ -9,6 +9,7 @@
 
 mod buffer;
 mod bytes;
+mod core_dir;
 mod dir;
 pub mod disk;
 mod error;
@@ -20,15 +21,18 @@ mod log;
 mod names;
 mod options;
 mod recover;
+mod replay;
 mod snapshot;
 mod superblock;
 mod types;
 
 pub use buffer::Buffer;
-pub use dir::{CoreDir, DataDir, SnapshotSink};
+pub use core_dir::CoreDir;
+pub use dir::{DataDir, SnapshotSink};
 pub use error::{DiskError, OpenError};
-pub use log::{Log, SnapshotState, Space, Stats};
+pub use log::{Log, SlotWriter, SnapshotState, Space, Stats};
 pub use options::Options;
-pub use recover::{Cut, Recover, Recovered};
+pub use recover::{Cut, Recovered};
+pub use replay::Recover;
 pub use snapshot::SnapshotInfo;
 pub use types::{Lsn, Millis};

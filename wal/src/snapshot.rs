@@ -24,7 +24,7 @@ use crate::error::OpenError;
 use crate::files::{File, Files};
 use crate::frame::Owner;
 use crate::limits::{SLOT_IMAGE_BYTES_MAX, SLOTS};
-use crate::recover::Recover;
+use crate::replay::Recover;
 use crate::types::Lsn;
 
 pub(crate) const MAGIC: [u8; 8] = *b"ILKSNAPS";
@@ -88,6 +88,11 @@ impl Encoder {
         to.extend_from_slice(image);
         self.chain = crc32c::crc32c_append(self.chain, &crc.to_le_bytes());
         self.sections += 1;
+    }
+
+    /// Slots added so far.
+    pub(crate) fn slots(&self) -> usize {
+        self.sections as usize
     }
 
     pub(crate) fn end(self, to: &mut Vec<u8>, end: u64) {

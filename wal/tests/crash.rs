@@ -2,21 +2,21 @@
 
 mod common;
 
-use common::{Pair, Rng, SLOTS, options};
+use common::{Pair, SLOTS, chance, options};
 use wal::Options;
 use wal::disk::Lane;
 use wal::files::MemoryFiles;
 use wal::{OpenError, SnapshotState};
 
 /// Random work for a while: commands, completions in any order, snapshots, time. Ends early when the disk stops.
-fn work(pair: &mut Pair, rng: &mut Rng, turns: u64) {
+fn work(pair: &mut Pair, rng: &mut fastrand::Rng, turns: u64) {
     for _ in 0..turns {
         let room = pair.log.space() != wal::Space::Exhausted && pair.log.backlog_bytes() < 300_000;
-        match rng.below(10) {
+        match rng.u8(..10) {
             0..=2 if room => {
-                let records = 1 + rng.below(3);
+                let records = rng.u8(1..4);
                 let sizes: Vec<_> = (0..records)
-                    .map(|_| if rng.chance(20) { rng.below(30_000) } else { rng.below(200) } as usize)
+                    .map(|_| if chance(rng, 20) { rng.usize(..30_000) } else { rng.usize(..200) })
                     .collect();
                 pair.command(&sizes);
             }
@@ -25,12 +25,12 @@ fn work(pair: &mut Pair, rng: &mut Rng, turns: u64) {
             8 => {
                 if pair.log.snapshot_due()
                     || pair.log.snapshot_state() != SnapshotState::Idle
-                    || rng.chance(5)
+                    || chance(rng, 5)
                 {
                     pair.snapshot_step();
                 }
             }
-            _ => pair.now = pair.now.after(rng.below(30)),
+            _ => pair.now = pair.now.after(rng.u64(..30)),
         }
         if pair.poll().is_err() {
             return;
@@ -40,14 +40,14 @@ fn work(pair: &mut Pair, rng: &mut Rng, turns: u64) {
 
 /// One life after the other, each ended by a crash at some step, with some part of what was not durable surviving.
 fn lives(seed: u64) {
-    let mut rng = Rng::new(seed);
+    let mut rng = fastrand::Rng::with_seed(seed);
     let files = MemoryFiles::new();
-    let mut pair = Pair::new(&files, Options { spare_segments: 1 + rng.below(2) as u32, ..options() });
+    let mut pair = Pair::new(&files, Options { spare_segments: rng.u32(1..3), ..options() });
     for _ in 0..6 {
-        if rng.chance(70) {
-            pair.files.stop_at(pair.files.steps() + rng.below(60));
+        if chance(&mut rng, 70) {
+            pair.files.stop_at(pair.files.steps() + rng.u64(..60));
         }
-        let turns = 20 + rng.below(200);
+        let turns = rng.u64(20..220);
         work(&mut pair, &mut rng, turns);
         pair = crash_until_started(pair, &mut rng);
     }
@@ -60,18 +60,17 @@ fn lives(seed: u64) {
 }
 
 /// Crashes, and starts again until a start is not cut short by the next crash.
-fn crash_until_started(mut pair: Pair, rng: &mut Rng) -> Pair {
+fn crash_until_started(mut pair: Pair, rng: &mut fastrand::Rng) -> Pair {
     loop {
-        let survives = [0, 10, 50, 90, 100][rng.below(5) as usize];
-        let files = if rng.chance(15) {
+        let survives = [0, 10, 50, 90, 100][rng.usize(..5)];
+        let files = if chance(rng, 15) {
             pair.files.restart()
         } else {
-            let mut torn = rng.clone();
-            pair.files.crash(|| torn.chance(survives))
+            let mut torn = rng.fork();
+            pair.files.crash(|| chance(&mut torn, survives))
         };
-        rng.below(2);
-        if rng.chance(30) {
-            files.stop_at(files.steps() + rng.below(12));
+        if chance(rng, 30) {
+            files.stop_at(files.steps() + rng.u64(..12));
         }
         match pair.again(files) {
             Ok(started) => return started,
@@ -142,11 +141,11 @@ fn a_crash_at_every_step_of_a_story() {
             let mut pair = Pair::new(&files, options());
             files.stop_at(at + step);
             let _ = story(&mut pair);
-            let mut rng = Rng::new(step * 5 + pattern);
+            let mut rng = fastrand::Rng::with_seed(step * 5 + pattern);
             let files = pair.files.crash(|| match pattern {
                 0 => false,
                 1 => true,
-                _ => rng.chance(50),
+                _ => chance(&mut rng, 50),
             });
             let (mut pair, error) = match pair.again(files) {
                 Ok(pair) => (pair, None),
@@ -186,8 +185,8 @@ fn a_torn_frame_is_made_zero_before_it_is_overwritten() {
         for size in [10, 6_000, 10] {
             pair.command(&[size]);
             pair.poll().unwrap();
-            let mut rng = Rng::new(kept);
-            let files = pair.files.crash(|| rng.chance(50));
+            let mut rng = fastrand::Rng::with_seed(kept);
+            let files = pair.files.crash(|| chance(&mut rng, 50));
             pair = pair.again(files).map_err(|(_, error)| error).unwrap();
         }
     }
@@ -245,8 +244,8 @@ fn a_crash_at_every_step_of_pruning() {
     for step in from..whole.steps() {
         let pair = snapshot(&begin.fork(), Some(step));
         for pattern in 0..6 {
-            let mut rng = Rng::new(step * 6 + pattern);
-            let files = pair.files.fork().crash(|| rng.chance(50));
+            let mut rng = fastrand::Rng::with_seed(step * 6 + pattern);
+            let files = pair.files.fork().crash(|| chance(&mut rng, 50));
             let read = common::read(&files, &options());
             assert!(read.is_ok(), "step {step}, pattern {pattern}: {:?}", read.err());
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Pair, Rng, SLOTS, Taken, options, read};
+use common::{Pair, SLOTS, Taken, chance, options, read};
 use wal::disk::MemoryDisk;
 use wal::files::{Files, MemoryFiles};
 use wal::{DataDir, Lsn, OpenError, Options, limits};
@@ -234,12 +234,12 @@ fn crash_everywhere(begin: &MemoryFiles, work: impl Fn(&MemoryFiles), mut check:
             let files = begin.fork();
             files.stop_at(step);
             work(&files);
-            let mut rng = Rng::new(step * 4 + pattern);
+            let mut rng = fastrand::Rng::with_seed(step * 4 + pattern);
             check(match pattern {
                 0 => files.crash(|| false),
                 1 => files.crash(|| true),
                 2 => files.restart(),
-                _ => files.crash(|| rng.chance(50)),
+                _ => files.crash(|| chance(&mut rng, 50)),
             });
         }
     }

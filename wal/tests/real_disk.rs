@@ -1,14 +1,15 @@
-//! Both drivers on a real file system.
+//! The drivers on a real file system: which one is chosen, and the threads beside it. What each does is tried by the conformance
+//! suite.
 
 mod common;
 
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use common::{Rng, SLOTS, State, Taken, options, record};
+use common::{Taken, append, options, record};
 use rustix::event::{PollFd, PollFlags, poll};
 use wal::disk::{Choice, Disk, Driver, Kind, Preference, choose};
-use wal::{DataDir, Log, Lsn, Millis, Options, SnapshotState};
+use wal::{DataDir, Log, Lsn, Millis, Options};
 
 fn temp() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
@@ -55,77 +56,25 @@ fn until(log: &mut Log<Driver>, now: Millis, done: impl Fn(&Log<Driver>) -> bool
     }
 }
 
+/// A directory that is only looked at is found by its path.
 #[test]
-fn a_log_lives_on_both_drivers() {
+fn a_directory_is_inspected_by_its_path() {
     let temp = temp();
-    for (number, choice) in choices(temp.path()).iter().enumerate() {
-        let path = temp.path().join(number.to_string());
-        let mut state = State::default();
-        let mut rng = Rng::new(number as u64 + 1);
-        let mut value = 0;
-        for _ in 0..3 {
-            let (mut log, taken, last) = start(&path, &options(), choice);
-            assert_eq!((last, taken.state()), (Lsn(value), state.clone()), "{choice}");
-            for _ in 0..80 {
-                for _ in 0..1 + rng.below(5) {
-                    value += 1;
-                    let bytes = record((value % u64::from(SLOTS)) as u16, value, rng.below(9_000) as usize);
-                    state.apply(&bytes).unwrap();
-                    assert_eq!(log.append(&bytes), Lsn(value));
-                    log.end_command();
-                }
-                log.poll(Millis(0)).unwrap();
-                if rng.chance(50) {
-                    until(&mut log, Millis(0), |log| log.durable() == log.appended());
-                }
-                if log.snapshot_due() {
-                    log.snapshot_begin();
-                    for slot in 0..SLOTS {
-                        log.snapshot_slot(slot, &state.image(slot));
-                    }
-                    log.snapshot_end();
-                    until(&mut log, Millis(0), |log| log.snapshot_state() == SnapshotState::Idle);
-                }
-            }
-            until(&mut log, Millis(0), |log| log.durable() == log.appended());
-            if rng.chance(50) {
-                until(&mut log, Millis(1_000), Log::is_quiet);
-            }
-            // The log was long enough for a snapshot, and the snapshot for segments that nobody needs any more.
-            assert!(log.stats().snapshots > 0);
-            until(&mut log, Millis(1_000), |log| log.stats().segments_recycled > 0);
-        }
-        let report = wal::inspect::check(&path).unwrap();
-        assert!(report.is_sound(), "{:?}", report.cores[0].problem);
-        assert_eq!(report.cores[0].last, Lsn(value));
-        let mut taken = Taken::default();
-        wal::inspect::replay(&path, 0, &mut taken).unwrap();
-        assert_eq!(taken.state(), state, "{choice}");
-        let kept = wal::inspect::records(&path).unwrap().last().unwrap().unwrap();
-        assert_eq!((kept.core, kept.lsn), (0, Lsn(value)));
+    let path = temp.path().join("data");
+    let (mut log, ..) = start(&path, &options(), &choose(temp.path(), Preference::Plain).unwrap());
+    let records: Vec<_> = (1..4).map(|value| record(0, value, 10)).collect();
+    for record in &records {
+        append(&mut log, record);
     }
-}
-
-/// Dropped with a write in flight: what was durable is there, and the next start waits for the write to land.
-#[test]
-fn a_log_that_is_dropped_in_the_middle_of_a_write() {
-    let temp = temp();
-    for (number, choice) in choices(temp.path()).iter().enumerate() {
-        let path = temp.path().join(number.to_string());
-        let mut durable = Lsn::NONE;
-        let mut appended = Lsn::NONE;
-        for round in 0..20 {
-            let (mut log, _, last) = start(&path, &options(), choice);
-            assert!(last >= durable && last <= appended, "{choice}: {durable} {last} {appended}");
-            log.append(&record(0, round, 20_000));
-            log.end_command();
-            until(&mut log, Millis(0), |log| log.durable() == log.appended());
-            log.append(&record(0, round, 100_000));
-            log.end_command();
-            log.poll(Millis(0)).unwrap();
-            (durable, appended) = (log.durable(), log.appended());
-        }
-    }
+    until(&mut log, Millis(0), |log| log.durable() == log.appended());
+    drop(log);
+    let report = wal::inspect::check(&path).unwrap();
+    assert!(report.is_sound() && report.cores[0].last == Lsn(3), "{report:?}");
+    let mut taken = Taken::default();
+    wal::inspect::replay(&path, 0, &mut taken).unwrap();
+    assert_eq!(taken.state().0[&0], [1, 2, 3]);
+    let entries = wal::inspect::records(&path).unwrap().map(|entry| entry.unwrap().bytes);
+    assert!(entries.eq(records));
 }
 
 /// A directory is read by several threads; a log goes to the thread that owns it.
@@ -163,8 +112,7 @@ fn helper_threads_leave_the_core() {
             for (number, choice) in choices(temp.path()).iter().enumerate() {
                 let (mut log, ..) = start(&temp.path().join(number.to_string()), &options(), choice);
                 // Once a job is done, the helper has left.
-                log.append(b"0123456789");
-                log.end_command();
+                append(&mut log, b"0123456789");
                 until(&mut log, Millis(0), |log| log.durable() == Lsn(1));
                 for id in helpers() {
                     // Helpers of the tests beside this one come and go.

@@ -295,27 +295,27 @@ fn what_a_recycled_segment_held_counts_as_nothing() {
 #[test]
 fn random_bytes_never_panic() {
     let (files, _) = with_snapshot();
-    let mut rng = common::Rng::new(1);
+    let mut rng = fastrand::Rng::with_seed(1);
     let names: Vec<_> =
         files.contents().into_iter().filter(|(_, bytes)| bytes.is_some()).map(|(name, _)| name).collect();
     for _ in 0..2_000 {
         let files = files.fork();
-        let name = &names[rng.below(names.len() as u64) as usize];
+        let name = &names[rng.usize(..names.len())];
         files.tamper(name, |bytes| {
             if bytes.is_empty() {
                 return;
             }
-            for _ in 0..1 + rng.below(4) {
-                let at = rng.below(bytes.len().min(40_000) as u64) as usize;
-                match rng.below(3) {
-                    0 => bytes[at] = rng.below(256) as u8,
+            for _ in 0..rng.u8(1..5) {
+                let at = rng.usize(..bytes.len().min(40_000));
+                match rng.u8(..3) {
+                    0 => bytes[at] = rng.u8(..),
                     1 => {
-                        let to = (at + rng.below(64) as usize).min(bytes.len());
-                        bytes[at..to].fill(rng.below(256) as u8);
+                        let to = (at + rng.usize(..64)).min(bytes.len());
+                        bytes[at..to].fill(rng.u8(..));
                     }
                     _ => {
-                        let from = rng.below(bytes.len() as u64) as usize;
-                        let length = (rng.below(8192) as usize).min(bytes.len() - from).min(bytes.len() - at);
+                        let from = rng.usize(..bytes.len());
+                        let length = rng.usize(..8192).min(bytes.len() - from).min(bytes.len() - at);
                         bytes.copy_within(from..from + length, at);
                     }
                 }
@@ -330,15 +330,14 @@ fn random_bytes_never_panic() {
 #[test]
 fn sound_checksums_over_nonsense_never_panic() {
     let (files, _) = small_log(true);
-    let mut rng = common::Rng::new(2);
+    let mut rng = fastrand::Rng::with_seed(2);
     for _ in 0..3_000 {
         let files = files.fork();
-        let frame = rng.below(5) as usize;
+        let frame = rng.usize(..5);
         files.tamper(&segment(1), |bytes| {
             let header = &mut bytes[FRAMES[frame].0..FRAMES[frame].0 + 96];
-            let field = [40, 48, 56, 64, 72, 76, 84][rng.below(7) as usize];
-            let value =
-                [0, 1, u64::MAX, u64::from(u32::MAX), 4096, rng.below(1 << 20)][rng.below(6) as usize];
+            let field = [40, 48, 56, 64, 72, 76, 84][rng.usize(..7)];
+            let value = [0, 1, u64::MAX, u64::from(u32::MAX), 4096, rng.u64(..1 << 20)][rng.usize(..6)];
             let width = if field >= 72 { 4 } else { 8 };
             header[field..field + width].copy_from_slice(&value.to_le_bytes()[..width]);
             let crc = crc32c::crc32c(&header[..92]);

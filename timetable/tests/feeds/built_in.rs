@@ -41,6 +41,8 @@ fn what_is_in_it() {
     assert_eq!(timetable.runs(date("2026-11-21")).count(), 0, "not on sale");
     let kinds = |train| timetable.run(train, date("2026-11-23")).unwrap().kind().to_owned();
     assert_eq!(["G1", "D301", "C901"].map(kinds), ["16-car", "8-car", "4-car"]);
+    let mut stops = timetable.runs(date("2026-11-23")).flat_map(|run| run.stops());
+    assert!(stops.all(|stop| stop.board && stop.alight), "it forbids nothing");
 }
 
 #[test]

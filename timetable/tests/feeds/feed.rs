@@ -65,6 +65,14 @@ impl Feed {
         self.with(name, text)
     }
 
+    /// With one more column in a file; its values go to the rows from the first on, and the others have none.
+    pub(crate) fn with_column(self, name: &str, column: &str, values: &[&str]) -> Feed {
+        let fields = [column].into_iter().chain(values.iter().copied()).chain(std::iter::repeat(""));
+        let lines = self.text(name).lines().zip(fields).map(|(line, field)| format!("{line},{field}\n"));
+        let text: String = lines.collect();
+        self.with(name, text)
+    }
+
     pub(crate) fn text(&self, name: &str) -> &str {
         &self.files.iter().find(|(file, _)| file == name).expect("a file of the feed").1
     }

@@ -175,6 +175,23 @@ fn times_that_are_left_out_are_filled_in_evenly() {
 }
 
 #[test]
+fn stops_say_whether_passengers_may_board_and_alight() {
+    let allowed = |feed: &Feed| {
+        let timetable = feed.load();
+        let run = timetable.run("G1", date("2027-01-05")).unwrap();
+        run.stops().map(|stop| (stop.board, stop.alight)).collect::<Vec<_>>()
+    };
+    assert_eq!(allowed(&Feed::new()), [(true, true); 3], "without the columns");
+    for (value, expected) in [("", true), ("0", true), ("1", false), ("2", true), ("3", true)] {
+        let values = ["0", value, "1"];
+        let pickup = Feed::new().with_column("stop_times.txt", "pickup_type", &values);
+        assert_eq!(allowed(&pickup), [(true, true), (expected, true), (false, true)], "{value:?}");
+        let drop_off = Feed::new().with_column("stop_times.txt", "drop_off_type", &values);
+        assert_eq!(allowed(&drop_off), [(true, true), (true, expected), (true, false)], "{value:?}");
+    }
+}
+
+#[test]
 fn dates_of_services() {
     let check = |feed: &Feed, train: &str, expected: &[&str]| {
         let timetable = feed.load();

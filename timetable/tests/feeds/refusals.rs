@@ -211,12 +211,14 @@ fn stop_times() {
         feed().and("trips.txt", "r,daily,t3,G3\n").and("stop_times.txt", "t3,09:00:00,09:00:00,a,1\n"),
         "trips.txt:4: train G3 has 1 stops: no run",
     );
-    check(
-        feed()
-            .replaced("stop_times.txt", "stop_sequence", "stop_sequence,pickup_type")
-            .map(|text| text.replace(",1\nt1", ",1,0\nt1").replace(",b,2\n", ",b,2,4\n")),
-        "stop_times.txt:3: pickup_type \"4\" is none of 0 to 3",
-    );
+    for column in ["pickup_type", "drop_off_type"] {
+        for value in ["4", "-1", "01", "no"] {
+            check(
+                feed().with_column("stop_times.txt", column, &["1", value]),
+                &format!("stop_times.txt:3: {column} {value:?} is none of 0 to 3"),
+            );
+        }
+    }
 }
 
 #[test]

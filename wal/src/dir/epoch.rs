@@ -3,8 +3,8 @@
 
 use std::io;
 
-use super::CoreDir;
 use crate::buffer::Buffer;
+use crate::core_dir::CoreDir;
 use crate::disk::jobs::zeroed_file;
 use crate::error::OpenError;
 use crate::files::{File, Files, join};

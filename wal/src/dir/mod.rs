@@ -4,42 +4,22 @@ mod epoch;
 mod open;
 mod start;
 
-use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::core_dir::{CoreDir, DirLock};
 use crate::disk::{Choice, Disk, Driver};
 use crate::error::OpenError;
-use crate::files::{Files, OsFiles, join};
+use crate::files::{Files, OsFiles};
 use crate::frame::Owner;
 use crate::limits::{CORES_MAX, SLOTS};
 use crate::log::Log;
-use crate::names;
 use crate::options::Options;
-use crate::recover::{Recover, Recovered, recover};
+use crate::recover::{Recovered, recover};
+use crate::replay::Recover;
 use crate::superblock::{self, Superblock};
 
 pub use epoch::SnapshotSink;
-
-/// Held by the directory and by every log of it; the lock goes with the last of them.
-pub(crate) type Lock = Arc<dyn Any + Send + Sync>;
-
-/// The place of one core's files in one epoch.
-#[derive(Debug, Clone)]
-pub struct CoreDir<F: Files = OsFiles> {
-    pub(crate) files: F,
-    pub(crate) dir: String,
-}
-
-impl<F: Files> CoreDir<F> {
-    pub(crate) fn new(files: &F, epoch: u32, core: u16) -> CoreDir<F> {
-        CoreDir { files: files.clone(), dir: names::core_dir(epoch, core) }
-    }
-
-    pub(crate) fn path(&self, name: &str) -> String {
-        join(&self.dir, name)
-    }
-}
 
 /// A data directory, recognised and locked.
 #[derive(Debug)]
@@ -47,7 +27,7 @@ pub struct DataDir<F: Files = OsFiles> {
     files: F,
     options: Options,
     superblock: Superblock,
-    lock: Lock,
+    lock: DirLock,
 }
 
 impl DataDir<OsFiles> {

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Lock, epoch};
+use super::epoch;
+use crate::core_dir::DirLock;
 use crate::error::OpenError;
 use crate::files::{File, Files};
 use crate::names;
@@ -25,7 +26,7 @@ enum Looks {
 }
 
 /// Opens or makes the directory. The superblock that holds is then in both copies, and names an epoch.
-pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(Lock, Superblock), OpenError> {
+pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, Superblock), OpenError> {
     let before = look(files)?;
     if matches!(before, Looks::Empty) {
         files.make_dir("").map_err(|error| OpenError::io("make", &files.display(""), error))?;
@@ -77,7 +78,7 @@ fn no_superblock<F: Files>(files: &F) -> OpenError {
     OpenError::Missing { file: files.display(names::SUPERBLOCK), reason }
 }
 
-fn lock<F: Files>(files: &F) -> Result<Lock, OpenError> {
+fn lock<F: Files>(files: &F) -> Result<DirLock, OpenError> {
     let locked = files.lock(names::LOCK, true);
     let locked = locked.map_err(|error| OpenError::io("lock", &files.display(names::LOCK), error))?;
     match locked {

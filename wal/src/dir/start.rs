@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::CoreDir;
 use crate::bytes::is_zero;
+use crate::core_dir::CoreDir;
 use crate::disk::jobs::Runner;
 use crate::disk::{Job, JobError};
 use crate::error::OpenError;

@@ -8,7 +8,7 @@ use super::plain::Plain;
 use super::uring::Uring;
 use super::{Disk, Event, Job};
 use crate::buffer::Buffer;
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::files::OsFiles;
 
 /// The driver that was chosen, for one core.

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::{Job, JobError};
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::DiskError;
 use crate::files::{File, Files, is_no_space};
 use crate::names;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
 use super::jobs::Runner;
-use super::{Disk, Event, Job};
+use super::{Disk, Event, Job, JobError};
 use crate::buffer::Buffer;
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::DiskError;
 use crate::files::{File, Files, MemoryFiles};
 use crate::names;
@@ -74,17 +74,23 @@ impl MemoryDisk {
     }
 
     fn finish_job(&mut self, job: Job) -> Event {
-        let opens = match job {
-            Job::OpenSegment { generation }
-            | Job::CreateSegment { generation, .. }
-            | Job::RecycleSegment { to: generation, .. } => Some(generation),
-            _ => None,
-        };
-        let result = self.runner.run(job);
-        if result.is_ok() {
-            self.open.extend(opens);
-        }
+        let opens = job.opens();
+        let in_use = matches!(job, Job::RecycleSegment { from, .. } if self.open.contains(&from));
+        let result = self.runner.run(job).and_then(|()| match opens {
+            Some(generation) => self.open_segment(generation, in_use),
+            None => Ok(()),
+        });
         Event::Done(result)
+    }
+
+    /// As on a real file system: the file is there, and not locked by being open already.
+    fn open_segment(&mut self, generation: u64, in_use: bool) -> Result<(), JobError> {
+        let name = names::segment(generation);
+        let opened = self.core.files.open_write(&self.core.path(&name));
+        let opened = if in_use { Err(std::io::ErrorKind::WouldBlock.into()) } else { opened };
+        opened.map_err(|error| JobError::Fatal(DiskError::new("open", name, error)))?;
+        self.open.push(generation);
+        Ok(())
     }
 }
 
@@ -98,6 +104,8 @@ impl Disk for MemoryDisk {
     fn write(&mut self, generation: u64, offset: u64, buffer: Buffer, len: usize) {
         assert!(self.write.is_none(), "one write at a time");
         assert!(self.open.contains(&generation), "segment {generation} was not opened by a job");
+        // The log does not go back.
+        self.open.retain(|other| *other >= generation);
         let name = names::segment(generation);
         let file = self.core.files.open_write(&self.core.path(&name));
         let submitted = file.and_then(|file| file.write_at(&buffer[..len], offset).map(|()| file));

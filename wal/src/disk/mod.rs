@@ -55,7 +55,7 @@ pub enum Job {
     },
     /// Renames an old segment to a new generation, syncs the directory, opens.
     RecycleSegment {
-        /// The old one, which nothing needs any more.
+        /// The old one, which nothing needs any more. A write to a later segment has closed it.
         from: u64,
         /// The new one.
         to: u64,
@@ -82,6 +82,18 @@ pub enum Job {
         /// Its number.
         number: u64,
     },
+}
+
+impl Job {
+    /// The segment that is open for log writes once the job is done.
+    pub(crate) fn opens(&self) -> Option<u64> {
+        match *self {
+            Job::OpenSegment { generation }
+            | Job::CreateSegment { generation, .. }
+            | Job::RecycleSegment { to: generation, .. } => Some(generation),
+            _ => None,
+        }
+    }
 }
 
 /// Why a job was not done.

@@ -10,7 +10,7 @@ use super::wake::Wake;
 use super::worker::{Helper, Segments};
 use super::{Disk, Event, Job};
 use crate::buffer::Buffer;
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::DiskError;
 use crate::files::OsFiles;
 use crate::names;

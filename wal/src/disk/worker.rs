@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use super::jobs::Runner;
 use super::wake::Wake;
 use super::{Event, Job, JobError};
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::DiskError;
 use crate::files::OsFiles;
 use crate::names;
@@ -116,12 +116,7 @@ impl Helper {
     pub(crate) fn spawn(core: CoreDir<OsFiles>, direct: bool, wake: Wake) -> io::Result<Helper> {
         let mut runner = Runner::new(core.clone());
         let work = move |job: Job| {
-            let opens = match job {
-                Job::OpenSegment { generation }
-                | Job::CreateSegment { generation, .. }
-                | Job::RecycleSegment { to: generation, .. } => Some(generation),
-                _ => None,
-            };
+            let opens = job.opens();
             let result = runner.run(job);
             match (result, opens) {
                 (Ok(()), Some(generation)) => {

@@ -262,7 +262,11 @@ impl State {
     }
 
     fn node(&self, path: &str) -> io::Result<Node> {
-        self.live.nodes.get(path).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        if let Some(node) = self.live.nodes.get(path) {
+            return Ok(*node);
+        }
+        let through_a_file = matches!(self.live.nodes.get(parent(path)), Some(Node::File(_)));
+        Err(if through_a_file { io::ErrorKind::NotADirectory } else { io::ErrorKind::NotFound }.into())
     }
 
     fn in_dir(&self, path: &str) -> io::Result<()> {
@@ -310,8 +314,10 @@ impl Files for MemoryFiles {
 
     fn list(&self, dir: &str) -> io::Result<Option<Vec<String>>> {
         let state = self.alive()?;
-        if state.live.nodes.get(dir) != Some(&Node::Dir) {
-            return Ok(None);
+        match state.live.nodes.get(dir) {
+            Some(Node::Dir) => {}
+            Some(Node::File(_)) => return Err(io::Error::from(io::ErrorKind::NotADirectory)),
+            None => return Ok(None),
         }
         let within = state.live.nodes.keys().filter(|path| !path.is_empty() && parent(path) == dir);
         let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
@@ -330,12 +336,12 @@ impl Files for MemoryFiles {
     }
 
     fn open_read(&self, file: &str) -> io::Result<Option<MemoryFile>> {
-        let inode = match self.alive()?.file(file) {
-            Ok(inode) => inode,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        Ok(Some(MemoryFile { files: self.clone(), inode }))
+        let state = self.alive()?;
+        match state.file(file) {
+            Ok(inode) => Ok(Some(MemoryFile { files: self.clone(), inode })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn open_write(&self, file: &str) -> io::Result<MemoryFile> {
@@ -346,6 +352,9 @@ impl Files for MemoryFiles {
     fn create(&self, file: &str) -> io::Result<MemoryFile> {
         let mut state = self.change()?;
         state.in_dir(file)?;
+        if state.node(file).is_ok_and(|node| node == Node::Dir) {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
         // A new inode even where the name is taken: an unsynced truncation may be undone by a crash.
         let inode = state.inodes.len();
         state.inodes.push(Inode::default());
@@ -382,6 +391,7 @@ impl Files for MemoryFiles {
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         let mut state = self.change()?;
+        state.node(dir)?;
         let (ours, others): (Vec<_>, Vec<_>) = state.pending.drain(..).partition(|rename| rename.dir == dir);
         state.pending = others;
         for rename in &ours {
@@ -392,6 +402,7 @@ impl Files for MemoryFiles {
 
     fn sync_all(&self) -> io::Result<()> {
         let mut state = self.change()?;
+        state.node("")?;
         for inode in &mut state.inodes {
             inode.settle();
         }

@@ -6,7 +6,7 @@ mod snapshots;
 
 use std::fmt;
 
-use crate::dir::Lock;
+use crate::core_dir::DirLock;
 use crate::disk::{Disk, Event, JobError};
 use crate::error::DiskError;
 use crate::frame::{Owner, Place};
@@ -19,7 +19,7 @@ use batch::Batch;
 use segments::Segments;
 use snapshots::Snapshots;
 
-pub use snapshots::SnapshotState;
+pub use snapshots::{SlotWriter, SnapshotState};
 
 /// How much room a log has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +85,7 @@ pub struct Log<D: Disk> {
     keep_from: Lsn,
     failed: Option<DiskError>,
     stats: Stats,
-    _lock: Lock,
+    _lock: DirLock,
 }
 
 /// The write under way.
@@ -115,7 +115,7 @@ impl<D: Disk> fmt::Debug for Log<D> {
 }
 
 impl<D: Disk> Log<D> {
-    pub(crate) fn new(at: Recovered, options: &Options, disk: D, lock: Lock) -> Log<D> {
+    pub(crate) fn new(at: Recovered, options: &Options, disk: D, lock: DirLock) -> Log<D> {
         Log {
             disk,
             owner: at.owner,
@@ -219,6 +219,29 @@ impl<D: Disk> Log<D> {
     /// nothing beyond the snapshot; `Lsn(1)` keeps all that is there.
     pub fn keep_from(&mut self, lsn: Lsn) {
         self.keep_from = lsn;
+    }
+
+    /// The writer for the next slot of the snapshot, which begins here when one is due. `None` when none is due, when the one
+    /// under way waits for the disk or has all its slots, and when it was abandoned: it is due again later.
+    ///
+    /// ```text
+    /// while let Some(writer) = log.snapshot_wants() {
+    ///     match owned.get(writer.slots()) {
+    ///         Some(slot) => writer.slot(slot.id, &slot.image()),
+    ///         None => writer.end(),
+    ///     }
+    /// }
+    /// ```
+    pub fn snapshot_wants(&mut self) -> Option<SlotWriter<'_>> {
+        if self.snapshot_due() {
+            self.snapshot_begin();
+        }
+        self.snapshots.slot_writer(self.appended)
+    }
+
+    /// The snapshot under way waits for a slot and not for the disk: [`snapshot_wants`](Log::snapshot_wants) gives a writer.
+    pub fn snapshot_awaits_slot(&self) -> bool {
+        self.snapshots.awaits_slot()
     }
 
     /// Whether to begin a snapshot: the log has grown by the option since the last one, or segments run out and a snapshot

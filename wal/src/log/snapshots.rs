@@ -2,7 +2,7 @@
 
 use crate::disk::Job;
 use crate::frame::Owner;
-use crate::limits::SNAPSHOT_RETRY_MS;
+use crate::limits::{SNAPSHOT_BUFFER_BYTES_MAX, SNAPSHOT_RETRY_MS};
 use crate::snapshot::Encoder;
 use crate::types::{Lsn, Millis};
 
@@ -22,6 +22,36 @@ pub enum SnapshotState {
     },
     /// After the end: being written, or waiting for the log to be durable up to it.
     Finishing,
+}
+
+/// Takes the next slot of the snapshot under way, or its end: given by [`Log::snapshot_wants`](super::Log::snapshot_wants).
+/// Dropped without either it changes nothing, and the snapshot goes on later.
+#[derive(Debug)]
+pub struct SlotWriter<'a> {
+    snapshots: &'a mut Snapshots,
+    appended: Lsn,
+    slots: usize,
+}
+
+impl SlotWriter<'_> {
+    /// Slots that the snapshot has so far: the index of the next one in the caller's list of its slots.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Adds the image of one slot, which holds all records up to [`Log::appended`](super::Log::appended) at this moment.
+    ///
+    /// # Panics
+    /// When the slot is out of range or was added before, or its image exceeds
+    /// [`crate::limits::SLOT_IMAGE_BYTES_MAX`].
+    pub fn slot(self, slot: u16, image: &[u8]) {
+        self.snapshots.slot(slot, image, self.appended);
+    }
+
+    /// Ends the snapshot: it has every slot that the core owns.
+    pub fn end(self) {
+        self.snapshots.end(self.appended);
+    }
 }
 
 /// What a job under way does to the snapshot.
@@ -111,6 +141,18 @@ impl Snapshots {
             Phase::Open(_) => SnapshotState::Open { buffered_bytes: self.buffer.len() + self.in_flight },
             Phase::Finishing { .. } => SnapshotState::Finishing,
         }
+    }
+
+    /// An open snapshot that has room in its buffer waits for a slot, not for the disk.
+    pub(super) fn awaits_slot(&self) -> bool {
+        matches!(self.state(), SnapshotState::Open { buffered_bytes } if buffered_bytes < SNAPSHOT_BUFFER_BYTES_MAX)
+    }
+
+    /// The writer for the next slot, if one is waited for.
+    pub(super) fn slot_writer(&mut self, appended: Lsn) -> Option<SlotWriter<'_>> {
+        let Phase::Open(encoder) = &self.phase else { return None };
+        let slots = encoder.slots();
+        self.awaits_slot().then_some(SlotWriter { snapshots: self, appended, slots })
     }
 
     pub(super) fn begin(&mut self, appended: Lsn) {

@@ -1,6 +1,6 @@
 //! The files of one core.
 
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::OpenError;
 use crate::files::Files;
 use crate::names;

@@ -6,26 +6,18 @@ mod window;
 
 use std::time::Duration;
 
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::OpenError;
 use crate::files::{File, Files};
 use crate::frame::Owner;
 use crate::limits::CLAIM_WAIT_MS;
 use crate::names;
+use crate::replay::Recover;
 use crate::snapshot::{self, SnapshotInfo};
 use crate::types::Lsn;
 
 use listing::Listing;
-use scan::{Scan, SegmentFile, Step, Tail};
-
-/// Takes what recovery reads, in order: first the slots of the snapshot, then the records.
-pub trait Recover {
-    /// The image of a slot, which holds all records of that slot up to `lsn`.
-    fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String>;
-    /// A record. Slots were imaged one after the other, so the first records may be in some images already: the record of
-    /// a slot whose image has this number or a later one is skipped by the taker, who alone knows a record's slot.
-    fn record(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), String>;
-}
+use scan::{Scan, SegmentFile, Step};
 
 /// A torn tail. It was never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,14 +68,11 @@ pub(crate) fn recover<F: Files>(
     let path = core.path(&names::snapshot(number));
     let snapshot = snapshot::read(&core.files, &path, &owner, number, sink)?;
     let mut scan = Scan::new(core.clone(), owner, &listing, Some(snapshot.begin.0 + 1))?;
-    let mut last_in = Vec::new();
     let (mut records, mut log_bytes) = (0, 0);
     let tail = loop {
         match scan.next()? {
             Step::End(tail) => break tail,
             Step::Frame(header) => {
-                last_in.resize(scan.frame_segment() + 1, header.first_lsn - 1);
-                last_in[scan.frame_segment()] = header.next_lsn() - 1;
                 if header.next_lsn() > snapshot.begin.0 + 1 {
                     log_bytes += header.frame_bytes() as u64;
                     records += give(&scan, header.first_lsn, snapshot.begin, sink)?;
@@ -92,7 +81,21 @@ pub(crate) fn recover<F: Files>(
         }
     };
     scan.proves(&snapshot, snapshot.begin.0 + 1, &tail)?;
-    Ok(finish(owner, snapshot, records, log_bytes, scan.segments, last_in, tail, listing))
+    let (segments, spares) = scan.into_segments(&tail);
+    Ok(Recovered {
+        last: Lsn(tail.next_lsn - 1),
+        snapshot,
+        records,
+        log_bytes,
+        cut: tail.cut,
+        owner,
+        segments,
+        spares,
+        offset: tail.offset,
+        previous_crc: tail.previous_crc,
+        closed: tail.closed,
+        listing,
+    })
 }
 
 /// Gives the records of a frame that are not in every image. How many they were.
@@ -109,34 +112,6 @@ fn give<F: Files>(scan: &Scan<F>, first: u64, after: Lsn, sink: &mut dyn Recover
         })?;
     }
     Ok(given)
-}
-
-#[expect(clippy::too_many_arguments, reason = "puts together what recovery gathered, once")]
-fn finish(
-    owner: Owner,
-    snapshot: SnapshotInfo,
-    records: u64,
-    log_bytes: u64,
-    mut segments: Vec<SegmentFile>,
-    last_in: Vec<u64>,
-    tail: Tail,
-    listing: Listing,
-) -> Recovered {
-    let spares = segments.split_off(tail.segment + 1);
-    Recovered {
-        last: Lsn(tail.next_lsn - 1),
-        snapshot,
-        records,
-        log_bytes,
-        cut: tail.cut,
-        owner,
-        segments: segments.into_iter().zip(last_in).collect(),
-        spares,
-        offset: tail.offset,
-        previous_crc: tail.previous_crc,
-        closed: tail.closed,
-        listing,
-    }
 }
 
 /// Waits until no write of a process that died is in flight any more: it could land behind what is read now.

@@ -6,7 +6,7 @@
 
 use super::window::Window;
 use super::{Cut, listing::Listing};
-use crate::dir::CoreDir;
+use crate::core_dir::CoreDir;
 use crate::error::OpenError;
 use crate::files::Files;
 use crate::frame::{self, Header, Owner, Place, Sight};
@@ -73,6 +73,8 @@ pub(crate) struct Scan<F: Files> {
     core: CoreDir<F>,
     owner: Owner,
     pub(crate) segments: Vec<SegmentFile>,
+    /// The last record in each segment up to that of the frame given last; a later one for segments that were passed over.
+    last_lsns: Vec<u64>,
     /// The window of one segment at a time, and which.
     window: Option<(usize, Window<F::File>)>,
     at: At,
@@ -97,6 +99,7 @@ impl<F: Files> Scan<F> {
             core,
             owner,
             segments,
+            last_lsns: Vec::new(),
             window: None,
             at,
             expected: None,
@@ -163,6 +166,8 @@ impl<F: Files> Scan<F> {
         }
         self.keep_payload(&header)?;
         self.frame_at = self.at;
+        self.last_lsns.resize(self.at.segment + 1, header.first_lsn - 1);
+        self.last_lsns[self.at.segment] = header.next_lsn() - 1;
         self.at.offset += header.frame_bytes() as u64;
         self.expected =
             Some(Expected { lsn: header.next_lsn(), previous_crc: crc, closed: header.records == 0 });
@@ -186,6 +191,13 @@ impl<F: Files> Scan<F> {
             return self.damaged(At { segment: tail.segment, offset: tail.offset }, reason);
         }
         Ok(())
+    }
+
+    /// Ends a scan that has come to `tail`: the segments with frames, each with the number of its last record or a later
+    /// one, and the spare ones behind them.
+    pub(crate) fn into_segments(mut self, tail: &Tail) -> (Vec<(SegmentFile, u64)>, Vec<SegmentFile>) {
+        let spares = self.segments.split_off(tail.segment + 1);
+        (self.segments.into_iter().zip(self.last_lsns).collect(), spares)
     }
 
     /// Whether this may be the next frame of the log.

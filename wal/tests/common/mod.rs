@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use wal::disk::{Lane, MemoryDisk};
+use wal::disk::{Disk, Lane, MemoryDisk};
 use wal::files::MemoryFiles;
 use wal::{
     DataDir, DiskError, Log, Lsn, Millis, OpenError, Options, Recover, Recovered, SnapshotState, limits,
@@ -23,25 +23,9 @@ pub fn options() -> Options {
     }
 }
 
-/// Small random numbers that are the same for the same seed.
-#[derive(Debug, Clone)]
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % end
-    }
-
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
+/// True in so many of a hundred cases.
+pub fn chance(rng: &mut fastrand::Rng, percent: u8) -> bool {
+    rng.u8(..100) < percent
 }
 
 /// A record: its slot, its value, and filling.
@@ -163,7 +147,7 @@ pub fn settle_writes(log: &mut Log<MemoryDisk>, now: Millis) -> Result<(), DiskE
 }
 
 /// Appends one record as a command.
-pub fn append(log: &mut Log<MemoryDisk>, record: &[u8]) -> Lsn {
+pub fn append<D: Disk>(log: &mut Log<D>, record: &[u8]) -> Lsn {
     let lsn = log.append(record);
     log.end_command();
     lsn

@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for Skip {
 }
 
 /// Declares what a route reads: a struct of optional fields under the names that they have in JSON.
-macro_rules! fields {
+macro_rules! request_body {
     ($(#[$doc:meta])* $name:ident<$a:lifetime> { $($field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -140,7 +140,7 @@ macro_rules! fields {
         }
     };
 }
-pub(crate) use fields;
+pub(crate) use request_body;
 
 /// Reads a body.
 pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
@@ -158,7 +158,7 @@ pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem
 mod tests {
     use super::*;
 
-    fields! {
+    request_body! {
         Sample<'a> { name: Str<'a>, count: i64 }
     }
 

@@ -10,13 +10,13 @@ use crate::edge::Edge;
 use crate::errors::Problem;
 use crate::fields;
 use crate::handle::Asked;
-use crate::json::read::{Str, fields as object, parse};
+use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::query;
 use crate::reply::Answer;
 use crate::router::Route;
 
-object! {
+request_body! {
     TryHoldBody<'a> {
         partition_key: Str<'a>,
         hold_id: Str<'a>,
@@ -27,7 +27,7 @@ object! {
     }
 }
 
-object! {
+request_body! {
     HoldBody<'a> { partition_key: Str<'a>, hold_id: Str<'a> }
 }
 

@@ -10,17 +10,17 @@ use crate::edge::Edge;
 use crate::errors::{Code, Problem};
 use crate::fields;
 use crate::handle::Asked;
-use crate::json::read::{Str, fields as object, parse};
+use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::query;
 use crate::reply::Answer;
 use crate::router::Route;
 
-object! {
+request_body! {
     CreateBody<'a> { idempotency_key: Str<'a>, amount_cents: i64 }
 }
 
-object! {
+request_body! {
     ReserveBody<'a> {
         order_id: Str<'a>,
         partition_key: Str<'a>,
@@ -32,7 +32,7 @@ object! {
     }
 }
 
-object! {
+request_body! {
     CancelBody<'a> { order_id: Str<'a>, partition_key: Str<'a>, hold_id: Str<'a> }
 }
 

@@ -10,9 +10,9 @@ use crate::edge::Edge;
 use crate::errors::{Code, Problem};
 use crate::fields;
 use crate::handle::Asked;
-use crate::json::read::{Str, fields as object, parse};
+use crate::json::read::{Str, parse, request_body};
 
-object! {
+request_body! {
     CallbackBody<'a> {
         order_id: Str<'a>,
         provider_txn_id: Str<'a>,

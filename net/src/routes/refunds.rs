@@ -10,13 +10,13 @@ use crate::edge::Edge;
 use crate::errors::{Code, Problem};
 use crate::fields;
 use crate::handle::Asked;
-use crate::json::read::{Str, fields as object, parse};
+use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::limits::{REFUNDS_PAGE_DEFAULT, REFUNDS_PAGE_MAX};
 use crate::query;
 use crate::reply::Answer;
 
-object! {
+request_body! {
     SettleBody<'a> { order_id: Str<'a>, provider_txn_id: Str<'a>, reference: Str<'a> }
 }
 

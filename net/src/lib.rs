@@ -4,8 +4,9 @@
 //! [`Limits`], translates them to the engine's commands and its replies to the contract's answers. Nothing here decides
 //! about seats, orders or money, and nothing here blocks or is shared between cores but counters.
 //!
-//! Reading order: `backend`, `edge`, `connection`, `handle`, `router`, `routes/`, `errors`, `json/`. Whatever names the
-//! asynchronous runtime is in [`runtime`].
+//! Reading order: `backend`, `app`, `edge`, `connection`, `request`, `router`, `routes/`, `errors`, `json/`. Files import
+//! downwards only: `edge` keeps connections and knows `request`, which knows `routes`, which know `app`. Whatever names
+//! the asynchronous runtime is in [`runtime`].
 
 pub mod chime;
 pub mod errors;
@@ -19,6 +20,7 @@ pub mod runtime;
 pub mod signature;
 pub mod words;
 
+mod app;
 mod backend;
 mod body;
 mod config;
@@ -26,13 +28,13 @@ mod connection;
 mod edge;
 mod fields;
 mod guard;
-mod handle;
 mod join;
 mod json;
 mod listen;
 mod query;
 mod random;
 mod reply;
+mod request;
 mod routes;
 mod service;
 mod trace;

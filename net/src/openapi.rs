@@ -2,8 +2,7 @@
 
 use crate::errors::Problem;
 use crate::json::write::object;
-use crate::reply::Answer;
-use crate::routes::Outcome;
+use crate::reply::{Answer, Outcome};
 use crate::service::Service;
 
 const CONTENT_TYPE: &str = "application/yaml";

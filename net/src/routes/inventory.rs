@@ -4,16 +4,14 @@ use engine::answer::Answer as Engine;
 use engine::command::{Command, HoldRef, TryHold};
 use engine::ids::{HoldId, PartitionKey};
 
-use super::Outcome;
+use crate::app::{App, RequestContext};
 use crate::backend::Backend;
-use crate::edge::Edge;
 use crate::errors::Problem;
 use crate::fields;
-use crate::handle::Asked;
 use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::query;
-use crate::reply::Answer;
+use crate::reply::{Answer, Outcome};
 use crate::router::Route;
 
 request_body! {
@@ -31,10 +29,10 @@ request_body! {
     HoldBody<'a> { partition_key: Str<'a>, hold_id: Str<'a> }
 }
 
-pub(super) async fn try_hold<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn try_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: TryHoldBody<'_> = parse(body)?;
     let HoldRef { partition, hold } = hold_ref(&body.partition_key, &body.hold_id)?;
-    let defaults = &edge.config.defaults;
+    let defaults = &app.config.defaults;
     let command = Command::TryHold(TryHold {
         partition,
         hold,
@@ -42,27 +40,24 @@ pub(super) async fn try_hold<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body
         span: fields::span(body.from_index, body.to_index)?,
         ad_hoc: fields::ad_hoc(body.capacity, defaults.hold_capacity, defaults.segments)?,
     });
-    state(edge.ask(asked, command).await?)
+    state(app.ask(cx, command).await?)
 }
 
 /// Releases or confirms.
-pub(super) async fn end_hold<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn end_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: HoldBody<'_> = parse(body)?;
     let hold = hold_ref(&body.partition_key, &body.hold_id)?;
-    let command = if asked.route == Route::ReleaseHold {
-        Command::ReleaseHold(hold)
-    } else {
-        Command::ConfirmHold(hold)
-    };
-    state(edge.ask(asked, command).await?)
+    let command =
+        if cx.route == Route::ReleaseHold { Command::ReleaseHold(hold) } else { Command::ConfirmHold(hold) };
+    state(app.ask(cx, command).await?)
 }
 
-pub(super) async fn availability<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outcome {
-    let key = query::get(asked.query, "partition_key")?;
+pub(super) async fn availability<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
+    let key = query::get(cx.query, "partition_key")?;
     let missing = "partition_key is required";
     let partition = fields::required("partition_key", key.as_deref(), missing, PartitionKey::parse)?;
-    let span = fields::query_span(asked.query)?;
-    match edge.ask(asked, Command::Availability { partition, span }).await? {
+    let span = fields::query_span(cx.query)?;
+    match app.ask(cx, Command::Availability { partition, span }).await? {
         Engine::Availability { partition, available } => {
             Ok(Answer::json(views::availability(partition.as_str(), available)))
         }

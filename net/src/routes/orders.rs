@@ -4,16 +4,14 @@ use engine::answer::Answer as Engine;
 use engine::command::{Cancel, Command, CreateOrder, Named, Reserve};
 use engine::ids::{Cents, HoldId, IdempotencyKey, PartitionKey};
 
-use super::Outcome;
+use crate::app::{App, RequestContext};
 use crate::backend::Backend;
-use crate::edge::Edge;
 use crate::errors::{Code, Problem};
 use crate::fields;
-use crate::handle::Asked;
 use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::query;
-use crate::reply::Answer;
+use crate::reply::{Answer, Outcome};
 use crate::router::Route;
 
 request_body! {
@@ -36,7 +34,7 @@ request_body! {
     CancelBody<'a> { order_id: Str<'a>, partition_key: Str<'a>, hold_id: Str<'a> }
 }
 
-pub(super) async fn create<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn create<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CreateBody<'_> = parse(body)?;
     let given = body.idempotency_key.as_deref();
     let missing = "idempotency_key is required";
@@ -45,14 +43,14 @@ pub(super) async fn create<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: 
     if amount <= 0 {
         return Err(Problem::bad(Code::InvalidAmount, "invalid amount"));
     }
-    let entropy = edge.backend.fresh_entropy();
-    order(edge.ask(asked, Command::CreateOrder(CreateOrder { key, amount: Cents(amount), entropy })).await?)
+    let entropy = app.backend.fresh_entropy();
+    order(app.ask(cx, Command::CreateOrder(CreateOrder { key, amount: Cents(amount), entropy })).await?)
 }
 
-pub(super) async fn reserve<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: ReserveBody<'_> = parse(body)?;
-    let defaults = &edge.config.defaults;
-    let id = fields::order(asked.route, trimmed(&body.order_id))?;
+    let defaults = &app.config.defaults;
+    let id = fields::order(cx.route, trimmed(&body.order_id))?;
     let partition = match trimmed(&body.partition_key) {
         Some(key) => fields::required("partition_key", Some(key), "", PartitionKey::parse)?,
         None => defaults.partition.clone(),
@@ -73,21 +71,21 @@ pub(super) async fn reserve<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body:
         span: fields::span(body.from_index, body.to_index)?,
         ad_hoc: fields::ad_hoc(body.capacity, defaults.order_capacity, defaults.segments)?,
     });
-    order(edge.ask(asked, command).await?)
+    order(app.ask(cx, command).await?)
 }
 
-pub(super) async fn cancel<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CancelBody<'_> = parse(body)?;
     let named = named(&body.partition_key, &body.hold_id)?;
-    let id = fields::order(asked.route, body.order_id.as_deref())?;
-    order(edge.ask(asked, Command::Cancel(Cancel { order: id, named })).await?)
+    let id = fields::order(cx.route, body.order_id.as_deref())?;
+    order(app.ask(cx, Command::Cancel(Cancel { order: id, named })).await?)
 }
 
 /// The order as it is, in the shape of the route that asks.
-pub(super) async fn get<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outcome {
-    let given = query::get(asked.query, "order_id")?;
-    let id = fields::order(asked.route, given.as_deref())?;
-    match (edge.ask(asked, Command::GetOrder { order: id }).await?, asked.route) {
+pub(super) async fn get<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
+    let given = query::get(cx.query, "order_id")?;
+    let id = fields::order(cx.route, given.as_deref())?;
+    match (app.ask(cx, Command::GetOrder { order: id }).await?, cx.route) {
         (Engine::Order(view), Route::QueryOrder) => Ok(Answer::json(views::order_view(&view))),
         (answer, _) => order(answer),
     }

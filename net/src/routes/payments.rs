@@ -4,13 +4,13 @@ use engine::command::{Command, Pay};
 use engine::ids::{OrderName, TxnId};
 use hyper::StatusCode;
 
-use super::{Outcome, orders};
+use super::orders;
+use crate::app::{App, RequestContext};
 use crate::backend::Backend;
-use crate::edge::Edge;
 use crate::errors::{Code, Problem};
 use crate::fields;
-use crate::handle::Asked;
 use crate::json::read::{Str, parse, request_body};
+use crate::reply::Outcome;
 
 request_body! {
     CallbackBody<'a> {
@@ -26,7 +26,7 @@ request_body! {
 /// The one status that is money.
 const SUCCESS: &str = "SUCCESS";
 
-pub(super) async fn callback<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn callback<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CallbackBody<'_> = parse(body)?;
     let order = body.order_id.as_deref();
     let order = fields::required("order_id", order, "order_id is required", OrderName::parse)?;
@@ -37,7 +37,7 @@ pub(super) async fn callback<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body
     if !status.eq_ignore_ascii_case(SUCCESS) {
         return Err(Problem::bad(Code::InvalidPaymentStatus, "invalid payment status"));
     }
-    let key = edge.config.sign_key.as_ref();
+    let key = app.config.sign_key.as_ref();
     let signature = body.signature.as_deref().unwrap_or("");
     if key.is_some_and(|key| !key.verifies(order.as_str(), txn.as_str(), status, signature)) {
         let text = "invalid payment signature";
@@ -46,5 +46,5 @@ pub(super) async fn callback<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body
     // What is signed runs the two ids together with a `|`: of an order that has one in its id the money may be another's. No
     // order of ours has one.
     let verified = key.is_some() && !order.as_str().contains('|');
-    orders::order(edge.ask(asked, Command::Pay(Pay { order, txn, named, verified })).await?)
+    orders::order(app.ask(cx, Command::Pay(Pay { order, txn, named, verified })).await?)
 }

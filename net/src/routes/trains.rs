@@ -11,23 +11,21 @@ use engine::text::Text;
 use hyper::StatusCode;
 use timetable::{Date, Journey, Run, Station, Timetable};
 
-use super::Outcome;
+use crate::app::{App, RequestContext};
 use crate::backend::Backend;
-use crate::edge::Edge;
 use crate::errors::{Code, Problem};
 use crate::fields;
-use crate::handle::Asked;
 use crate::join::join_all;
 use crate::json::views::{self, TrainOffer};
 use crate::limits::{RUNS_AT_ONCE, STATIONS_PAGE_DEFAULT, STATIONS_PAGE_MAX};
 use crate::query;
-use crate::reply::Answer;
+use crate::reply::{Answer, Outcome};
 
-pub(super) fn stations<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outcome {
-    let text = query::get(asked.query, "q")?.unwrap_or_default();
-    let after = query::get(asked.query, "after")?;
-    let limit = fields::limit(asked.query, STATIONS_PAGE_DEFAULT, STATIONS_PAGE_MAX)?;
-    let timetable = edge.backend.timetable();
+pub(super) fn stations<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
+    let text = query::get(cx.query, "q")?.unwrap_or_default();
+    let after = query::get(cx.query, "after")?;
+    let limit = fields::limit(cx.query, STATIONS_PAGE_DEFAULT, STATIONS_PAGE_MAX)?;
+    let timetable = app.backend.timetable();
     // One more than is shown tells whether there is more.
     let found = timetable.stations(&text, after.as_deref(), limit + 1);
     let page = &found[..found.len().min(limit)];
@@ -35,10 +33,10 @@ pub(super) fn stations<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outcome
     Ok(Answer::json(views::stations(page, next.copied())))
 }
 
-pub(super) async fn search<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outcome {
-    let timetable = edge.backend.timetable();
-    let (from, to) = (needed(asked, "from")?, needed(asked, "to")?);
-    let date = date(&needed(asked, "date")?)?;
+pub(super) async fn search<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
+    let timetable = app.backend.timetable();
+    let (from, to) = (needed(cx, "from")?, needed(cx, "to")?);
+    let date = date(&needed(cx, "date")?)?;
     let station = |text: &str| timetable.find_station(text).ok_or_else(station_not_found);
     let (from, to) = (station(&from)?, station(&to)?);
     let journeys = timetable.journeys(from, to, date);
@@ -47,7 +45,7 @@ pub(super) async fn search<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Out
     }
     let mut offers = Vec::with_capacity(journeys.len());
     for journeys in journeys.chunks(RUNS_AT_ONCE) {
-        let asked_for = journeys.iter().map(|journey| offer(edge, asked, journey)).collect();
+        let asked_for = journeys.iter().map(|journey| offer(app, cx, journey)).collect();
         for offer in join_all(asked_for).await {
             offers.extend(offer?);
         }
@@ -59,26 +57,26 @@ pub(super) async fn search<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Out
 
 /// The offer of a run for a journey; `None` if the run was opened with stops that do not make it.
 async fn offer<'t, B: Backend>(
-    edge: &Edge<B>,
-    asked: &Asked<'_>,
+    app: &App<B>,
+    cx: &RequestContext<'_>,
     journey: &Journey<'t>,
 ) -> Result<Option<TrainOffer<'t>>, Problem> {
     let run = journey.run;
     let Some(mut span) = Span::new(journey.from_index, journey.to_index) else { return Ok(None) };
     let (mut departs_at, mut arrives_at) = (local(journey.departs_at), local(journey.arrives_at));
-    let mut view = run_view(edge, asked, run.train(), run.date(), Some(span)).await?;
+    let mut view = run_view(app, cx, run.train(), run.date(), Some(span)).await?;
     if let Some(definition) = view.definition.clone() {
         let Some(opened) = opened_span(&definition, journey) else { return Ok(None) };
         if opened != span {
             // Opened with other stops than the feed has now: the first answer is of another stretch.
-            view = run_view(edge, asked, run.train(), run.date(), Some(opened)).await?;
+            view = run_view(app, cx, run.train(), run.date(), Some(opened)).await?;
         }
         let stop = |index: u16| &definition.stops[usize::from(index)];
         departs_at = stop(opened.from()).departs_at.unwrap_or(departs_at);
         arrives_at = stop(opened.to()).arrives_at.unwrap_or(arrives_at);
         span = opened;
     }
-    let (train, date, classes) = (run.train(), run.date(), classes(edge, &run, view));
+    let (train, date, classes) = (run.train(), run.date(), classes(app, &run, view));
     Ok(Some(TrainOffer { train, date, span, departs_at, arrives_at, classes }))
 }
 
@@ -97,12 +95,12 @@ fn opened_span(definition: &RunDefinition, journey: &Journey<'_>) -> Option<Span
     Span::new(from, to)
 }
 
-pub(super) async fn train<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outcome {
-    let timetable = edge.backend.timetable();
-    let train = decoded(asked.open[0])?;
-    let date = date(&decoded(asked.open[1])?)?;
+pub(super) async fn train<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
+    let timetable = app.backend.timetable();
+    let train = decoded(cx.open[0])?;
+    let date = date(&decoded(cx.open[1])?)?;
     let run = timetable.run(&train, date);
-    let view = run_view(edge, asked, &train, date, None).await?;
+    let view = run_view(app, cx, &train, date, None).await?;
     let stops: Vec<Stop> = match (&view.definition, &run) {
         (Some(definition), _) => definition.stops.clone(),
         (None, Some(run)) => run.stops().map(timetable_stop).collect(),
@@ -110,7 +108,7 @@ pub(super) async fn train<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outc
         (None, None) => return Err(train_not_found()),
     };
     let classes = match &run {
-        Some(run) => classes(edge, run, view),
+        Some(run) => classes(app, run, view),
         None => view.classes,
     };
     Ok(Answer::json(views::train(&train, date, &stops, &classes)))
@@ -118,10 +116,10 @@ pub(super) async fn train<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outc
 
 /// All classes of a run: those of the timetable, each as the engine has it if it was opened, then those that were opened
 /// before the timetable changed. The one place where the two are merged.
-fn classes<B: Backend>(edge: &Edge<B>, run: &Run<'_>, view: RunView) -> Vec<ClassView> {
+fn classes<B: Backend>(app: &App<B>, run: &Run<'_>, view: RunView) -> Vec<ClassView> {
     // An open run ends when it was opened to end.
     let opened_end = view.definition.as_ref().and_then(|definition| i64::try_from(definition.ends_at.0).ok());
-    let has_departed = edge.backend.has_departed(opened_end.unwrap_or_else(|| run.ends_ms()));
+    let has_departed = app.backend.has_departed(opened_end.unwrap_or_else(|| run.ends_ms()));
     let key = format!("{}|{}", run.train(), run.date());
     let mut opened = view.classes;
     let of_timetable = run.classes().iter().map(|class| {
@@ -144,21 +142,21 @@ fn classes<B: Backend>(edge: &Edge<B>, run: &Run<'_>, view: RunView) -> Vec<Clas
 
 /// The engine's view of a run.
 async fn run_view<B: Backend>(
-    edge: &Edge<B>,
-    asked: &Asked<'_>,
+    app: &App<B>,
+    cx: &RequestContext<'_>,
     train: &str,
     date: Date,
     span: Option<Span>,
 ) -> Result<RunView, Problem> {
     let date = Text::from(date.to_string().as_str());
-    match edge.ask(asked, Command::Run(RunQuery { train: Text::from(train), date, span })).await? {
+    match app.ask(cx, Command::Run(RunQuery { train: Text::from(train), date, span })).await? {
         Engine::Run(view) => Ok(view),
         _ => Err(Problem::internal()),
     }
 }
 
-fn needed<'q>(asked: &Asked<'q>, name: &str) -> Result<Cow<'q, str>, Problem> {
-    let given = query::get(asked.query, name)?.filter(|text| !text.is_empty());
+fn needed<'q>(cx: &RequestContext<'q>, name: &str) -> Result<Cow<'q, str>, Problem> {
+    let given = query::get(cx.query, name)?.filter(|text| !text.is_empty());
     given.ok_or_else(|| Problem::bad(Code::MissingField, "from, to and date are required"))
 }
 

@@ -10,10 +10,10 @@ use engine::command::{Command, Request as EngineRequest};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::errors::{self, Problem};
+use crate::errors::Problem;
 use crate::metrics::{CoreHttp, Metrics};
 use crate::random::Random;
-use crate::router::Route;
+use crate::router::{PathParams, Route};
 use crate::service::Service;
 use crate::trace::Ids;
 
@@ -37,8 +37,7 @@ pub(crate) struct App<B> {
 pub(crate) struct RequestContext<'r> {
     pub(crate) service: Service,
     pub(crate) route: Route,
-    /// The open parts of the path, still encoded.
-    pub(crate) open: [&'r str; 2],
+    pub(crate) path: PathParams<'r>,
     pub(crate) query: Option<&'r str>,
     pub(crate) ids: &'r Ids,
     pub(crate) connection: &'r Connection,
@@ -80,8 +79,8 @@ impl<B: Backend> App<B> {
         let request = Box::new(EngineRequest { command, trace: cx.ids.trace_for_records() });
         let reply = cx.connection.in_time(self.backend.call(request)).await;
         cx.connection.replied(self.backend.bursts());
-        let reply = reply.map_err(|_| Problem::unanswered(cx.route))?;
-        reply.map_err(|rejection| errors::of(cx.route, rejection))
+        let reply = reply.map_err(|_| cx.route.spec().unanswered())?;
+        reply.map_err(|rejection| cx.route.spec().rejected(rejection))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::errors::Problem;
 use crate::logs::{Line, LineKind};
 use crate::metrics::Sample;
 use crate::reply::{Answer, Payload};
-use crate::router::{self, Found, Match, Route};
+use crate::router::{self, Match, Route};
 use crate::routes;
 use crate::runtime;
 use crate::service::Service;
@@ -37,18 +37,18 @@ pub(crate) async fn handle<B: Backend>(
     let (parts, mut body) = request.into_parts();
     let ids = Ids::of(&parts.headers, &app.random);
     let (route, answer) = match router::find(service, &parts.method, parts.uri.path()) {
-        Match::Found(Found { route, open }) => {
+        Match::Found(route, path) => {
             let (query, connection) = (parts.uri.query(), &*connection);
-            let cx = RequestContext { service, route, open, query, ids: &ids, connection };
+            let cx = RequestContext { service, route, path, query, ids: &ids, connection };
             (route, answer(&app, &cx, &parts.headers, &mut body).await)
         }
         Match::WrongMethod(route) => {
-            let refused = Answer::from(Problem::method_not_allowed());
-            let refused = Answer { allow: Some(route.verb().allow()), ..refused };
+            let refused = Answer::from(Problem::METHOD_NOT_ALLOWED);
+            let refused = Answer { allow: Some(route.spec().verb.allow()), ..refused };
             (route, without_body(refused, &app, &parts.headers, &mut body).await)
         }
         Match::Unknown => {
-            let refused = Answer::from(Problem::not_found());
+            let refused = Answer::from(Problem::NOT_FOUND);
             (Route::Unknown, without_body(refused, &app, &parts.headers, &mut body).await)
         }
     };
@@ -71,17 +71,15 @@ async fn answer<B: Backend>(
     body: &mut Incoming,
 ) -> Answer {
     let limits = &app.config.limits;
-    // Health and metrics are answered even then: they are how one sees it.
-    let essential = matches!(cx.route, Route::Healthz | Route::Readyz | Route::Metrics);
-    if app.is_overloaded() && !essential {
-        return without_body(Answer::from(Problem::overloaded()), app, headers, body).await;
+    if app.is_overloaded() && !cx.route.spec().is_essential {
+        return without_body(Answer::from(Problem::OVERLOADED), app, headers, body).await;
     }
     cx.connection.enter(Phase::Body, app.clock.get() + limits.body_ms);
     let closing = |problem| Answer { close: true, ..Answer::from(problem) };
     let body = match cx.connection.in_time(ReadBody::new(body, limits.body_bytes_max)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => return closing(error.problem()),
-        Err(_) => return closing(Problem::request_timeout()),
+        Err(_) => return closing(Problem::REQUEST_TIMEOUT),
     };
     cx.connection.enter(Phase::Asked, app.clock.get() + limits.request_ms);
     routes::answer(app, cx, &body).await.unwrap_or_else(Answer::from)

@@ -149,9 +149,9 @@ pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem
         // SAFETY: ASCII is UTF-8. Nearly every body is, and this is seen sooner.
         unsafe { std::str::from_utf8_unchecked(body) }
     } else {
-        std::str::from_utf8(body).map_err(|_| Problem::invalid_json())?
+        std::str::from_utf8(body).map_err(|_| Problem::INVALID_JSON)?
     };
-    serde_json::from_str(text).map_err(|_| Problem::invalid_json())
+    serde_json::from_str(text).map_err(|_| Problem::INVALID_JSON)
 }
 
 #[cfg(test)]

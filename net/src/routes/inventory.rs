@@ -12,7 +12,6 @@ use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::query;
 use crate::reply::{Answer, Outcome};
-use crate::router::Route;
 
 request_body! {
     TryHoldBody<'a> {
@@ -43,43 +42,43 @@ pub(super) async fn try_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, 
     state(app.ask(cx, command).await?)
 }
 
-/// Releases or confirms.
-pub(super) async fn end_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn release_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: HoldBody<'_> = parse(body)?;
-    let hold = hold_ref(&body.partition_key, &body.hold_id)?;
-    let command =
-        if cx.route == Route::ReleaseHold { Command::ReleaseHold(hold) } else { Command::ConfirmHold(hold) };
-    state(app.ask(cx, command).await?)
+    state(app.ask(cx, Command::ReleaseHold(hold_ref(&body.partition_key, &body.hold_id)?)).await?)
+}
+
+pub(super) async fn confirm_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+    let body: HoldBody<'_> = parse(body)?;
+    state(app.ask(cx, Command::ConfirmHold(hold_ref(&body.partition_key, &body.hold_id)?)).await?)
 }
 
 pub(super) async fn availability<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
     let key = query::get(cx.query, "partition_key")?;
-    let missing = "partition_key is required";
-    let partition = fields::required("partition_key", key.as_deref(), missing, PartitionKey::parse)?;
+    let partition = fields::required("partition_key", key.as_deref(), PartitionKey::parse)?;
     let span = fields::query_span(cx.query)?;
     match app.ask(cx, Command::Availability { partition, span }).await? {
         Engine::Availability { partition, available } => {
             Ok(Answer::json(views::availability(partition.as_str(), available)))
         }
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::INTERNAL),
     }
 }
 
 fn hold_ref(partition: &Option<Str<'_>>, hold: &Option<Str<'_>>) -> Result<HoldRef, Problem> {
-    let missing = "partition_key and hold_id are required";
-    // Both are looked for before either is looked at.
     let (partition, hold) = (partition.as_deref().unwrap_or(""), hold.as_deref().unwrap_or(""));
-    let both = !partition.is_empty() && !hold.is_empty();
-    let partition = both.then_some(partition);
+    // Either field is reported as missing before any is validated.
+    if partition.is_empty() || hold.is_empty() {
+        return Err(Problem::MISSING_HOLD);
+    }
     Ok(HoldRef {
-        partition: fields::required("partition_key", partition, missing, PartitionKey::parse)?,
-        hold: fields::required("hold_id", Some(hold), missing, HoldId::parse)?,
+        partition: fields::id("partition_key", partition, PartitionKey::parse)?,
+        hold: fields::id("hold_id", hold, HoldId::parse)?,
     })
 }
 
 fn state(answer: Engine) -> Outcome {
     match answer {
         Engine::Partition(view) => Ok(Answer::json(views::state(&view))),
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::INTERNAL),
     }
 }

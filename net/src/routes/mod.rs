@@ -1,4 +1,4 @@
-//! What each route does: reads its request, asks the engine, writes its answer.
+//! Route handlers: each reads its request, asks the engine and writes its answer.
 
 mod health;
 mod inventory;
@@ -14,15 +14,18 @@ use crate::openapi;
 use crate::reply::Outcome;
 use crate::router::Route;
 
+/// Calls the one function that a route has.
 pub(crate) async fn answer<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     match cx.route {
         Route::TryHold => inventory::try_hold(app, cx, body).await,
-        Route::ReleaseHold | Route::ConfirmHold => inventory::end_hold(app, cx, body).await,
+        Route::ReleaseHold => inventory::release_hold(app, cx, body).await,
+        Route::ConfirmHold => inventory::confirm_hold(app, cx, body).await,
         Route::Availability => inventory::availability(app, cx).await,
         Route::CreateOrder => orders::create(app, cx, body).await,
         Route::Reserve => orders::reserve(app, cx, body).await,
         Route::Cancel => orders::cancel(app, cx, body).await,
-        Route::GetOrder | Route::QueryOrder => orders::get(app, cx).await,
+        Route::GetOrder => orders::get(app, cx).await,
+        Route::QueryOrder => orders::query(app, cx).await,
         Route::Pay => payments::callback(app, cx, body).await,
         // Rare, and long: kept out of the size of every request's future.
         Route::Trains => Box::pin(trains::search(app, cx)).await,
@@ -35,7 +38,7 @@ pub(crate) async fn answer<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, bo
         Route::Metrics => health::metrics(app, cx.service),
         Route::WorkerStatus => health::worker(app),
         Route::OpenapiIndex => openapi::index(),
-        Route::OpenapiDocument => openapi::document(cx.open[0]),
-        Route::Unknown => Err(Problem::not_found()),
+        Route::OpenapiDocument => openapi::document(cx.path[0]),
+        Route::Unknown => Err(Problem::NOT_FOUND),
     }
 }

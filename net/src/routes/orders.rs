@@ -6,13 +6,12 @@ use engine::ids::{Cents, HoldId, IdempotencyKey, PartitionKey};
 
 use crate::app::{App, RequestContext};
 use crate::backend::Backend;
-use crate::errors::{Code, Problem};
+use crate::errors::Problem;
 use crate::fields;
 use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::query;
 use crate::reply::{Answer, Outcome};
-use crate::router::Route;
 
 request_body! {
     CreateBody<'a> { idempotency_key: Str<'a>, amount_cents: i64 }
@@ -36,12 +35,10 @@ request_body! {
 
 pub(super) async fn create<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CreateBody<'_> = parse(body)?;
-    let given = body.idempotency_key.as_deref();
-    let missing = "idempotency_key is required";
-    let key = fields::required("idempotency_key", given, missing, IdempotencyKey::parse)?;
+    let key = fields::required("idempotency_key", body.idempotency_key.as_deref(), IdempotencyKey::parse)?;
     let amount = body.amount_cents.unwrap_or(0);
     if amount <= 0 {
-        return Err(Problem::bad(Code::InvalidAmount, "invalid amount"));
+        return Err(Problem::INVALID_AMOUNT);
     }
     let entropy = app.backend.fresh_entropy();
     order(app.ask(cx, Command::CreateOrder(CreateOrder { key, amount: Cents(amount), entropy })).await?)
@@ -50,13 +47,13 @@ pub(super) async fn create<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, bo
 pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: ReserveBody<'_> = parse(body)?;
     let defaults = &app.config.defaults;
-    let id = fields::order(cx.route, trimmed(&body.order_id))?;
+    let id = fields::order(cx.route.spec(), trimmed(&body.order_id))?;
     let partition = match trimmed(&body.partition_key) {
-        Some(key) => fields::required("partition_key", Some(key), "", PartitionKey::parse)?,
+        Some(key) => fields::id("partition_key", key, PartitionKey::parse)?,
         None => defaults.partition.clone(),
     };
     let hold = match trimmed(&body.hold_id) {
-        Some(hold) => fields::required("hold_id", Some(hold), "", HoldId::parse)?,
+        Some(hold) => fields::id("hold_id", hold, HoldId::parse)?,
         None => id.hold_id(),
     };
     let quantity = match body.qty.unwrap_or(0) {
@@ -77,24 +74,33 @@ pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, b
 pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CancelBody<'_> = parse(body)?;
     let named = named(&body.partition_key, &body.hold_id)?;
-    let id = fields::order(cx.route, body.order_id.as_deref())?;
+    let id = fields::order(cx.route.spec(), body.order_id.as_deref())?;
     order(app.ask(cx, Command::Cancel(Cancel { order: id, named })).await?)
 }
 
-/// The order as it is, in the shape of the route that asks.
+/// The order as the order service shows it.
 pub(super) async fn get<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
-    let given = query::get(cx.query, "order_id")?;
-    let id = fields::order(cx.route, given.as_deref())?;
-    match (app.ask(cx, Command::GetOrder { order: id }).await?, cx.route) {
-        (Engine::Order(view), Route::QueryOrder) => Ok(Answer::json(views::order_view(&view))),
-        (answer, _) => order(answer),
+    order(asked(app, cx).await?)
+}
+
+/// The order as the query service shows it.
+pub(super) async fn query<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
+    match asked(app, cx).await? {
+        Engine::Order(view) => Ok(Answer::json(views::order_view(&view))),
+        _ => Err(Problem::INTERNAL),
     }
+}
+
+async fn asked<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Result<Engine, Problem> {
+    let given = query::get(cx.query, "order_id")?;
+    let order = fields::order(cx.route.spec(), given.as_deref())?;
+    app.ask(cx, Command::GetOrder { order }).await
 }
 
 pub(super) fn order(answer: Engine) -> Outcome {
     match answer {
         Engine::Order(view) => Ok(Answer::json(views::order(&view))),
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::INTERNAL),
     }
 }
 

@@ -6,7 +6,7 @@ use engine::ids::{OrderName, Reference, TxnId};
 
 use crate::app::{App, RequestContext};
 use crate::backend::Backend;
-use crate::errors::{Code, Problem};
+use crate::errors::Problem;
 use crate::fields;
 use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
@@ -24,14 +24,11 @@ pub(super) async fn list<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> O
         Some("required") => Some(RefundFilter::Required),
         Some("settled") => Some(RefundFilter::Settled),
         Some("unmatched") => Some(RefundFilter::Unmatched),
-        Some(_) => return Err(Problem::bad(Code::InvalidStatus, "invalid status")),
+        Some(_) => return Err(Problem::INVALID_STATUS),
     };
     let after = match query::get(cx.query, "after")?.as_deref() {
         None | Some("") => None,
-        Some(text) => {
-            let place = views::cursor(text);
-            Some(place.ok_or_else(|| Problem::bad(Code::InvalidCursor, "invalid cursor"))?)
-        }
+        Some(text) => Some(views::cursor(text).ok_or(Problem::INVALID_CURSOR)?),
     };
     let limit = fields::limit(cx.query, REFUNDS_PAGE_DEFAULT, REFUNDS_PAGE_MAX)?;
     // One more than is shown tells whether there is more.
@@ -42,20 +39,17 @@ pub(super) async fn list<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> O
             let next = page.last().filter(|_| found.len() > limit).map(|last| last.cursor);
             Ok(Answer::json(views::refunds(page, next)))
         }
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::INTERNAL),
     }
 }
 
 pub(super) async fn settle<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: SettleBody<'_> = parse(body)?;
-    let order = body.order_id.as_deref();
-    let order = fields::required("order_id", order, "order_id is required", OrderName::parse)?;
-    let txn = body.provider_txn_id.as_deref();
-    let txn = fields::required("provider_txn_id", txn, "provider_txn_id is required", TxnId::parse)?;
-    let reference = body.reference.as_deref();
-    let reference = fields::required("reference", reference, "reference is required", Reference::parse)?;
+    let order = fields::required("order_id", body.order_id.as_deref(), OrderName::parse)?;
+    let txn = fields::required("provider_txn_id", body.provider_txn_id.as_deref(), TxnId::parse)?;
+    let reference = fields::required("reference", body.reference.as_deref(), Reference::parse)?;
     match app.ask(cx, Command::SettleRefund { order, txn, reference }).await? {
         Engine::Refund(view) => Ok(Answer::json(views::refund(&view))),
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::INTERNAL),
     }
 }

@@ -8,12 +8,11 @@ use engine::catalogue::{LocalTime, RunDefinition, Stop};
 use engine::command::{Command, RunQuery};
 use engine::ids::PartitionKey;
 use engine::text::Text;
-use hyper::StatusCode;
 use timetable::{Date, Journey, Run, Station, Timetable};
 
 use crate::app::{App, RequestContext};
 use crate::backend::Backend;
-use crate::errors::{Code, Problem};
+use crate::errors::Problem;
 use crate::fields;
 use crate::join::join_all;
 use crate::json::views::{self, TrainOffer};
@@ -37,7 +36,7 @@ pub(super) async fn search<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) ->
     let timetable = app.backend.timetable();
     let (from, to) = (needed(cx, "from")?, needed(cx, "to")?);
     let date = date(&needed(cx, "date")?)?;
-    let station = |text: &str| timetable.find_station(text).ok_or_else(station_not_found);
+    let station = |text: &str| timetable.find_station(text).ok_or(Problem::STATION_NOT_FOUND);
     let (from, to) = (station(&from)?, station(&to)?);
     let journeys = timetable.journeys(from, to, date);
     if journeys.is_empty() {
@@ -97,15 +96,15 @@ fn opened_span(definition: &RunDefinition, journey: &Journey<'_>) -> Option<Span
 
 pub(super) async fn train<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
     let timetable = app.backend.timetable();
-    let train = decoded(cx.open[0])?;
-    let date = date(&decoded(cx.open[1])?)?;
+    let train = decoded(cx.path[0])?;
+    let date = date(&decoded(cx.path[1])?)?;
     let run = timetable.run(&train, date);
     let view = run_view(app, cx, &train, date, None).await?;
     let stops: Vec<Stop> = match (&view.definition, &run) {
         (Some(definition), _) => definition.stops.clone(),
         (None, Some(run)) => run.stops().map(timetable_stop).collect(),
-        (None, None) if timetable.has_train(&train) => return Err(date_not_found()),
-        (None, None) => return Err(train_not_found()),
+        (None, None) if timetable.has_train(&train) => return Err(Problem::DATE_NOT_FOUND),
+        (None, None) => return Err(Problem::TRAIN_NOT_FOUND),
     };
     let classes = match &run {
         Some(run) => classes(app, run, view),
@@ -151,30 +150,30 @@ async fn run_view<B: Backend>(
     let date = Text::from(date.to_string().as_str());
     match app.ask(cx, Command::Run(RunQuery { train: Text::from(train), date, span })).await? {
         Engine::Run(view) => Ok(view),
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::INTERNAL),
     }
 }
 
 fn needed<'q>(cx: &RequestContext<'q>, name: &str) -> Result<Cow<'q, str>, Problem> {
     let given = query::get(cx.query, name)?.filter(|text| !text.is_empty());
-    given.ok_or_else(|| Problem::bad(Code::MissingField, "from, to and date are required"))
+    given.ok_or(Problem::MISSING_SEARCH)
 }
 
 fn decoded(segment: &str) -> Result<Cow<'_, str>, Problem> {
-    query::decode(segment, false).ok_or_else(train_not_found)
+    query::decode(segment, false).ok_or(Problem::TRAIN_NOT_FOUND)
 }
 
 /// `YYYY-MM-DD` and no other form of a date.
 fn date(text: &str) -> Result<Date, Problem> {
     let date = text.parse::<Date>().ok().filter(|date| date.year() >= 0 && date.to_string() == text);
-    date.ok_or_else(|| Problem::bad(Code::InvalidDate, "invalid date"))
+    date.ok_or(Problem::INVALID_DATE)
 }
 
 /// Refuses a date outside the days for which the timetable has trains.
 fn on_sale(timetable: &Timetable, date: Date) -> Result<(), Problem> {
     match timetable.dates() {
         Some((first, last)) if (first..=last).contains(&date) => Ok(()),
-        _ => Err(date_not_found()),
+        _ => Err(Problem::DATE_NOT_FOUND),
     }
 }
 
@@ -189,16 +188,4 @@ fn timetable_stop(stop: timetable::Stop<'_>) -> Stop {
 
 fn local(time: timetable::LocalTime) -> LocalTime {
     LocalTime { unix_secs: time.unix_secs(), offset_secs: time.offset_secs() }
-}
-
-fn station_not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, Code::StationNotFound, "station not found")
-}
-
-fn train_not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, Code::TrainNotFound, "train not found")
-}
-
-fn date_not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, Code::DateNotFound, "date not found")
 }

@@ -78,7 +78,6 @@ impl<B: Backend> App<B> {
     ) -> Result<EngineAnswer, Problem> {
         let request = Box::new(EngineRequest { command, trace: cx.ids.trace_for_records() });
         let reply = cx.connection.in_time(self.backend.call(request)).await;
-        cx.connection.replied(self.backend.bursts());
         let reply = reply.map_err(|_| cx.route.spec().unanswered())?;
         reply.map_err(|rejection| cx.route.spec().rejected(rejection))
     }

@@ -15,7 +15,6 @@ use crate::app::App;
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::connection::{Connection, End, GuardedStream, Phase};
-use crate::later::Later;
 use crate::limits::{
     ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, STOP_GRACE_MS,
 };
@@ -33,7 +32,6 @@ pub struct Edge<B> {
     app: Rc<App<B>>,
     connections: Connections,
     protocol: http1::Builder,
-    later: Rc<Later>,
     started: Instant,
 }
 
@@ -45,7 +43,6 @@ impl<B: Backend> Edge<B> {
             protocol: protocol(&config),
             app: App::new(core, backend, config, metrics),
             connections: Connections::default(),
-            later: Rc::default(),
             started: Instant::now(),
         })
     }
@@ -67,7 +64,6 @@ impl<B: Backend> Edge<B> {
         }
         let ended = Rc::new(Cell::new(false));
         runtime::spawn(self.clone().sweep(ended.clone()));
-        runtime::spawn(self.later.clone().run());
         stop.wait().await;
         self.drain(&accepting).await;
         ended.set(true);
@@ -153,8 +149,7 @@ impl<B: Backend> Edge<B> {
     /// Serves one connection to its end.
     async fn drive(self: &Rc<Self>, service: Service, stream: Stream, connection: &Rc<Connection>) {
         let header_ms = self.app.config.limits.header_ms;
-        let (clock, later) = (self.app.clock.clone(), self.later.clone());
-        let io = GuardedStream::new(stream, connection.clone(), clock, header_ms, later);
+        let io = GuardedStream::new(stream, connection.clone(), self.app.clock.clone(), header_ms);
         let answer = service_fn(|request| handle(self.app.clone(), connection.clone(), service, request));
         let mut http = self.protocol.serve_connection(io, answer);
         let mut told = false;
@@ -166,9 +161,6 @@ impl<B: Backend> Edge<B> {
                     // First what is there already: a request that was accepted is answered.
                     if let Poll::Ready(ended) = Pin::new(&mut http).poll(cx) {
                         return Poll::Ready(Some(ended));
-                    }
-                    if connection.reads_later() {
-                        return Poll::Pending;
                     }
                     told = true;
                     Pin::new(&mut http).graceful_shutdown();

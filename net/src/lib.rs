@@ -10,7 +10,6 @@
 
 pub mod chime;
 pub mod errors;
-mod later;
 pub mod limits;
 pub mod logs;
 pub mod metrics;

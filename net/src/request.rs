@@ -29,7 +29,7 @@ pub(crate) async fn handle<B: Backend>(
     service: Service,
     request: Request<Incoming>,
 ) -> Result<Response<Payload>, Infallible> {
-    if connection.take_turn() {
+    if connection.has_spent_budget() {
         runtime::pause().await;
     }
     let started = Instant::now();

@@ -28,8 +28,6 @@ pub(crate) struct CoreBackend {
     pub(crate) workers: Arc<[WorkerCell]>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) rooms: Arc<Rooms>,
-    /// How often a write of the log has let several answers go.
-    pub(crate) bursts: Rc<Cell<u64>>,
     /// Engine time as of the core's last turn.
     pub(crate) now: Rc<Cell<Time>>,
 }
@@ -47,10 +45,6 @@ impl Backend for CoreBackend {
                 Err(request) => self.call_every(request).await,
             }
         }
-    }
-
-    fn bursts(&self) -> u64 {
-        self.bursts.get()
     }
 
     fn fresh_entropy(&self) -> u128 {

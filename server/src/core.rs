@@ -60,7 +60,6 @@ struct Shared {
     notify: Rc<Notify>,
     mailbox: Rc<Mailbox>,
     now: Rc<Cell<Time>>,
-    bursts: Rc<Cell<u64>>,
     /// When the shard wants its next turn.
     wake: Cell<Option<Instant>>,
     stop_edge: Rc<Switch>,
@@ -78,7 +77,6 @@ pub(crate) fn run(runtime: &mut Runtime, parts: Parts) -> io::Result<()> {
             mailbox: Mailbox::new(parts.core, notify.clone()),
             notify,
             now: Rc::new(Cell::new(parts.shard.now())),
-            bursts: Rc::default(),
             wake: Cell::new(None),
             stop_edge: Rc::new(Switch::new()),
             done: Switch::new(),
@@ -91,7 +89,6 @@ pub(crate) fn run(runtime: &mut Runtime, parts: Parts) -> io::Result<()> {
             workers: parts.workers.clone(),
             stop: parts.stop.clone(),
             rooms: parts.rooms.clone(),
-            bursts: shared.bursts.clone(),
             now: shared.now.clone(),
         };
         let edge = Edge::new(usize::from(parts.core), backend, parts.edge, parts.metrics);
@@ -209,9 +206,6 @@ impl Driving {
             if self.shard.log().durable() > self.durable {
                 self.durable = self.shard.log().durable();
                 self.gathering.answered(replies);
-                if replies > 1 {
-                    self.shared.bursts.set(self.shared.bursts.get() + 1);
-                }
             }
             self.issue_tickets();
             let gathers = self.shard.may_gather_more() && self.gathering.goes_on(Instant::now());

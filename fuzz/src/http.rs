@@ -25,10 +25,6 @@ impl Backend for Nobody {
         std::future::ready(Err(Rejection::OrderNotFound))
     }
 
-    fn bursts(&self) -> u64 {
-        0
-    }
-
     fn fresh_entropy(&self) -> u128 {
         7
     }

@@ -40,10 +40,6 @@ impl Backend for Nothing {
         })
     }
 
-    fn bursts(&self) -> u64 {
-        0
-    }
-
     fn fresh_entropy(&self) -> u128 {
         0
     }

@@ -15,10 +15,6 @@ pub trait Backend: 'static {
     /// reply is lost, and repeating the request tells the outcome.
     fn call(&self, request: Box<Request>) -> impl Future<Output = Reply>;
 
-    /// How often a write of this core's log has let several answers go at once. Connections read on a little later behind one of
-    /// these, each once: it must not grow by what is done without the disk, or the core would not come to look at its sockets.
-    fn bursts(&self) -> u64;
-
     /// Unpredictable bits for a new order's id.
     fn fresh_entropy(&self) -> u128;
 

@@ -19,8 +19,8 @@ pub(crate) enum BodyError {
 impl BodyError {
     pub(crate) fn problem(self) -> Problem {
         match self {
-            BodyError::TooLarge => Problem::body_too_large(),
-            BodyError::Broken => Problem::invalid_json(),
+            BodyError::TooLarge => Problem::BODY_TOO_LARGE,
+            BodyError::Broken => Problem::INVALID_JSON,
         }
     }
 }

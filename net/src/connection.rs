@@ -13,8 +13,7 @@ use std::task::{Context, Poll, Waker};
 use hyper::rt::ReadBufCursor;
 
 use crate::guard::Guard;
-use crate::later::Later;
-use crate::limits::{LINGER_MS, REQUESTS_PER_TURN};
+use crate::limits::{LINGER_MS, PIPELINED_REQUESTS_MAX};
 use crate::runtime::Stream;
 
 /// What a connection is doing.
@@ -45,17 +44,6 @@ pub(crate) enum End {
     Now,
 }
 
-/// When a connection reads on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Reading {
-    AtOnce,
-    /// Once its answer has left, and those to others with it: by then most clients have asked again, and a socket that is
-    /// empty is not asked for nothing.
-    BehindOthers,
-    /// In a later turn of its task.
-    NotNow,
-}
-
 /// A time limit has struck.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Overdue;
@@ -70,11 +58,8 @@ pub(crate) struct Connection {
     overdue: Cell<bool>,
     /// The bytes that are there begin another head.
     head_begun: Cell<bool>,
-    /// Requests taken since the socket was last found empty, less one for each time that it was read later.
-    in_turn: Cell<u32>,
-    /// The core's last burst of answers when one of this connection last came.
-    burst: Cell<u64>,
-    reading: Cell<Reading>,
+    /// Pipelined requests served since the socket last ran dry: the connection's fairness budget.
+    pipelined: Cell<u32>,
     end: Cell<End>,
     task: RefCell<Option<Waker>>,
 }
@@ -86,9 +71,7 @@ impl Connection {
             deadline_ms: Cell::new(deadline_ms),
             overdue: Cell::new(false),
             head_begun: Cell::new(false),
-            in_turn: Cell::new(0),
-            burst: Cell::new(0),
-            reading: Cell::new(Reading::AtOnce),
+            pipelined: Cell::new(0),
             end: Cell::new(End::No),
             task: RefCell::new(None),
         }
@@ -100,26 +83,12 @@ impl Connection {
         self.overdue.set(false);
     }
 
-    /// Takes a request, and says whether others have waited long enough for this connection.
-    pub(crate) fn take_turn(&self) -> bool {
-        self.in_turn.set(self.in_turn.get() + 1);
-        let enough = self.in_turn.get() > REQUESTS_PER_TURN;
-        if enough {
-            self.in_turn.set(0);
-        }
-        enough
-    }
-
-    /// The engine was asked, and is not waited for any more; `burst` is [`Backend::bursts`](crate::Backend::bursts).
-    pub(crate) fn replied(&self, burst: u64) {
-        if self.burst.replace(burst) != burst {
-            self.reading.set(Reading::BehindOthers);
-        }
-    }
-
-    /// Whether it has more to do in a turn that is sure to come.
-    pub(crate) fn reads_later(&self) -> bool {
-        self.reading.get() == Reading::NotNow
+    /// Counts a request against the budget of [`PIPELINED_REQUESTS_MAX`]; true once it is spent and others come first.
+    pub(crate) fn has_spent_budget(&self) -> bool {
+        let pipelined = self.pipelined.get() + 1;
+        let spent = pipelined > PIPELINED_REQUESTS_MAX;
+        self.pipelined.set(if spent { 0 } else { pipelined });
+        spent
     }
 
     /// The request under way has its answer: until `idle_ms` for the next one, or `head_ms` where it has begun.
@@ -168,9 +137,8 @@ impl Connection {
         }
     }
 
-    /// A turn of the task that drives the connection.
+    /// Called whenever the task that drives the connection is polled: the sweep wakes that task.
     pub(crate) fn driven_by(&self, cx: &Context<'_>) {
-        self.reading.set(Reading::AtOnce);
         let mut task = self.task.borrow_mut();
         if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *task = Some(cx.waker().clone());
@@ -206,7 +174,6 @@ pub(crate) struct GuardedStream {
     /// The core's clock, and how much of it a head may take.
     clock: Rc<Cell<u64>>,
     header_ms: u64,
-    later: Rc<Later>,
     /// The client will send no more.
     ended: bool,
     refused: bool,
@@ -218,7 +185,6 @@ impl GuardedStream {
         connection: Rc<Connection>,
         clock: Rc<Cell<u64>>,
         header_ms: u64,
-        later: Rc<Later>,
     ) -> GuardedStream {
         GuardedStream {
             stream,
@@ -226,7 +192,6 @@ impl GuardedStream {
             connection,
             clock,
             header_ms,
-            later,
             ended: false,
             refused: false,
         }
@@ -291,18 +256,14 @@ impl hyper::rt::Read for GuardedStream {
             this.refused = true;
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
-        if this.connection.reads_later() {
-            // Whoever waits for answers begins anew by this; whoever sends without end does not.
-            this.connection.in_turn.set(this.connection.in_turn.get().saturating_sub(1));
-            return Poll::Pending;
-        }
         // SAFETY: nothing uninitialised is read from the buffer, and nothing initialised is made uninitialised.
         let free = unsafe { buf.as_mut() };
         let mut filled = hyper::rt::ReadBuf::uninit(free);
         match hyper::rt::Read::poll_read(Pin::new(&mut this.stream), cx, filled.unfilled()) {
             Poll::Ready(Ok(())) => {}
             other => {
-                this.connection.in_turn.set(0);
+                // A client that waits for each reply gets its whole budget back here; one that pipelines does not.
+                this.connection.pipelined.set(0);
                 return other;
             }
         }
@@ -320,13 +281,7 @@ impl hyper::rt::Read for GuardedStream {
 impl hyper::rt::Write for GuardedStream {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        // Not where the client takes nothing: its task would be woken for nothing, again and again.
-        if self.connection.reading.get() == Reading::BehindOthers && matches!(written, Poll::Ready(Ok(_))) {
-            self.connection.reading.set(Reading::NotNow);
-            self.later.wake(cx.waker());
-        }
-        written
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     #[inline]

@@ -11,38 +11,27 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
+use crate::app::App;
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::connection::{Connection, End, GuardedStream, Phase};
-use crate::handle::handle;
-use crate::later::Later;
 use crate::limits::{
     ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, STOP_GRACE_MS,
 };
 use crate::listen::ServiceListener;
-use crate::metrics::{CoreHttp, Metrics};
-use crate::random::Random;
+use crate::metrics::Metrics;
 use crate::reply::{REFUSED_FRAMING, REFUSED_FULL, REFUSED_SLOW_HEAD};
+use crate::request::handle;
 use crate::runtime::{self, Listener, Stream, Switch};
 use crate::service::Service;
 use crate::turn::Turns;
 
-/// Everything that the requests of one core share.
+/// The server of one core's connections. Made once, then [`Edge::serve`] until the core stops.
 #[derive(Debug)]
 pub struct Edge<B> {
-    pub(crate) backend: B,
-    pub(crate) config: Arc<Config>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) http: Arc<CoreHttp>,
-    pub(crate) random: Random,
-    /// Milliseconds since the start, as of the last sweep.
-    pub(crate) clock: Rc<Cell<u64>>,
-    pub(crate) in_flight: Cell<usize>,
-    /// When a refusal was last logged, on the clock.
-    pub(crate) refused_at: Cell<Option<u64>>,
+    app: Rc<App<B>>,
     connections: Connections,
     protocol: http1::Builder,
-    later: Rc<Later>,
     started: Instant,
 }
 
@@ -50,19 +39,10 @@ impl<B: Backend> Edge<B> {
     /// The edge of core `core` over the core's own backend.
     #[must_use]
     pub fn new(core: usize, backend: B, config: Arc<Config>, metrics: Arc<Metrics>) -> Rc<Edge<B>> {
-        let protocol = protocol(&config);
         Rc::new(Edge {
-            backend,
-            http: metrics.core(core),
-            metrics,
-            config,
-            random: Random::from_system(),
-            clock: Rc::new(Cell::new(0)),
-            in_flight: Cell::new(0),
-            refused_at: Cell::new(None),
+            protocol: protocol(&config),
+            app: App::new(core, backend, config, metrics),
             connections: Connections::default(),
-            protocol,
-            later: Rc::default(),
             started: Instant::now(),
         })
     }
@@ -84,7 +64,6 @@ impl<B: Backend> Edge<B> {
         }
         let ended = Rc::new(Cell::new(false));
         runtime::spawn(self.clone().sweep(ended.clone()));
-        runtime::spawn(self.later.clone().run());
         stop.wait().await;
         self.drain(&accepting).await;
         ended.set(true);
@@ -100,7 +79,7 @@ impl<B: Backend> Edge<B> {
     async fn drain(&self, accepting: &Cell<usize>) {
         // Requests that were on their way when the listeners closed get to arrive.
         runtime::sleep(Duration::from_millis(STOP_GRACE_MS)).await;
-        let deadline = Instant::now() + Duration::from_millis(self.config.limits.stop_ms);
+        let deadline = Instant::now() + Duration::from_millis(self.app.config.limits.stop_ms);
         while accepting.get() > 0 || self.connections.open.get() > 0 {
             let end = if Instant::now() < deadline { End::WhenIdle } else { End::Now };
             self.connections.each(|connection| connection.finish(end));
@@ -109,11 +88,11 @@ impl<B: Backend> Edge<B> {
     }
 
     async fn sweep(self: Rc<Self>, ended: Rc<Cell<bool>>) {
-        let pause = Duration::from_millis(self.config.limits.sweep_ms);
+        let pause = Duration::from_millis(self.app.config.limits.sweep_ms);
         while !ended.get() {
             runtime::sleep(pause).await;
             let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.clock.set(now_ms);
+            self.app.clock.set(now_ms);
             self.connections.each(|connection| connection.check(now_ms));
         }
     }
@@ -150,13 +129,13 @@ impl<B: Backend> Edge<B> {
     }
 
     fn admit(self: &Rc<Self>, service: Service, socket: std::net::TcpStream) {
-        if self.connections.open.get() >= self.config.limits.connections_max {
+        if self.connections.open.get() >= self.app.config.limits.connections_max {
             // Best effort: whoever floods the server does not get to make it wait.
             let _ = socket.set_nonblocking(true);
             let _ = io::Write::write(&mut &socket, REFUSED_FULL);
             return;
         }
-        let connection = Rc::new(Connection::new(self.clock.get() + self.config.limits.idle_ms));
+        let connection = Rc::new(Connection::new(self.app.clock.get() + self.app.config.limits.idle_ms));
         let place = self.connections.add(connection.clone());
         let edge = self.clone();
         runtime::spawn(async move {
@@ -169,10 +148,9 @@ impl<B: Backend> Edge<B> {
 
     /// Serves one connection to its end.
     async fn drive(self: &Rc<Self>, service: Service, stream: Stream, connection: &Rc<Connection>) {
-        let header_ms = self.config.limits.header_ms;
-        let (clock, later) = (self.clock.clone(), self.later.clone());
-        let io = GuardedStream::new(stream, connection.clone(), clock, header_ms, later);
-        let answer = service_fn(|request| handle(self.clone(), connection.clone(), service, request));
+        let header_ms = self.app.config.limits.header_ms;
+        let io = GuardedStream::new(stream, connection.clone(), self.app.clock.clone(), header_ms);
+        let answer = service_fn(|request| handle(self.app.clone(), connection.clone(), service, request));
         let mut http = self.protocol.serve_connection(io, answer);
         let mut told = false;
         let mut turn = |cx: &mut Context<'_>| {
@@ -183,9 +161,6 @@ impl<B: Backend> Edge<B> {
                     // First what is there already: a request that was accepted is answered.
                     if let Poll::Ready(ended) = Pin::new(&mut http).poll(cx) {
                         return Poll::Ready(Some(ended));
-                    }
-                    if connection.reads_later() {
-                        return Poll::Pending;
                     }
                     told = true;
                     Pin::new(&mut http).graceful_shutdown();
@@ -213,7 +188,7 @@ impl<B: Backend> Edge<B> {
             io.write_now(REFUSED_FRAMING);
         }
         io.close_sending();
-        connection.enter(Phase::Linger, self.clock.get() + LINGER_MS);
+        connection.enter(Phase::Linger, self.app.clock.get() + LINGER_MS);
         io.linger(LINGER_BYTES_MAX).await;
     }
 }

@@ -1,24 +1,20 @@
-//! From what a client wrote to what the engine takes: each field checked, with the text that says what is wrong.
+//! Fields of requests, validated: from a client's text or number to the engine's type, or the refusal that names the fault.
 
 use engine::Span;
+use engine::answer::Rejection;
 use engine::command::AdHoc;
 use engine::ids::{IdError, OrderId, OrderName};
 use engine::limits::{AD_HOC_CAPACITY_MAX, QUANTITY_MAX};
 
-use crate::errors::{self, Code, Problem};
-use crate::router::Route;
+use crate::errors::Problem;
+use crate::router::RouteSpec;
 
 type Parse<T> = fn(&str) -> Result<T, IdError>;
 
-/// An id that has to be there; `missing` is the text where it is not.
-pub(crate) fn required<T>(
-    name: &str,
-    text: Option<&str>,
-    missing: &'static str,
-    parse: Parse<T>,
-) -> Result<T, Problem> {
+/// An id that has to be there.
+pub(crate) fn required<T>(name: &str, text: Option<&str>, parse: Parse<T>) -> Result<T, Problem> {
     match text {
-        None | Some("") => Err(Problem::bad(Code::MissingField, missing)),
+        None | Some("") => Err(Problem::missing(name)),
         Some(text) => id(name, text, parse),
     }
 }
@@ -28,21 +24,22 @@ pub(crate) fn optional<T>(name: &str, text: Option<&str>, parse: Parse<T>) -> Re
     text.map(|text| id(name, text, parse)).transpose()
 }
 
-fn id<T>(name: &str, text: &str, parse: Parse<T>) -> Result<T, Problem> {
-    parse(text).map_err(|error| Problem::bad(Code::InvalidId, format!("{name} {error}")))
+/// An id that is there.
+pub(crate) fn id<T>(name: &str, text: &str, parse: Parse<T>) -> Result<T, Problem> {
+    parse(text).map_err(|error| Problem::invalid_id(name, error))
 }
 
 /// An order id that only an order of ours can have. What has not the shape of one names no order.
-pub(crate) fn order(route: Route, text: Option<&str>) -> Result<OrderId, Problem> {
-    let name = required("order_id", text, "order_id is required", OrderName::parse)?;
-    OrderId::parse(name.as_str()).ok_or_else(|| errors::of(route, engine::answer::Rejection::OrderNotFound))
+pub(crate) fn order(route: &RouteSpec, text: Option<&str>) -> Result<OrderId, Problem> {
+    let name = required("order_id", text, OrderName::parse)?;
+    OrderId::parse(name.as_str()).ok_or_else(|| route.rejected(Rejection::OrderNotFound))
 }
 
 /// A quantity that is given.
 pub(crate) fn quantity(given: i64) -> Result<u32, Problem> {
     match u32::try_from(given) {
         Ok(quantity @ 1..=QUANTITY_MAX) => Ok(quantity),
-        _ => Err(Problem::bad(Code::InvalidQuantity, "invalid quantity")),
+        _ => Err(Problem::INVALID_QUANTITY),
     }
 }
 
@@ -52,7 +49,7 @@ pub(crate) fn ad_hoc(given: Option<i64>, default: u32, segments: u16) -> Result<
         0 => default,
         given => match u32::try_from(given) {
             Ok(capacity @ 1..=AD_HOC_CAPACITY_MAX) => capacity,
-            _ => return Err(Problem::bad(Code::InvalidCapacity, "invalid capacity")),
+            _ => return Err(Problem::INVALID_CAPACITY),
         },
     };
     Ok(AdHoc { capacity, segments })
@@ -63,14 +60,11 @@ pub(crate) fn span(from: Option<i64>, to: Option<i64>) -> Result<Option<Span>, P
     let (from, to) = match (from, to) {
         (None, None) => return Ok(None),
         (Some(from), Some(to)) => (from, to),
-        _ => {
-            let text = "from_index and to_index are given both or not at all";
-            return Err(Problem::bad(Code::InvalidSpan, text));
-        }
+        (Some(_), None) | (None, Some(_)) => return Err(Problem::HALF_A_SPAN),
     };
     let ends = u16::try_from(from).ok().zip(u16::try_from(to).ok());
     let span = ends.and_then(|(from, to)| Span::new(from, to));
-    span.map(Some).ok_or_else(|| Problem::bad(Code::InvalidSpan, "invalid span"))
+    span.map(Some).ok_or(Problem::INVALID_SPAN)
 }
 
 /// A span in a query.
@@ -78,7 +72,7 @@ pub(crate) fn query_span(query: Option<&str>) -> Result<Option<Span>, Problem> {
     let index = |name| {
         let text = crate::query::get(query, name)?;
         let number = text.map(|text| text.parse::<i64>()).transpose();
-        number.map_err(|_| Problem::bad(Code::InvalidSpan, "invalid span"))
+        number.map_err(|_| Problem::INVALID_SPAN)
     };
     span(index("from_index")?, index("to_index")?)
 }
@@ -89,7 +83,7 @@ pub(crate) fn limit(query: Option<&str>, default: usize, max: usize) -> Result<u
         None => Ok(default),
         Some(text) => match text.parse::<usize>() {
             Ok(limit @ 1..) => Ok(limit.min(max)),
-            _ => Err(Problem::bad(Code::InvalidLimit, "invalid limit")),
+            _ => Err(Problem::INVALID_LIMIT),
         },
     }
 }
@@ -107,7 +101,7 @@ mod tests {
     #[test]
     fn an_id_says_what_is_wrong_with_it() {
         let check = |given: Option<&str>, expected: Option<&str>| {
-            let result = required("hold_id", given, "hold_id is required", HoldId::parse);
+            let result = required("hold_id", given, HoldId::parse);
             assert_eq!(text(result).as_deref(), expected, "{given:?}");
         };
         check(Some("a"), None);

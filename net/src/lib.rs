@@ -4,12 +4,12 @@
 //! [`Limits`], translates them to the engine's commands and its replies to the contract's answers. Nothing here decides
 //! about seats, orders or money, and nothing here blocks or is shared between cores but counters.
 //!
-//! Reading order: `backend`, `edge`, `connection`, `handle`, `router`, `routes/`, `errors`, `json/`. Whatever names the
-//! asynchronous runtime is in [`runtime`].
+//! Reading order: `backend`, `app`, `edge`, `connection`, `request`, `router`, `routes/`, `errors`, `json/`. Files import
+//! downwards only: `edge` keeps connections and knows `request`, which knows `routes`, which know `app`. Whatever names
+//! the asynchronous runtime is in [`runtime`].
 
 pub mod chime;
 pub mod errors;
-mod later;
 pub mod limits;
 pub mod logs;
 pub mod metrics;
@@ -18,6 +18,7 @@ pub mod router;
 pub mod runtime;
 pub mod signature;
 
+mod app;
 mod backend;
 mod body;
 mod config;
@@ -25,13 +26,13 @@ mod connection;
 mod edge;
 mod fields;
 mod guard;
-mod handle;
 mod join;
 mod json;
 mod listen;
 mod query;
 mod random;
 mod reply;
+mod request;
 mod routes;
 mod service;
 mod trace;

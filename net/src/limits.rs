@@ -39,13 +39,13 @@ pub const RETRY_AFTER_SECS: &str = "1";
 pub(crate) const LINGER_BYTES_MAX: usize = 1 << 20;
 /// Time for the same.
 pub(crate) const LINGER_MS: u64 = 1_000;
-/// Requests of one connection, sent without waiting for answers, before others get a turn.
-pub(crate) const REQUESTS_PER_TURN: u32 = 64;
+/// Pipelined requests of one connection before every other task and socket comes first.
+pub(crate) const PIPELINED_REQUESTS_MAX: u32 = 64;
 /// Pause after the system refused to hand out a connection (out of descriptors, out of memory).
 pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
 /// For requests on their way to arrive after the listeners closed, and between two looks at who is still there.
 pub(crate) const STOP_GRACE_MS: u64 = 20;
-/// Connections taken from one listener before other tasks get a turn.
+/// Connections taken from one listener before other tasks come first.
 pub(crate) const ACCEPT_BURST: usize = 64;
 /// How long a start waits for ports that somebody has, and how often it looks.
 pub(crate) const CLAIM_PATIENCE_MS: u64 = 2_000;

@@ -123,7 +123,7 @@ impl Line<'_> {
                     trace_id = self.ids.trace_text(),
                     req_id = self.ids.request_text(),
                     method = self.method.as_str(),
-                    route = self.route.pattern(),
+                    route = self.route.spec().pattern,
                     status = u64::from(self.status.as_u16()),
                     duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
                     $message

@@ -2,8 +2,7 @@
 
 use crate::errors::Problem;
 use crate::json::write::object;
-use crate::reply::Answer;
-use crate::routes::Outcome;
+use crate::reply::{Answer, Outcome};
 use crate::service::Service;
 
 const CONTENT_TYPE: &str = "application/yaml";
@@ -44,8 +43,8 @@ pub(crate) fn index() -> Outcome {
 }
 
 pub(crate) fn document(file: &str) -> Outcome {
-    let service = file.strip_suffix(".yaml").ok_or_else(Problem::not_found)?;
+    let service = file.strip_suffix(".yaml").ok_or(Problem::NOT_FOUND)?;
     let found = DOCUMENTS.iter().find(|(known, _)| known.name() == service);
-    let (_, text) = found.ok_or_else(Problem::not_found)?;
+    let (_, text) = found.ok_or(Problem::NOT_FOUND)?;
     Ok(Answer::text(CONTENT_TYPE, text.as_bytes()))
 }

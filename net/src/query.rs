@@ -2,21 +2,17 @@
 
 use std::borrow::Cow;
 
-use crate::errors::{Code, Problem};
+use crate::errors::Problem;
 
 /// The first value that `query` has for `name`, decoded.
 pub(crate) fn get<'q>(query: Option<&'q str>, name: &str) -> Result<Option<Cow<'q, str>>, Problem> {
     for pair in query.unwrap_or("").split('&') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if decode(key, true).ok_or_else(malformed)? == name {
-            return decode(value, true).ok_or_else(malformed).map(Some);
+        if decode(key, true).ok_or(Problem::INVALID_QUERY)? == name {
+            return decode(value, true).ok_or(Problem::INVALID_QUERY).map(Some);
         }
     }
     Ok(None)
-}
-
-fn malformed() -> Problem {
-    Problem::bad(Code::InvalidQuery, "invalid query string")
 }
 
 /// Undoes percent-encoding; `None` where it is malformed or yields what is not UTF-8. In a query `+` is a blank.

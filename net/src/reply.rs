@@ -29,7 +29,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const LATER: HeaderValue = HeaderValue::from_static(RETRY_AFTER_SECS);
 
-/// What a request is answered with, before headers.
+/// A route's answer, or why there is none.
+pub(crate) type Outcome = Result<Answer, Problem>;
+
+/// An answer before its headers are written.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,

@@ -39,10 +39,6 @@ impl Backend for CoreBackend {
         }
     }
 
-    fn bursts(&self) -> u64 {
-        0
-    }
-
     fn fresh_entropy(&self) -> u128 {
         let mut bytes = [0; 16];
         let read = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());

@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for Skip {
 }
 
 /// Declares what a route reads: a struct of optional fields under the names that they have in JSON.
-macro_rules! fields {
+macro_rules! request_body {
     ($(#[$doc:meta])* $name:ident<$a:lifetime> { $($field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -140,7 +140,7 @@ macro_rules! fields {
         }
     };
 }
-pub(crate) use fields;
+pub(crate) use request_body;
 
 /// Reads a body.
 pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
@@ -149,16 +149,16 @@ pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem
         // SAFETY: ASCII is UTF-8. Nearly every body is, and this is seen sooner.
         unsafe { std::str::from_utf8_unchecked(body) }
     } else {
-        std::str::from_utf8(body).map_err(|_| Problem::invalid_json())?
+        std::str::from_utf8(body).map_err(|_| Problem::INVALID_JSON)?
     };
-    serde_json::from_str(text).map_err(|_| Problem::invalid_json())
+    serde_json::from_str(text).map_err(|_| Problem::INVALID_JSON)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fields! {
+    request_body! {
         Sample<'a> { name: Str<'a>, count: i64 }
     }
 

@@ -1,9 +1,12 @@
-//! The engine's views as the contract's objects.
+//! The contract's JSON answers, written from the engine's views and the timetable.
 
-use engine::answer::{OrderStatus, OrderView, PartitionView, RefundView};
+use engine::Span;
+use engine::answer::{ClassView, OrderStatus, OrderView, PartitionView, RefundView};
+use engine::catalogue::{LocalTime, Stop};
 use engine::command::RefundCursor;
 use engine::ids::SlotId;
 use engine::text::Text;
+use timetable::{Date, Station};
 
 use super::write::{Object, object};
 
@@ -124,6 +127,84 @@ fn refund_fields(o: &mut Object<'_>, view: &RefundView) {
         o.text("reference", settled.reference.as_str());
         o.time("settled_at", settled.at);
     }
+}
+
+/// A page of stations, and the last one if more follow.
+pub(crate) fn stations(page: &[&Station], next: Option<&Station>) -> Vec<u8> {
+    json(|o| {
+        o.objects("stations", page.iter(), |o, station| station_fields(o, station));
+        if let Some(next) = next {
+            o.text("next", &next.code);
+        }
+    })
+}
+
+fn station_fields(o: &mut Object<'_>, station: &Station) {
+    o.text("code", &station.code);
+    o.text("name", &station.name);
+}
+
+/// One train of a search.
+#[derive(Debug)]
+pub(crate) struct TrainOffer<'t> {
+    pub(crate) train: &'t str,
+    /// The run's own: the day before, for whoever boards a night train after midnight.
+    pub(crate) date: Date,
+    pub(crate) span: Span,
+    pub(crate) departs_at: LocalTime,
+    pub(crate) arrives_at: LocalTime,
+    pub(crate) classes: Vec<ClassView>,
+}
+
+/// The trains between two stations on a date.
+pub(crate) fn trains(date: Date, from: &Station, to: &Station, offers: &[TrainOffer<'_>]) -> Vec<u8> {
+    json(|o| {
+        o.text("date", &date.to_string());
+        o.object("from", |o| station_fields(o, from));
+        o.object("to", |o| station_fields(o, to));
+        o.objects("trains", offers.iter(), |o, offer| {
+            o.text("train", offer.train);
+            o.text("date", &offer.date.to_string());
+            o.number("from_index", offer.span.from());
+            o.number("to_index", offer.span.to());
+            o.local_time("departs_at", offer.departs_at);
+            o.local_time("arrives_at", offer.arrives_at);
+            o.objects("classes", offer.classes.iter(), class_fields);
+        });
+    })
+}
+
+/// One train with all its stops, classes and coaches.
+pub(crate) fn train(train: &str, date: Date, stops: &[Stop], classes: &[ClassView]) -> Vec<u8> {
+    json(|o| {
+        o.text("train", train);
+        o.text("date", &date.to_string());
+        o.objects("stops", stops.iter().enumerate(), |o, (index, stop)| {
+            o.number("index", index);
+            o.text("code", &stop.code);
+            o.text("name", &stop.name);
+            for (key, time) in [("arrives_at", stop.arrives_at), ("departs_at", stop.departs_at)] {
+                match time {
+                    Some(time) => o.local_time(key, time),
+                    None => o.null(key),
+                }
+            }
+        });
+        o.objects("classes", classes.iter(), |o, class| {
+            class_fields(o, class);
+            o.objects("coaches", class.coaches.iter(), |o, (coach, seats)| {
+                o.text("coach", coach.as_str());
+                o.number("seats", *seats);
+            });
+        });
+    })
+}
+
+fn class_fields(o: &mut Object<'_>, view: &ClassView) {
+    o.text("class", view.partition.parts().map_or("", |(_, _, class)| class));
+    o.text("partition_key", view.partition.as_str());
+    o.number("capacity", view.capacity);
+    o.number("available", view.available);
 }
 
 /// A cursor as clients carry it: slot, then number, in hexadecimal.

@@ -1,5 +1,6 @@
 //! Answers: written straight into the bytes that leave.
 
+use engine::catalogue::LocalTime;
 use engine::ids::Time;
 
 use super::time;
@@ -46,9 +47,9 @@ impl<'o> Object<'o> {
     }
 
     /// With the place's own offset.
-    pub(crate) fn local_time(&mut self, key: &str, unix_secs: i64, offset_secs: i32) {
+    pub(crate) fn local_time(&mut self, key: &str, value: LocalTime) {
         self.key(key, "\"");
-        time::write_local(self.out, unix_secs, offset_secs);
+        time::write_local(self.out, value.unix_secs, value.offset_secs);
         self.out.push(b'"');
     }
 

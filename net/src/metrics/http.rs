@@ -6,7 +6,7 @@ use hyper::{Method, StatusCode};
 
 use super::cell::{Cell64, Histogram};
 use super::encode::{Encoder, HistogramData, Labels, push_label};
-use crate::router::Route;
+use crate::router::{ROUTES, Route};
 use crate::service::Service;
 
 /// Upper bounds of the duration buckets, in nanoseconds: finer ones, then the usual ones from 5 ms.
@@ -38,7 +38,6 @@ const STATUSES: [&str; 13] =
     ["200", "400", "401", "404", "405", "408", "409", "413", "422", "500", "503", "504", "other"];
 
 const SERVICES: usize = Service::ALL.len();
-const ROUTES: usize = Route::ALL.len();
 
 /// One core's HTTP counts. Series come into being when they are first counted.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ impl CoreHttp {
     pub(crate) fn new() -> CoreHttp {
         CoreHttp {
             in_flight: Default::default(),
-            routes: (0..SERVICES * ROUTES).map(|_| OnceLock::new()).collect(),
+            routes: (0..SERVICES * ROUTES.len()).map(|_| OnceLock::new()).collect(),
         }
     }
 
@@ -82,7 +81,7 @@ impl CoreHttp {
     }
 
     pub(crate) fn record(&self, sample: &Sample<'_>) {
-        let route = &self.routes[sample.service.index() * ROUTES + sample.route.index()];
+        let route = &self.routes[sample.service.index() * ROUTES.len() + sample.route.index()];
         let route = route.get_or_init(|| Box::new(std::array::from_fn(|_| OnceLock::new())));
         let series = &route[method_index(sample.method) * STATUSES.len() + status_index(sample.status)];
         let series = series.get_or_init(|| Box::new(Series { duration: Histogram::new(BOUNDS_NS.len()) }));
@@ -90,7 +89,7 @@ impl CoreHttp {
     }
 
     fn get(&self, service: Service, route: Route, place: usize) -> Option<&Series> {
-        Some(self.routes[service.index() * ROUTES + route.index()].get()?[place].get()?)
+        Some(self.routes[service.index() * ROUTES.len() + route.index()].get()?[place].get()?)
     }
 }
 
@@ -143,10 +142,10 @@ pub(super) fn encode(cores: &[Arc<CoreHttp>], service: Service, encoder: &mut En
 /// Labels, buckets and sum of every series that any core has.
 fn collect(cores: &[Arc<CoreHttp>], service: Service) -> Vec<(Labels, Vec<u64>, u64)> {
     let mut all = Vec::new();
-    for route in Route::ALL {
+    for spec in &ROUTES {
         for place in 0..METHODS.len() * STATUSES.len() {
             let mut found: Option<(Vec<u64>, u64)> = None;
-            for series in cores.iter().filter_map(|core| core.get(service, route, place)) {
+            for series in cores.iter().filter_map(|core| core.get(service, spec.route, place)) {
                 let (buckets, sum) = found.get_or_insert_with(|| (vec![0; BOUNDS_NS.len() + 1], 0));
                 *sum += series.duration.add_to(buckets);
             }
@@ -154,7 +153,7 @@ fn collect(cores: &[Arc<CoreHttp>], service: Service) -> Vec<(Labels, Vec<u64>, 
                 let mut labels = Labels::new();
                 push_label(&mut labels, "service", service.name());
                 push_label(&mut labels, "method", METHODS[place / STATUSES.len()]);
-                push_label(&mut labels, "route", route.pattern());
+                push_label(&mut labels, "route", spec.pattern);
                 push_label(&mut labels, "status", STATUSES[place % STATUSES.len()]);
                 all.push((labels, buckets, sum));
             }

@@ -2,20 +2,19 @@
 
 use hyper::StatusCode;
 
-use super::Outcome;
+use crate::app::App;
 use crate::backend::Backend;
-use crate::edge::Edge;
 use crate::json::write::object;
 use crate::metrics;
-use crate::reply::Answer;
+use crate::reply::{Answer, Outcome};
 use crate::service::Service;
 
 pub(super) fn healthz() -> Outcome {
     Ok(Answer::json(br#"{"status":"ok"}"#.as_slice()))
 }
 
-pub(super) fn readyz<B: Backend>(edge: &Edge<B>, service: Service) -> Outcome {
-    match edge.backend.ready(service) {
+pub(super) fn readyz<B: Backend>(app: &App<B>, service: Service) -> Outcome {
+    match app.backend.ready(service) {
         Ok(()) => Ok(Answer::json(br#"{"status":"ready"}"#.as_slice())),
         Err(dependency) => {
             let mut body = Vec::new();
@@ -28,12 +27,12 @@ pub(super) fn readyz<B: Backend>(edge: &Edge<B>, service: Service) -> Outcome {
     }
 }
 
-pub(super) fn metrics<B: Backend>(edge: &Edge<B>, service: Service) -> Outcome {
-    Ok(Answer::text(metrics::CONTENT_TYPE, edge.metrics.scrape(service).into_bytes()))
+pub(super) fn metrics<B: Backend>(app: &App<B>, service: Service) -> Outcome {
+    Ok(Answer::text(metrics::CONTENT_TYPE, app.metrics.scrape(service).into_bytes()))
 }
 
-pub(super) fn worker<B: Backend>(edge: &Edge<B>) -> Outcome {
-    let status = edge.backend.worker();
+pub(super) fn worker<B: Backend>(app: &App<B>) -> Outcome {
+    let status = app.backend.worker();
     let mut body = Vec::new();
     object(&mut body, |o| {
         o.number("position", status.position);

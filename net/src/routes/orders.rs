@@ -4,23 +4,20 @@ use engine::answer::Answer as Engine;
 use engine::command::{Cancel, Command, CreateOrder, Named, Reserve};
 use engine::ids::{Cents, HoldId, IdempotencyKey, PartitionKey};
 
-use super::Outcome;
+use crate::app::{App, RequestContext};
 use crate::backend::Backend;
-use crate::edge::Edge;
-use crate::errors::{Code, Problem};
+use crate::errors::Problem;
 use crate::fields;
-use crate::handle::Asked;
-use crate::json::read::{Str, fields as object, parse};
+use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::query;
-use crate::reply::Answer;
-use crate::router::Route;
+use crate::reply::{Answer, Outcome};
 
-object! {
+request_body! {
     CreateBody<'a> { idempotency_key: Str<'a>, amount_cents: i64 }
 }
 
-object! {
+request_body! {
     ReserveBody<'a> {
         order_id: Str<'a>,
         partition_key: Str<'a>,
@@ -32,33 +29,31 @@ object! {
     }
 }
 
-object! {
+request_body! {
     CancelBody<'a> { order_id: Str<'a>, partition_key: Str<'a>, hold_id: Str<'a> }
 }
 
-pub(super) async fn create<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn create<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CreateBody<'_> = parse(body)?;
-    let given = body.idempotency_key.as_deref();
-    let missing = "idempotency_key is required";
-    let key = fields::required("idempotency_key", given, missing, IdempotencyKey::parse)?;
+    let key = fields::required("idempotency_key", body.idempotency_key.as_deref(), IdempotencyKey::parse)?;
     let amount = body.amount_cents.unwrap_or(0);
     if amount <= 0 {
-        return Err(Problem::bad(Code::InvalidAmount, "invalid amount"));
+        return Err(Problem::INVALID_AMOUNT);
     }
-    let entropy = edge.backend.fresh_entropy();
-    order(edge.ask(asked, Command::CreateOrder(CreateOrder { key, amount: Cents(amount), entropy })).await?)
+    let entropy = app.backend.fresh_entropy();
+    order(app.ask(cx, Command::CreateOrder(CreateOrder { key, amount: Cents(amount), entropy })).await?)
 }
 
-pub(super) async fn reserve<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: ReserveBody<'_> = parse(body)?;
-    let defaults = &edge.config.defaults;
-    let id = fields::order(asked.route, trimmed(&body.order_id))?;
+    let defaults = &app.config.defaults;
+    let id = fields::order(cx.route.spec(), trimmed(&body.order_id))?;
     let partition = match trimmed(&body.partition_key) {
-        Some(key) => fields::required("partition_key", Some(key), "", PartitionKey::parse)?,
+        Some(key) => fields::id("partition_key", key, PartitionKey::parse)?,
         None => defaults.partition.clone(),
     };
     let hold = match trimmed(&body.hold_id) {
-        Some(hold) => fields::required("hold_id", Some(hold), "", HoldId::parse)?,
+        Some(hold) => fields::id("hold_id", hold, HoldId::parse)?,
         None => id.hold_id(),
     };
     let quantity = match body.qty.unwrap_or(0) {
@@ -73,30 +68,39 @@ pub(super) async fn reserve<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body:
         span: fields::span(body.from_index, body.to_index)?,
         ad_hoc: fields::ad_hoc(body.capacity, defaults.order_capacity, defaults.segments)?,
     });
-    order(edge.ask(asked, command).await?)
+    order(app.ask(cx, command).await?)
 }
 
-pub(super) async fn cancel<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CancelBody<'_> = parse(body)?;
     let named = named(&body.partition_key, &body.hold_id)?;
-    let id = fields::order(asked.route, body.order_id.as_deref())?;
-    order(edge.ask(asked, Command::Cancel(Cancel { order: id, named })).await?)
+    let id = fields::order(cx.route.spec(), body.order_id.as_deref())?;
+    order(app.ask(cx, Command::Cancel(Cancel { order: id, named })).await?)
 }
 
-/// The order as it is, in the shape of the route that asks.
-pub(super) async fn get<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>) -> Outcome {
-    let given = query::get(asked.query, "order_id")?;
-    let id = fields::order(asked.route, given.as_deref())?;
-    match (edge.ask(asked, Command::GetOrder { order: id }).await?, asked.route) {
-        (Engine::Order(view), Route::QueryOrder) => Ok(Answer::json(views::order_view(&view))),
-        (answer, _) => order(answer),
+/// The order as the order service shows it.
+pub(super) async fn get<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
+    order(asked(app, cx).await?)
+}
+
+/// The order as the query service shows it.
+pub(super) async fn query<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
+    match asked(app, cx).await? {
+        Engine::Order(view) => Ok(Answer::json(views::order_view(&view))),
+        _ => Err(Problem::INTERNAL),
     }
+}
+
+async fn asked<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Result<Engine, Problem> {
+    let given = query::get(cx.query, "order_id")?;
+    let order = fields::order(cx.route.spec(), given.as_deref())?;
+    app.ask(cx, Command::GetOrder { order }).await
 }
 
 pub(super) fn order(answer: Engine) -> Outcome {
     match answer {
         Engine::Order(view) => Ok(Answer::json(views::order(&view))),
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::INTERNAL),
     }
 }
 

@@ -2,43 +2,42 @@
 
 use std::collections::BTreeSet;
 
-use net::errors::{self, Code};
+use net::Service;
+use net::errors::Code;
 use net::openapi::DOCUMENTS;
-use net::router::{Route, Verb};
-use net::{Service, errors::EVERYWHERE};
+use net::router::{REJECTED_EVERYWHERE, ROUTES, Route, RouteSpec, Verb};
 use serde_json::Value;
 
 use crate::common::Server;
 use crate::common::client::Client;
 
-/// What a route can answer, by the program: statuses, each with the codes that it comes with.
-fn answers(route: Route) -> BTreeSet<(u16, Option<Code>)> {
+/// The answers of a route, by the program: statuses, each with the codes that it comes with.
+fn answers(spec: &RouteSpec) -> BTreeSet<(u16, Option<Code>)> {
     let mut answers = BTreeSet::from([(200, None)]);
-    answers.extend(errors::own(route).iter().map(|(status, code)| (*status, Some(*code))));
-    let refusals = errors::refusals(route).iter().map(|rejection| errors::status_and_code(route, *rejection));
-    answers.extend(refusals.map(|(status, code)| (status, Some(code))));
-    if matches!(route, Route::Healthz | Route::Readyz | Route::Metrics) {
-        // Not ready is no error; see its own body.
-        answers.extend((route == Route::Readyz).then_some((503, None)));
-        return answers;
+    answers.extend(spec.refusals.iter().map(|code| (code.status().as_u16(), Some(*code))));
+    if let Some(rejections) = spec.rejections {
+        let all = rejections.iter().chain(REJECTED_EVERYWHERE);
+        answers.extend(all.map(|rejection| {
+            let (status, code) = spec.status_and_code(*rejection);
+            (status, Some(code))
+        }));
+        let code = if spec.writes() { Code::OutcomeUnknown } else { Code::Timeout };
+        answers.insert((504, Some(code)));
     }
-    answers.insert((503, Some(Code::Busy)));
-    if asks_the_engine(route) {
-        let everywhere = EVERYWHERE.iter().map(|rejection| errors::status_and_code(route, *rejection));
-        answers.extend(everywhere.map(|(status, code)| (status, Some(code))));
-    }
-    if route.writes() {
+    if spec.writes() {
         answers.insert((408, Some(Code::RequestTimeout)));
         answers.insert((413, Some(Code::BodyTooLarge)));
-        answers.insert((504, Some(Code::OutcomeUnknown)));
-    } else if asks_the_engine(route) {
-        answers.insert((504, Some(Code::Timeout)));
     }
+    if !spec.is_essential {
+        answers.insert((503, Some(Code::Busy)));
+    }
+    // Not ready is no error; see its own body.
+    answers.extend((spec.route == Route::Readyz).then_some((503, None)));
     answers
 }
 
-fn asks_the_engine(route: Route) -> bool {
-    !matches!(route, Route::Stations | Route::WorkerStatus | Route::OpenapiIndex | Route::OpenapiDocument)
+fn served_by(service: Service) -> impl Iterator<Item = &'static RouteSpec> {
+    ROUTES.iter().filter(move |spec| spec.services.contains(&service))
 }
 
 fn document(service: Service) -> Value {
@@ -69,11 +68,8 @@ fn every_route_is_in_its_services_documents_and_nothing_else() {
                 methods.as_object().unwrap().keys().map(move |method| (path.clone(), method.clone()))
             })
             .collect();
-        let served: BTreeSet<(String, String)> = Route::ALL
-            .into_iter()
-            .filter(|route| route.served_by(service))
-            .map(|route| (route.pattern().to_owned(), method(route).to_owned()))
-            .collect();
+        let served: BTreeSet<(String, String)> =
+            served_by(service).map(|spec| (spec.pattern.to_owned(), method(spec).to_owned())).collect();
         assert_eq!(documented, served, "{service}");
     }
 }
@@ -82,13 +78,12 @@ fn every_route_is_in_its_services_documents_and_nothing_else() {
 fn every_status_and_code_that_a_route_can_answer_is_documented_and_no_other() {
     for service in Service::ALL {
         let document = document(service);
-        for route in Route::ALL.into_iter().filter(|route| route.served_by(service)) {
-            let responses =
-                document["paths"][route.pattern()][method(route)]["responses"].as_object().unwrap();
-            let answers = answers(route);
+        for spec in served_by(service) {
+            let responses = document["paths"][spec.pattern][method(spec)]["responses"].as_object().unwrap();
+            let answers = answers(spec);
             let documented: BTreeSet<u16> = responses.keys().map(|status| status.parse().unwrap()).collect();
             let possible: BTreeSet<u16> = answers.iter().map(|(status, _)| *status).collect();
-            assert_eq!(documented, possible, "{service} {}", route.pattern());
+            assert_eq!(documented, possible, "{service} {}", spec.pattern);
             for status in possible {
                 let response = resolve(&document, &responses[&status.to_string()]);
                 let description = response["description"].as_str().unwrap();
@@ -97,7 +92,7 @@ fn every_status_and_code_that_a_route_can_answer_is_documented_and_no_other() {
                 let coded =
                     answers.iter().filter(|(known, _)| *known == status).filter_map(|(_, code)| *code);
                 let expected: BTreeSet<&str> = coded.map(Code::word).collect();
-                assert_eq!(named, expected, "{service} {} {status}", route.pattern());
+                assert_eq!(named, expected, "{service} {} {status}", spec.pattern);
             }
         }
     }
@@ -107,8 +102,8 @@ fn is_code(word: &&str) -> bool {
     Code::ALL.iter().any(|code| code.word() == *word)
 }
 
-fn method(route: Route) -> &'static str {
-    match route.verb() {
+fn method(spec: &RouteSpec) -> &'static str {
+    match spec.verb {
         Verb::Get => "get",
         Verb::Post => "post",
     }

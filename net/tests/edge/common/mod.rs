@@ -6,7 +6,7 @@ pub(crate) mod samples;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(crate) enum Played {
     Reply(Reply),
     /// Never answers.
     Hang,
-    /// Answers once the gate is open; each answer counts as one of a burst of its own.
+    /// Answers once the gate is open.
     After(Arc<AtomicBool>, Reply),
 }
 
@@ -37,7 +37,6 @@ pub(crate) struct Script {
     play: Arc<Mutex<Play>>,
     asked: Arc<Mutex<Vec<Request>>>,
     hanging: Arc<AtomicUsize>,
-    bursts: Arc<AtomicU64>,
     down: Arc<Mutex<Option<Dependency>>>,
     worker: Arc<Mutex<WorkerStatus>>,
 }
@@ -102,7 +101,7 @@ impl Backend for Scripted {
     fn call(&self, request: Box<Request>) -> impl Future<Output = Reply> {
         let played = (self.script.play.lock().unwrap())(&request.command);
         self.script.asked.lock().unwrap().push(*request);
-        let (hanging, bursts) = (self.script.hanging.clone(), self.script.bursts.clone());
+        let hanging = self.script.hanging.clone();
         async move {
             match played {
                 Played::Reply(reply) => reply,
@@ -117,15 +116,10 @@ impl Backend for Scripted {
                     while !gate.load(Ordering::SeqCst) {
                         net::runtime::sleep(Duration::from_millis(1)).await;
                     }
-                    bursts.fetch_add(1, Ordering::SeqCst);
                     reply
                 }
             }
         }
-    }
-
-    fn bursts(&self) -> u64 {
-        self.script.bursts.load(Ordering::SeqCst)
     }
 
     fn fresh_entropy(&self) -> u128 {
@@ -180,7 +174,6 @@ impl Server {
             play: Arc::new(Mutex::new(Box::new(|_| Played::Reply(Err(Rejection::OrderNotFound))))),
             asked: Arc::default(),
             hanging: Arc::default(),
-            bursts: Arc::default(),
             down: Arc::default(),
             worker: Arc::default(),
         };

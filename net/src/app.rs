@@ -1,0 +1,98 @@
+//! What the requests of one core share, and what a route knows about the one that it answers.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use engine::answer::Answer as EngineAnswer;
+use engine::command::{Command, Request as EngineRequest};
+
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::errors::Problem;
+use crate::metrics::{CoreHttp, Metrics};
+use crate::random::Random;
+use crate::router::{PathParams, Route};
+use crate::service::Service;
+use crate::trace::Ids;
+
+/// The application behind one core's connections. Knows nothing of sockets.
+#[derive(Debug)]
+pub(crate) struct App<B> {
+    pub(crate) backend: B,
+    pub(crate) config: Arc<Config>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) http: Arc<CoreHttp>,
+    pub(crate) random: Random,
+    /// Milliseconds since the start, as of the last sweep.
+    pub(crate) clock: Rc<Cell<u64>>,
+    /// When an overload was last logged, on the clock.
+    pub(crate) overload_logged_at: Cell<Option<u64>>,
+    in_flight: Cell<usize>,
+}
+
+/// One request as its route sees it.
+#[derive(Debug)]
+pub(crate) struct RequestContext<'r> {
+    pub(crate) service: Service,
+    pub(crate) route: Route,
+    pub(crate) path: PathParams<'r>,
+    pub(crate) query: Option<&'r str>,
+    pub(crate) ids: &'r Ids,
+    pub(crate) connection: &'r Connection,
+}
+
+impl<B: Backend> App<B> {
+    /// The application of core `core` over the core's own backend.
+    pub(crate) fn new(core: usize, backend: B, config: Arc<Config>, metrics: Arc<Metrics>) -> Rc<App<B>> {
+        Rc::new(App {
+            backend,
+            http: metrics.core(core),
+            metrics,
+            config,
+            random: Random::from_system(),
+            clock: Rc::new(Cell::new(0)),
+            overload_logged_at: Cell::new(None),
+            in_flight: Cell::new(0),
+        })
+    }
+
+    /// Counts a request in until the guard is dropped.
+    pub(crate) fn begin(self: &Rc<Self>, service: Service) -> InFlightGuard<B> {
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.http.begin(service);
+        InFlightGuard { app: self.clone(), service }
+    }
+
+    /// More requests are in flight than the limit allows.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.in_flight.get() > self.config.limits.in_flight_max
+    }
+
+    /// Asks the engine, within the request's time. Any refusal is the route's answer.
+    pub(crate) async fn ask(
+        &self,
+        cx: &RequestContext<'_>,
+        command: Command,
+    ) -> Result<EngineAnswer, Problem> {
+        let request = Box::new(EngineRequest { command, trace: cx.ids.trace_for_records() });
+        let reply = cx.connection.in_time(self.backend.call(request)).await;
+        let reply = reply.map_err(|_| cx.route.spec().unanswered())?;
+        reply.map_err(|rejection| cx.route.spec().rejected(rejection))
+    }
+}
+
+/// A request in flight: from its head to its answer, or until its client is gone.
+#[derive(Debug)]
+pub(crate) struct InFlightGuard<B: Backend> {
+    app: Rc<App<B>>,
+    service: Service,
+}
+
+impl<B: Backend> Drop for InFlightGuard<B> {
+    fn drop(&mut self) {
+        self.app.in_flight.set(self.app.in_flight.get() - 1);
+        self.app.http.end(self.service);
+    }
+}

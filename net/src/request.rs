@@ -1,0 +1,114 @@
+//! One request from its head to its answer: route, limits, body, answer, metrics and log line.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{EXPECT, HeaderMap};
+use hyper::{Request, Response, StatusCode};
+
+use crate::app::{App, RequestContext};
+use crate::backend::Backend;
+use crate::body::{ReadBody, is_drained};
+use crate::connection::{Connection, Phase};
+use crate::errors::Problem;
+use crate::logs::{Line, LineKind};
+use crate::metrics::Sample;
+use crate::reply::{Answer, Payload};
+use crate::router::{self, Match, Route};
+use crate::routes;
+use crate::runtime;
+use crate::service::Service;
+use crate::trace::Ids;
+
+pub(crate) async fn handle<B: Backend>(
+    app: Rc<App<B>>,
+    connection: Rc<Connection>,
+    service: Service,
+    request: Request<Incoming>,
+) -> Result<Response<Payload>, Infallible> {
+    if connection.has_spent_budget() {
+        runtime::pause().await;
+    }
+    let started = Instant::now();
+    let in_flight = app.begin(service);
+    let (parts, mut body) = request.into_parts();
+    let ids = Ids::of(&parts.headers, &app.random);
+    let (route, answer) = match router::find(service, &parts.method, parts.uri.path()) {
+        Match::Found(route, path) => {
+            let (query, connection) = (parts.uri.query(), &*connection);
+            let cx = RequestContext { service, route, path, query, ids: &ids, connection };
+            (route, answer(&app, &cx, &parts.headers, &mut body).await)
+        }
+        Match::WrongMethod(route) => {
+            let refused = Answer::from(Problem::METHOD_NOT_ALLOWED);
+            let refused = Answer { allow: Some(route.spec().verb.allow()), ..refused };
+            (route, without_body(refused, &app, &parts.headers, &mut body).await)
+        }
+        Match::Unknown => {
+            let refused = Answer::from(Problem::NOT_FOUND);
+            (Route::Unknown, without_body(refused, &app, &parts.headers, &mut body).await)
+        }
+    };
+    let (now_ms, limits) = (app.clock.get(), &app.config.limits);
+    connection.answered(now_ms + limits.idle_ms, now_ms + limits.header_ms);
+    let duration = started.elapsed();
+    let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let (status, method) = (answer.status, &parts.method);
+    app.http.record(&Sample { service, route, method, status, duration_ns });
+    Line { service, route, method, status, duration, ids: &ids }.write(line_kind(&app, status, duration));
+    drop(in_flight);
+    Ok(answer.into_response(parts.headers, ids))
+}
+
+/// The answer of a route that was found: refused if the core is overloaded, else read whole and handed to the route.
+async fn answer<B: Backend>(
+    app: &App<B>,
+    cx: &RequestContext<'_>,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+) -> Answer {
+    let limits = &app.config.limits;
+    if app.is_overloaded() && !cx.route.spec().is_essential {
+        return without_body(Answer::from(Problem::OVERLOADED), app, headers, body).await;
+    }
+    cx.connection.enter(Phase::Body, app.clock.get() + limits.body_ms);
+    let closing = |problem| Answer { close: true, ..Answer::from(problem) };
+    let body = match cx.connection.in_time(ReadBody::new(body, limits.body_bytes_max)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return closing(error.problem()),
+        Err(_) => return closing(Problem::REQUEST_TIMEOUT),
+    };
+    cx.connection.enter(Phase::Asked, app.clock.get() + limits.request_ms);
+    routes::answer(app, cx, &body).await.unwrap_or_else(Answer::from)
+}
+
+/// An answer that needs no body: keeps the connection only if the body is there already.
+async fn without_body<B: Backend>(
+    answer: Answer,
+    app: &App<B>,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+) -> Answer {
+    let bytes_max = app.config.limits.body_bytes_max;
+    // Asking for the body of a request that is refused anyway would be rude.
+    let drained = !headers.contains_key(EXPECT)
+        && std::future::poll_fn(|cx| Poll::Ready(is_drained(body, bytes_max, cx))).await;
+    Answer { close: answer.close || !(drained || body.is_end_stream()), ..answer }
+}
+
+/// Overload is logged once between two sweeps: the log must not be one more load.
+fn line_kind<B: Backend>(app: &App<B>, status: StatusCode, duration: Duration) -> LineKind {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let now = Some(app.clock.get());
+        if app.overload_logged_at.replace(now) != now { LineKind::Refused } else { LineKind::Usual }
+    } else if status.is_server_error() {
+        LineKind::Failed
+    } else if duration >= Duration::from_millis(app.config.limits.slow_ms) {
+        LineKind::Slow
+    } else {
+        LineKind::Usual
+    }
+}

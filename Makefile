@@ -6,11 +6,12 @@ SEEDS ?= 0..10000
 CYCLES ?= 100
 DRILL ?= kill
 DRILL_ARGS ?=
+REV ?= 2c25241
 SECONDS ?= 60
 CRATES ?= allocator shard engine wal
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test soak mutations mutants drill fuzz check fmt deny clean
+.PHONY: help run build test upgrade soak mutations mutants drill fuzz check fmt deny clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +25,9 @@ build: ## Build the release binary
 
 test: check ## Run every check and every test
 	@./scripts/test.sh
+
+upgrade: build ## Prove that a data directory of an old version opens and answers the same (REV=2c25241; Python 3)
+	@CARGO="$(CARGO)" ./scripts/upgrade.sh $(REV)
 
 soak: ## Run any seeds in the simulator (SEEDS=A..B); takes up where it was stopped
 	@$(CARGO) build --profile soak --package sim

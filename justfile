@@ -16,6 +16,10 @@ build:
 test:
     @make test
 
+# Prove that a data directory of an old version opens and answers the same (Python 3)
+upgrade REV="2c25241":
+    @make upgrade REV="{{ REV }}"
+
 # Run any seeds in the simulator; takes up where it was stopped
 soak SEEDS="0..10000":
     @make soak SEEDS="{{ SEEDS }}"

@@ -10,10 +10,9 @@ function request()
   return wrk.format("POST", "/inventory/try-hold", { ["Content-Type"] = "application/json" }, body)
 end
 
-
 function done(summary, latency)
   local function ms(p) return latency:percentile(p) / 1000 end
-  io.write(string.format("RESULT requests=%d errors=%d p50_ms=%.3f p99_ms=%.3f\n", summary.requests,
+  io.write(string.format("RESULT requests=%d seconds=%.3f errors=%d p50_ms=%.3f p99_ms=%.3f\n", summary.requests, summary.duration / 1e6,
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
     ms(50), ms(99)))
 end

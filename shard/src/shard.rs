@@ -226,7 +226,7 @@ impl<D: Disk> Shard<D> {
             // Only the disk helps now, and it has a signal of its own.
             return log;
         }
-        if !self.work.is_empty() || self.snapshots.has_work(&self.log) {
+        if !self.work.is_empty() || self.log.snapshot_awaits_slot() {
             return Some(self.now);
         }
         if self.stopping {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 /// Times that a fault or a race has to be met over a whole range of seeds.
-pub const MET_MIN: u64 = 100;
-/// Seeds from which on [`MET_MIN`] is asked for.
+pub const COVERED_MIN: u64 = 100;
+/// Seeds from which on [`COVERED_MIN`] is asked for.
 pub const SEEDS_MIN: u64 = 2_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,10 +23,10 @@ macro_rules! counted {
     ($($kind:ident $name:ident $text:literal;)*) => {
         /// What is counted.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum Met { $($name,)* }
+        pub enum Covered { $($name,)* }
 
         /// Each with what it is called.
-        const ALL: &[(Met, Kind, &str)] = &[$((Met::$name, Kind::$kind, $text),)*];
+        const ALL: &[(Covered, Kind, &str)] = &[$((Covered::$name, Kind::$kind, $text),)*];
     };
 }
 
@@ -125,16 +125,16 @@ impl Default for Counters {
 }
 
 impl Counters {
-    pub fn met(&mut self, what: Met) {
+    pub fn count(&mut self, what: Covered) {
         self.add(what, 1);
     }
 
-    pub fn add(&mut self, what: Met, times: u64) {
+    pub fn add(&mut self, what: Covered, times: u64) {
         self.0[what as usize] += times;
     }
 
     #[must_use]
-    pub fn get(&self, what: Met) -> u64 {
+    pub fn get(&self, what: Covered) -> u64 {
         self.0[what as usize]
     }
 
@@ -145,7 +145,7 @@ impl Counters {
     /// What had to be met and was not met often enough.
     pub fn missing(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let needed = ALL.iter().filter(|(_, kind, _)| *kind != Kind::Count);
-        needed.map(|(what, _, text)| (*text, self.get(*what))).filter(|(_, times)| *times < MET_MIN)
+        needed.map(|(what, _, text)| (*text, self.get(*what))).filter(|(_, times)| *times < COVERED_MIN)
     }
 
     /// As a line that [`Counters::parse`] reads.
@@ -180,18 +180,18 @@ mod tests {
     fn what_is_met_too_rarely_is_named() {
         let mut counters = Counters::default();
         for (what, ..) in ALL {
-            counters.add(*what, MET_MIN);
+            counters.add(*what, COVERED_MIN);
         }
         assert_eq!(counters.missing().count(), 0);
-        counters.0[Met::PayCancel as usize] -= 1;
-        counters.0[Met::Turns as usize] = 0;
+        counters.0[Covered::PayCancel as usize] -= 1;
+        counters.0[Covered::Turns as usize] = 0;
         assert_eq!(counters.missing().collect::<Vec<_>>(), [("race: payment and cancel", 99)]);
     }
 
     #[test]
     fn a_line_is_read_as_it_was_written() {
         let mut counters = Counters::default();
-        counters.add(Met::Killed, 17);
+        counters.add(Covered::Killed, 17);
         assert_eq!(Counters::parse(&counters.line()), Some(counters));
         assert_eq!(Counters::parse("1 2 3"), None);
     }

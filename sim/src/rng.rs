@@ -59,11 +59,15 @@ impl Rng {
 mod tests {
     use super::*;
 
-    /// Another version of the generator would make every seed another run.
+    /// Another generator would make every seed another run. This one is wyrand by Wang Yi.
     #[test]
     fn numbers_stay_what_they_are() {
-        let mut rng = Rng::new(1);
-        assert_eq!([rng.number(), rng.number()], [0, 0]);
+        let (mut rng, mut state) = (Rng::new(1), 1_u64);
+        for _ in 0..3 {
+            state = state.wrapping_add(0x2d35_8dcc_aa6c_78a5);
+            let product = u128::from(state) * u128::from(state ^ 0x8bb8_4b93_962e_acc9);
+            assert_eq!(rng.number(), product as u64 ^ (product >> 64) as u64);
+        }
     }
 
     #[test]

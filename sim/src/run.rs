@@ -82,7 +82,7 @@ impl Run {
         }
         if end == End::PowerCut && self.world.rng.percent(60) {
             // In the middle of writes: every core gives its disk what clients have just asked for.
-            let life = self.world.life;
+            let process_number = self.world.process_number;
             for core in 0..self.world.cores() {
                 self.finish_if_it_moves(core, Lane::Write);
             }
@@ -91,7 +91,7 @@ impl Run {
             }
             for core in (0..self.world.cores()).chain(0..self.world.cores()) {
                 self.turn(core, usize::MAX);
-                if life != self.world.life {
+                if process_number != self.world.process_number {
                     return;
                 }
             }
@@ -103,10 +103,10 @@ impl Run {
     /// write that had failed before ends it at once.
     fn stop(&mut self) -> bool {
         self.lift_faults();
-        let process_number = self.world.life;
+        let process_number = self.world.process_number;
         self.world.process.shutdown.request();
         self.settle();
-        if process_number != self.world.life {
+        if process_number != self.world.process_number {
             return false;
         }
         assert!(self.world.process.has_left(), "told to stop, and yet it stays");
@@ -216,9 +216,9 @@ impl Run {
                 let now = self.world.time_of(core);
                 self.world.process.close_edge(core, self.clients.wait_at(core));
                 if self.world.process.wants_turn(core, now) {
-                    let life = self.world.life;
+                    let process_number = self.world.process_number;
                     self.turn(core, usize::MAX);
-                    if life != self.world.life {
+                    if process_number != self.world.process_number {
                         // A write that had failed before the faults were lifted.
                         self.lift_faults();
                         return self.settle();
@@ -276,8 +276,8 @@ impl Run {
         self.world.restart(End::PowerCut, true);
         checks::always(&self.world);
         self.promises.check(&self.world);
-        checks::linear::check(&self.clients.history, &mut self.world.met);
+        checks::linear::check(&self.clients.history, &mut self.world.coverage);
         self.world.count_life();
-        Summary { hash: self.world.history.hash(), counters: self.world.met }
+        Summary { hash: self.world.history.hash(), counters: self.world.coverage }
     }
 }

@@ -89,16 +89,16 @@ pub fn this_build() -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counters::Met;
+    use crate::counters::Covered;
 
     #[test]
     fn is_taken_up_where_it_stopped() {
         let mut progress = Progress::new(7, 10..30);
         let mut counters = Counters::default();
-        counters.add(Met::Killed, 3);
+        counters.add(Covered::Killed, 3);
         progress.add(20, &counters, 1_500);
         let read = Progress::new(7, 10..30).parse(&progress.text()).expect("its own text");
-        assert_eq!((read.next, read.milliseconds, read.counters.get(Met::Killed)), (20, 1_500, 3));
+        assert_eq!((read.next, read.milliseconds, read.counters.get(Covered::Killed)), (20, 1_500, 3));
         assert_eq!(Progress::new(7, 10..31).parse(&progress.text()), None, "another range");
         assert_eq!(Progress::new(8, 10..30).parse(&progress.text()), None, "another build");
         assert_eq!(Progress::new(7, 10..30).parse("nonsense"), None);

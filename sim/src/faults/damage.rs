@@ -7,7 +7,7 @@ use engine::state::Slot;
 use wal::OpenError;
 use wal::files::MemoryFiles;
 
-use crate::counters::Met;
+use crate::counters::Covered;
 use crate::world::World;
 use crate::world::disk::Frame;
 use crate::world::start::{Images, inspect};
@@ -24,38 +24,38 @@ pub(crate) fn try_some(world: &mut World) {
     };
     for _ in 0..TRIALS {
         let copy = world.machine.files.fork();
-        if let Some((met, what)) = damage(world, &copy) {
-            world.met.met(met);
-            world.history.note(format_args!("a copy is damaged: {met:?}, {what}"));
+        if let Some((covered, what)) = damage(world, &copy) {
+            world.coverage.count(covered);
+            world.history.note(format_args!("a copy is damaged: {covered:?}, {what}"));
             let found = inspect(&copy, &world.plan);
-            judge(world, met, &what, &sound, found);
+            judge(world, covered, &what, &sound, found);
         }
     }
 }
 
 /// Damages the copy in one way; says what it did.
-fn damage(world: &mut World, copy: &MemoryFiles) -> Option<(Met, String)> {
+fn damage(world: &mut World, copy: &MemoryFiles) -> Option<(Covered, String)> {
     match world.rng.below(8) {
         0 => {
             let end = world.frames.len().saturating_sub(1).max(1);
-            rot_in_frame(world, copy, 0..end).map(|what| (Met::RotInOld, what))
+            rot_in_frame(world, copy, 0..end).map(|what| (Covered::RotInOld, what))
         }
         1 => {
             let end = world.frames.len();
-            rot_in_frame(world, copy, end.saturating_sub(3)..end).map(|what| (Met::RotInNew, what))
+            rot_in_frame(world, copy, end.saturating_sub(3)..end).map(|what| (Covered::RotInNew, what))
         }
-        2 | 3 => rot_in(world, copy, "/snapshot-").map(|what| (Met::RotInSnapshot, what)),
-        4 => rot_in(world, copy, "").map(|what| (Met::RotElsewhere, what)),
+        2 | 3 => rot_in(world, copy, "/snapshot-").map(|what| (Covered::RotInSnapshot, what)),
+        4 => rot_in(world, copy, "").map(|what| (Covered::RotElsewhere, what)),
         5 | 6 => {
             let end = world.frames.len();
             let from = if world.rng.percent(50) { 0 } else { end.saturating_sub(1) };
             let frame = pick(world, from..end)?;
             let later = world.frames.iter().rev().take_while(|other| place(other) != place(&frame));
             let is_last = !{ later }.any(|other| other.core == frame.core);
-            let met = if is_last { Met::LostLastWrite } else { Met::LostWrite };
-            undo(copy, &frame).then(|| (met, place(&frame)))
+            let covered = if is_last { Covered::LostLastWrite } else { Covered::LostWrite };
+            undo(copy, &frame).then(|| (covered, place(&frame)))
         }
-        _ => misdirect(world, copy).map(|what| (Met::Misdirected, what)),
+        _ => misdirect(world, copy).map(|what| (Covered::Misdirected, what)),
     }
 }
 
@@ -127,33 +127,33 @@ fn misdirect(world: &mut World, copy: &MemoryFiles) -> Option<String> {
 }
 
 /// What came of a start from the damaged copy.
-fn judge(world: &mut World, met: Met, what: &str, sound: &Images, found: Result<(Images, bool), OpenError>) {
+fn judge(world: &mut World, covered: Covered, what: &str, sound: &Images, found: Result<(Images, bool), OpenError>) {
     let (images, cut) = match found {
         Err(error) => {
             let named = !matches!(error, OpenError::Io { .. } | OpenError::Locked { .. });
-            assert!(named, "{met:?} of {what} is not refused by name: {error}");
-            world.met.met(Met::RotRefused);
+            assert!(named, "{covered:?} of {what} is not refused by name: {error}");
+            world.coverage.count(Covered::RotRefused);
             return;
         }
         Ok(found) => found,
     };
     if images == *sound {
-        world.met.met(Met::RotHarmless);
+        world.coverage.count(Covered::RotHarmless);
         return;
     }
     for (slot, (seq, image)) in &images {
         let slot_found = Slot::decode(image).expect("encoded a moment ago");
         assert_eq!(slot_found.seq(), *seq);
         let known = world.model.compare(&slot_found);
-        assert!(known, "{met:?} of {what}: slot {} is as it never was", slot.get());
+        assert!(known, "{covered:?} of {what}: slot {} is as it never was", slot.get());
     }
-    let lies = matches!(met, Met::LostWrite | Met::LostLastWrite | Met::Misdirected);
+    let lies = matches!(covered, Covered::LostWrite | Covered::LostLastWrite | Covered::Misdirected);
     let seqs = images.iter().map(|(slot, (seq, _))| (*slot, *seq)).collect();
     let last_only = world.model.lacks_last_frames_only(&seqs);
-    if met == Met::LostWrite {
+    if covered == Covered::LostWrite {
         panic!("{what} was never written, later ones were, and nobody minds");
     }
-    assert!(last_only, "{met:?} of {what} takes back more than a last frame, and nobody minds");
-    assert!(lies || cut, "{met:?} of {what} takes back a last frame, and nobody says so");
-    world.met.met(Met::RotCut);
+    assert!(last_only, "{covered:?} of {what} takes back more than a last frame, and nobody minds");
+    assert!(lies || cut, "{covered:?} of {what} takes back a last frame, and nobody says so");
+    world.coverage.count(Covered::RotCut);
 }

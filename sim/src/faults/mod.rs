@@ -5,7 +5,7 @@ pub(crate) mod damage;
 
 use wal::disk::Lane;
 
-use crate::counters::Met;
+use crate::counters::Covered;
 use crate::world::World;
 
 pub(crate) const EIO: i32 = 5;
@@ -52,7 +52,7 @@ pub(crate) fn strike(world: &mut World) {
         Fault::DiskFull => {
             let room = *world.rng.pick(&[0, 4_000, 200_000]);
             world.machine.files.set_capacity(Some(world.machine.used() + room));
-            world.met.met(Met::DiskFull);
+            world.coverage.count(Covered::DiskFull);
             world.history.note(format_args!("the disk has {room} bytes left"));
         }
         Fault::DiskHasRoom => {
@@ -62,7 +62,7 @@ pub(crate) fn strike(world: &mut World) {
         Fault::Stall => {
             let until = world.step + world.rng.between(20, 300);
             world.process.cores[usize::from(core)].stalled_until = until;
-            world.met.met(Met::Stall);
+            world.coverage.count(Covered::Stall);
             world.history.note(format_args!("the disk of core {core} stalls until step {until}"));
         }
         Fault::Clock => clock(world),
@@ -70,12 +70,12 @@ pub(crate) fn strike(world: &mut World) {
             let to = (core + 1 + world.rng.below(usize::from(world.cores()) - 1) as u16) % world.cores();
             let until = world.step + world.rng.between(10, 200);
             let late = world.process.rings.borrow_mut().hold(core, to, until);
-            world.met.add(Met::MessageLate, u64::from(late));
+            world.coverage.add(Covered::MessageLate, u64::from(late));
             world.history.note(format_args!("nothing gets from core {core} to {to} until step {until}"));
         }
         Fault::RingGone => {
             world.process.rings.borrow_mut().stopped[usize::from(core)] = true;
-            world.met.met(Met::RingGone);
+            world.coverage.count(Covered::RingGone);
             world.history.note(format_args!("core {core} serves its rings no more"));
         }
     }
@@ -90,7 +90,7 @@ fn short_write(world: &mut World, core: u16) {
     if world.process.cores[usize::from(core)].is_waiting(Lane::Jobs) {
         files.short_write(before + 1, bytes, ENOSPC);
         world.finish(core, Lane::Jobs);
-        world.met.add(Met::ShortWrite, u64::from(files.steps() > before + 1));
+        world.coverage.add(Covered::ShortWrite, u64::from(files.steps() > before + 1));
         files.forgive();
         return;
     }
@@ -100,7 +100,7 @@ fn short_write(world: &mut World, core: u16) {
     files.forgive();
     if short && let Some((_, doomed)) = &mut world.flights[usize::from(core)] {
         *doomed = true;
-        world.met.met(Met::ShortWrite);
+        world.coverage.count(Covered::ShortWrite);
         world.history.note(format_args!("a log write of core {core} stops after {bytes} bytes"));
     }
     match turned {
@@ -115,7 +115,7 @@ pub(crate) fn hold_rings(world: &mut World) {
     for from in 0..world.cores() {
         for to in (0..world.cores()).filter(|to| *to != from) {
             let late = world.process.rings.borrow_mut().hold(from, to, until);
-            world.met.add(Met::MessageLate, u64::from(late));
+            world.coverage.add(Covered::MessageLate, u64::from(late));
         }
     }
 }
@@ -124,11 +124,11 @@ fn clock(world: &mut World) {
     let by = *world.rng.pick(&[50, 5_000, 60_000, 2 * DAY_MS]);
     if world.rng.percent(50) {
         world.machine.wall_us += by * 1_000;
-        world.met.met(Met::ClockForwards);
+        world.coverage.count(Covered::ClockForwards);
         world.history.note(format_args!("the wall clock jumps {by} ms forwards"));
     } else {
         world.machine.wall_us = world.machine.wall_us.saturating_sub(by * 1_000);
-        world.met.met(Met::ClockBackwards);
+        world.coverage.count(Covered::ClockBackwards);
         world.history.note(format_args!("the wall clock jumps {by} ms backwards"));
     }
 }

@@ -19,7 +19,7 @@ use engine::command::{Cancel, Command, Named};
 use engine::ids::{OrderId, Time};
 use shard::Caller;
 
-use crate::counters::Met;
+use crate::counters::Covered;
 use crate::faults;
 use crate::rng::Rng;
 use crate::world::World;
@@ -72,7 +72,7 @@ impl Clients {
         }
         if kind < 8 && !self.book.made.is_empty() {
             let command = world.rng.pick(self.book.made.make_contiguous()).clone();
-            world.met.met(Met::Repeated);
+            world.coverage.count(Covered::Repeated);
             return self.ask(world, command);
         }
         if kind < 26 {
@@ -87,7 +87,7 @@ impl Clients {
         races::count(self, world, &command);
         self.moment += 1;
         self.made += 1;
-        world.met.met(Met::Operations);
+        world.coverage.count(Covered::Operations);
         let callers = world.ask(&command);
         self.book.remember(&command);
         let number = self.history.len();
@@ -115,7 +115,7 @@ impl Clients {
     fn abandon(&mut self, world: &mut World, caller: Caller) {
         self.calls.get_mut(&caller).expect("a call under way").abandoned = true;
         world.process.abandon(caller);
-        world.met.met(Met::Abandoned);
+        world.coverage.count(Covered::Abandoned);
     }
 
     fn abandon_one(&mut self, world: &mut World) {

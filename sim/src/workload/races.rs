@@ -7,7 +7,7 @@ use engine::ids::Time;
 
 use super::book::KnownOrder;
 use super::{Clients, cancel, create, order_of, pay, refunds, reserve, try_hold};
-use crate::counters::Met;
+use crate::counters::Covered;
 use crate::world::World;
 
 /// So close to a deadline is a race with it.
@@ -173,59 +173,59 @@ fn last_seat(clients: &mut Clients, world: &mut World) -> Vec<Command> {
 pub(super) fn count(clients: &Clients, world: &mut World, command: &Command) {
     let others: Vec<Command> = clients.calls.values().map(|call| call.command.clone()).collect();
     for other in &others {
-        if let Some(met) = race(world, command, other) {
-            world.met.met(met);
+        if let Some(race) = race(world, command, other) {
+            world.coverage.count(race);
         } else if order_of(command).is_some() && order_of(command) == order_of(other) && command != other {
-            world.met.met(Met::Changed);
+            world.coverage.count(Covered::Changed);
         }
     }
-    if let Some(met) = expiry(clients, world, command) {
-        world.met.met(met);
+    if let Some(race) = expiry(clients, world, command) {
+        world.coverage.count(race);
     }
 }
 
-fn race(world: &World, one: &Command, two: &Command) -> Option<Met> {
+fn race(world: &World, one: &Command, two: &Command) -> Option<Covered> {
     if let (Command::Pay(a), Command::Pay(b)) = (one, two)
         && a.order != b.order
     {
-        return (a.txn == b.txn).then_some(Met::OneTxnTwoOrders);
+        return (a.txn == b.txn).then_some(Covered::OneTxnTwoOrders);
     }
     if order_of(one).is_some() && order_of(one) == order_of(two) {
         return on_one_order(one, two).or_else(|| on_one_order(two, one));
     }
     match (one, two) {
-        (Command::CreateOrder(a), Command::CreateOrder(b)) => (a.key == b.key).then_some(Met::CreateCreate),
+        (Command::CreateOrder(a), Command::CreateOrder(b)) => (a.key == b.key).then_some(Covered::CreateCreate),
         (Command::SettleRefund { order: a, txn: t, .. }, Command::SettleRefund { order: b, txn: u, .. }) => {
-            (a == b && t == u).then_some(Met::SettleSettle)
+            (a == b && t == u).then_some(Covered::SettleSettle)
         }
         (Command::Reserve(c), Command::ReleaseHold(h)) | (Command::ReleaseHold(h), Command::Reserve(c)) => {
-            (c.partition == h.partition && c.hold == h.hold).then_some(Met::AdoptRelease)
+            (c.partition == h.partition && c.hold == h.hold).then_some(Covered::AdoptRelease)
         }
         (Command::TryHold(a), Command::TryHold(b)) if a.partition == b.partition && a.hold != b.hold => {
             let slot = world.process.hash.partition(&a.partition);
             let p = world.process.slot(slot).partitions().get(&a.partition)?;
             let span = p.span(a.span)?;
             let free = p.inventory().available(span);
-            (free < a.quantity + b.quantity).then_some(Met::LastSeat)
+            (free < a.quantity + b.quantity).then_some(Covered::LastSeat)
         }
         _ => None,
     }
 }
 
-fn on_one_order(one: &Command, two: &Command) -> Option<Met> {
+fn on_one_order(one: &Command, two: &Command) -> Option<Covered> {
     match (one, two) {
-        (Command::Pay(_), Command::Pay(_)) => Some(Met::PayPay),
-        (Command::Pay(_), Command::Cancel(_)) => Some(Met::PayCancel),
-        (Command::Pay(_), Command::Reserve(_)) => Some(Met::PayReserve),
-        (Command::Reserve(_), Command::Cancel(_)) => Some(Met::ReserveCancel),
-        (Command::Reserve(_), Command::Reserve(_)) => Some(Met::ReserveReserve),
-        (Command::IssueTicket { .. }, Command::Cancel(_)) => Some(Met::TicketCancel),
+        (Command::Pay(_), Command::Pay(_)) => Some(Covered::PayPay),
+        (Command::Pay(_), Command::Cancel(_)) => Some(Covered::PayCancel),
+        (Command::Pay(_), Command::Reserve(_)) => Some(Covered::PayReserve),
+        (Command::Reserve(_), Command::Cancel(_)) => Some(Covered::ReserveCancel),
+        (Command::Reserve(_), Command::Reserve(_)) => Some(Covered::ReserveReserve),
+        (Command::IssueTicket { .. }, Command::Cancel(_)) => Some(Covered::TicketCancel),
         _ => None,
     }
 }
 
 /// A request about a live hold whose deadline is a few milliseconds off.
-fn expiry(clients: &Clients, world: &World, command: &Command) -> Option<Met> {
+fn expiry(clients: &Clients, world: &World, command: &Command) -> Option<Covered> {
     let near = |deadline: Time| world.latest().0.abs_diff(deadline.0) <= NEAR_MS;
     let of_order = |order| {
         let known = clients.book.orders.iter().find(|known| known.id == Some(order))?;
@@ -237,12 +237,12 @@ fn expiry(clients: &Clients, world: &World, command: &Command) -> Option<Met> {
         (hold.status == engine::answer::HoldStatus::Held && near(hold.deadline)).then_some(())
     };
     match command {
-        Command::Pay(_) => of_order(order_of(command)?).map(|_| Met::PayExpiry),
-        Command::Cancel(c) => of_order(c.order).map(|_| Met::CancelExpiry),
+        Command::Pay(_) => of_order(order_of(command)?).map(|_| Covered::PayExpiry),
+        Command::Cancel(c) => of_order(c.order).map(|_| Covered::CancelExpiry),
         Command::ReleaseHold(c) | Command::ConfirmHold(c) => {
-            of_hold(&c.partition, &c.hold).map(|()| Met::ConfirmExpiry)
+            of_hold(&c.partition, &c.hold).map(|()| Covered::ConfirmExpiry)
         }
-        Command::Reserve(c) => of_hold(&c.partition, &c.hold).map(|()| Met::AdoptExpiry),
+        Command::Reserve(c) => of_hold(&c.partition, &c.hold).map(|()| Covered::AdoptExpiry),
         _ => None,
     }
 }

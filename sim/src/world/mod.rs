@@ -19,8 +19,8 @@ use wal::disk::Lane;
 use wal::files::Trouble;
 
 use crate::checks::answers::{self, Question, Shown};
-use crate::checks::model::{Laws, Model};
-use crate::counters::{Counters, Met};
+use crate::checks::model::{DecisionInputs, Model};
+use crate::counters::{Counters, Covered};
 use crate::faults::EIO;
 use crate::history::History;
 use crate::plan::Plan;
@@ -41,7 +41,7 @@ const FRAMES_KEPT: usize = 24;
 pub(crate) struct World {
     pub plan: Plan,
     pub rng: Rng,
-    pub met: Counters,
+    pub coverage: Counters,
     pub history: History,
     pub machine: Machine,
     pub process: Process,
@@ -55,7 +55,7 @@ pub(crate) struct World {
     /// By core: the log write in flight, and whether it is going to fail.
     pub flights: Vec<Option<(Frame, bool)>>,
     /// The number of the process that runs.
-    pub life: u64,
+    pub process_number: u64,
     /// Answers that have reached their clients beside a turn that was asked for.
     pub late: Vec<(Caller, Reply)>,
     /// The next completion of this lane is a failure.
@@ -81,13 +81,13 @@ impl World {
         let ring_chances = Rng::new(rng.number());
         let process = start::start(&machine, &plan, plan.cores, &edition, ring_chances, found);
         let process = process.expect("a first start");
-        let laws = Laws { hash: process.hash.clone(), policy: plan.policy.clone(), edition: edition.clone() };
+        let inputs = DecisionInputs { hash: process.hash.clone(), policy: plan.policy.clone(), edition: edition.clone() };
         World {
-            model: Model::new(laws, plan.cores),
+            model: Model::new(inputs, plan.cores),
             flights: vec![None; usize::from(plan.cores)],
             rng,
             plan,
-            met: Counters::default(),
+            coverage: Counters::default(),
             history,
             machine,
             process,
@@ -95,7 +95,7 @@ impl World {
             step: 0,
             questions: BTreeMap::new(),
             frames: VecDeque::new(),
-            life: 1,
+            process_number: 1,
             late: Vec::new(),
             fails_next: None,
             fatal: None,
@@ -197,7 +197,7 @@ impl World {
             (rings.step, rings.receivable) = (self.step, most);
         }
         let turned = self.process.turn(core, self.machine.clocks());
-        self.met.met(Met::Turns);
+        self.coverage.count(Covered::Turns);
         self.history.number(u64::from(core) << 32 | most as u64);
         self.take_frames(core);
         turned?;
@@ -223,7 +223,7 @@ impl World {
         for frame in frames {
             self.history.bytes(&frame.bytes);
             self.model.written(core, &frame.bytes);
-            self.met.met(Met::Frames);
+            self.coverage.count(Covered::Frames);
             self.flights[usize::from(core)] = Some((frame, false));
         }
     }
@@ -231,22 +231,22 @@ impl World {
     fn count_turn(&mut self, core: u16) {
         let node = &self.process.cores[usize::from(core)].node;
         let exhausted = node.shard().log().space() == wal::Space::Exhausted;
-        self.met.add(Met::Exhausted, u64::from(exhausted));
-        self.met.add(Met::CommitDelayed, u64::from(node.delays_commit()));
+        self.coverage.add(Covered::Exhausted, u64::from(exhausted));
+        self.coverage.add(Covered::CommitDelayed, u64::from(node.delays_commit()));
         let mut rings = self.process.rings.borrow_mut();
-        self.met.add(Met::MessageDoubled, std::mem::take(&mut rings.doubled));
-        self.met.add(Met::RingFull, std::mem::take(&mut rings.full));
-        self.met.add(Met::Jammed, std::mem::take(&mut rings.jammed));
+        self.coverage.add(Covered::MessageDoubled, std::mem::take(&mut rings.doubled));
+        self.coverage.add(Covered::RingFull, std::mem::take(&mut rings.full));
+        self.coverage.add(Covered::Jammed, std::mem::take(&mut rings.jammed));
     }
 
     fn released(&mut self, caller: Caller, reply: &Reply) {
         self.history.note(format_args!("{caller:?} is answered {reply:?}"));
         let question =
             self.questions.remove(&caller).unwrap_or_else(|| panic!("{caller:?} is answered twice"));
-        self.met.met(Met::Replies);
+        self.coverage.count(Covered::Replies);
         if answers::is_try_again(reply) {
-            self.met.met(Met::Refused);
-            self.met.add(Met::LogFull, u64::from(*reply == Err(engine::answer::Rejection::LogFull)));
+            self.coverage.count(Covered::Refused);
+            self.coverage.add(Covered::LogFull, u64::from(*reply == Err(engine::answer::Rejection::LogFull)));
         }
         answers::check(&self.model, &question, reply);
     }
@@ -270,12 +270,12 @@ impl World {
         self.process.signal(core);
         if fails {
             let failed = self.machine.files.steps() > step;
-            self.met
-                .add(if lane == Lane::Write { Met::WriteFails } else { Met::SyncFails }, u64::from(failed));
+            self.coverage
+                .add(if lane == Lane::Write { Covered::WriteFails } else { Covered::SyncFails }, u64::from(failed));
             self.history.note(format_args!("core {core}: a step of {lane:?} fails: {failed}"));
             self.machine.files.forgive();
         }
-        self.met.add(Met::OutOfOrder, u64::from(out_of_order));
+        self.coverage.add(Covered::OutOfOrder, u64::from(out_of_order));
         self.history.number(u64::from(core) << 8 | u64::from(lane == Lane::Write) << 1 | u64::from(fails));
         if lane == Lane::Write {
             let (frame, doomed) = self.flights[usize::from(core)].take().expect("a write was in flight");

@@ -8,8 +8,8 @@ use wal::SnapshotState;
 
 use super::World;
 use super::start::{self, Found};
-use crate::checks::model::Laws;
-use crate::counters::Met;
+use crate::checks::model::DecisionInputs;
+use crate::counters::Covered;
 use crate::faults::{EIO, damage};
 use crate::rng::Rng;
 use crate::timetable::Edition;
@@ -45,10 +45,10 @@ impl World {
     pub(crate) fn restart(&mut self, end: End, calm: bool) {
         self.history.note(format_args!("the process ends: {end:?}"));
         if !calm {
-            self.met.met(match end {
-                End::PowerCut => Met::PowerCut,
-                End::Killed => Met::Killed,
-                End::Stopped => Met::CleanStop,
+            self.coverage.count(match end {
+                End::PowerCut => Covered::PowerCut,
+                End::Killed => Covered::Killed,
+                End::Stopped => Covered::CleanStop,
             });
         }
         self.count_life();
@@ -77,10 +77,10 @@ impl World {
         let ring_chances = self.ring_chances();
         let started = start::start(&self.machine, &self.plan, cores, &edition, ring_chances, &mut found);
         self.process = started.unwrap_or_else(|error| panic!("it does not start: {error}"));
-        self.met.add(Met::Restarts, u64::from(!calm));
-        self.met.add(Met::OtherCores, u64::from(found.redistributed));
-        self.met.add(Met::TailCut, found.cuts as u64);
-        self.met.add(Met::OtherTimetable, u64::from(edition.number != self.edition.number));
+        self.coverage.add(Covered::Restarts, u64::from(!calm));
+        self.coverage.add(Covered::OtherCores, u64::from(found.redistributed));
+        self.coverage.add(Covered::TailCut, found.cuts as u64);
+        self.coverage.add(Covered::OtherTimetable, u64::from(edition.number != self.edition.number));
         self.taken_over(cores, edition);
     }
 
@@ -95,35 +95,35 @@ impl World {
     fn taken_over(&mut self, cores: u16, edition: Edition) {
         self.edition = edition;
         self.flights = vec![None; usize::from(cores)];
-        self.life += 1;
+        self.process_number += 1;
         let (hash, policy) = (self.process.hash.clone(), self.plan.policy.clone());
-        let laws = Laws { hash, policy, edition: self.edition.clone() };
+        let inputs = DecisionInputs { hash, policy, edition: self.edition.clone() };
         let slots = self.process.cores.iter().flat_map(|core| core.shard().slots());
         let found: BTreeMap<SlotId, u64> =
             slots.filter(|slot| !slot.is_blank()).map(|slot| (slot.id(), slot.seq())).collect();
-        self.model.recovered(&found, laws, cores);
+        self.model.recovered(&found, inputs, cores);
         self.compare();
-        self.history.note(format_args!("life {} with {cores} cores: {found:?}", self.life));
+        self.history.note(format_args!("life {} with {cores} cores: {found:?}", self.process_number));
     }
 
     /// Counts what this process has done, and what its end cuts short.
     pub(crate) fn count_life(&mut self) {
-        self.met.add(Met::MessageCrossed, u64::from(self.process.rings.borrow().messages() > 0));
+        self.coverage.add(Covered::MessageCrossed, u64::from(self.process.rings.borrow().messages() > 0));
         for core in &self.process.cores {
             let (log, stats) = (core.shard().log(), core.shard().stats());
-            self.met.add(Met::SnapshotInFlight, u64::from(log.snapshot_state() != SnapshotState::Idle));
-            self.met.add(Met::Snapshots, log.stats().snapshots);
-            self.met.add(Met::Recycled, log.stats().segments_recycled);
-            self.met.add(Met::Resent, stats.tells_resent);
+            self.coverage.add(Covered::SnapshotInFlight, u64::from(log.snapshot_state() != SnapshotState::Idle));
+            self.coverage.add(Covered::Snapshots, log.stats().snapshots);
+            self.coverage.add(Covered::Recycled, log.stats().segments_recycled);
+            self.coverage.add(Covered::Resent, stats.tells_resent);
         }
         let seen = self.model.take_seen();
-        self.met.add(Met::Records, std::mem::take(&mut self.model.records));
-        self.met.add(Met::Expired, seen.expired);
-        self.met.add(Met::Forgotten, seen.forgotten);
-        self.met.add(Met::AbandonedOrder, seen.abandoned);
-        self.met.add(Met::Declined, seen.declined);
-        self.met.add(Met::RefundOwed, seen.refunds);
-        self.met.add(Met::TicketIssued, seen.tickets);
+        self.coverage.add(Covered::Records, std::mem::take(&mut self.model.records));
+        self.coverage.add(Covered::Expired, seen.expired);
+        self.coverage.add(Covered::Forgotten, seen.forgotten);
+        self.coverage.add(Covered::AbandonedOrder, seen.abandoned);
+        self.coverage.add(Covered::Declined, seen.declined);
+        self.coverage.add(Covered::RefundOwed, seen.refunds);
+        self.coverage.add(Covered::TicketIssued, seen.tickets);
     }
 
     /// What an end leaves of the files.
@@ -143,9 +143,9 @@ impl World {
         });
         self.machine.steady_us = self.rng.between(0, 5_000_000);
         let in_flight = self.flights.iter().any(Option::is_some);
-        self.met.add(Met::TornWrite, u64::from(in_flight && kept > 0 && lost > 0));
-        self.met.add(Met::UnsyncedSurvives, u64::from(kept > 0 && lost == 0));
-        self.met.add(Met::UnsyncedLost, u64::from(kept == 0 && lost > 0));
+        self.coverage.add(Covered::TornWrite, u64::from(in_flight && kept > 0 && lost > 0));
+        self.coverage.add(Covered::UnsyncedSurvives, u64::from(kept > 0 && lost == 0));
+        self.coverage.add(Covered::UnsyncedLost, u64::from(kept == 0 && lost > 0));
         self.history.note(format_args!("a power cut keeps {kept} and loses {lost}"));
     }
 
@@ -183,11 +183,11 @@ impl World {
             return;
         };
         self.history.note(format_args!("a start fails: {error}"));
-        self.met.met(match kind {
-            FailedStart::ReadFails => Met::ReadFails,
-            FailedStart::DiskFull => Met::DiskFull,
-            _ if found.redistributed => Met::KilledInRedistribution,
-            _ => Met::KilledInStart,
+        self.coverage.count(match kind {
+            FailedStart::ReadFails => Covered::ReadFails,
+            FailedStart::DiskFull => Covered::DiskFull,
+            _ if found.redistributed => Covered::KilledInRedistribution,
+            _ => Covered::KilledInStart,
         });
         let end = if self.rng.percent(50) { End::PowerCut } else { End::Killed };
         self.end(end);

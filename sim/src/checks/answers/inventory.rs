@@ -6,7 +6,7 @@ use engine::catalogue::{Catalogue, Definition, Listing};
 use engine::command::{HoldRef, Reserve, RunQuery, TryHold};
 use engine::ids::{HoldId, OrderId, PartitionKey, Time};
 
-use crate::checks::model::Laws;
+use crate::checks::model::DecisionInputs;
 use crate::checks::model::state::{Partition, Slot};
 
 /// Seats that are wanted, by a client or for an order.
@@ -25,18 +25,18 @@ fn asked(span: Option<Span>, segments: u16) -> (u16, u16) {
 }
 
 /// What is not open yet, as the timetable has it.
-fn definition(slot: &Slot, laws: &Laws, now: Time, key: &PartitionKey) -> Option<Definition> {
-    let Listing::Sold(mut definition) = laws.edition.find(key) else { return None };
+fn definition(slot: &Slot, inputs: &DecisionInputs, now: Time, key: &PartitionKey) -> Option<Definition> {
+    let Listing::Sold(mut definition) = inputs.edition.find(key) else { return None };
     let run = key.run()?;
     let fixed = slot.partitions.iter().filter(|(other, _)| other.run() == Some(run));
     if let Some(run) = { fixed }.find_map(|(_, p)| p.run.clone()) {
         definition.run = run;
     }
     // It may have departed in the meantime: then both answers are true.
-    (definition.run.ends_at.plus(laws.policy.departed_ms) > now).then_some(definition)
+    (definition.run.ends_at.plus(inputs.policy.departed_ms) > now).then_some(definition)
 }
 
-pub(super) fn hold(slot: &Slot, laws: &Laws, now: Time, c: &TryHold, reply: &Reply) -> bool {
+pub(super) fn hold(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &TryHold, reply: &Reply) -> bool {
     let want = Want {
         partition: &c.partition,
         hold: &c.hold,
@@ -58,12 +58,12 @@ pub(super) fn hold(slot: &Slot, laws: &Laws, now: Time, c: &TryHold, reply: &Rep
             same && p.overdue(now).is_none() && shows(p, &c.partition, &c.hold, from, to, view)
         }
         Ok(_) => false,
-        Err(why) => refused(slot, laws, now, &want, *why),
+        Err(why) => refused(slot, inputs, now, &want, *why),
     }
 }
 
 /// Whether a reserve is refused by its partition in this state.
-pub(super) fn refuse(slot: &Slot, laws: &Laws, now: Time, c: &Reserve, reply: &Reply) -> bool {
+pub(super) fn refuse(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &Reserve, reply: &Reply) -> bool {
     let want = Want {
         partition: &c.partition,
         hold: &c.hold,
@@ -73,12 +73,12 @@ pub(super) fn refuse(slot: &Slot, laws: &Laws, now: Time, c: &Reserve, reply: &R
         segments: c.ad_hoc.segments,
         order: Some(c.order),
     };
-    reply.as_ref().is_err_and(|why| refused(slot, laws, now, &want, *why))
+    reply.as_ref().is_err_and(|why| refused(slot, inputs, now, &want, *why))
 }
 
-fn refused(slot: &Slot, laws: &Laws, now: Time, want: &Want<'_>, why: Rejection) -> bool {
+fn refused(slot: &Slot, inputs: &DecisionInputs, now: Time, want: &Want<'_>, why: Rejection) -> bool {
     let Some(p) = slot.partitions.get(want.partition) else {
-        return refused_unopened(slot, laws, now, want, why);
+        return refused_unopened(slot, inputs, now, want, why);
     };
     if p.overdue(now).is_some() {
         return false;
@@ -111,10 +111,10 @@ fn has_run(slot: &Slot, key: &PartitionKey) -> bool {
     slot.partitions.iter().any(|(other, p)| of_run(other) && p.run.is_some())
 }
 
-fn refused_unopened(slot: &Slot, laws: &Laws, now: Time, want: &Want<'_>, why: Rejection) -> bool {
-    let (seats, segments) = match laws.edition.find(want.partition) {
+fn refused_unopened(slot: &Slot, inputs: &DecisionInputs, now: Time, want: &Want<'_>, why: Rejection) -> bool {
+    let (seats, segments) = match inputs.edition.find(want.partition) {
         Listing::NotSold => return why == Rejection::PartitionNotFound,
-        Listing::Sold(_) => match definition(slot, laws, now, want.partition) {
+        Listing::Sold(_) => match definition(slot, inputs, now, want.partition) {
             Some(definition) => (definition.layout.seats(), definition.run.stops.len() as u16 - 1),
             None => return why == Rejection::PartitionNotFound,
         },
@@ -131,7 +131,7 @@ fn refused_unopened(slot: &Slot, laws: &Laws, now: Time, want: &Want<'_>, why: R
         Rejection::InsufficientStock => want.quantity > seats,
         // The run may have departed since.
         Rejection::PartitionNotFound => {
-            matches!(laws.edition.find(want.partition), Listing::Sold(d) if d.run.ends_at.0 < 1 << 41)
+            matches!(inputs.edition.find(want.partition), Listing::Sold(d) if d.run.ends_at.0 < 1 << 41)
         }
         _ => false,
     }
@@ -180,14 +180,14 @@ pub(super) fn end(slot: &Slot, now: Time, c: &HoldRef, reply: &Reply, confirm: b
 
 pub(super) fn availability(
     slot: &Slot,
-    laws: &Laws,
+    inputs: &DecisionInputs,
     now: Time,
     key: &PartitionKey,
     span: Option<Span>,
     reply: &Reply,
 ) -> bool {
     let Some(p) = slot.partitions.get(key) else {
-        return match (reply, definition(slot, laws, now, key)) {
+        return match (reply, definition(slot, inputs, now, key)) {
             (Err(Rejection::PartitionNotFound), None) => true,
             (Err(Rejection::PartitionNotFound), Some(d)) => d.run.ends_at.0 < 1 << 41,
             (Err(Rejection::InvalidSpan), Some(d)) => {

@@ -61,13 +61,13 @@ pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
     let window = |shown: &Shown| Window { states: model.window(shown.slot, shown.from), time: shown.time };
     let main = window(&question.shown[0]);
     let second = question.shown.get(1).map(window);
-    let laws = &model.laws;
+    let inputs = &model.inputs;
     let given = match &question.command {
-        Command::TryHold(c) => main.any(|s| inventory::hold(s, laws, main.time, c, reply)),
+        Command::TryHold(c) => main.any(|s| inventory::hold(s, inputs, main.time, c, reply)),
         Command::ReleaseHold(c) => main.any(|s| inventory::end(s, main.time, c, reply, false)),
         Command::ConfirmHold(c) => main.any(|s| inventory::end(s, main.time, c, reply, true)),
         Command::Availability { partition, span } => {
-            main.any(|s| inventory::availability(s, laws, main.time, partition, *span, reply))
+            main.any(|s| inventory::availability(s, inputs, main.time, partition, *span, reply))
         }
         Command::Run(c) => main.any(|s| inventory::run(s, main.time, c, reply)),
         Command::CreateOrder(c) => main.any(|s| orders::create(s, main.time, c, reply)),
@@ -77,7 +77,7 @@ pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
         Command::Reserve(c) => {
             let partition = second.as_ref().expect("a reserve shows its partition");
             main.any(|s| orders::reserve(s, main.time, c, reply))
-                || (reply.is_err() && partition.any(|s| inventory::refuse(s, laws, partition.time, c, reply)))
+                || (reply.is_err() && partition.any(|s| inventory::refuse(s, inputs, partition.time, c, reply)))
         }
         Command::Pay(c) => {
             let claim = second.as_ref().expect("a payment shows its claim");

@@ -12,7 +12,7 @@ use engine::answer::{Answer, HoldStatus, OrderStatus, PartitionView, Rejection, 
 use engine::command::Command;
 use engine::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey, Time};
 
-use crate::counters::{Counters, Met};
+use crate::counters::{Counters, Covered};
 use crate::workload::Told;
 use order::OrderObject;
 use search::{Event, Verdict, search};
@@ -25,26 +25,26 @@ const LOOKS_MAX: usize = 50_000;
 ///
 /// # Panics
 /// When one of them has no order.
-pub(crate) fn check(history: &[Told], met: &mut Counters) {
-    orders(history, met);
-    seats(history, met);
+pub(crate) fn check(history: &[Told], coverage: &mut Counters) {
+    orders(history, coverage);
+    seats(history, coverage);
 }
 
 fn judge<O: std::fmt::Debug>(
     what: &dyn std::fmt::Debug,
     events: &[Event<O>],
     verdict: Verdict,
-    met: &mut Counters,
+    coverage: &mut Counters,
 ) {
-    met.met(Met::Searched);
+    coverage.count(Covered::Searched);
     match verdict {
         Verdict::Linear => {}
-        Verdict::GaveUp => met.met(Met::GaveUp),
+        Verdict::GaveUp => coverage.count(Covered::GaveUp),
         Verdict::NotLinear => panic!("{what:?}: no order of these gives what was seen: {events:#?}"),
     }
 }
 
-fn orders(history: &[Told], met: &mut Counters) {
+fn orders(history: &[Told], coverage: &mut Counters) {
     let mut keys: BTreeMap<IdempotencyKey, OrderId> = BTreeMap::new();
     for told in history {
         if let Some(Ok(Answer::Order(view))) = &told.reply {
@@ -81,7 +81,7 @@ fn orders(history: &[Told], met: &mut Counters) {
     }
     for (id, events) in &events {
         let verdict = search(&objects[id], &order::State::Absent, events, LOOKS_MAX);
-        judge(id, events, verdict, met);
+        judge(id, events, verdict, coverage);
     }
 }
 
@@ -185,7 +185,7 @@ fn sight(reply: &Reply, spans: &Spans) -> Option<Sight> {
     }
 }
 
-fn seats(history: &[Told], met: &mut Counters) {
+fn seats(history: &[Told], coverage: &mut Counters) {
     let spans = Spans::of(history);
     let mut numbers: BTreeMap<Hold, usize> = BTreeMap::new();
     let mut object = SeatObject::default();
@@ -242,7 +242,7 @@ fn seats(history: &[Told], met: &mut Counters) {
     }
     for (place, events) in &events {
         let verdict = search(&object, &seat::State::default(), events, LOOKS_MAX);
-        judge(place, events, verdict, met);
+        judge(place, events, verdict, coverage);
     }
 }
 

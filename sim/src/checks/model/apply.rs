@@ -8,7 +8,7 @@ use engine::message::Fact;
 use engine::record::{Body, PartitionOpened, Record};
 
 use super::state::{Partition, Slot};
-use super::{Laws, Others};
+use super::{DecisionInputs, Others};
 
 /// Why a record may not stand where it stands.
 pub(super) type Wrong = String;
@@ -28,7 +28,7 @@ pub(super) use demand;
 pub(super) struct Applying<'a> {
     pub(super) slot: Slot,
     pub(super) time: Time,
-    pub(super) laws: &'a Laws,
+    pub(super) inputs: &'a DecisionInputs,
     /// What the record's author may have known of other slots.
     pub(super) others: &'a dyn Others,
     /// What was counted on the way.
@@ -50,12 +50,12 @@ pub(crate) struct Seen {
 pub(super) fn apply(
     before: &Slot,
     record: &Record,
-    laws: &Laws,
+    inputs: &DecisionInputs,
     others: &dyn Others,
 ) -> Result<(Slot, Seen), Wrong> {
     demand!(record.time >= before.time, "time goes backwards from {:?}", before.time);
     let slot = Slot { time: record.time, ..before.clone() };
-    let mut applying = Applying { slot, time: record.time, laws, others, seen: Seen::default() };
+    let mut applying = Applying { slot, time: record.time, inputs, others, seen: Seen::default() };
     applying.body(&record.body)?;
     Ok((applying.slot, applying.seen))
 }
@@ -79,7 +79,7 @@ impl Applying<'_> {
             Body::TxnClaimed { txn, order } => {
                 demand!(!self.slot.claims.contains_key(txn), "the transaction id is claimed already");
                 demand!(
-                    self.laws.hash.txn(txn) == self.others.here(),
+                    self.inputs.hash.txn(txn) == self.others.here(),
                     "claimed in another slot than its own"
                 );
                 self.slot.claims.insert(txn.clone(), *order);
@@ -100,8 +100,8 @@ impl Applying<'_> {
     fn opened(&mut self, opened: &PartitionOpened) -> Verdict {
         let key = &opened.partition;
         demand!(!self.slot.partitions.contains_key(key), "{key} is open already");
-        demand!(self.laws.hash.partition(key) == self.others.here(), "{key} is opened in another slot");
-        match self.laws.edition.find(key) {
+        demand!(self.inputs.hash.partition(key) == self.others.here(), "{key} is opened in another slot");
+        match self.inputs.edition.find(key) {
             Listing::NotSold => return Err(format!("{key} is not sold")),
             Listing::AdHoc => {
                 demand!(opened.run.is_none(), "{key} is nobody's run");
@@ -113,7 +113,7 @@ impl Applying<'_> {
                 demand!(opened.run.as_ref() == Some(&run), "{key} has other stops than its run");
                 demand!(opened.layout == definition.layout, "{key} has another layout");
                 demand!(usize::from(opened.segments) + 1 == run.stops.len(), "{key} has other segments");
-                let end = run.ends_at.plus(self.laws.policy.departed_ms);
+                let end = run.ends_at.plus(self.inputs.policy.departed_ms);
                 demand!(end > self.time, "{key} has departed");
             }
         }
@@ -136,7 +136,7 @@ impl Applying<'_> {
         let Some(run) = &p.run else {
             return Err(format!("{key} is nobody's run, and never departs"));
         };
-        let end = run.ends_at.plus(self.laws.policy.departed_ms);
+        let end = run.ends_at.plus(self.inputs.policy.departed_ms);
         demand!(end <= self.time, "{key} has not departed");
         demand!(p.holds.values().all(|hold| !hold.is_live()), "{key} has a live hold");
         demand!(self.slot.outbox.is_empty(), "somebody has still to be told of {key}");

@@ -87,7 +87,7 @@ impl Applying<'_> {
         let mut p = self.next(row)?;
         demand!(!p.holds.contains_key(&row.hold), "the hold is there already");
         demand!(row.status == HoldStatus::Held && row.txn.is_none(), "a new hold is live");
-        demand!(row.deadline == self.time.plus(self.laws.policy.hold_ttl_ms), "deadline {:?}", row.deadline);
+        demand!(row.deadline == self.time.plus(self.inputs.policy.hold_ttl_ms), "deadline {:?}", row.deadline);
         for (i, seat) in row.seats.iter().enumerate() {
             demand!(!row.seats[..i].contains(seat), "seat {seat} twice in one hold");
             demand!(p.is_free(*seat, row.from, row.to), "seat {seat} is sold twice");
@@ -144,7 +144,7 @@ impl Applying<'_> {
         match (row.owner, &row.txn) {
             (None, None) => Ok(()),
             (Some(order), Some(txn)) => {
-                let claims = self.others.slot(self.laws.hash.txn(txn));
+                let claims = self.others.slot(self.inputs.hash.txn(txn));
                 demand!(claims.claims.get(txn) == Some(&order), "{txn} is not claimed for {order}");
                 self.is_its(order, row)?;
                 let (partition, hold) = (row.partition.clone(), row.hold.clone());
@@ -162,7 +162,7 @@ impl Applying<'_> {
         }
         let (p, old) = self.change(row)?;
         demand!(row.status == HoldStatus::Released && row.owner == old.owner, "released from {old:?}");
-        let keep = self.time.plus(self.laws.policy.retention_ms);
+        let keep = self.time.plus(self.inputs.policy.retention_ms);
         demand!(row.keep_until == keep, "kept until {:?}", row.keep_until);
         self.put(row, p);
         match (row.release_reason, row.owner) {
@@ -186,7 +186,7 @@ impl Applying<'_> {
         let (p, old) = self.change(row)?;
         demand!(row.status == HoldStatus::Expired && row.owner == old.owner, "expired from {old:?}");
         demand!(old.deadline <= self.time, "expired before its deadline {:?}", old.deadline);
-        let keep = self.time.plus(self.laws.policy.retention_ms);
+        let keep = self.time.plus(self.inputs.policy.retention_ms);
         demand!(row.keep_until == keep, "kept until {:?}", row.keep_until);
         self.put(row, p);
         self.seen.expired += 1;

@@ -28,7 +28,7 @@ use state::Slot;
 
 /// What decisions were made by.
 #[derive(Clone, Debug)]
-pub(crate) struct Laws {
+pub(crate) struct DecisionInputs {
     pub hash: SlotHash,
     pub policy: Policy,
     pub edition: Edition,
@@ -50,7 +50,7 @@ struct Versions {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Model {
-    pub laws: Laws,
+    pub inputs: DecisionInputs,
     cores: u16,
     slots: BTreeMap<SlotId, Versions>,
     /// By core: the frame that is being written, as the slots it changes and how far each comes.
@@ -91,9 +91,9 @@ impl Versions {
 
 impl Model {
     #[must_use]
-    pub(crate) fn new(laws: Laws, cores: u16) -> Model {
+    pub(crate) fn new(inputs: DecisionInputs, cores: u16) -> Model {
         Model {
-            laws,
+            inputs,
             cores,
             slots: BTreeMap::new(),
             flights: vec![Vec::new(); usize::from(cores)],
@@ -131,7 +131,7 @@ impl Model {
             versions.all.len() as u64,
             "the records of a slot follow one another: {record:?}"
         );
-        let (after, seen) = match apply::apply(&versions.written(), record, &self.laws, &known) {
+        let (after, seen) = match apply::apply(&versions.written(), record, &self.inputs, &known) {
             Ok(next) => next,
             Err(wrong) => panic!("core {core} records what cannot be: {wrong}: {record:?}"),
         };
@@ -158,7 +158,7 @@ impl Model {
     ///
     /// # Panics
     /// When it is not.
-    pub(crate) fn recovered(&mut self, found: &BTreeMap<SlotId, u64>, laws: Laws, cores: u16) {
+    pub(crate) fn recovered(&mut self, found: &BTreeMap<SlotId, u64>, inputs: DecisionInputs, cores: u16) {
         for slot in found.keys() {
             assert!(self.slots.contains_key(slot), "slot {} comes back with records of nobody", slot.get());
         }
@@ -180,7 +180,7 @@ impl Model {
             versions.all.truncate(seq + 1);
             versions.durable = seq;
         }
-        self.laws = laws;
+        self.inputs = inputs;
         if cores != self.cores {
             // New logs, which begin behind snapshots.
             self.last_frames = vec![Vec::new(); usize::from(cores)];

@@ -35,7 +35,7 @@ impl Applying<'_> {
 
     /// What the order's partition may be known to say about its hold.
     fn hold_of(&self, r: &Reservation) -> Option<Hold> {
-        let slot = self.laws.hash.partition(&r.partition);
+        let slot = self.inputs.hash.partition(&r.partition);
         let theirs = self.others.slot(slot);
         let slot: &Slot = if slot == self.others.here() { &self.slot } else { &theirs };
         slot.partitions.get(&r.partition)?.holds.get(&r.hold).map(|hold| (**hold).clone())
@@ -49,10 +49,10 @@ impl Applying<'_> {
     pub(super) fn created(&mut self, row: &OrderRow) -> Verdict {
         demand!(!self.slot.keys.contains_key(&row.key), "the key has an order already");
         demand!(!self.slot.orders.contains_key(&row.order), "the order is there already");
-        demand!(self.laws.hash.idempotency_key(&row.key) == self.others.here(), "in another slot");
+        demand!(self.inputs.hash.idempotency_key(&row.key) == self.others.here(), "in another slot");
         demand!(row.order.slot() == self.others.here(), "the id carries another slot");
         demand!(row.status == OrderStatus::Init && row.created_at == self.time, "a new order is INIT");
-        let abandon_at = self.time.plus(self.laws.policy.abandon_ms);
+        let abandon_at = self.time.plus(self.inputs.policy.abandon_ms);
         demand!(row.abandon_at == abandon_at, "given up at {:?}", row.abandon_at);
         let bare = row.reservation.is_none() && row.txn.is_none() && row.cancel_reason.is_none();
         demand!(bare, "a new order has nothing: {row:?}");
@@ -73,7 +73,7 @@ impl Applying<'_> {
             demand!(hold.seats.len() == r.labels.len(), "its hold is {hold:?}");
         } else {
             // A record may wait for its frame, while its partition goes on.
-            let now = self.time.max(self.others.slot(self.laws.hash.partition(&r.partition)).time);
+            let now = self.time.max(self.others.slot(self.inputs.hash.partition(&r.partition)).time);
             demand!(r.deadline <= now, "reserved with a hold that is not there");
         }
         self.put_order(row);
@@ -98,7 +98,7 @@ impl Applying<'_> {
     }
 
     fn claimed(&self, order: OrderId, txn: &engine::ids::TxnId) -> Verdict {
-        let slot = self.laws.hash.txn(txn);
+        let slot = self.inputs.hash.txn(txn);
         let theirs = self.others.slot(slot);
         let slot: &Slot = if slot == self.others.here() { &self.slot } else { &theirs };
         demand!(slot.claims.get(txn) == Some(&order), "{txn} is not claimed for {order}");
@@ -143,7 +143,7 @@ impl Applying<'_> {
         demand!(row.number == next, "the next refund is {next}");
         demand!(self.slot.refund(&row.order, &row.txn).is_none(), "owed already");
         demand!(row.settled.is_none() && row.created_at == self.time, "owed: {row:?}");
-        demand!(self.laws.hash.order_name(&row.order) == self.others.here(), "owed in another slot");
+        demand!(self.inputs.hash.order_name(&row.order) == self.others.here(), "owed in another slot");
         self.seen.refunds += 1;
         let order = OrderId::parse(row.order.as_str()).and_then(|id| self.slot.orders.get(&id));
         let Some(order) = order.map(|order| order.row.clone()) else {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command};
 
-use crate::settings::{SETTINGS, Settings, SettingsError};
+use crate::settings::{RETIRED, SETTINGS, Settings, SettingsError};
 
 /// What the user wants.
 #[derive(Debug)]
@@ -65,7 +65,11 @@ fn command() -> Command {
 
 fn with_settings(command: Command) -> Command {
     let file = Arg::new("config").long("config").value_name("FILE").help("a TOML file of settings");
-    SETTINGS.iter().fold(command.arg(file), |command, setting| {
+    let command = RETIRED.iter().fold(command.arg(file), |command, retired| {
+        let flag = retired.name.replace('_', "-");
+        command.arg(Arg::new(retired.name).long(flag).value_name("VALUE").hide(true))
+    });
+    SETTINGS.iter().fold(command, |command, setting| {
         let default =
             if setting.default.is_empty() { String::new() } else { format!(" [{}]", setting.default) };
         let help = format!("{}{default} ({})", setting.help, setting.env);

@@ -12,7 +12,7 @@ use thiserror::Error;
 use wal::disk::Preference;
 use wal::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
-use crate::settings::Settings;
+use crate::settings::{Retired, Settings, Source};
 
 /// What `interlock serve` runs with.
 #[derive(Debug)]
@@ -29,7 +29,6 @@ pub(crate) struct Config {
     pub(crate) segment_bytes: u64,
     pub(crate) snapshot_log_bytes: u64,
     pub(crate) state_bytes: u64,
-    pub(crate) prefault_bytes: u64,
     pub(crate) policy: Policy,
     pub(crate) default_partition: PartitionKey,
     pub(crate) default_quantity: u32,
@@ -38,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) env: String,
     pub(crate) version: String,
     pub(crate) log_level: tracing::Level,
+    /// Settings that were given and mean nothing any more, and where.
+    pub(crate) retired: Vec<(&'static Retired, Source)>,
 }
 
 #[derive(Debug, Error)]
@@ -104,7 +105,6 @@ impl Config {
             segment_bytes,
             snapshot_log_bytes: read.number("snapshot_log_bytes", segment_bytes, LOG_BYTES_MAX)?,
             state_bytes,
-            prefault_bytes: read.number("prefault_bytes", 0, state_bytes)?,
             policy,
             default_partition: read.key("default_partition")?,
             default_quantity: read.number("default_quantity", 1, QUANTITY_MAX)?,
@@ -113,6 +113,7 @@ impl Config {
             env: read.text("env")?.to_owned(),
             version: read.text("version")?.to_owned(),
             log_level: read.parsed("log_level", "error, warn, info, debug or trace")?,
+            retired: settings.retired().to_vec(),
         };
         if let (Some(formations), None) = (&config.formations, &config.timetable) {
             return Err(ConfigError::FormationsOfNoFeed(format!(
@@ -233,8 +234,6 @@ mod tests {
             ("INTERLOCK_AD_HOC", "maybe", "on, off"),
             ("INTERLOCK_SEGMENT_BYTES", "1", "a number from 262144"),
             ("INTERLOCK_SEGMENT_BYTES", "262145", "a multiple of 4096"),
-            ("INTERLOCK_PREFAULT_BYTES", "-1", "a number from 0"),
-            ("INTERLOCK_PREFAULT_BYTES", "18446744073709551615", "a number from 0"),
             ("INTERLOCK_SNAPSHOT_LOG_BYTES", "1", "a number from 33554432"),
             ("INTERLOCK_LOG_LEVEL", "loud", "error, warn"),
         ] {

@@ -6,7 +6,6 @@ mod cli;
 mod clocks;
 mod config;
 mod core;
-mod heap;
 mod links;
 mod log_space;
 mod log_tools;
@@ -22,9 +21,6 @@ use std::process::ExitCode;
 
 use cli::Action;
 use config::Config;
-
-#[global_allocator]
-static ALLOCATOR: heap::Heap = heap::Heap;
 
 /// Exit code of a process that cannot promise anything any more: its disk failed, or a part of it did.
 pub(crate) const EXIT_FATAL: i32 = 70;

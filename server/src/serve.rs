@@ -23,10 +23,10 @@ use crate::catalogue::OnSale;
 use crate::clocks;
 use crate::config::Config;
 use crate::core::{self, CoreSetup, ProcessHandles};
-use crate::heap;
 use crate::links;
 use crate::log_space::LogSpace;
 use crate::metrics::Gauges;
+use crate::settings::{RETIRED_VARIABLES, Retired};
 use crate::ticket_status::TicketCell;
 
 type Error = Box<dyn std::error::Error>;
@@ -36,7 +36,7 @@ type Error = Box<dyn std::error::Error>;
 /// # Errors
 /// What kept it from starting; nothing was taken over then.
 pub(crate) fn serve(config: &Config) -> Result<(), Error> {
-    warn_of_retired_settings();
+    warn_of_retired_settings(config);
     raise_open_files();
     if config.payment_key.is_none() {
         tracing::warn!(
@@ -52,7 +52,6 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let mut dir = open(config)?;
     let disk = wal::disk::choose(&config.data_dir, config.disk)?;
     tracing::info!(driver = %disk, "disk");
-    prefault(config.prefault_bytes)?;
     let recovered = recover(&mut dir, cores)?;
     report(&recovered);
 
@@ -100,15 +99,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-fn prefault(bytes: u64) -> Result<(), Error> {
-    heap::prefault(bytes).map_err(|error| format!("cannot have {bytes} bytes of memory ready: {error}"))?;
-    if bytes > 0 {
-        tracing::info!(bytes, "memory is ready");
-    }
-    Ok(())
-}
-
-fn warn_of_retired_settings() {
+fn warn_of_retired_settings(config: &Config) {
     let mut set: Vec<_> = std::env::vars_os()
         .filter(|(_, value)| !value.is_empty())
         .filter_map(|(name, _)| name.into_string().ok())
@@ -117,9 +108,13 @@ fn warn_of_retired_settings() {
     let is_it =
         |name: &str, retired: &str| name == retired || (retired.ends_with('_') && name.starts_with(retired));
     for name in set {
-        if let Some((_, why)) = crate::settings::RETIRED.iter().find(|(retired, _)| is_it(&name, retired)) {
+        if let Some((_, why)) = RETIRED_VARIABLES.iter().find(|(retired, _)| is_it(&name, retired)) {
             tracing::warn!(setting = name, "{name} is set and has no effect: {why}");
         }
+    }
+    for (retired, source) in &config.retired {
+        let Retired { name, why } = retired;
+        tracing::warn!(setting = name, "{name} is set ({source}) and has no effect: {why}");
     }
 }
 

@@ -78,13 +78,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "BYTES",
         "memory that orders and holds may take over all cores before new sales are refused; empty: half of the machine's",
     ),
-    setting(
-        "prefault_bytes",
-        "INTERLOCK_PREFAULT_BYTES",
-        "0",
-        "BYTES",
-        "memory of the state that is touched at the start, so that no sale waits for its pages",
-    ),
     setting("hold_ttl_secs", "INVENTORY_HOLD_TTL_SECS", "120", "SECONDS", "how long a hold lasts"),
     setting(
         "retention_secs",
@@ -132,8 +125,21 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("log_level", "INTERLOCK_LOG_LEVEL", "info", "LEVEL", "error, warn, info, debug or trace"),
 ];
 
-/// Variables of the system before this one that mean nothing here, and why. One that ends with `_` stands for all that begin so.
-pub(crate) const RETIRED: &[(&str, &str)] = &[
+/// A setting of an earlier version that means nothing any more. It is accepted as ever, with a warning.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    /// In the file, and with dashes as a flag.
+    pub(crate) name: &'static str,
+    pub(crate) why: &'static str,
+}
+
+pub(crate) const RETIRED: &[Retired] =
+    &[Retired { name: "prefault_bytes", why: "memory is taken as it is needed" }];
+
+/// Variables that mean nothing any more, and why: of this system's earlier versions, and of the system before it. One that ends
+/// with `_` stands for all that begin so.
+pub(crate) const RETIRED_VARIABLES: &[(&str, &str)] = &[
+    ("INTERLOCK_PREFAULT_BYTES", "memory is taken as it is needed"),
     ("MYSQL_DSN", "selling does not go through MySQL, and nothing follows the log into it yet"),
     ("REDIS_ADDR", "selling does not go through Redis, and nothing follows the log into it yet"),
     ("REDIS_PASSWORD", "selling does not go through Redis, and nothing follows the log into it yet"),
@@ -172,6 +178,7 @@ impl fmt::Display for Source {
 #[derive(Debug)]
 pub(crate) struct Settings {
     values: BTreeMap<&'static str, (String, Source)>,
+    retired: Vec<(&'static Retired, Source)>,
 }
 
 #[derive(Debug, Error)]
@@ -213,10 +220,24 @@ impl Settings {
             };
             values.insert(setting.name, value);
         }
+        let mut retired = Vec::new();
+        for setting in RETIRED {
+            if flags(setting.name).is_some() {
+                retired.push((setting, Source::Flag(setting.name)));
+            }
+            if let (Some(_), Some(path)) = (written.remove(setting.name), file) {
+                retired.push((setting, Source::File(path.to_owned())));
+            }
+        }
         match (written.into_keys().next(), file) {
             (Some(name), Some(path)) => Err(SettingsError::Unknown { path: path.to_owned(), name }),
-            _ => Ok(Settings { values }),
+            _ => Ok(Settings { values, retired }),
         }
+    }
+
+    /// Retired settings that were given, and where.
+    pub(crate) fn retired(&self) -> &[(&'static Retired, Source)] {
+        &self.retired
     }
 
     /// # Panics
@@ -305,6 +326,14 @@ mod tests {
     fn a_file_with_an_unknown_setting_is_refused_by_name() {
         let error = merged("coers = 3\n", &[], &[]).expect_err("refused").to_string();
         assert!(error.contains("`coers`"), "{error}");
+    }
+
+    #[test]
+    fn a_retired_setting_is_accepted_and_told() {
+        let settings = merged("prefault_bytes = 3\n", &[], &[("prefault_bytes", "4")]).expect("settings");
+        let sources: Vec<String> = settings.retired().iter().map(|(_, source)| source.to_string()).collect();
+        assert_eq!(sources.len(), 2, "{sources:?}");
+        assert!(sources[0] == "flag --prefault-bytes" && sources[1].starts_with("file "), "{sources:?}");
     }
 
     #[test]

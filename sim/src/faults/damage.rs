@@ -127,7 +127,13 @@ fn misdirect(world: &mut World, copy: &MemoryFiles) -> Option<String> {
 }
 
 /// What came of a start from the damaged copy.
-fn judge(world: &mut World, covered: Covered, what: &str, sound: &Images, found: Result<(Images, bool), OpenError>) {
+fn judge(
+    world: &mut World,
+    covered: Covered,
+    what: &str,
+    sound: &Images,
+    found: Result<(Images, bool), OpenError>,
+) {
     let (images, cut) = match found {
         Err(error) => {
             let named = !matches!(error, OpenError::Io { .. } | OpenError::Locked { .. });

@@ -194,7 +194,9 @@ fn race(world: &World, one: &Command, two: &Command) -> Option<Covered> {
         return on_one_order(one, two).or_else(|| on_one_order(two, one));
     }
     match (one, two) {
-        (Command::CreateOrder(a), Command::CreateOrder(b)) => (a.key == b.key).then_some(Covered::CreateCreate),
+        (Command::CreateOrder(a), Command::CreateOrder(b)) => {
+            (a.key == b.key).then_some(Covered::CreateCreate)
+        }
         (Command::SettleRefund { order: a, txn: t, .. }, Command::SettleRefund { order: b, txn: u, .. }) => {
             (a == b && t == u).then_some(Covered::SettleSettle)
         }

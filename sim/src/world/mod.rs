@@ -81,7 +81,11 @@ impl World {
         let ring_chances = Rng::new(rng.number());
         let process = start::start(&machine, &plan, plan.cores, &edition, ring_chances, found);
         let process = process.expect("a first start");
-        let inputs = DecisionInputs { hash: process.hash.clone(), policy: plan.policy.clone(), edition: edition.clone() };
+        let inputs = DecisionInputs {
+            hash: process.hash.clone(),
+            policy: plan.policy.clone(),
+            edition: edition.clone(),
+        };
         World {
             model: Model::new(inputs, plan.cores),
             flights: vec![None; usize::from(plan.cores)],
@@ -270,8 +274,10 @@ impl World {
         self.process.signal(core);
         if fails {
             let failed = self.machine.files.steps() > step;
-            self.coverage
-                .add(if lane == Lane::Write { Covered::WriteFails } else { Covered::SyncFails }, u64::from(failed));
+            self.coverage.add(
+                if lane == Lane::Write { Covered::WriteFails } else { Covered::SyncFails },
+                u64::from(failed),
+            );
             self.history.note(format_args!("core {core}: a step of {lane:?} fails: {failed}"));
             self.machine.files.forgive();
         }

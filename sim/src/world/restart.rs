@@ -111,7 +111,8 @@ impl World {
         self.coverage.add(Covered::MessageCrossed, u64::from(self.process.rings.borrow().messages() > 0));
         for core in &self.process.cores {
             let (log, stats) = (core.shard().log(), core.shard().stats());
-            self.coverage.add(Covered::SnapshotInFlight, u64::from(log.snapshot_state() != SnapshotState::Idle));
+            self.coverage
+                .add(Covered::SnapshotInFlight, u64::from(log.snapshot_state() != SnapshotState::Idle));
             self.coverage.add(Covered::Snapshots, log.stats().snapshots);
             self.coverage.add(Covered::Recycled, log.stats().segments_recycled);
             self.coverage.add(Covered::Resent, stats.tells_resent);

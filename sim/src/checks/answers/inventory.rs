@@ -111,7 +111,13 @@ fn has_run(slot: &Slot, key: &PartitionKey) -> bool {
     slot.partitions.iter().any(|(other, p)| of_run(other) && p.run.is_some())
 }
 
-fn refused_unopened(slot: &Slot, inputs: &DecisionInputs, now: Time, want: &Want<'_>, why: Rejection) -> bool {
+fn refused_unopened(
+    slot: &Slot,
+    inputs: &DecisionInputs,
+    now: Time,
+    want: &Want<'_>,
+    why: Rejection,
+) -> bool {
     let (seats, segments) = match inputs.edition.find(want.partition) {
         Listing::NotSold => return why == Rejection::PartitionNotFound,
         Listing::Sold(_) => match definition(slot, inputs, now, want.partition) {

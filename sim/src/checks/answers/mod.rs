@@ -77,7 +77,8 @@ pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
         Command::Reserve(c) => {
             let partition = second.as_ref().expect("a reserve shows its partition");
             main.any(|s| orders::reserve(s, main.time, c, reply))
-                || (reply.is_err() && partition.any(|s| inventory::refuse(s, inputs, partition.time, c, reply)))
+                || (reply.is_err()
+                    && partition.any(|s| inventory::refuse(s, inputs, partition.time, c, reply)))
         }
         Command::Pay(c) => {
             let claim = second.as_ref().expect("a payment shows its claim");

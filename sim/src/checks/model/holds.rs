@@ -87,7 +87,11 @@ impl Applying<'_> {
         let mut p = self.next(row)?;
         demand!(!p.holds.contains_key(&row.hold), "the hold is there already");
         demand!(row.status == HoldStatus::Held && row.txn.is_none(), "a new hold is live");
-        demand!(row.deadline == self.time.plus(self.inputs.policy.hold_ttl_ms), "deadline {:?}", row.deadline);
+        demand!(
+            row.deadline == self.time.plus(self.inputs.policy.hold_ttl_ms),
+            "deadline {:?}",
+            row.deadline
+        );
         for (i, seat) in row.seats.iter().enumerate() {
             demand!(!row.seats[..i].contains(seat), "seat {seat} twice in one hold");
             demand!(p.is_free(*seat, row.from, row.to), "seat {seat} is sold twice");

@@ -107,12 +107,12 @@ pub struct Reserve {
 pub struct Cancel {
     pub order: OrderId,
     /// What the caller believes is held; another than the order's own is refused.
-    pub named: Named,
+    pub expected: ExpectedHold,
 }
 
-/// A partition and a hold that a caller may name beside an order.
+/// The partition and the hold that a caller may expect an order to have.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Named {
+pub struct ExpectedHold {
     pub partition: Option<PartitionKey>,
     pub hold: Option<HoldId>,
 }
@@ -122,7 +122,7 @@ pub struct Named {
 pub struct Pay {
     pub order: OrderName,
     pub txn: TxnId,
-    pub named: Named,
+    pub expected: ExpectedHold,
     /// A signature was checked: money for an unknown order is then recorded.
     pub verified: bool,
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Context, inventory, orders};
+use super::{Context, orders};
 use crate::ids::PartitionKey;
 use crate::limits::{EXPIRED_PER_RECORD_MAX, EXPIRED_SEATS_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX};
 use crate::record::{Body, HoldRow};
@@ -21,11 +21,11 @@ pub fn decide_due(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
 fn holds(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
     let (_, key) = slot.partitions().next_due().filter(|(at, _)| *at <= cx.now)?;
     let p = slot.partitions().get(key)?;
-    expire(key, p, cx).or_else(|| forget(key, p, cx))
+    expired(key, p, cx).or_else(|| forget(key, p, cx))
 }
 
 /// Ends holds whose deadline has passed: the first so many of them.
-pub(super) fn expire(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Option<Body> {
+pub(super) fn expired(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Option<Body> {
     // The usual case, and every decision about a partition begins here.
     if p.next_deadline().is_none_or(|at| at > cx.now) {
         return None;
@@ -37,7 +37,7 @@ pub(super) fn expire(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Opt
         if seats > EXPIRED_SEATS_PER_RECORD_MAX && !rows.is_empty() {
             break;
         }
-        let next = inventory::next(p, key, id, hold);
+        let next = p.next_row(key, id, hold);
         rows.push(HoldRow {
             partition_seq: next.partition_seq + rows.len() as u64,
             status: HoldStatus::Expired,

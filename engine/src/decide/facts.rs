@@ -2,7 +2,7 @@
 
 use super::orders::{cancelled, paid, reserved};
 use super::{Context, inventory};
-use crate::command::{HoldRef, Named, Pay};
+use crate::command::{ExpectedHold, Pay};
 use crate::ids::{HoldId, PartitionKey};
 use crate::message::Fact;
 use crate::record::{Body, ReleaseReason};
@@ -55,7 +55,12 @@ pub fn decide_fact(slot: &Slot, fact: &Fact) -> FactStep {
             if order.row.txn.as_ref() == Some(txn) || slot.refunds().get(&name, txn).is_some() {
                 FactStep::Settled { accepted: true }
             } else {
-                FactStep::Pay(Pay { order: name, txn: txn.clone(), named: Named::default(), verified: true })
+                FactStep::Pay(Pay {
+                    order: name,
+                    txn: txn.clone(),
+                    expected: ExpectedHold::default(),
+                    verified: true,
+                })
             }
         }
     }
@@ -86,7 +91,7 @@ pub fn decide_declined(slot: &Slot, cx: &Context<'_>, fact: &Fact) -> Option<Bod
     let p = slot.partitions().get(&reservation.partition)?;
     let hold = p.hold(&reservation.hold)?;
     (hold.status == HoldStatus::Held && hold.owner == Some(*order)).then(|| {
-        let named = HoldRef { partition: reservation.partition.clone(), hold: reservation.hold.clone() };
-        Body::HoldReleased(inventory::released(cx, p, &named, hold, ReleaseReason::Declined))
+        let row = p.next_row(&reservation.partition, &reservation.hold, hold);
+        inventory::released(cx, row, ReleaseReason::Declined)
     })
 }

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use allocator::{Layout, SEGMENTS_MAX, Span};
 
-use super::due::expire;
-use super::{Context, Step, views};
-use crate::answer::{Answer, HoldStatus, Rejection, Reply, RunView};
+use super::due::expired;
+use super::{Context, Decision, Pending, views};
+use crate::answer::{Answer, Rejection, RunView};
 use crate::catalogue::Listing;
 use crate::command::{AdHoc, HoldRef, Reserve, RunQuery, TryHold};
 use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
@@ -19,6 +19,7 @@ use crate::limits::{
 use crate::message::{Fact, OrderHold};
 use crate::record::{Body, HoldRow, PartitionOpened, ReleaseReason, Reservation};
 use crate::state::{Hold, Partition, Slot};
+use crate::status::HoldStatus;
 
 /// Seats that somebody wants.
 struct Want<'a> {
@@ -32,10 +33,8 @@ struct Want<'a> {
 
 /// A hold and the partition it is in.
 type Held<'a> = (&'a Partition, &'a Hold);
-/// What another slot is told.
-type FactReply = Result<Fact, Rejection>;
 
-pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, c: &TryHold) -> Step<Reply> {
+pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, c: &TryHold) -> Decision<Answer> {
     let want = Want {
         partition: &c.partition,
         hold: &c.hold,
@@ -44,13 +43,11 @@ pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, c: &TryHold) -> Step<Reply
         ad_hoc: c.ad_hoc,
         owner: None,
     };
-    hold(slot, cx, &want).map(|(p, h)| {
-        let span = c.span.unwrap_or(Span::whole(p.inventory().segments()));
-        Answer::Partition(Box::new(views::partition(&c.partition, p, span, &c.hold, h)))
-    })
+    let (p, h) = hold(slot, cx, &want)?;
+    Ok(Answer::Partition(Box::new(views::partition(&c.partition, p, h.span, &c.hold, h))))
 }
 
-pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Step<FactReply> {
+pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Decision<Fact> {
     let want = Want {
         partition: &c.partition,
         hold: &c.hold,
@@ -59,71 +56,66 @@ pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Step
         ad_hoc: c.ad_hoc,
         owner: Some(c.order),
     };
-    hold(slot, cx, &want).map(|(p, h)| fact(c.order, &c.partition, p, &c.hold, h))
+    let (p, h) = hold(slot, cx, &want)?;
+    Ok(fact(c.order, &c.partition, p, &c.hold, h))
 }
 
 /// The one way to a hold: what is there counts first, then what is free.
-fn hold<'a>(slot: &'a Slot, cx: &Context<'_>, want: &Want<'_>) -> Step<Result<Held<'a>, Rejection>> {
+fn hold<'a>(slot: &'a Slot, cx: &Context<'_>, want: &Want<'_>) -> Decision<Held<'a>> {
     let Some(p) = slot.partitions().get(want.partition) else {
-        return open(slot, cx, want);
+        return Err(Pending::Append(open(slot, cx, want)?));
     };
-    if let Some(body) = expire(want.partition, p, cx) {
-        return Step::Append(body);
-    }
-    let Some(span) = p.span(want.span) else {
-        return refuse(Rejection::InvalidSpan);
-    };
+    expire(want.partition, p, cx)?;
+    let span = p.span(want.span).ok_or(Rejection::InvalidSpan)?;
     match p.hold(want.hold) {
         Some(h) => repeat(p, h, span, want),
-        None => make(slot, cx, p, span, want),
+        None => Err(Pending::Append(make(slot, cx, p, span, want)?)),
     }
 }
 
-fn repeat<'a>(
-    p: &'a Partition,
-    h: &'a Hold,
-    span: Span,
-    want: &Want<'_>,
-) -> Step<Result<Held<'a>, Rejection>> {
+/// Holds of the partition whose deadline has passed end before anything else is decided about it.
+fn expire(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Decision<()> {
+    expired(key, p, cx).map_or(Ok(()), |body| Err(Pending::Append(body)))
+}
+
+fn repeat<'a>(p: &'a Partition, h: &'a Hold, span: Span, want: &Want<'_>) -> Decision<Held<'a>> {
     if want.owner.is_some() && h.owner.is_some() && h.owner != want.owner {
-        return refuse(Rejection::HoldOwnedByAnother);
+        return Err(Rejection::HoldOwnedByAnother.into());
     }
     match h.status {
-        HoldStatus::Expired => return refuse(Rejection::HoldExpired),
-        HoldStatus::Released => return refuse(Rejection::HoldReleased),
+        HoldStatus::Expired => return Err(Rejection::HoldExpired.into()),
+        HoldStatus::Released => return Err(Rejection::HoldReleased.into()),
         HoldStatus::Held | HoldStatus::Confirmed => {}
     }
     if h.quantity() != want.quantity || h.span != span {
-        return refuse(Rejection::HoldDiffers);
+        return Err(Rejection::HoldDiffers.into());
     }
     match (h.owner, want.owner, h.status) {
-        (None, Some(_), HoldStatus::Held) => Step::Append(Body::HoldAdopted(HoldRow {
-            owner: want.owner,
-            ..next(p, want.partition, want.hold, h)
-        })),
-        (None, Some(_), _) => refuse(Rejection::HoldConfirmed),
-        _ => Step::Done(Ok((p, h))),
+        (None, Some(_), HoldStatus::Held) => {
+            let row = p.next_row(want.partition, want.hold, h);
+            Err(Pending::Append(Body::HoldAdopted(HoldRow { owner: want.owner, ..row })))
+        }
+        (None, Some(_), _) => Err(Rejection::HoldConfirmed.into()),
+        _ => Ok((p, h)),
     }
 }
 
-fn make<'a>(
-    slot: &'a Slot,
+fn make(
+    slot: &Slot,
     cx: &Context<'_>,
-    p: &'a Partition,
+    p: &Partition,
     span: Span,
     want: &Want<'_>,
-) -> Step<Result<Held<'a>, Rejection>> {
+) -> Result<Body, Rejection> {
     let is_full = slot.outbox().len() >= OUTBOX_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX;
     if is_full || p.holds_count() >= HOLDS_PER_PARTITION_MAX {
-        return refuse(Rejection::LimitReached);
+        return Err(Rejection::LimitReached);
     }
     if want.quantity > QUANTITY_MAX {
-        return refuse(Rejection::InsufficientStock);
+        return Err(Rejection::InsufficientStock);
     }
-    let Some(found) = p.inventory().find(span, want.quantity) else {
-        return refuse(Rejection::InsufficientStock);
-    };
-    Step::Append(Body::HoldMade(HoldRow {
+    let found = p.inventory().find(span, want.quantity).ok_or(Rejection::InsufficientStock)?;
+    Ok(Body::HoldMade(HoldRow {
         partition: want.partition.clone(),
         hold: want.hold.clone(),
         partition_seq: p.seq() + 1,
@@ -144,33 +136,29 @@ fn make<'a>(
 }
 
 /// A partition is opened at its first hold, by what the timetable says or by what the first caller asks for.
-fn open<'a>(slot: &Slot, cx: &Context<'_>, want: &Want<'_>) -> Step<Result<Held<'a>, Rejection>> {
+fn open(slot: &Slot, cx: &Context<'_>, want: &Want<'_>) -> Result<Body, Rejection> {
     let (layout, segments, run) = match offer(slot, cx, want.partition) {
         Offer::Sold { layout, segments, run } => (layout, segments, Some(run)),
-        Offer::NotSold => return refuse(Rejection::PartitionNotFound),
+        Offer::NotSold => return Err(Rejection::PartitionNotFound),
         Offer::AdHoc => {
             let AdHoc { capacity, segments } = want.ad_hoc;
             if !(1..=AD_HOC_CAPACITY_MAX).contains(&capacity) || !(1..=SEGMENTS_MAX).contains(&segments) {
-                return refuse(Rejection::InvalidCapacity);
+                return Err(Rejection::InvalidCapacity);
             }
             (Layout::AdHoc { seats: capacity }, segments, None)
         }
     };
     if want.span.is_some_and(|span| span.to() > segments) {
-        return refuse(Rejection::InvalidSpan);
+        return Err(Rejection::InvalidSpan);
     }
     if want.quantity > layout.seats() {
-        return refuse(Rejection::InsufficientStock);
+        return Err(Rejection::InsufficientStock);
     }
     if slot.partitions().len() >= PARTITIONS_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX {
-        return refuse(Rejection::LimitReached);
+        return Err(Rejection::LimitReached);
     }
-    Step::Append(Body::PartitionOpened(PartitionOpened {
-        partition: want.partition.clone(),
-        layout,
-        segments,
-        run,
-    }))
+    let partition = want.partition.clone();
+    Ok(Body::PartitionOpened(PartitionOpened { partition, layout, segments, run }))
 }
 
 enum Offer {
@@ -198,48 +186,37 @@ fn offer(slot: &Slot, cx: &Context<'_>, key: &PartitionKey) -> Offer {
     }
 }
 
-pub(super) fn release(slot: &Slot, cx: &Context<'_>, c: &HoldRef) -> Step<Reply> {
-    let (p, h) = match own_hold(slot, cx, c) {
-        Ok(found) => found,
-        Err(step) => return *step,
-    };
+pub(super) fn release(slot: &Slot, cx: &Context<'_>, c: &HoldRef) -> Decision<Answer> {
+    let (p, h) = own_hold(slot, cx, c)?;
     match h.status {
-        HoldStatus::Held => Step::Append(Body::HoldReleased(released(cx, p, c, h, ReleaseReason::Requested))),
-        HoldStatus::Released => Step::Done(Ok(whole(p, c, h))),
-        HoldStatus::Expired => refuse(Rejection::HoldExpired),
-        HoldStatus::Confirmed => refuse(Rejection::HoldConfirmed),
+        HoldStatus::Held => {
+            let row = p.next_row(&c.partition, &c.hold, h);
+            Err(Pending::Append(released(cx, row, ReleaseReason::Requested)))
+        }
+        HoldStatus::Released => Ok(whole(p, c, h)),
+        HoldStatus::Expired => Err(Rejection::HoldExpired.into()),
+        HoldStatus::Confirmed => Err(Rejection::HoldConfirmed.into()),
     }
 }
 
-pub(super) fn confirm(slot: &Slot, cx: &Context<'_>, c: &HoldRef) -> Step<Reply> {
-    let (p, h) = match own_hold(slot, cx, c) {
-        Ok(found) => found,
-        Err(step) => return *step,
-    };
+pub(super) fn confirm(slot: &Slot, cx: &Context<'_>, c: &HoldRef) -> Decision<Answer> {
+    let (p, h) = own_hold(slot, cx, c)?;
     match h.status {
-        HoldStatus::Held => Step::Append(Body::HoldConfirmed(HoldRow {
-            status: HoldStatus::Confirmed,
-            ..next(p, &c.partition, &c.hold, h)
-        })),
-        HoldStatus::Confirmed => Step::Done(Ok(whole(p, c, h))),
-        HoldStatus::Expired => refuse(Rejection::HoldExpired),
-        HoldStatus::Released => refuse(Rejection::HoldReleased),
+        HoldStatus::Held => {
+            let row = p.next_row(&c.partition, &c.hold, h);
+            Err(Pending::Append(Body::HoldConfirmed(HoldRow { status: HoldStatus::Confirmed, ..row })))
+        }
+        HoldStatus::Confirmed => Ok(whole(p, c, h)),
+        HoldStatus::Expired => Err(Rejection::HoldExpired.into()),
+        HoldStatus::Released => Err(Rejection::HoldReleased.into()),
     }
 }
 
-/// A client's hold that no order owns.
-fn own_hold<'a>(slot: &'a Slot, cx: &Context<'_>, c: &HoldRef) -> Result<Held<'a>, Box<Step<Reply>>> {
-    let Some(p) = slot.partitions().get(&c.partition) else {
-        return Err(refuse(Rejection::HoldNotFound).into());
-    };
-    if let Some(body) = expire(&c.partition, p, cx) {
-        return Err(Step::Append(body).into());
-    }
-    match p.hold(&c.hold) {
-        None => Err(refuse(Rejection::HoldNotFound).into()),
-        Some(h) if h.owner.is_some() => Err(refuse(Rejection::HoldOwned).into()),
-        Some(h) => Ok((p, h)),
-    }
+fn own_hold<'a>(slot: &'a Slot, cx: &Context<'_>, c: &HoldRef) -> Decision<Held<'a>> {
+    let p = slot.partitions().get(&c.partition).ok_or(Rejection::HoldNotFound)?;
+    expire(&c.partition, p, cx)?;
+    let h = p.hold(&c.hold).ok_or(Rejection::HoldNotFound)?;
+    if h.owner.is_some() { Err(Rejection::HoldOwned.into()) } else { Ok((p, h)) }
 }
 
 fn whole(p: &Partition, c: &HoldRef, h: &Hold) -> Answer {
@@ -252,104 +229,79 @@ pub(super) fn availability(
     cx: &Context<'_>,
     key: &PartitionKey,
     span: Option<Span>,
-) -> Step<Reply> {
+) -> Decision<Answer> {
     let available = match slot.partitions().get(key) {
         Some(p) => {
-            if let Some(body) = expire(key, p, cx) {
-                return Step::Append(body);
-            }
-            match p.span(span) {
-                Some(span) => p.inventory().available(span),
-                None => return refuse(Rejection::InvalidSpan),
-            }
+            expire(key, p, cx)?;
+            p.inventory().available(p.span(span).ok_or(Rejection::InvalidSpan)?)
         }
         None => match offer(slot, cx, key) {
             Offer::Sold { segments, .. } if span.is_some_and(|s| s.to() > segments) => {
-                return refuse(Rejection::InvalidSpan);
+                return Err(Rejection::InvalidSpan.into());
             }
             Offer::Sold { layout, .. } => layout.seats(),
-            Offer::NotSold | Offer::AdHoc => return refuse(Rejection::PartitionNotFound),
+            Offer::NotSold | Offer::AdHoc => return Err(Rejection::PartitionNotFound.into()),
         },
     };
-    Step::Done(Ok(Answer::Availability { partition: key.clone(), available }))
+    Ok(Answer::Availability { partition: key.clone(), available })
 }
 
-pub(super) fn run(slot: &Slot, cx: &Context<'_>, c: &RunQuery) -> Step<Reply> {
+pub(super) fn run(slot: &Slot, cx: &Context<'_>, c: &RunQuery) -> Decision<Answer> {
     let run = c.key();
     let mut view = RunView { definition: None, classes: Vec::new() };
     for (key, p) in slot.partitions().of_run(&run) {
         // What is sold ad hoc under such a key is no class of a run.
         let Some(definition) = p.run() else { continue };
-        if let Some(body) = expire(key, p, cx) {
-            return Step::Append(body);
-        }
+        expire(key, p, cx)?;
         view.definition = Some(definition.clone());
         // A span that leaves the run as it was opened offers nothing; the caller sees the stops and asks again.
         if let Some(span) = p.span(c.span) {
             view.classes.push(views::class(key, p, span));
         }
     }
-    Step::Done(Ok(Answer::Run(view)))
+    Ok(Answer::Run(view))
 }
 
-pub(super) fn release_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold) -> Step<FactReply> {
-    for_order(slot, cx, c, |p, h| {
-        let reference = HoldRef { partition: c.partition.clone(), hold: c.hold.clone() };
-        Body::HoldReleased(released(cx, p, &reference, h, ReleaseReason::Requested))
+pub(super) fn release_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold) -> Decision<Fact> {
+    end_for_order(slot, cx, c, |row| released(cx, row, ReleaseReason::Requested))
+}
+
+pub(super) fn confirm_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold, txn: &TxnId) -> Decision<Fact> {
+    end_for_order(slot, cx, c, |row| {
+        Body::HoldConfirmed(HoldRow { status: HoldStatus::Confirmed, txn: Some(txn.clone()), ..row })
     })
 }
 
-pub(super) fn confirm_for_order(
-    slot: &Slot,
-    cx: &Context<'_>,
-    c: &OrderHold,
-    txn: &TxnId,
-) -> Step<FactReply> {
-    for_order(slot, cx, c, |p, h| {
-        Body::HoldConfirmed(HoldRow {
-            status: HoldStatus::Confirmed,
-            txn: Some(txn.clone()),
-            ..next(p, &c.partition, &c.hold, h)
-        })
+/// The outcome of the order's hold, once it is past its deadline.
+pub(super) fn settle_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold) -> Decision<Fact> {
+    Ok(match order_hold(slot, cx, c)? {
+        Some((p, h)) => fact(c.order, &c.partition, p, &c.hold, h),
+        None => gone(c),
     })
 }
 
-pub(super) fn settle_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold) -> Step<FactReply> {
-    match find_for_order(slot, cx, c) {
-        Ok((p, h)) => Step::Done(Ok(fact(c.order, &c.partition, p, &c.hold, h))),
-        Err(step) => *step,
-    }
-}
-
-/// A live hold takes the step; for any other its outcome is the answer.
-fn for_order(
+/// A live hold ends as `end` says; for any other its outcome is the answer.
+fn end_for_order(
     slot: &Slot,
     cx: &Context<'_>,
     c: &OrderHold,
-    step: impl FnOnce(&Partition, &Hold) -> Body,
-) -> Step<FactReply> {
-    match find_for_order(slot, cx, c) {
-        Ok((p, h)) if h.status == HoldStatus::Held => Step::Append(step(p, h)),
-        Ok((p, h)) => Step::Done(Ok(fact(c.order, &c.partition, p, &c.hold, h))),
-        Err(other) => *other,
+    end: impl FnOnce(HoldRow) -> Body,
+) -> Decision<Fact> {
+    match order_hold(slot, cx, c)? {
+        Some((p, h)) if h.status == HoldStatus::Held => {
+            Err(Pending::Append(end(p.next_row(&c.partition, &c.hold, h))))
+        }
+        Some((p, h)) => Ok(fact(c.order, &c.partition, p, &c.hold, h)),
+        None => Ok(gone(c)),
     }
 }
 
-fn find_for_order<'a>(
-    slot: &'a Slot,
-    cx: &Context<'_>,
-    c: &OrderHold,
-) -> Result<Held<'a>, Box<Step<FactReply>>> {
-    let Some(p) = slot.partitions().get(&c.partition) else {
-        return Err(Step::Done(Ok(gone(c))).into());
-    };
-    if let Some(body) = expire(&c.partition, p, cx) {
-        return Err(Step::Append(body).into());
-    }
-    match p.hold(&c.hold) {
-        Some(h) if h.owner == Some(c.order) && h.deadline == c.deadline => Ok((p, h)),
-        _ => Err(Step::Done(Ok(gone(c))).into()),
-    }
+/// The very hold that the order means, unless its partition has forgotten it.
+fn order_hold<'a>(slot: &'a Slot, cx: &Context<'_>, c: &OrderHold) -> Decision<Option<Held<'a>>> {
+    let Some(p) = slot.partitions().get(&c.partition) else { return Ok(None) };
+    expire(&c.partition, p, cx)?;
+    let hold = p.hold(&c.hold).filter(|h| h.owner == Some(c.order) && h.deadline == c.deadline);
+    Ok(hold.map(|h| (p, h)))
 }
 
 /// A hold that its partition has forgotten has ended long ago, and unsold: sold ones are kept with their partition,
@@ -372,37 +324,12 @@ fn fact(order: OrderId, key: &PartitionKey, p: &Partition, id: &HoldId, h: &Hold
     }
 }
 
-/// The row of the hold's next change.
-pub(super) fn next(p: &Partition, key: &PartitionKey, id: &HoldId, h: &Hold) -> HoldRow {
-    HoldRow { partition_seq: p.seq() + 1, ..p.row(key, id, h) }
-}
-
-pub(super) fn released(
-    cx: &Context<'_>,
-    p: &Partition,
-    c: &HoldRef,
-    h: &Hold,
-    reason: ReleaseReason,
-) -> HoldRow {
-    HoldRow {
+/// The release of a hold, of which `row` is the next change.
+pub(super) fn released(cx: &Context<'_>, row: HoldRow, reason: ReleaseReason) -> Body {
+    Body::HoldReleased(HoldRow {
         status: HoldStatus::Released,
         release_reason: Some(reason),
         keep_until: cx.now.plus(cx.policy.retention_ms),
-        ..next(p, &c.partition, &c.hold, h)
-    }
-}
-
-fn refuse<T>(rejection: Rejection) -> Step<Result<T, Rejection>> {
-    Step::Done(Err(rejection))
-}
-
-impl<T> Step<Result<T, Rejection>> {
-    fn map<U>(self, f: impl FnOnce(T) -> U) -> Step<Result<U, Rejection>> {
-        match self {
-            Step::Append(body) => Step::Append(body),
-            Step::Ask(ask) => Step::Ask(ask),
-            Step::Done(Ok(value)) => Step::Done(Ok(f(value))),
-            Step::Done(Err(rejection)) => Step::Done(Err(rejection)),
-        }
-    }
+        ..row
+    })
 }

@@ -1,8 +1,13 @@
 //! Decisions: what a command, an ask, a fact or the passing of time means for one slot. They read and choose; they
 //! change nothing.
 //!
-//! Every decision is made again after each record it asked for, until it is [`Step::Done`]. So a first request and
-//! its repeat take the same path: the repeat just finds the work done.
+//! A decision that is [`Pending`] is made again after each record or answer that it waits for, until it has its outcome. So a
+//! first request and its repeat take the same path: the repeat just finds the work done.
+
+#![expect(
+    clippy::result_large_err,
+    reason = "records are large, and nearly every first request ends with one: nothing is gained by a box"
+)]
 
 mod due;
 mod facts;
@@ -14,7 +19,7 @@ mod views;
 pub use due::decide_due;
 pub use facts::{FactStep, decide_declined, decide_fact};
 
-use crate::answer::{Answer, Rejection, Reply};
+use crate::answer::{Answer, Rejection};
 use crate::catalogue::Catalogue;
 use crate::command::Command;
 use crate::ids::Time;
@@ -64,14 +69,24 @@ impl Default for Policy {
     }
 }
 
-/// What a decision comes to.
+/// The outcome of a decision, or what stands before it.
+pub type Decision<T> = Result<T, Pending>;
+
+/// Why a decision has no outcome yet, or will have none.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Step<T> {
+pub enum Pending {
     /// Log and apply this, then decide again.
     Append(Body),
     /// Another slot has to say something first; decide again when it has.
     Ask(Ask),
-    Done(T),
+    /// The end: nothing is done.
+    Refused(Rejection),
+}
+
+impl From<Rejection> for Pending {
+    fn from(rejection: Rejection) -> Pending {
+        Pending::Refused(rejection)
+    }
 }
 
 /// What an operation has learnt from other slots that the state does not show.
@@ -81,9 +96,11 @@ pub struct Progress {
     pub claimed: bool,
 }
 
-/// What a client's command means for the slot it is routed to.
-#[must_use]
-pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progress) -> Step<Reply> {
+/// Decides a client's command in the slot that it is routed to.
+///
+/// # Errors
+/// What has to be done before there is an answer, or why there is none.
+pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progress) -> Decision<Answer> {
     match command {
         Command::TryHold(c) => inventory::try_hold(slot, cx, c),
         Command::ReleaseHold(c) => inventory::release(slot, cx, c),
@@ -97,13 +114,15 @@ pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progre
         Command::IssueTicket { order } => orders::issue_ticket(slot, *order),
         Command::Pay(c) => payments::pay(slot, cx, c, progress),
         Command::SettleRefund { order, txn, reference } => payments::settle(slot, cx, order, txn, reference),
-        Command::ListRefunds(c) => Step::Done(Ok(Answer::Refunds(payments::list(slot, c)))),
+        Command::ListRefunds(c) => Ok(Answer::Refunds(payments::list(slot, c))),
     }
 }
 
-/// What another slot's ask means for the slot it is addressed to. Never asks in turn.
-#[must_use]
-pub fn decide_ask(slot: &Slot, cx: &Context<'_>, ask: &Ask) -> Step<Result<Fact, Rejection>> {
+/// Decides what another slot asks. It never asks in turn.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_ask(slot: &Slot, cx: &Context<'_>, ask: &Ask) -> Decision<Fact> {
     match ask {
         Ask::Hold(reserve) => inventory::hold_for_order(slot, cx, reserve),
         Ask::Release(hold) => inventory::release_for_order(slot, cx, hold),

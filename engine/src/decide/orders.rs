@@ -2,29 +2,30 @@
 
 use alloc::boxed::Box;
 
-use super::{Context, Step, views};
-use crate::answer::{Answer, CancelReason, OrderStatus, Rejection, Reply};
-use crate::command::{Cancel, CreateOrder, Named, Reserve};
+use super::{Context, Decision, Pending, views};
+use crate::answer::{Answer, Rejection};
+use crate::command::{Cancel, CreateOrder, ExpectedHold, Reserve};
 use crate::ids::{OrderId, TxnId};
 use crate::limits::{ORDERS_PER_SLOT_MAX, SLOT_BYTES_MAX};
 use crate::message::{Ask, OrderHold};
 use crate::record::{Body, OrderRow, Reservation};
 use crate::state::{Order, Slot};
+use crate::status::{CancelReason, OrderStatus};
 
-pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Step<Reply> {
+pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Decision<Answer> {
     if let Some(order) = slot.orders().by_key(&c.key) {
-        return if order.row.amount == c.amount {
-            settle_first(cx, order).unwrap_or_else(|| show(slot, order))
-        } else {
-            refuse(Rejection::AmountDiffers)
-        };
+        if order.row.amount != c.amount {
+            return Err(Rejection::AmountDiffers.into());
+        }
+        settle_overdue(cx, order)?;
+        return Ok(show(slot, order));
     }
     if slot.orders().len() >= ORDERS_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX {
-        return refuse(Rejection::LimitReached);
+        return Err(Rejection::LimitReached.into());
     }
     let order = OrderId::new(slot.id(), c.entropy);
     assert!(slot.orders().get(order).is_none(), "110 random bits do not come twice");
-    Step::Append(Body::OrderCreated(OrderRow {
+    Err(Pending::Append(Body::OrderCreated(OrderRow {
         order,
         key: c.key.clone(),
         status: OrderStatus::Init,
@@ -34,39 +35,48 @@ pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Step<Rep
         reservation: None,
         cancel_reason: None,
         txn: None,
-    }))
+    })))
 }
 
-pub(super) fn get(slot: &Slot, cx: &Context<'_>, id: OrderId) -> Step<Reply> {
-    match slot.orders().get(id) {
-        None => refuse(Rejection::OrderNotFound),
-        Some(order) => settle_first(cx, order).unwrap_or_else(|| show(slot, order)),
-    }
+pub(super) fn get(slot: &Slot, cx: &Context<'_>, id: OrderId) -> Decision<Answer> {
+    let order = find(slot, id)?;
+    settle_overdue(cx, order)?;
+    Ok(show(slot, order))
+}
+
+fn find(slot: &Slot, id: OrderId) -> Result<&Order, Rejection> {
+    slot.orders().get(id).ok_or(Rejection::OrderNotFound)
 }
 
 /// Past its deadline an order is what its partition says: that is asked before anything is said about it.
-fn settle_first(cx: &Context<'_>, order: &Order) -> Option<Step<Reply>> {
-    let reservation = order.row.reservation.as_ref()?;
-    order.is_due(cx.now).then(|| Step::Ask(Ask::Settle(reservation.of_order(order.row.order))))
+fn settle_overdue(cx: &Context<'_>, order: &Order) -> Decision<()> {
+    match &order.row.reservation {
+        Some(reservation) if order.is_due(cx.now) => {
+            Err(Pending::Ask(Ask::Settle(reservation.to_order_hold(order.row.order))))
+        }
+        _ => Ok(()),
+    }
 }
 
-pub(super) fn reserve(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Step<Reply> {
-    let Some(order) = slot.orders().get(c.order) else {
-        return refuse(Rejection::OrderNotFound);
-    };
+pub(super) fn reserve(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Decision<Answer> {
+    let order = find(slot, c.order)?;
     match (order.row.status, &order.row.reservation) {
-        (OrderStatus::Init, _) => Step::Ask(Ask::Hold(c.clone())),
-        (OrderStatus::Reserved, Some(reservation)) => match settle_first(cx, order) {
-            Some(step) => step,
-            None if reservation.is_what(c) => show(slot, order),
-            None => refuse(Rejection::ReservationDiffers),
-        },
-        _ => refuse(Rejection::InvalidTransition),
+        (OrderStatus::Init, _) => Err(Pending::Ask(Ask::Hold(c.clone()))),
+        (OrderStatus::Reserved, Some(reservation)) => {
+            settle_overdue(cx, order)?;
+            if reservation.is_for(c) {
+                Ok(show(slot, order))
+            } else {
+                Err(Rejection::ReservationDiffers.into())
+            }
+        }
+        _ => Err(Rejection::InvalidTransition.into()),
     }
 }
 
 impl Reservation {
-    fn is_what(&self, c: &Reserve) -> bool {
+    /// These seats are what the request asks for.
+    fn is_for(&self, c: &Reserve) -> bool {
         let (from, to) = c.span.map_or((0, self.segments), |span| (span.from(), span.to()));
         self.partition == c.partition
             && self.hold == c.hold
@@ -74,41 +84,41 @@ impl Reservation {
             && (self.from, self.to) == (from, to)
     }
 
-    pub(super) fn of_order(&self, order: OrderId) -> OrderHold {
+    pub(super) fn to_order_hold(&self, order: OrderId) -> OrderHold {
         let (partition, hold) = (self.partition.clone(), self.hold.clone());
         OrderHold { order, partition, hold, deadline: self.deadline }
     }
+}
 
-    /// Whether the caller named no other partition or hold than this.
-    pub(super) fn agrees(&self, named: &Named) -> bool {
-        named.partition.as_ref().is_none_or(|p| *p == self.partition)
-            && named.hold.as_ref().is_none_or(|h| *h == self.hold)
+impl Order {
+    /// Refuses a caller who expects another partition or hold than the order's own.
+    pub(super) fn check_expected(&self, expected: &ExpectedHold) -> Result<(), Rejection> {
+        let Some(own) = &self.row.reservation else { return Ok(()) };
+        let is_partition = expected.partition.as_ref().is_none_or(|p| *p == own.partition);
+        let is_hold = expected.hold.as_ref().is_none_or(|h| *h == own.hold);
+        if is_partition && is_hold { Ok(()) } else { Err(Rejection::HoldMismatch) }
     }
 }
 
-pub(super) fn cancel(slot: &Slot, c: &Cancel) -> Step<Reply> {
-    let Some(order) = slot.orders().get(c.order) else {
-        return refuse(Rejection::OrderNotFound);
-    };
-    if order.row.reservation.as_ref().is_some_and(|r| !r.agrees(&c.named)) {
-        return refuse(Rejection::HoldMismatch);
-    }
+pub(super) fn cancel(slot: &Slot, c: &Cancel) -> Decision<Answer> {
+    let order = find(slot, c.order)?;
+    order.check_expected(&c.expected)?;
     match (order.row.status, &order.row.reservation) {
-        (OrderStatus::Init, _) => Step::Append(cancelled(order, CancelReason::Requested)),
-        (OrderStatus::Reserved, Some(reservation)) => Step::Ask(Ask::Release(reservation.of_order(c.order))),
-        (OrderStatus::Cancelled, _) => show(slot, order),
-        _ => refuse(Rejection::InvalidTransition),
+        (OrderStatus::Init, _) => Err(Pending::Append(cancelled(order, CancelReason::Requested))),
+        (OrderStatus::Reserved, Some(reservation)) => {
+            Err(Pending::Ask(Ask::Release(reservation.to_order_hold(c.order))))
+        }
+        (OrderStatus::Cancelled, _) => Ok(show(slot, order)),
+        _ => Err(Rejection::InvalidTransition.into()),
     }
 }
 
-pub(super) fn issue_ticket(slot: &Slot, id: OrderId) -> Step<Reply> {
-    let Some(order) = slot.orders().get(id) else {
-        return refuse(Rejection::OrderNotFound);
-    };
+pub(super) fn issue_ticket(slot: &Slot, id: OrderId) -> Decision<Answer> {
+    let order = find(slot, id)?;
     match order.row.status {
-        OrderStatus::Paid => Step::Append(ticketed(order)),
-        OrderStatus::Ticketed => show(slot, order),
-        _ => refuse(Rejection::InvalidTransition),
+        OrderStatus::Paid => Err(Pending::Append(ticketed(order))),
+        OrderStatus::Ticketed => Ok(show(slot, order)),
+        _ => Err(Rejection::InvalidTransition.into()),
     }
 }
 
@@ -136,10 +146,6 @@ pub(super) fn cancelled(order: &Order, reason: CancelReason) -> Body {
     })
 }
 
-pub(super) fn show(slot: &Slot, order: &Order) -> Step<Reply> {
-    Step::Done(Ok(Answer::Order(Box::new(views::order(slot, order)))))
-}
-
-fn refuse(rejection: Rejection) -> Step<Reply> {
-    Step::Done(Err(rejection))
+pub(super) fn show(slot: &Slot, order: &Order) -> Answer {
+    Answer::Order(Box::new(views::order(slot, order)))
 }

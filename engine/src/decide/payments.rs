@@ -5,41 +5,36 @@ use alloc::boxed::Box;
 
 use alloc::vec::Vec;
 
-use super::{Context, Progress, Step, orders, views};
-use crate::answer::{
-    Answer, CancelReason, OrderStatus, RefundReason, RefundView, Rejection, Reply, Settlement,
-};
+use super::{Context, Decision, Pending, Progress, orders, views};
+use crate::answer::{Answer, RefundView, Rejection};
 use crate::command::{ListRefunds, Pay};
 use crate::ids::{Cents, OrderId, OrderName, Reference, TxnId};
 use crate::limits::{CLAIMS_PER_SLOT_MAX, REFUNDS_PAGE_MAX, REFUNDS_PER_SLOT_MAX};
 use crate::message::{Ask, Fact};
 use crate::record::{Body, RefundRow};
 use crate::state::{Order, Slot};
+use crate::status::{CancelReason, OrderStatus, RefundReason, Settlement};
 
-pub(super) fn pay(slot: &Slot, cx: &Context<'_>, c: &Pay, progress: Progress) -> Step<Reply> {
+pub(super) fn pay(slot: &Slot, cx: &Context<'_>, c: &Pay, progress: Progress) -> Decision<Answer> {
     let order = OrderId::parse(c.order.as_str()).and_then(|id| slot.orders().get(id));
     let Some(order) = order else {
-        return unmatched(slot, cx, c);
+        return Err(unmatched(slot, cx, c)?);
     };
     let row = &order.row;
-    if row.reservation.as_ref().is_some_and(|r| !r.agrees(&c.named)) {
-        return Step::Done(Err(Rejection::HoldMismatch));
-    }
+    order.check_expected(&c.expected)?;
     if row.txn.as_ref() == Some(&c.txn) {
-        return orders::show(slot, order);
+        return Ok(orders::show(slot, order));
     }
     if let Some(refund) = slot.refunds().get(&c.order, &c.txn) {
-        return Step::Done(Err(refusal(refund.reason)));
+        return Err(refusal(refund.reason).into());
     }
-    if !progress.claimed {
-        return Step::Ask(Ask::Claim { txn: c.txn.clone(), order: row.order });
-    }
-    match (row.status, &row.reservation) {
-        (OrderStatus::Reserved, Some(reservation)) => {
-            Step::Ask(Ask::Confirm { hold: reservation.of_order(row.order), txn: c.txn.clone() })
-        }
-        _ => owe(slot, cx, c, Some(row.amount), reason(order)),
-    }
+    Err(if !progress.claimed {
+        Pending::Ask(Ask::Claim { txn: c.txn.clone(), order: row.order })
+    } else if let (OrderStatus::Reserved, Some(reservation)) = (row.status, &row.reservation) {
+        Pending::Ask(Ask::Confirm { hold: reservation.to_order_hold(row.order), txn: c.txn.clone() })
+    } else {
+        owe(slot, cx, c, Some(row.amount), reason(order))?
+    })
 }
 
 /// Why a payment that nothing waits for goes back.
@@ -61,18 +56,24 @@ fn refusal(reason: RefundReason) -> Rejection {
 }
 
 /// Money for an order that nobody knows. Recorded only where a signature says that it is money.
-fn unmatched(slot: &Slot, cx: &Context<'_>, c: &Pay) -> Step<Reply> {
+fn unmatched(slot: &Slot, cx: &Context<'_>, c: &Pay) -> Result<Pending, Rejection> {
     if !c.verified || slot.refunds().get(&c.order, &c.txn).is_some() {
-        return Step::Done(Err(Rejection::OrderNotFound));
+        return Err(Rejection::OrderNotFound);
     }
     owe(slot, cx, c, None, RefundReason::Unmatched)
 }
 
-fn owe(slot: &Slot, cx: &Context<'_>, c: &Pay, amount: Option<Cents>, reason: RefundReason) -> Step<Reply> {
+fn owe(
+    slot: &Slot,
+    cx: &Context<'_>,
+    c: &Pay,
+    amount: Option<Cents>,
+    reason: RefundReason,
+) -> Result<Pending, Rejection> {
     if slot.refunds().len() >= REFUNDS_PER_SLOT_MAX {
-        return Step::Done(Err(Rejection::LimitReached));
+        return Err(Rejection::LimitReached);
     }
-    Step::Append(Body::RefundOwed(RefundRow {
+    Ok(Pending::Append(Body::RefundOwed(RefundRow {
         number: slot.refunds().next_number(),
         order: c.order.clone(),
         txn: c.txn.clone(),
@@ -80,16 +81,16 @@ fn owe(slot: &Slot, cx: &Context<'_>, c: &Pay, amount: Option<Cents>, reason: Re
         reason,
         created_at: cx.now,
         settled: None,
-    }))
+    })))
 }
 
 /// In the transaction id's own slot: the first order to come has it.
-pub(super) fn claim(slot: &Slot, txn: &TxnId, order: OrderId) -> Step<Result<Fact, Rejection>> {
+pub(super) fn claim(slot: &Slot, txn: &TxnId, order: OrderId) -> Decision<Fact> {
     match slot.claim(txn) {
-        Some(owner) if owner == order => Step::Done(Ok(Fact::TxnClaimed { order, txn: txn.clone() })),
-        Some(_) => Step::Done(Err(Rejection::TxnUsed)),
-        None if slot.claims_count() >= CLAIMS_PER_SLOT_MAX => Step::Done(Err(Rejection::LimitReached)),
-        None => Step::Append(Body::TxnClaimed { txn: txn.clone(), order }),
+        Some(owner) if owner == order => Ok(Fact::TxnClaimed { order, txn: txn.clone() }),
+        Some(_) => Err(Rejection::TxnUsed.into()),
+        None if slot.claims_count() >= CLAIMS_PER_SLOT_MAX => Err(Rejection::LimitReached.into()),
+        None => Err(Pending::Append(Body::TxnClaimed { txn: txn.clone(), order })),
     }
 }
 
@@ -99,19 +100,17 @@ pub(super) fn settle(
     order: &OrderName,
     txn: &TxnId,
     reference: &Reference,
-) -> Step<Reply> {
-    let Some(row) = slot.refunds().get(order, txn) else {
-        return Step::Done(Err(Rejection::RefundNotFound));
-    };
+) -> Decision<Answer> {
+    let row = slot.refunds().get(order, txn).ok_or(Rejection::RefundNotFound)?;
     match &row.settled {
         None => {
             let settled = Some(Settlement { reference: reference.clone(), at: cx.now });
-            Step::Append(Body::RefundSettled(RefundRow { settled, ..row.clone() }))
+            Err(Pending::Append(Body::RefundSettled(RefundRow { settled, ..row.clone() })))
         }
         Some(settled) if settled.reference == *reference => {
-            Step::Done(Ok(Answer::Refund(Box::new(views::refund(slot, row)))))
+            Ok(Answer::Refund(Box::new(views::refund(slot, row))))
         }
-        Some(_) => Step::Done(Err(Rejection::RefundSettled)),
+        Some(_) => Err(Rejection::RefundSettled.into()),
     }
 }
 

@@ -297,6 +297,11 @@ impl Partitions {
 }
 
 impl Partition {
+    /// The row of the hold's next change.
+    pub(crate) fn next_row(&self, key: &PartitionKey, id: &HoldId, hold: &Hold) -> HoldRow {
+        HoldRow { partition_seq: self.seq + 1, ..self.row(key, id, hold) }
+    }
+
     /// The hold as a record shows it.
     pub(crate) fn row(&self, key: &PartitionKey, id: &HoldId, hold: &Hold) -> HoldRow {
         HoldRow {

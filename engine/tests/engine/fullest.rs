@@ -1,9 +1,11 @@
 //! Slots with a million claims or refunds, the most that one remembers: money that comes then is not taken, and what was
 //! taken is still known.
 
+#![expect(clippy::result_large_err, reason = "decisions are what they are")]
+
 use engine::answer::{RefundReason, Rejection};
-use engine::command::{Command, Named, Pay};
-use engine::decide::{Context, Policy, Progress, Step, decide, decide_ask};
+use engine::command::{Command, ExpectedHold, Pay};
+use engine::decide::{Context, Pending, Policy, Progress, decide, decide_ask};
 use engine::ids::{OrderId, SlotId};
 use engine::limits::{CLAIMS_PER_SLOT_MAX, REFUNDS_PER_SLOT_MAX};
 use engine::message::{Ask, Fact};
@@ -37,14 +39,14 @@ fn claims_of_a_slot() {
     let mut slot = Slot::new(SLOT);
     for i in 0..CLAIMS_PER_SLOT_MAX {
         if i + 1 == CLAIMS_PER_SLOT_MAX {
-            assert_eq!(claim(&slot, i), Step::Append(Body::TxnClaimed { txn: id(i), order }));
+            assert_eq!(claim(&slot, i), Err(Pending::Append(Body::TxnClaimed { txn: id(i), order })));
         }
         let tell = slot.next_tell();
         apply(&mut slot, Body::TxnClaimed { txn: id(i), order });
         apply(&mut slot, Body::TellsAcked { tells: vec![tell] });
     }
-    assert_eq!(claim(&slot, CLAIMS_PER_SLOT_MAX), Step::Done(Err(Rejection::LimitReached)));
-    assert_eq!(claim(&slot, 7), Step::Done(Ok(Fact::TxnClaimed { order, txn: id(7) })));
+    assert_eq!(claim(&slot, CLAIMS_PER_SLOT_MAX), Err(Rejection::LimitReached.into()));
+    assert_eq!(claim(&slot, 7), Ok(Fact::TxnClaimed { order, txn: id(7) }));
 }
 
 #[test]
@@ -61,16 +63,16 @@ fn refunds_of_a_slot() {
         settled: None,
     };
     let pay = |slot: &Slot, i: usize| {
-        let pay = Pay { order: order(), txn: id(i), named: Named::default(), verified: true };
+        let pay = Pay { order: order(), txn: id(i), expected: ExpectedHold::default(), verified: true };
         with_context(|context| decide(slot, context, &Command::Pay(pay), Progress::default()))
     };
     let mut slot = Slot::new(SLOT);
     for i in 0..REFUNDS_PER_SLOT_MAX {
         if i + 1 == REFUNDS_PER_SLOT_MAX {
-            assert_eq!(pay(&slot, i), Step::Append(Body::RefundOwed(row(i))));
+            assert_eq!(pay(&slot, i), Err(Pending::Append(Body::RefundOwed(row(i)))));
         }
         apply(&mut slot, Body::RefundOwed(row(i)));
     }
-    assert_eq!(pay(&slot, REFUNDS_PER_SLOT_MAX), Step::Done(Err(Rejection::LimitReached)));
-    assert_eq!(pay(&slot, 7), Step::Done(Err(Rejection::OrderNotFound)));
+    assert_eq!(pay(&slot, REFUNDS_PER_SLOT_MAX), Err(Rejection::LimitReached.into()));
+    assert_eq!(pay(&slot, 7), Err(Rejection::OrderNotFound.into()));
 }

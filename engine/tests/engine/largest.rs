@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use allocator::{Coach, Layout, RowBlock};
 use engine::catalogue::{LocalTime, RunDefinition, Stop};
-use engine::command::{AdHoc, Command, HoldRef, Named, Pay, Reserve, TryHold};
+use engine::command::{AdHoc, Command, ExpectedHold, HoldRef, Pay, Reserve, TryHold};
 use engine::ids::{OrderName, Reference, Time};
 use engine::limits::{
     EXPIRED_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX, KEY_BYTES_MAX, QUANTITY_MAX, TRACE_ID_BYTES_MAX,
@@ -108,7 +108,7 @@ fn an_order_of_a_whole_train() {
     world.run(Command::Reserve(Reserve { order, partition, hold, quantity, span, ad_hoc })).unwrap();
     let pay = |order: OrderName, nth| {
         let txn = txn(&long(nth, TXN_ID_BYTES_MAX));
-        Command::Pay(Pay { order, txn, named: Named::default(), verified: true })
+        Command::Pay(Pay { order, txn, expected: ExpectedHold::default(), verified: true })
     };
     world.run(pay(order.name(), 0)).unwrap();
     world.run(Command::IssueTicket { order }).unwrap();
@@ -146,7 +146,7 @@ fn a_whole_train_cancelled() {
     let order = order_of(&reply).order;
     let TryHold { partition, hold, quantity, span, ad_hoc } = try_hold(0, QUANTITY_MAX);
     world.run(Command::Reserve(Reserve { order, partition, hold, quantity, span, ad_hoc })).unwrap();
-    world.run(Command::Cancel(engine::command::Cancel { order, named: Named::default() })).unwrap();
+    world.run(Command::Cancel(engine::command::Cancel { order, expected: ExpectedHold::default() })).unwrap();
     check(
         &world,
         &[

@@ -1,7 +1,7 @@
 //! The life of an order: every status against every command, what is refused, and what the records say.
 
 use engine::answer::{CancelReason, HoldStatus, OrderStatus, ReservationView};
-use engine::command::{Cancel, Command, CreateOrder, Named, Pay, Reserve};
+use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Pay, Reserve};
 use engine::ids::{Cents, OrderId, SlotId, Time};
 use engine::record::{Body, Record, ReleaseReason};
 use engine::text::Text;
@@ -46,7 +46,7 @@ fn world_with(names: &Names, status: &str) -> World {
 }
 
 fn command(names: &Names, name: &str) -> Command {
-    let another = Named { partition: None, hold: Some(hold("another")) };
+    let another = ExpectedHold { partition: None, hold: Some(hold("another")) };
     match name {
         "create again" => names.create(0),
         "create for more" => {
@@ -55,11 +55,11 @@ fn command(names: &Names, name: &str) -> Command {
         "reserve" => Command::Reserve(names.reserve(0)),
         "reserve two" => Command::Reserve(Reserve { quantity: 2, ..names.reserve(0) }),
         "cancel" => names.cancel(0),
-        "cancel another hold" => Command::Cancel(Cancel { order: names.order(0), named: another }),
+        "cancel another hold" => Command::Cancel(Cancel { order: names.order(0), expected: another }),
         "pay again" => names.pay(0, 0),
         "pay afresh" => names.pay(0, 1),
         "pay another hold" => match names.pay(0, 1) {
-            Command::Pay(pay) => Command::Pay(Pay { named: another, ..pay }),
+            Command::Pay(pay) => Command::Pay(Pay { expected: another, ..pay }),
             _ => unreachable!(),
         },
         "issue" => names.ticket(0),
@@ -201,13 +201,13 @@ fn naming_another_partition_or_hold_is_refused() {
         (Some(names.partition.clone()), Some(hold("another")), false),
     ];
     for (partition, hold, agrees) in cases {
-        let named = Named { partition, hold };
+        let named = ExpectedHold { partition, hold };
         let mut world = world_with(&names, "reserved");
-        let reply = world.run(Command::Cancel(Cancel { order: names.order(0), named: named.clone() }));
+        let reply = world.run(Command::Cancel(Cancel { order: names.order(0), expected: named.clone() }));
         assert_eq!(word(&reply), if agrees { CANCELLED } else { "!HoldMismatch" }, "{named:?}");
         let Command::Pay(pay) = names.pay(0, 0) else { unreachable!() };
         let mut world = world_with(&names, "reserved");
-        let reply = world.run(Command::Pay(Pay { named: named.clone(), ..pay }));
+        let reply = world.run(Command::Pay(Pay { expected: named.clone(), ..pay }));
         assert_eq!(word(&reply), if agrees { "Paid" } else { "!HoldMismatch" }, "{named:?}");
     }
 }
@@ -336,11 +336,11 @@ fn names_that_are_no_order_of_ours_are_unknown() {
     for command in [
         Command::GetOrder { order },
         Command::IssueTicket { order },
-        Command::Cancel(Cancel { order, named: Named::default() }),
+        Command::Cancel(Cancel { order, expected: ExpectedHold::default() }),
         Command::Pay(Pay {
             order: order_name("theirs"),
             txn: txn("t"),
-            named: Named::default(),
+            expected: ExpectedHold::default(),
             verified: false,
         }),
     ] {

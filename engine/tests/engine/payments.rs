@@ -1,7 +1,7 @@
 //! What becomes of a payment: every cell of the contract's table, wherever order, partition and transaction id live.
 
 use engine::answer::{Answer, RefundReason, RefundStatus};
-use engine::command::{Command, ListRefunds, Named, Pay, Reserve};
+use engine::command::{Command, ExpectedHold, ListRefunds, Pay, Reserve};
 use engine::ids::{Cents, OrderId, SlotId};
 
 use crate::support::catalogue::{self, Table};
@@ -312,8 +312,12 @@ fn money_for_an_unknown_order_is_recorded_only_where_signatures_are_verified() {
     for name in [ours, order_name("not one of ours"), order_name("ÄÖÜ")] {
         for verified in [false, true] {
             let mut world = World::new(Table::default());
-            let pay =
-                Command::Pay(Pay { order: name.clone(), txn: txn("t"), named: Named::default(), verified });
+            let pay = Command::Pay(Pay {
+                order: name.clone(),
+                txn: txn("t"),
+                expected: ExpectedHold::default(),
+                verified,
+            });
             for _ in 0..3 {
                 assert_eq!(word(&world.run(pay.clone())), "!OrderNotFound");
             }

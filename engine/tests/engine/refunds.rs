@@ -1,7 +1,7 @@
 //! What is owed: settled once, listed in order, page by page, never forgotten.
 
 use engine::answer::{Answer, RefundReason, RefundStatus, RefundView, Rejection};
-use engine::command::{Command, ListRefunds, Named, Pay, RefundCursor, RefundFilter};
+use engine::command::{Command, ExpectedHold, ListRefunds, Pay, RefundCursor, RefundFilter};
 use engine::ids::{OrderName, Reference, SlotId, TxnId};
 
 use crate::support::catalogue::Table;
@@ -28,7 +28,8 @@ fn list(
 }
 
 fn unmatched(world: &mut World, order: &str, id: &str) {
-    let pay = Pay { order: order_name(order), txn: txn(id), named: Named::default(), verified: true };
+    let pay =
+        Pay { order: order_name(order), txn: txn(id), expected: ExpectedHold::default(), verified: true };
     assert_eq!(world.run(Command::Pay(pay)), Err(Rejection::OrderNotFound));
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use allocator::{SeatNo, Span};
 use engine::answer::{Answer, HoldView, OrderView, Reply};
-use engine::command::{AdHoc, Cancel, Command, HoldRef, ListRefunds, Named, Pay, Reserve, TryHold};
+use engine::command::{AdHoc, Cancel, Command, ExpectedHold, HoldRef, ListRefunds, Pay, Reserve, TryHold};
 use engine::decide::Policy;
 use engine::ids::{HoldId, OrderName, PartitionKey, Reference, TxnId};
 use engine::text::Text;
@@ -62,8 +62,8 @@ impl Real {
         }
     }
 
-    fn named(&self, named: Option<HoldName>) -> Named {
-        Named { partition: None, hold: named.map(|name| self.hold(name)) }
+    fn named(&self, named: Option<HoldName>) -> ExpectedHold {
+        ExpectedHold { partition: None, hold: named.map(|name| self.hold(name)) }
     }
 
     fn command(&self, op: &Op) -> Option<Command> {
@@ -94,12 +94,12 @@ impl Real {
                 Command::Reserve(Reserve { order, partition, hold, quantity: *quantity, span, ad_hoc })
             }
             Op::Cancel { order, named } => {
-                Command::Cancel(Cancel { order: self.names.order(*order), named: self.named(*named) })
+                Command::Cancel(Cancel { order: self.names.order(*order), expected: self.named(*named) })
             }
             Op::Pay { who, txn, verified, named } => Command::Pay(Pay {
                 order: self.who(*who),
                 txn: self.names.txn(*txn),
-                named: self.named(*named),
+                expected: self.named(*named),
                 verified: *verified,
             }),
             Op::Ticket { order } => self.names.ticket(*order),

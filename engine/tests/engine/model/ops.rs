@@ -21,7 +21,7 @@ pub(super) enum Place {
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum HoldName {
-    /// Named after an order.
+    /// ExpectedHold after an order.
     Own(usize),
     Free(usize),
 }

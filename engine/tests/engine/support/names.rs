@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use allocator::Span;
-use engine::command::{AdHoc, Cancel, Command, CreateOrder, HoldRef, Named, Pay, Reserve, TryHold};
+use engine::command::{AdHoc, Cancel, Command, CreateOrder, ExpectedHold, HoldRef, Pay, Reserve, TryHold};
 use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, TxnId};
 use engine::slots::SlotHash;
 
@@ -103,7 +103,7 @@ impl Names {
     }
 
     pub(crate) fn cancel(&self, nth: usize) -> Command {
-        Command::Cancel(Cancel { order: self.order(nth), named: Named::default() })
+        Command::Cancel(Cancel { order: self.order(nth), expected: ExpectedHold::default() })
     }
 
     /// The order is paid with that transaction, by a verified callback.
@@ -111,7 +111,7 @@ impl Names {
         Command::Pay(Pay {
             order: self.order(nth).name(),
             txn: self.txn(txn),
-            named: Named::default(),
+            expected: ExpectedHold::default(),
             verified: true,
         })
     }

@@ -10,7 +10,8 @@ use std::rc::Rc;
 use engine::answer::{Answer, RefundView, Rejection, Reply};
 use engine::command::{Command, ListRefunds, Pay, Route};
 use engine::decide::{
-    Context, FactStep, Policy, Progress, Step, decide, decide_ask, decide_declined, decide_due, decide_fact,
+    Context, FactStep, Pending, Policy, Progress, decide, decide_ask, decide_declined, decide_due,
+    decide_fact,
 };
 use engine::effect::Effect;
 use engine::ids::{OrderId, SlotId, Time};
@@ -148,7 +149,7 @@ impl World {
         for slot in self.slots() {
             let rest = Command::ListRefunds(ListRefunds { limit: list.limit - page.len(), ..list.clone() });
             match decide(slot, &self.context(), &rest, Progress::default()) {
-                Step::Done(Ok(Answer::Refunds(more))) => page.extend(more),
+                Ok(Answer::Refunds(more)) => page.extend(more),
                 other => panic!("a listing is answered at once, not by {other:?}"),
             }
         }
@@ -329,9 +330,10 @@ impl World {
             let step = decide(&state.slot, &self.context(), &command, progress);
             drop(state);
             match step {
-                Step::Append(body) => self.append(slot, body),
-                Step::Ask(ask) => return self.mail.push(Mail::Ask { op: id, ask }),
-                Step::Done(reply) => return self.finish(id, &reply),
+                Ok(answer) => return self.finish(id, &Ok(answer)),
+                Err(Pending::Refused(rejection)) => return self.finish(id, &Err(rejection)),
+                Err(Pending::Append(body)) => self.append(slot, body),
+                Err(Pending::Ask(ask)) => return self.mail.push(Mail::Ask { op: id, ask }),
             }
         }
         panic!("a decision never ends");
@@ -374,9 +376,12 @@ impl World {
             let step = decide_ask(&state.slot, &self.context(), ask);
             drop(state);
             match step {
-                Step::Append(body) => self.append(slot, body),
-                Step::Ask(ask) => panic!("an ask is answered from one slot, not by {ask:?}"),
-                Step::Done(result) => return self.mail.push(Mail::Answer { op, result }),
+                Err(Pending::Append(body)) => self.append(slot, body),
+                Err(Pending::Ask(ask)) => panic!("an ask is answered from one slot, not by {ask:?}"),
+                Err(Pending::Refused(rejection)) => {
+                    return self.mail.push(Mail::Answer { op, result: Err(rejection) });
+                }
+                Ok(fact) => return self.mail.push(Mail::Answer { op, result: Ok(fact) }),
             }
         }
         panic!("a decision never ends");

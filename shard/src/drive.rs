@@ -2,7 +2,7 @@
 
 use engine::answer::{Answer, Rejection, Reply};
 use engine::command::{Command, ListRefunds, Request, Route};
-use engine::decide::{FactStep, Progress, Step, decide, decide_ask, decide_declined, decide_fact};
+use engine::decide::{FactStep, Pending, Progress, decide, decide_ask, decide_declined, decide_fact};
 use engine::ids::SlotId;
 use engine::limits::REFUNDS_PAGE_MAX;
 use engine::message::{Ask, Fact, Tell};
@@ -55,9 +55,10 @@ impl<D: Disk> Shard<D> {
         for _ in 0..RECORDS_PER_RUN_MAX {
             let cx = self.context();
             match decide(&self.owned(op.slot).slot, &cx, &op.request.command, op.progress) {
-                Step::Done(reply) => return self.finish(op, reply),
-                Step::Ask(ask) => return self.ask(op, ask),
-                Step::Append(body) => {
+                Ok(answer) => return self.finish(op, Ok(answer)),
+                Err(Pending::Refused(rejection)) => return self.finish(op, Err(rejection)),
+                Err(Pending::Ask(ask)) => return self.ask(op, ask),
+                Err(Pending::Append(body)) => {
                     if let Err(full) = self.room(op.request.command.is_new_sale()) {
                         return self.finish(op, Err(full));
                     }
@@ -168,9 +169,10 @@ impl<D: Disk> Shard<D> {
         for _ in 0..RECORDS_PER_RUN_MAX {
             let cx = self.context();
             match decide_ask(&self.owned(slot).slot, &cx, ask) {
-                Step::Done(result) => return Some(result),
-                Step::Ask(_) => unreachable!("an ask is answered from one slot"),
-                Step::Append(body) => {
+                Ok(fact) => return Some(Ok(fact)),
+                Err(Pending::Refused(rejection)) => return Some(Err(rejection)),
+                Err(Pending::Ask(_)) => unreachable!("an ask is answered from one slot"),
+                Err(Pending::Append(body)) => {
                     if let Err(full) = self.room(matches!(ask, Ask::Hold(_))) {
                         return Some(Err(full));
                     }
@@ -275,9 +277,7 @@ impl<D: Disk> Shard<D> {
         let mut page = Vec::new();
         for owned in self.all_owned().iter().filter(|owned| !owned.slot.refunds().is_empty()) {
             let rest = Command::ListRefunds(ListRefunds { limit: limit - page.len(), ..list.clone() });
-            if let Step::Done(Ok(Answer::Refunds(more))) =
-                decide(&owned.slot, &cx, &rest, Progress::default())
-            {
+            if let Ok(Answer::Refunds(more)) = decide(&owned.slot, &cx, &rest, Progress::default()) {
                 page.extend(more);
             }
             if page.len() >= limit {

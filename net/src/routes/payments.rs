@@ -32,7 +32,7 @@ pub(super) async fn callback<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body
     let order = fields::required("order_id", order, "order_id is required", OrderName::parse)?;
     let txn = body.provider_txn_id.as_deref();
     let txn = fields::required("provider_txn_id", txn, "provider_txn_id is required", TxnId::parse)?;
-    let named = orders::named(&body.partition_key, &body.hold_id)?;
+    let expected = orders::expected(&body.partition_key, &body.hold_id)?;
     let status = body.status.as_deref().unwrap_or("");
     if !status.eq_ignore_ascii_case(SUCCESS) {
         return Err(Problem::bad(Code::InvalidPaymentStatus, "invalid payment status"));
@@ -46,5 +46,5 @@ pub(super) async fn callback<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body
     // What is signed runs the two ids together with a `|`: of an order that has one in its id the money may be another's. No
     // order of ours has one.
     let verified = key.is_some() && !order.as_str().contains('|');
-    orders::order(edge.ask(asked, Command::Pay(Pay { order, txn, named, verified })).await?)
+    orders::order(edge.ask(asked, Command::Pay(Pay { order, txn, expected, verified })).await?)
 }

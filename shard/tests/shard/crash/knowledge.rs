@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::answer::{Answer, HoldStatus, HoldView, OrderStatus, OrderView, RefundReason, Rejection, Reply};
-use engine::command::{Command, Named};
+use engine::command::{Command, ExpectedHold};
 use engine::ids::{HoldId, OrderId, PartitionKey};
 
 use super::workload::{ORDERS, TXNS};
@@ -117,7 +117,7 @@ impl Knowledge {
                 (Command::CreateOrder(_), Ok(Answer::Order(a)), Ok(Answer::Order(b))) => a.order == b.order,
                 (Command::Pay(_), Ok(_), Ok(_)) => true,
                 // What it names may have become another's only later.
-                (Command::Pay(pay), Err(_), Err(_)) if pay.named != Named::default() => true,
+                (Command::Pay(pay), Err(_), Err(_)) if pay.expected != ExpectedHold::default() => true,
                 (Command::Pay(_) | Command::CreateOrder(_), before, again) => before == again,
                 (Command::Cancel(_), Ok(_), again) => again.is_ok(),
                 (Command::ReleaseHold(_) | Command::ConfirmHold(_), Ok(_), again) => again.is_ok(),

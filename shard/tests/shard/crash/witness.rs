@@ -4,7 +4,7 @@
 
 use engine::answer::{Answer, Rejection, Reply};
 use engine::command::{Command, Pay, Route};
-use engine::decide::{Context, Policy, Progress, Step, decide, decide_ask};
+use engine::decide::{Context, Pending, Policy, Progress, decide, decide_ask};
 use engine::ids::{OrderId, SlotId, Time};
 use engine::message::Ask;
 use engine::state::Slot;
@@ -86,11 +86,13 @@ fn order_of(pay: &Pay) -> OrderId {
 
 fn is_answered(state: &Slot, cx: &Context<'_>, question: &Question, reply: &Reply) -> bool {
     match question {
-        Question::Command(command) => {
-            matches!(decide(state, cx, command, Progress::default()), Step::Done(found) if found == *reply)
-        }
+        Question::Command(command) => match decide(state, cx, command, Progress::default()) {
+            Ok(answer) => *reply == Ok(answer),
+            Err(Pending::Refused(rejection)) => *reply == Err(rejection),
+            Err(_) => false,
+        },
         Question::Ask(ask) => match (decide_ask(state, cx, ask), reply) {
-            (Step::Done(Err(found)), Err(rejection)) => found == *rejection,
+            (Err(Pending::Refused(found)), Err(rejection)) => found == *rejection,
             _ => false,
         },
     }

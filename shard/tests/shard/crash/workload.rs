@@ -1,6 +1,8 @@
 //! What clients ask for: every operation, on so few names that they meet all the time.
 
-use engine::command::{AdHoc, Cancel, Command, HoldRef, ListRefunds, Named, Pay, Reserve, RunQuery, TryHold};
+use engine::command::{
+    AdHoc, Cancel, Command, ExpectedHold, HoldRef, ListRefunds, Pay, Reserve, RunQuery, TryHold,
+};
 use engine::ids::{HoldId, PartitionKey};
 use engine::limits::QUANTITY_MAX;
 use engine::text::Text;
@@ -105,14 +107,15 @@ impl Workload {
 
     fn pay(&self, rng: &mut Rng, nth: usize) -> Pay {
         let txn = if rng.chance(75) { nth } else { rng.below(TXNS) };
-        let named = Named { partition: rng.chance(5).then(|| rng.pick(&self.partitions)), hold: None };
-        Pay { order: self.names.order(nth).name(), txn: self.names.txn(txn), named, verified: true }
+        let expected =
+            ExpectedHold { partition: rng.chance(5).then(|| rng.pick(&self.partitions)), hold: None };
+        Pay { order: self.names.order(nth).name(), txn: self.names.txn(txn), expected, verified: true }
     }
 
     fn cancel(&self, rng: &mut Rng, nth: usize) -> Command {
         let order = self.names.order(nth);
-        let named = Named { partition: None, hold: rng.chance(30).then(|| order.hold_id()) };
-        Command::Cancel(Cancel { order, named })
+        let expected = ExpectedHold { partition: None, hold: rng.chance(30).then(|| order.hold_id()) };
+        Command::Cancel(Cancel { order, expected })
     }
 
     fn try_hold(&self, rng: &mut Rng) -> Command {

@@ -175,7 +175,7 @@ impl Operations {
 
 #[cfg(test)]
 mod tests {
-    use engine::command::{Cancel, Named};
+    use engine::command::{Cancel, ExpectedHold};
     use engine::text::Text;
 
     use super::*;
@@ -194,8 +194,8 @@ mod tests {
     /// The same order; each names another hold, so that none of them is the same request.
     fn cancel(operations: &mut Operations, nth: usize) -> Operation {
         let hold = engine::ids::HoldId::parse(&format!("hold-{nth}")).ok();
-        let named = Named { hold, ..Named::default() };
-        operation(operations, Command::Cancel(Cancel { order: OrderId::new(SLOT, 0), named }))
+        let expected = ExpectedHold { hold, ..ExpectedHold::default() };
+        operation(operations, Command::Cancel(Cancel { order: OrderId::new(SLOT, 0), expected }))
     }
 
     /// Beyond the bound nothing queues behind an operation any more, however short its queue is.

@@ -4,7 +4,7 @@
 
 use engine::answer::{Answer, RefundView, Rejection, Reply};
 use engine::command::{Command, ListRefunds, Pay, Request, Route};
-use engine::decide::{FactStep, Progress, Step, decide, decide_ask, decide_declined, decide_fact};
+use engine::decide::{FactStep, Pending, Progress, decide, decide_ask, decide_declined, decide_fact};
 use engine::ids::{OrderId, SlotId, TxnId};
 use engine::limits::REFUNDS_PAGE_MAX;
 use engine::message::{Ask, Fact, Tell};
@@ -69,9 +69,10 @@ impl<D: Disk> Shard<D> {
         for _ in 0..RECORDS_PER_RUN_MAX {
             let cx = self.context();
             match decide(&self.owned(op.slot).slot, &cx, &op.request.command, op.progress) {
-                Step::Done(reply) => return self.finish(op, reply),
-                Step::Ask(ask) => return self.start_ask(op, ask),
-                Step::Append(body) => {
+                Ok(answer) => return self.finish(op, Ok(answer)),
+                Err(Pending::Refused(rejection)) => return self.finish(op, Err(rejection)),
+                Err(Pending::Ask(ask)) => return self.start_ask(op, ask),
+                Err(Pending::Append(body)) => {
                     if let Err(full) = self.check_capacity(op.request.command.is_new_sale()) {
                         return self.finish(op, Err(full));
                     }
@@ -173,9 +174,10 @@ impl<D: Disk> Shard<D> {
     fn handle_ask(&mut self, slot: SlotId, ask: &Ask, trace: &Text) -> Option<Result<Fact, Rejection>> {
         for _ in 0..RECORDS_PER_RUN_MAX {
             match decide_ask(&self.owned(slot).slot, &self.context(), ask) {
-                Step::Done(result) => return Some(result),
-                Step::Ask(_) => unreachable!("an ask is answered from one slot"),
-                Step::Append(body) => {
+                Ok(fact) => return Some(Ok(fact)),
+                Err(Pending::Refused(rejection)) => return Some(Err(rejection)),
+                Err(Pending::Ask(_)) => unreachable!("an ask is answered from one slot"),
+                Err(Pending::Append(body)) => {
                     if let Err(full) = self.check_capacity(matches!(ask, Ask::Hold(_))) {
                         return Some(Err(full));
                     }
@@ -277,7 +279,7 @@ impl<D: Disk> Shard<D> {
         let mut page = Vec::new();
         for slot in self.slots().filter(|slot| !slot.refunds().is_empty()) {
             let rest = Command::ListRefunds(ListRefunds { limit: limit - page.len(), ..list.clone() });
-            if let Step::Done(Ok(Answer::Refunds(more))) = decide(slot, &cx, &rest, Progress::default()) {
+            if let Ok(Answer::Refunds(more)) = decide(slot, &cx, &rest, Progress::default()) {
                 page.extend(more);
             }
             if page.len() >= limit {

@@ -1,7 +1,7 @@
 //! Orders from their creation to their cancellation.
 
 use engine::answer::Answer as Engine;
-use engine::command::{Cancel, Command, CreateOrder, Named, Reserve};
+use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Reserve};
 use engine::ids::{Cents, HoldId, IdempotencyKey, PartitionKey};
 
 use crate::app::{App, RequestContext};
@@ -73,9 +73,9 @@ pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, b
 
 pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CancelBody<'_> = parse(body)?;
-    let named = named(&body.partition_key, &body.hold_id)?;
+    let expected = expected(&body.partition_key, &body.hold_id)?;
     let id = fields::order(cx.route.spec(), body.order_id.as_deref())?;
-    order(app.ask(cx, Command::Cancel(Cancel { order: id, named })).await?)
+    order(app.ask(cx, Command::Cancel(Cancel { order: id, expected })).await?)
 }
 
 /// The order as the order service shows it.
@@ -105,8 +105,8 @@ pub(super) fn order(answer: Engine) -> Outcome {
 }
 
 /// What a caller believes an order holds.
-pub(super) fn named(partition: &Option<Str<'_>>, hold: &Option<Str<'_>>) -> Result<Named, Problem> {
-    Ok(Named {
+pub(super) fn expected(partition: &Option<Str<'_>>, hold: &Option<Str<'_>>) -> Result<ExpectedHold, Problem> {
+    Ok(ExpectedHold {
         partition: fields::optional("partition_key", partition.as_deref(), PartitionKey::parse)?,
         hold: fields::optional("hold_id", hold.as_deref(), HoldId::parse)?,
     })

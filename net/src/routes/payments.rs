@@ -29,7 +29,7 @@ pub(super) async fn callback<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, 
     let body: CallbackBody<'_> = parse(body)?;
     let order = fields::required("order_id", body.order_id.as_deref(), OrderName::parse)?;
     let txn = fields::required("provider_txn_id", body.provider_txn_id.as_deref(), TxnId::parse)?;
-    let named = orders::named(&body.partition_key, &body.hold_id)?;
+    let expected = orders::expected(&body.partition_key, &body.hold_id)?;
     let status = body.status.as_deref().unwrap_or("");
     if !status.eq_ignore_ascii_case(SUCCESS) {
         return Err(Problem::INVALID_PAYMENT_STATUS);
@@ -42,5 +42,5 @@ pub(super) async fn callback<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, 
     // The signed text is `order_id|txn_id|STATUS` without escaping, so an order id that contains `|` could be a different
     // (order, txn) pair under the same signature. Ours never contain it.
     let verified = key.is_some() && !order.as_str().contains('|');
-    orders::order(app.ask(cx, Command::Pay(Pay { order, txn, named, verified })).await?)
+    orders::order(app.ask(cx, Command::Pay(Pay { order, txn, expected, verified })).await?)
 }

@@ -129,8 +129,8 @@ fn a_cancellation_may_name_what_it_believes_is_held() {
         let body = format!(r#"{{"order_id":"{order}"{rest}}}"#);
         assert_eq!(client.post("/orders/cancel", &body).status, 200);
         let Command::Cancel(cancel) = server.script.command() else { panic!("another command") };
-        let partition = cancel.named.partition.as_ref().map(|key| key.as_str());
-        let hold = cancel.named.hold.as_ref().map(|id| id.as_str());
+        let partition = cancel.expected.partition.as_ref().map(|key| key.as_str());
+        let hold = cancel.expected.hold.as_ref().map(|id| id.as_str());
         assert_eq!((cancel.order, (partition, hold)), (samples::order_id(), named));
     }
 }

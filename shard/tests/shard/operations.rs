@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use engine::answer::{Answer, CancelReason, OrderStatus, RefundStatus, Rejection, Reply};
-use engine::command::{Command, ListRefunds, Named};
+use engine::command::{Command, ExpectedHold, ListRefunds};
 use engine::message::Fact;
 use shard::limits::{ASKS_MAX, OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
 use shard::{Caller, Envelope, Message};
@@ -302,7 +302,8 @@ fn a_told_claim_joins_the_payment_that_made_it() {
         let (mut world, n) = two_cores(1);
         let Command::Pay(mut pay) = n.pay(0, 0) else { unreachable!("that is a payment") };
         if named {
-            pay.named = Named { partition: Some(n.partition.clone()), hold: Some(n.order(0).hold_id()) };
+            pay.expected =
+                ExpectedHold { partition: Some(n.partition.clone()), hold: Some(n.order(0).hold_id()) };
         }
         let pay = begin(&mut world, Command::Pay(pay));
         world.deliver_all();
@@ -352,7 +353,7 @@ fn a_payment_that_names_another_hold_joins_nothing() {
     let (mut world, n) = two_cores(1);
     let pay = begin(&mut world, n.pay(0, 0));
     let Command::Pay(mut other) = n.pay(0, 0) else { unreachable!("that is a payment") };
-    other.named.hold = Some(hold("another"));
+    other.expected.hold = Some(hold("another"));
     let other = begin(&mut world, Command::Pay(other));
     world.settle();
     assert_eq!(order(world.reply(pay)).status, OrderStatus::Paid);

@@ -1,6 +1,6 @@
 //! Cancel an order.
 
-use engine::command::{Cancel, Command, Named};
+use engine::command::{Cancel, Command, ExpectedHold};
 
 use super::book::{Book, KnownOrder};
 use crate::rng::Rng;
@@ -13,5 +13,5 @@ pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
 pub(super) fn of(order: &KnownOrder, rng: &mut Rng) -> Option<Command> {
     let id = order.id?;
     let hold = rng.percent(15).then(|| id.hold_id());
-    Some(Command::Cancel(Cancel { order: id, named: Named { partition: None, hold } }))
+    Some(Command::Cancel(Cancel { order: id, expected: ExpectedHold { partition: None, hold } }))
 }

@@ -15,7 +15,7 @@ mod try_hold;
 use std::collections::BTreeMap;
 
 use engine::answer::{Answer, Reply};
-use engine::command::{Cancel, Command, Named};
+use engine::command::{Cancel, Command, ExpectedHold};
 use engine::ids::{OrderId, Time};
 use shard::Caller;
 
@@ -160,7 +160,7 @@ impl Clients {
         for call in calls.into_values() {
             let command = match &call.command {
                 Command::Reserve(c) if world.rng.percent(70) => {
-                    Command::Cancel(Cancel { order: c.order, named: Named::default() })
+                    Command::Cancel(Cancel { order: c.order, expected: ExpectedHold::default() })
                 }
                 command if world.rng.percent(30) => command.clone(),
                 _ => continue,

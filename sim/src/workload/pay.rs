@@ -1,6 +1,6 @@
 //! A payment's callback: for an order that waits for it, for any other, and for one that nobody knows.
 
-use engine::command::{Command, Named, Pay};
+use engine::command::{Command, ExpectedHold, Pay};
 use engine::ids::OrderName;
 
 use super::book::{self, Book, KnownOrder};
@@ -12,7 +12,12 @@ pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
         let name = format!("nobody-{}", order.number);
         let order_name = OrderName::parse(&name).expect("a name");
         let (txn, verified) = (book::txn(&order, rng), rng.percent(70));
-        return Some(Command::Pay(Pay { order: order_name, txn, named: Named::default(), verified }));
+        return Some(Command::Pay(Pay {
+            order: order_name,
+            txn,
+            expected: ExpectedHold::default(),
+            verified,
+        }));
     }
     let reserved = if rng.percent(85) { book.reserved(rng) } else { None };
     let order = reserved.or_else(|| book.created(rng))?;
@@ -21,12 +26,12 @@ pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
 
 pub(super) fn of(order: &KnownOrder, rng: &mut Rng) -> Option<Command> {
     let id = order.id?;
-    let mut named = Named::default();
+    let mut expected = ExpectedHold::default();
     if rng.percent(10) {
-        named.partition = Some(order.partition.key.clone());
+        expected.partition = Some(order.partition.key.clone());
     }
     if rng.percent(5) {
-        named.hold = Some(id.hold_id());
+        expected.hold = Some(id.hold_id());
     }
-    Some(Command::Pay(Pay { order: id.name(), txn: book::txn(order, rng), named, verified: true }))
+    Some(Command::Pay(Pay { order: id.name(), txn: book::txn(order, rng), expected, verified: true }))
 }

@@ -1,7 +1,7 @@
 //! Names that live on chosen cores, and the commands that are made of them.
 
 use allocator::Span;
-use engine::command::{AdHoc, Cancel, Command, CreateOrder, HoldRef, Named, Pay, Reserve, TryHold};
+use engine::command::{AdHoc, Cancel, Command, CreateOrder, ExpectedHold, HoldRef, Pay, Reserve, TryHold};
 use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, PartitionKey, Reference, SlotId, TxnId};
 use engine::slots::{SlotHash, core_of};
 
@@ -97,7 +97,7 @@ impl Names {
     }
 
     pub(crate) fn cancel(&self, nth: usize) -> Command {
-        Command::Cancel(Cancel { order: self.order(nth), named: Named::default() })
+        Command::Cancel(Cancel { order: self.order(nth), expected: ExpectedHold::default() })
     }
 
     /// The order is paid with that transaction, by a verified callback.
@@ -105,7 +105,7 @@ impl Names {
         Command::Pay(Pay {
             order: self.order(nth).name(),
             txn: self.txn(txn),
-            named: Named::default(),
+            expected: ExpectedHold::default(),
             verified: true,
         })
     }

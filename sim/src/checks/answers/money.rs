@@ -16,7 +16,7 @@ pub(super) fn pay(slot: &Slot, c: &Pay, reply: &Reply) -> bool {
         // Money that a signature vouches for is written down before anything is said about it.
         return *reply == Err(Rejection::OrderNotFound) && (!c.verified || refund.is_some());
     };
-    let mismatch = order.row.reservation.as_ref().is_some_and(|r| !orders::agrees(r, &c.named));
+    let mismatch = order.row.reservation.as_ref().is_some_and(|r| !orders::agrees(r, &c.expected));
     match reply {
         Err(Rejection::HoldMismatch) => mismatch,
         Ok(Answer::Order(view)) => {

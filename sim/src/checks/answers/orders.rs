@@ -1,7 +1,7 @@
 //! Answers about orders.
 
 use engine::answer::{Answer, OrderStatus, OrderView, Rejection, Reply};
-use engine::command::{Cancel, CreateOrder, Named, Reserve};
+use engine::command::{Cancel, CreateOrder, ExpectedHold, Reserve};
 use engine::ids::{OrderId, Time};
 use engine::record::Reservation;
 
@@ -35,9 +35,9 @@ fn is_shown(slot: &Slot, order: &Order, now: Time, reply: &Reply) -> bool {
     matches!(reply, Ok(Answer::Order(view)) if !is_overdue(order, now) && shows(slot, order, view))
 }
 
-pub(super) fn agrees(r: &Reservation, named: &Named) -> bool {
-    named.partition.as_ref().is_none_or(|p| *p == r.partition)
-        && named.hold.as_ref().is_none_or(|h| *h == r.hold)
+pub(super) fn agrees(r: &Reservation, expected: &ExpectedHold) -> bool {
+    expected.partition.as_ref().is_none_or(|p| *p == r.partition)
+        && expected.hold.as_ref().is_none_or(|h| *h == r.hold)
 }
 
 pub(super) fn create(slot: &Slot, now: Time, c: &CreateOrder, reply: &Reply) -> bool {
@@ -66,7 +66,7 @@ pub(super) fn ticket(slot: &Slot, id: OrderId, reply: &Reply) -> bool {
 
 pub(super) fn cancel(slot: &Slot, c: &Cancel, reply: &Reply) -> bool {
     let Some(order) = slot.orders.get(&c.order) else { return *reply == Err(Rejection::OrderNotFound) };
-    if order.row.reservation.as_ref().is_some_and(|r| !agrees(r, &c.named)) {
+    if order.row.reservation.as_ref().is_some_and(|r| !agrees(r, &c.expected)) {
         return *reply == Err(Rejection::HoldMismatch);
     }
     match (order.row.status, reply) {

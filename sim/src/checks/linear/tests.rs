@@ -2,7 +2,7 @@
 
 use allocator::Span;
 use engine::answer::{Answer, CancelReason, HoldView, OrderView, PartitionView, ReservationView};
-use engine::command::{AdHoc, Cancel, Named, Pay, Reserve, TryHold};
+use engine::command::{AdHoc, Cancel, ExpectedHold, Pay, Reserve, TryHold};
 use engine::ids::{Cents, SlotId, TxnId};
 use engine::text::Text;
 
@@ -74,11 +74,11 @@ fn reserve(number: u128) -> Command {
 
 fn pay(number: u128) -> Command {
     let (order, txn) = (order_id(number).name(), TxnId::parse("t").unwrap());
-    Command::Pay(Pay { order, txn, named: Named::default(), verified: true })
+    Command::Pay(Pay { order, txn, expected: ExpectedHold::default(), verified: true })
 }
 
 fn cancel(number: u128) -> Command {
-    Command::Cancel(Cancel { order: order_id(number), named: Named::default() })
+    Command::Cancel(Cancel { order: order_id(number), expected: ExpectedHold::default() })
 }
 
 fn held(id: &str, deadline: Time) -> (Command, Reply) {

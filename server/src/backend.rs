@@ -1,4 +1,4 @@
-//! What the edge of one core calls: commands go to the core that owns their slot, wherever that is.
+//! Backend: the engine as the edge of one core sees it. A command goes to the core that owns its slot.
 
 use std::cell::Cell;
 use std::future::Future;

@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use crate::settings::{RETIRED, SETTINGS, Settings, SettingsError};
 
-/// What the user wants.
+/// One of the program's subcommands, with its arguments.
 #[derive(Debug)]
 pub(crate) enum Action {
     Serve(Settings),

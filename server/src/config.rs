@@ -14,7 +14,7 @@ use wal::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 use crate::settings::{Retired, Settings, Source};
 
-/// What `interlock serve` runs with.
+/// The settings of `interlock serve`, each of its own type.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,

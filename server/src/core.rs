@@ -25,12 +25,12 @@ use crate::mailbox::{Mailbox, Notify, Posted};
 use crate::metrics::CoreGauges;
 use crate::ticket_status::TicketCell;
 
-/// How exactly deadlines are kept while nothing else happens.
+/// The precision of deadlines while nothing else happens.
 const TICK: Duration = Duration::from_millis(5);
-/// How often an idle core looks whether it has a deadline at all.
+/// The pause of the tick task on a core without a deadline.
 const IDLE_TICK: Duration = Duration::from_millis(50);
 
-/// What a core is made of, before its thread starts.
+/// The parts of a core, before its thread starts.
 pub(crate) struct CoreSetup {
     pub(crate) core: u16,
     pub(crate) node: Node<Driver, Links>,
@@ -40,7 +40,7 @@ pub(crate) struct CoreSetup {
     pub(crate) process: ProcessHandles,
 }
 
-/// What all cores of the process share.
+/// Shared by all cores of the process.
 #[derive(Clone)]
 pub(crate) struct ProcessHandles {
     pub(crate) cores: u16,
@@ -53,7 +53,7 @@ pub(crate) struct ProcessHandles {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// What the tasks of a core share.
+/// Shared by the tasks of one core.
 struct CoreHandles {
     notify: Rc<Notify>,
     mailbox: Rc<Mailbox>,
@@ -67,7 +67,7 @@ struct CoreHandles {
 /// Runs a core until it has stopped, on the thread that is its own.
 ///
 /// # Errors
-/// What kept it from running at all.
+/// The reason why it does not run at all.
 pub(crate) fn run(runtime: &mut Runtime, setup: CoreSetup) -> io::Result<()> {
     let CoreSetup { core, node, bell, listeners, gauges, process } = setup;
     runtime.block_on(async {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wal::Space;
 
-/// Whether the log of each core takes anything; written by that core, read by any.
+/// A flag for each core: its log takes nothing at all. Written by that core, read by any.
 #[derive(Debug)]
 pub(crate) struct LogSpace(Box<[AtomicBool]>);
 

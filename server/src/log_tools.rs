@@ -15,7 +15,7 @@ type Error = Box<dyn std::error::Error>;
 /// Verifies the directory whole, every record and every slot image included, and prints what it holds.
 ///
 /// # Errors
-/// What is wrong with it, by file and offset.
+/// Damage, by file and offset.
 pub(crate) fn check(dir: &Path) -> Result<(), Error> {
     let report = inspect::check(dir)?;
     let mut said = String::new();
@@ -100,7 +100,7 @@ fn describe(core: &CoreReport) -> String {
 /// Prints every record of the logs as a JSON line.
 ///
 /// # Errors
-/// Where the log cannot be read any further, by file and offset.
+/// Damage that ends the reading, by file and offset.
 pub(crate) fn dump(dir: &Path) -> Result<(), Error> {
     let mut out = BufWriter::new(io::stdout().lock());
     for entry in inspect::records(dir)? {
@@ -127,7 +127,7 @@ pub(crate) fn say(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether somebody still reads. Who closes the pipe has seen enough, and that is no error.
+/// False where the reader has closed the pipe: it has seen enough, and that is no error.
 fn is_wanted(written: io::Result<()>) -> Result<bool, Error> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),

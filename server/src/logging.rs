@@ -25,7 +25,7 @@ pub(crate) fn end_on_panic() {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let what = panic.payload_as_str().unwrap_or("no message");
         let trace = std::backtrace::Backtrace::force_capture().to_string();
-        tracing::error!(place, backtrace = trace, "a defect: {what}");
+        tracing::error!(place, backtrace = trace, "internal error, the process ends: {what}");
         std::process::exit(crate::EXIT_FATAL);
     }));
 }

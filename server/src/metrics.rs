@@ -1,4 +1,4 @@
-//! What engine and log show to Prometheus: published by each core, summed at the scrape.
+//! Engine metrics for Prometheus: published by each core, summed at the scrape.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use shard::{Shard, Stats};
 use wal::Space;
 use wal::disk::Driver;
 
-/// Where in [`Stats`] a number is.
+/// Takes one number out of [`Stats`].
 type Read = fn(&Stats) -> u64;
 
 /// Name, help, labels and source.

@@ -34,13 +34,13 @@ type Error = Box<dyn std::error::Error>;
 /// Sells until a signal says stop.
 ///
 /// # Errors
-/// What kept it from starting; nothing was taken over then.
+/// The reason why it does not start; nothing was taken over then.
 pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     warn_of_retired_settings(config);
     raise_open_files();
     if config.payment_key.is_none() {
         tracing::warn!(
-            "PAYMENT CALLBACKS ARE NOT VERIFIED: no PAYMENT_CALLBACK_SIGN_KEY is set, anyone who reaches this address can mark an order as paid"
+            "PAYMENT CALLBACKS ARE NOT VERIFIED: PAYMENT_CALLBACK_SIGN_KEY is not set, so anyone who can reach this address can mark an order as paid"
         );
     }
     // The cheapest refusals first: a feed that cannot be read, ports that somebody has.
@@ -95,7 +95,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let setups = setups.collect::<Result<Vec<_>, Error>>()?;
     stop_on_signals(&shutdown)?;
     run(config, &addresses, setups)?;
-    tracing::info!("stopped: everything accepted was answered");
+    tracing::info!("stopped: every accepted request was answered");
     Ok(())
 }
 
@@ -168,7 +168,7 @@ fn open(config: &Config) -> Result<DataDir, Error> {
 fn recover(dir: &mut DataDir, cores: u16) -> Result<Vec<RecoveredCore>, OpenError> {
     if dir.cores() != cores {
         let (from, to) = (u64::from(dir.cores()), u64::from(cores));
-        tracing::info!(from, to, "dealing the slots out to another number of cores");
+        tracing::info!(from, to, "redistributing the slots to another number of cores");
     }
     shard::recover(dir, cores, |dir| {
         thread::scope(|scope| {
@@ -187,7 +187,7 @@ fn report(recovered: &[RecoveredCore]) {
                 file = cut.file,
                 offset = cut.offset,
                 bytes = cut.bytes,
-                "the end of the log was torn by a crash and is cut: {}",
+                "a crash tore the end of the log, which is cut off: {}",
                 cut.reason
             );
         }
@@ -225,7 +225,7 @@ fn stop_on_signals(shutdown: &Arc<Shutdown>) -> Result<(), Error> {
                 tracing::warn!("stopping at once");
                 std::process::exit(128 + signal);
             }
-            tracing::info!("stopping: answering what was accepted; once more to stop at once");
+            tracing::info!("stopping: accepted requests are answered first; a second signal stops at once");
             asked = Some(Instant::now());
             shutdown.request();
         }

@@ -154,7 +154,7 @@ pub(crate) const RETIRED_VARIABLES: &[(&str, &str)] = &[
     ("SEAT_ALLOCATOR_", "seats are allocated in this process"),
 ];
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Source {
     Default,

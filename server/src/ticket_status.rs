@@ -1,4 +1,4 @@
-//! What `/worker/status` shows: how far each core is with the tickets of its paid orders.
+//! Ticket status: the figures of `/worker/status`, published by each core.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

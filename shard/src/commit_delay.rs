@@ -34,7 +34,7 @@ impl CommitDelay {
         self.is_busy = true;
     }
 
-    /// Whether a write that could start now waits for more.
+    /// True where a write that could start now waits for more.
     pub(crate) fn holds_back(&mut self, steady_us: u64) -> bool {
         let since = *self.since_us.get_or_insert(steady_us);
         self.idle_turns = if std::mem::take(&mut self.is_busy) { 0 } else { self.idle_turns + 1 };

@@ -1,4 +1,4 @@
-//! What the loop does by itself: what is due, overdue orders, resending, acknowledgements. Bounded in every turn.
+//! Housekeeping: due work, overdue orders, resending, acknowledgements. Bounded in every turn.
 
 use engine::command::{Command, Request};
 use engine::decide::decide_due;

@@ -26,7 +26,7 @@ pub const RESEND_MS: u64 = 1_000;
 pub const RESENT_PER_TURN_MAX: usize = 256;
 /// Tells looked at in one turn for whether they have to be sent again.
 pub const RESENDS_SEEN_PER_TURN_MAX: usize = 16_384;
-/// How often orders past their deadline are looked for.
+/// The time between two sweeps for overdue orders.
 pub const SWEEP_MS: u64 = 1_000;
 /// Overdue orders that one sweep asks after.
 pub const OVERDUE_PER_SWEEP_MAX: usize = 1_024;
@@ -36,7 +36,7 @@ pub const ACKS_PER_RECORD_MAX: usize = 1_024;
 pub const SNAPSHOT_BYTES_PER_TURN: usize = 256 * 1_024;
 /// Slots that one turn gives to a snapshot.
 pub const SNAPSHOT_SLOTS_PER_TURN: usize = 64;
-/// How long a commit waits for company.
+/// The longest that a commit waits for company.
 pub const COMMIT_DELAY_MAX_US: u64 = 1_000;
 /// Turns in a row without work after which a commit waits no longer: a client needs a moment to ask again.
 pub const IDLE_TURNS_MAX: u32 = 3;

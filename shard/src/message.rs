@@ -1,4 +1,4 @@
-//! What passes between callers, slots and cores.
+//! Messages and parcels: everything that passes between callers, slots and cores.
 
 use engine::answer::{Rejection, Reply};
 use engine::command::{Request, Route};
@@ -17,7 +17,7 @@ pub struct CallId {
     pub generation: u32,
 }
 
-/// Who waits for the reply to a command: a call, and the core at which it waits.
+/// A call that waits for the reply to a command, and the core at which it waits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Caller {
     pub core: u16,
@@ -39,7 +39,7 @@ impl Routed {
     }
 }
 
-/// What goes from one core to another.
+/// One item in a ring from one core to another.
 #[derive(Clone, Debug)]
 pub enum Parcel {
     /// A command for a slot of the receiver.

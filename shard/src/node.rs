@@ -27,7 +27,7 @@ pub enum Wake {
     OnSignal,
 }
 
-/// How far a node is on its way out.
+/// The state of a node on its way out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Departure {
     Serving,
@@ -43,7 +43,7 @@ pub enum Departure {
 /// One core's loop: it receives, stamps time, decides, applies, releases what has become durable, commits or delays the
 /// commit, sends, and stops in good order. Never blocks, never awaits, never reads a clock by itself.
 ///
-/// Whoever drives it, the server with a runtime or the simulator with virtual time, does this:
+/// A driver (the server with a runtime, the simulator with virtual time) does this:
 ///
 /// 1. [`post`](Node::post) each command of this core's callers, as they come.
 /// 2. [`turn`](Node::turn), whenever [`wake`](Node::wake) asks for it or a signal has come.
@@ -60,7 +60,7 @@ pub struct Node<D: Disk, P: Peers> {
     peers: P,
     commit_delay: CommitDelay,
     delays_commit: bool,
-    /// How far the log was durable when outputs were last released.
+    /// The durable position of the log when outputs were last released.
     durable: Lsn,
     /// For calls that wait at this core.
     replies: VecDeque<(CallId, Reply)>,

@@ -15,7 +15,7 @@ use wal::Lsn;
 use crate::limits::{OPERATIONS_MAX, OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
 use crate::message::{Caller, OpId};
 
-/// Who is told how an operation ended.
+/// A party that is told how an operation ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Waiter {
     Caller(Caller),
@@ -36,11 +36,11 @@ pub(crate) struct Operation {
     pub(crate) slot: SlotId,
     pub(crate) request: Box<Request>,
     pub(crate) progress: Progress,
-    /// How far this core's log must be durable for what other slots of it have told the operation.
+    /// The position up to which this core's log must be durable for what its other slots have told the operation.
     pub(crate) visible_at: Lsn,
-    /// How often it has asked other slots.
+    /// Asks that it has sent to other slots.
     pub(crate) asks: u32,
-    /// Who began it, and those who joined.
+    /// The party that began it, and those that joined.
     pub(crate) waiter: Waiter,
     pub(crate) joined: Vec<Waiter>,
 }
@@ -61,7 +61,7 @@ impl Operation {
         }
     }
 
-    /// Whether this operation's end is also the other's. A payment that its claim brings back is the same payment,
+    /// True where this operation's end is also the other's. A payment that its claim brings back is the same payment,
     /// whatever else the client's request named.
     fn ends(&self, other: &Operation) -> bool {
         match (&self.request.command, &other.request.command) {
@@ -73,7 +73,7 @@ impl Operation {
     }
 }
 
-/// What became of an operation that wanted to begin.
+/// The outcome for an operation that wants to begin.
 #[derive(Debug)]
 pub(crate) enum Admission {
     /// Nothing is under way for its order: run it.

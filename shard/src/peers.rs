@@ -2,7 +2,7 @@
 
 use crate::message::Parcel;
 
-/// What carries parcels to the other cores and from them: bounded rings in the server, rings with faults in the simulator.
+/// Carries parcels to the other cores and from them: bounded rings in the server, rings with faults in the simulator.
 ///
 /// A full ring never blocks: what does not fit waits with its sender, in order.
 pub trait Peers {

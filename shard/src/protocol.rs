@@ -18,7 +18,7 @@ use crate::message::{Caller, Envelope, Message, OpId, Routed};
 use crate::operations::{Admission, Operation, Waiter};
 use crate::shard::Shard;
 
-/// What became of a fact in the slot of its order.
+/// The outcome of a fact in the slot of its order.
 enum Recorded {
     /// It is accounted for. `accepted` is false where the order does not want the hold.
     Done { accepted: bool },

@@ -29,7 +29,7 @@ use crate::tickets::{TicketBacklog, TicketStatus};
 use crate::timers::{SlotTimers, TimerTable};
 use crate::work_queue::{Work, WorkQueue};
 
-/// What a shard is told once.
+/// A shard's configuration.
 #[derive(Clone)]
 pub struct Config {
     pub core: u16,
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// What leaves a shard; each only when all that it shows is durable.
+/// An item that leaves a shard, once all that it shows is durable.
 #[derive(Debug)]
 pub enum Output {
     Reply { caller: Caller, reply: Reply },
@@ -74,7 +74,7 @@ pub struct Shard<D: Disk> {
     pub(crate) work: WorkQueue,
     pub(crate) ask_numbers: AskNumbers,
     pub(crate) retransmission: Retransmission,
-    /// What `decide_due` would do in each slot.
+    /// The time at which `decide_due` has something to do in each slot.
     pub(crate) due: SlotTimers,
     /// The first deadline of an order in each slot.
     pub(crate) deadlines: SlotTimers,
@@ -327,7 +327,7 @@ impl<D: Disk> Shard<D> {
         self.log.backlog_bytes() >= wal::limits::BACKLOG_BYTES_MAX
     }
 
-    /// Whether memory and log have room for a record of this kind of work.
+    /// Checks that memory and log have room for a record of this kind of work.
     pub(crate) fn check_capacity(&self, is_new_sale: bool) -> Result<(), Rejection> {
         if is_new_sale && self.slots.state_bytes() >= self.config.state_bytes_max {
             return Err(Rejection::LimitReached);

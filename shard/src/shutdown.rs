@@ -1,11 +1,11 @@
-//! How the cores of a process stop together.
+//! Shutdown: the cores of a process stop together.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// What each core tells the others on the way out. In this order: somebody [`request`](Shutdown::request)s it; every edge
+/// The state that cores share on the way out. In this order: somebody [`request`](Shutdown::request)s it; every edge
 /// answers what it has accepted and is [closed](Shutdown::edge_closed); every node refuses what is new and
-/// [reports](Shutdown::report) whether it has quiesced; when all have, all leave. Each step wakes every core.
+/// reports whether it has quiesced; when all have, all leave. Each step wakes every core.
 ///
 /// Whatever is cut short is no loss: it was not acknowledged, and what was begun stands in the log.
 pub struct Shutdown {

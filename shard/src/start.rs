@@ -19,7 +19,7 @@ use crate::shutdown::Shutdown;
 /// The slots of one core, and where its log goes on.
 pub type RecoveredCore = (Recovery, Recovered);
 
-/// What all cores of a process have in common.
+/// The configuration that all cores of a process have in common.
 #[derive(Clone)]
 pub struct Setup {
     pub cores: u16,
@@ -32,7 +32,7 @@ pub struct Setup {
 /// Reads the snapshot and the log of one core.
 ///
 /// # Errors
-/// What refuses to be read, by file and offset.
+/// Damage and read errors, by file and offset.
 pub fn read_core<F: Files>(dir: &DataDir<F>, core: u16) -> Result<RecoveredCore, OpenError> {
     let mut recovery = Recovery::new(core, dir.cores());
     let recovered = dir.recover(core, &mut recovery)?;
@@ -44,7 +44,7 @@ pub fn read_core<F: Files>(dir: &DataDir<F>, core: u16) -> Result<RecoveredCore,
 /// from is what was written, as after any other start.
 ///
 /// # Errors
-/// What refuses to be read or written, by file and offset.
+/// Damage, read and write errors, by file and offset.
 pub fn recover<F: Files>(
     dir: &mut DataDir<F>,
     cores: u16,
@@ -81,7 +81,7 @@ fn redistribute<F: Files>(
 /// its disk, `peers` its ends of the rings.
 ///
 /// # Errors
-/// What cannot be had or written.
+/// A log or a disk that cannot be opened.
 pub fn start<F: Files, D: Disk, P: Peers>(
     dir: &DataDir<F>,
     recovered: Vec<RecoveredCore>,

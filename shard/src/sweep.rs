@@ -18,7 +18,7 @@ impl OverdueSweep {
         OverdueSweep { next: now, in_flight: HashSet::new() }
     }
 
-    /// Whether a sweep is due; the next one is then a while away. Gives the time before which a deadline must have passed, so
+    /// Begins a sweep if one is due; the next one is then a while away. Gives the time before which a deadline must have passed, so
     /// that news that is on its way comes first.
     pub(crate) fn begin(&mut self, now: Time) -> Option<Time> {
         if now < self.next {

@@ -1,4 +1,4 @@
-//! How often each fault and each named race was met. One that is met too rarely is not tested, and fails the run of seeds.
+//! Coverage: how often each fault and each named race was met. One that is met too rarely is not tested, and fails the run of seeds.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum Kind {
 
 macro_rules! counted {
     ($($kind:ident $name:ident $text:literal;)*) => {
-        /// What is counted.
+        /// A fault, a race or a path.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Covered { $($name,)* }
 
@@ -41,6 +41,7 @@ counted! {
     Count Frames "frames of the log";
     Count Records "records held against the model";
     Count Searched "histories searched for a linear order";
+    Count Calmed "runs whose faults had to end, or they would not have";
     Count GaveUp "histories too entangled to search";
 
     Fault PowerCut "the machine loses power";
@@ -142,7 +143,7 @@ impl Counters {
         self.0.iter_mut().zip(other.0).for_each(|(to, from)| *to += from);
     }
 
-    /// What had to be met and was not met often enough.
+    /// Faults, races and paths that had to be met and were not met often enough.
     pub fn missing(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let needed = ALL.iter().filter(|(_, kind, _)| *kind != Kind::Count);
         needed.map(|(what, _, text)| (*text, self.get(*what))).filter(|(_, times)| *times < COVERED_MIN)

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// What happened, hashed; printed as well where somebody watches.
+/// The hash of everything that happened; printed as well where somebody watches.
 #[derive(Debug)]
 pub(crate) struct History {
     hash: u64,

@@ -1,4 +1,4 @@
-//! What a seed draws before its run begins: sizes, times, and how often which fault strikes. Some seeds have many faults,
+//! The plan of a run, drawn before it begins: sizes, times, and how often which fault strikes. Some seeds have many faults,
 //! some a single kind, some none.
 
 use engine::decide::Policy;
@@ -33,7 +33,7 @@ pub(crate) struct Plan {
     pub fault_permille: u32,
     /// Of a hundred messages so many arrive twice, sooner or later.
     pub doubled_percent: u32,
-    /// How much of what is unsynced a power cut leaves, in percent.
+    /// The part of what is unsynced that a power cut leaves, in percent.
     pub keeps: [u32; 3],
     pub faults: Faults,
 }
@@ -85,6 +85,12 @@ impl Plan {
             faults: faults(rng),
         }
     }
+
+    /// No fault strikes any more, and the disk is quick.
+    pub(crate) fn calm(&mut self) {
+        self.faults = Faults::all(false);
+        (self.crash_permille, self.fault_permille, self.slow_disk_percent) = (0, 0, 0);
+    }
 }
 
 fn policy(rng: &mut Rng) -> Policy {
@@ -97,19 +103,24 @@ fn policy(rng: &mut Rng) -> Policy {
     }
 }
 
+impl Faults {
+    const fn all(on: bool) -> Faults {
+        Faults {
+            failing_writes: on,
+            failing_syncs: on,
+            failing_reads: on,
+            short_writes: on,
+            full_disk: on,
+            clocks: on,
+            rings: on,
+            stalls: on,
+            damage: on,
+        }
+    }
+}
+
 fn faults(rng: &mut Rng) -> Faults {
-    let all = |on| Faults {
-        failing_writes: on,
-        failing_syncs: on,
-        failing_reads: on,
-        short_writes: on,
-        full_disk: on,
-        clocks: on,
-        rings: on,
-        stalls: on,
-        damage: on,
-    };
-    let none = all(false);
+    let none = Faults::all(false);
     match rng.below(18) {
         0 => none,
         1 => Faults { failing_writes: true, ..none },
@@ -121,6 +132,6 @@ fn faults(rng: &mut Rng) -> Faults {
         7 => Faults { rings: true, ..none },
         8 => Faults { stalls: true, ..none },
         9 => Faults { damage: true, ..none },
-        _ => all(true),
+        _ => Faults::all(true),
     }
 }

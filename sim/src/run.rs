@@ -6,26 +6,28 @@ use shard::Caller;
 use wal::disk::Lane;
 
 use crate::checks;
-use crate::counters::Counters;
+use crate::counters::{Counters, Covered};
 use crate::faults;
 use crate::workload::Clients;
 use crate::world::{End, TICK_MS, World};
 
 /// Steps of one run; far more than any needs.
 const STEPS_MAX: u64 = 200_000;
+/// From this step on nothing fails any more: a disk that fails at nearly every write would let no run come to its end.
+const CALM_FROM_STEP: u64 = 50_000;
 /// Steps between two looks at everything.
 const LOOK_EVERY: u64 = 32;
 /// Rounds in which a world without faults comes to rest.
 const ROUNDS_MAX: usize = 50_000;
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Summary {
     pub hash: u64,
     pub counters: Counters,
 }
 
-/// What a run may be told beside its seed.
+/// Options of a run beside its seed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Choices {
     /// Say everything that happens.
@@ -58,6 +60,11 @@ struct Run {
 impl Run {
     fn step(&mut self) {
         self.world.step += 1;
+        if self.world.step == CALM_FROM_STEP {
+            self.world.plan.calm();
+            self.world.coverage.count(Covered::Calmed);
+            self.lift_faults();
+        }
         let plan = &self.world.plan;
         let (crash, fault) = (plan.crash_permille, plan.fault_permille);
         let chance = self.world.rng.below(1_000) as u32;

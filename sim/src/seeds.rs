@@ -25,7 +25,7 @@ impl std::fmt::Display for Failure {
 }
 
 thread_local! {
-    /// Where this thread has panicked, and with what.
+    /// The last panic of this thread, with its place.
     static PANICKED: RefCell<Option<String>> = const { RefCell::new(None) };
     static QUIET: RefCell<bool> = const { RefCell::new(false) };
 }
@@ -48,7 +48,7 @@ fn keep_panics() {
 /// Runs one seed; a panic is its failure.
 ///
 /// # Errors
-/// What is wrong.
+/// The failure, in words.
 pub fn attempt(seed: u64, choices: Choices) -> Result<Summary, Failure> {
     keep_panics();
     QUIET.set(true);
@@ -60,7 +60,7 @@ pub fn attempt(seed: u64, choices: Choices) -> Result<Summary, Failure> {
     })
 }
 
-/// What a range of seeds came to.
+/// The outcome of a range of seeds.
 #[derive(Debug, Default)]
 pub struct Sum {
     pub seeds: u64,

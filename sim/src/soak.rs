@@ -1,4 +1,4 @@
-//! How far a long run of seeds has come, in a small file, so that it can be stopped and taken up again.
+//! Soak: the progress of a long run of seeds, in a small file, so that it can be stopped and taken up again.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -15,7 +15,7 @@ pub struct Progress {
     range: Range<u64>,
     /// The first seed that has not been run.
     pub next: u64,
-    /// What it has taken so far.
+    /// The time that it has taken so far.
     pub milliseconds: u64,
     pub counters: Counters,
     /// Milliseconds of this process alone that are in `milliseconds` already.

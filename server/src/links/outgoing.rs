@@ -1,4 +1,4 @@
-//! What goes to one other core: a bounded ring, what waits because the ring is full, and the bell of the other side.
+//! The sending end to one other core: a bounded ring, the parcels that wait because it is full, and the bell of the other side.
 //!
 //! Ring and bell are given, so that every order of steps between two cores can be tried on this very code (`model.rs`).
 

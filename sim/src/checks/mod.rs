@@ -1,4 +1,4 @@
-//! What has to be true: of each record and each answer (`model`, `answers`), of every state (here), of everything that
+//! Checks: what has to be true of each record and each answer (`model`, `answers`), of every state (here), of everything that
 //! clients were ever told (`promises`), and of the order in which it can all have happened (`linear`).
 
 pub(crate) mod answers;

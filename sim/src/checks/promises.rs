@@ -1,4 +1,4 @@
-//! What clients were told, kept on their side of the wire. After every recovery, and at the end, all of it still has to be
+//! Promises: what clients were told, kept on their side of the wire. After every recovery, and at the end, all of it still has to be
 //! true: what was shown is there, and has only moved on as it may.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,8 @@ use engine::state::{Order, Slot};
 use crate::plan::HOUR_MS;
 use crate::world::World;
 
-/// See the module.
+/// The latest that any client was told of each order, hold and refund: [`learn`](Promises::learn)ed from answers,
+/// [`check`](Promises::check)ed against what a process has.
 #[derive(Debug, Default)]
 pub(crate) struct Promises {
     orders: BTreeMap<OrderId, OrderView>,

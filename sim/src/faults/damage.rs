@@ -71,7 +71,7 @@ fn place(frame: &Frame) -> String {
     format!("{} at byte {}", frame.path, frame.offset)
 }
 
-/// Whether the frame is still where it was written.
+/// True where the frame is still as it was written.
 fn is_there(copy: &MemoryFiles, frame: &Frame) -> bool {
     copy.peek(&frame.path, frame.offset, frame.bytes.len()).as_ref() == Some(&frame.bytes)
 }
@@ -126,7 +126,7 @@ fn misdirect(world: &mut World, copy: &MemoryFiles) -> Option<String> {
     Some(format!("{} went to {path} at byte {at}", place(&frame)))
 }
 
-/// What came of a start from the damaged copy.
+/// Checks the outcome of a start from the damaged copy.
 fn judge(
     world: &mut World,
     covered: Covered,

@@ -1,4 +1,4 @@
-//! What clients know and talk about: few names at a time, so that they meet all the time, and new ones as time goes on.
+//! The names that clients know: few at a time, so that they meet all the time, and new ones as time goes on.
 
 use std::collections::VecDeque;
 
@@ -25,7 +25,7 @@ pub(crate) struct KnownOrder {
     /// Once a create has been answered.
     pub id: Option<OrderId>,
     pub view: Option<OrderView>,
-    /// What it is to be reserved for.
+    /// The partition that it is to be reserved for.
     pub partition: Place,
     pub quantity: u32,
     pub span: Option<Span>,
@@ -40,7 +40,7 @@ pub(crate) struct Place {
     pub ad_hoc: AdHoc,
 }
 
-/// See the module.
+/// The names in use: made with a run, [`learn`](Book::learn)ing from answers which of them lead somewhere.
 #[derive(Debug)]
 pub(crate) struct Book {
     pub orders: VecDeque<KnownOrder>,

@@ -1,4 +1,4 @@
-//! What clients do: every operation, one file each, on few names; exact repeats, repeats with other contents, and requests
+//! The workload of clients: every operation, one file each, on few names; exact repeats, repeats with other contents, and requests
 //! that race each other on purpose.
 
 pub(crate) mod book;

@@ -13,7 +13,7 @@ pub(crate) struct Frame {
     pub path: String,
     pub offset: usize,
     pub bytes: Vec<u8>,
-    /// What stood there.
+    /// The bytes that stood there.
     pub before: Vec<u8>,
 }
 

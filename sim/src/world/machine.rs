@@ -1,4 +1,4 @@
-//! What outlives a process: the files and the clocks.
+//! The machine outlives a process: its files and its clocks.
 
 use shard::Clocks;
 use wal::files::MemoryFiles;

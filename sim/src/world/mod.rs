@@ -117,7 +117,7 @@ impl World {
         self.process.cores.iter().map(|core| core.shard().now()).max().unwrap_or_default()
     }
 
-    /// Whether some run may have departed by now, and be forgotten with all that was sold of it.
+    /// True where some run may have departed by now, and be forgotten with all that was sold of it.
     #[must_use]
     pub(crate) fn departs(&self) -> bool {
         self.now() >= self.edition.start.plus(FIRST_END_MS + self.plan.policy.departed_ms)
@@ -160,7 +160,7 @@ impl World {
         owners.into_iter().map(ask).collect()
     }
 
-    /// What the answer may show, as it is now.
+    /// The slots that the answer may show, as they are now.
     fn shown(&self, core: u16, command: &Command) -> Vec<Shown> {
         let hash = &self.process.hash;
         let second = match command {

@@ -16,7 +16,7 @@ use wal::disk::Lane;
 use super::disk::RecordingDisk;
 use super::rings::{Rings, SimPeers};
 
-/// How exactly times are kept.
+/// The precision with which times are kept.
 pub(crate) const TICK_MS: u64 = 1;
 
 /// A command that a client has posted at its edge.
@@ -33,7 +33,7 @@ pub(crate) struct Core {
     pub node: Node<RecordingDisk, SimPeers>,
     calls: Calls<()>,
     posted: Vec<Posted>,
-    /// What the node asked for at the end of its last turn, and its time then.
+    /// The node's wish at the end of its last turn, and its time then.
     wake: Wake,
     turned_at: Time,
     edge_is_closed: bool,
@@ -140,7 +140,7 @@ impl Process {
         self.cores[usize::from(caller.core)].calls.take_reply(caller.call)
     }
 
-    /// Whether the server would give the core a turn at this time: it was signalled, or it has asked for one.
+    /// True where the server would give the core a turn at this time: it was signalled, or it has asked for one.
     #[must_use]
     pub(crate) fn wants_turn(&self, core: u16, now: Time) -> bool {
         let signalled = self.signals[usize::from(core)].load(Ordering::Relaxed);

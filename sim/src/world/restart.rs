@@ -1,4 +1,4 @@
-//! How a process ends, and how the next one begins: with the same number of cores or another, perhaps only at the third
+//! Restarts: a process ends, and the next one begins, with the same number of cores or another, perhaps only at the third
 //! try, and always with everything that was durable.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::timetable::Edition;
 /// Tries of a start that are made to fail.
 const FAILED_STARTS_MAX: usize = 3;
 
-/// How a process ends.
+/// A way for a process to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// The machine stops with it.
@@ -28,7 +28,7 @@ pub(crate) enum End {
     Stopped,
 }
 
-/// What goes wrong in a start.
+/// A fault that strikes a start.
 #[derive(Clone, Copy)]
 enum FailedStart {
     KilledSoon,
@@ -127,7 +127,7 @@ impl World {
         self.coverage.add(Covered::TicketIssued, seen.tickets);
     }
 
-    /// What an end leaves of the files.
+    /// Leaves of the files what this end leaves of them.
     fn end(&mut self, end: End) {
         self.machine.files.forgive();
         if end != End::PowerCut {

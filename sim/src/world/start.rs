@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::timetable::Edition;
 
-/// What a start has come across.
+/// Findings of a start.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// Torn tails.
@@ -31,7 +31,7 @@ pub(crate) struct Found {
 /// Recovers and starts every core, as the server does.
 ///
 /// # Errors
-/// What refuses to be read or written.
+/// Damage, read and write errors.
 pub(crate) fn start(
     machine: &Machine,
     plan: &Plan,
@@ -77,11 +77,11 @@ fn read_all(dir: &DataDir<MemoryFiles>, found: &mut Found) -> Result<Vec<Recover
 /// Slots that have records: how many, and the slot as a snapshot keeps it.
 pub(crate) type Images = BTreeMap<SlotId, (u64, Vec<u8>)>;
 
-/// What a start from these files would find, without a log being started: every slot that has records, as a snapshot keeps
+/// Reads as a start from these files would, without a log being started: every slot that has records, as a snapshot keeps
 /// it; and whether a torn tail was cut.
 ///
 /// # Errors
-/// What refuses to be read.
+/// Damage and read errors.
 pub(crate) fn inspect(files: &MemoryFiles, plan: &Plan) -> Result<(Images, bool), OpenError> {
     let dir = DataDir::open_on(files.clone(), &plan.options)?;
     let mut found = Found::default();

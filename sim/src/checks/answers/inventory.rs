@@ -24,7 +24,7 @@ fn asked(span: Option<Span>, segments: u16) -> (u16, u16) {
     span.map_or((0, segments), |span| (span.from(), span.to()))
 }
 
-/// What is not open yet, as the timetable has it.
+/// A partition that is not open yet, as the timetable has it.
 fn definition(slot: &Slot, inputs: &DecisionInputs, now: Time, key: &PartitionKey) -> Option<Definition> {
     let Listing::Sold(mut definition) = inputs.edition.find(key) else { return None };
     let run = key.run()?;
@@ -62,7 +62,7 @@ pub(super) fn hold(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &TryHold,
     }
 }
 
-/// Whether a reserve is refused by its partition in this state.
+/// True where a reserve is refused by its partition in this state.
 pub(super) fn refuse(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &Reserve, reply: &Reply) -> bool {
     let want = Want {
         partition: &c.partition,

@@ -1,4 +1,4 @@
-//! Whether an answer is one that a state gives which the caller may be shown: not older than the question, and durable by
+//! Answers: each has to be given by a state that the caller may be shown: not older than the question, and durable by
 //! the time the answer leaves. What each state answers is said here in the model's own terms.
 
 mod inventory;
@@ -14,7 +14,7 @@ use engine::ids::{SlotId, Time};
 use super::model::Model;
 use super::model::state::Slot;
 
-/// What was known when a request came in.
+/// A request, and what was known when it came in.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub command: Command,

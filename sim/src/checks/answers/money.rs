@@ -34,7 +34,7 @@ pub(super) fn pay(slot: &Slot, c: &Pay, reply: &Reply) -> bool {
     }
 }
 
-/// Whether another order has the transaction id.
+/// True where another order has the transaction id.
 pub(super) fn used(slot: &Slot, c: &Pay, reply: &Reply) -> bool {
     let order = OrderId::parse(c.order.as_str());
     *reply == Err(Rejection::TxnUsed) && slot.claims.get(&c.txn).is_some_and(|owner| Some(*owner) != order)

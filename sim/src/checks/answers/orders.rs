@@ -7,7 +7,7 @@ use engine::record::Reservation;
 
 use crate::checks::model::state::{Order, Slot};
 
-/// Whether this is the order as the slot has it.
+/// True where this is the order as the slot has it.
 pub(super) fn shows(slot: &Slot, order: &Order, view: &OrderView) -> bool {
     let row = &order.row;
     let reservation = match (&row.reservation, &view.reservation) {

@@ -1,4 +1,4 @@
-//! Whether everything that clients saw can have happened in one order: for each order, and for each seat on each segment.
+//! Linearizability: everything that clients saw can have happened in one order, for each order and for each seat on each segment.
 //! Nothing but calls, returns and answers counts here; no log and no state is looked at.
 
 mod order;

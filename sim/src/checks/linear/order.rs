@@ -7,7 +7,7 @@ use engine::ids::{HoldId, PartitionKey, Time, TxnId};
 
 use super::search::Object;
 
-/// What an order is, as far as a client can tell.
+/// An order, as far as a client can tell.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum State {
     Absent,
@@ -36,7 +36,7 @@ pub(super) enum Reason {
     Abandoned,
 }
 
-/// What was seen of an order, and when at the latest.
+/// An observation of an order, and when it was made at the latest.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub state: State,
@@ -103,7 +103,7 @@ impl OrderObject {
         self.cancels.iter().any(|called| *called < by)
     }
 
-    /// Whether an order that is so may come to be as it was seen, by what was asked before that.
+    /// True where an order in this state may come to be as it was seen, by what was asked before that.
     fn leads(&self, from: &State, seen: &Seen) -> bool {
         let by = seen.returned;
         match (from, &seen.state) {

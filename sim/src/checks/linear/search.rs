@@ -21,7 +21,7 @@ pub(super) struct Event<O> {
     pub op: O,
 }
 
-/// What a search comes to.
+/// The outcome of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Linear,
@@ -72,7 +72,7 @@ pub(super) fn search<M: Object>(
     Verdict::NotLinear
 }
 
-/// What may come next: not done, and called before anything else that is not done has returned.
+/// The operations that may come next: not done, and called before anything else that is not done has returned.
 fn candidates<'a, O>(
     events: &'a [Event<O>],
     order: &'a [usize],

@@ -7,7 +7,7 @@ use super::search::Object;
 /// A hold, by its place among those of a partition.
 pub(super) type Who = usize;
 
-/// Who has the seat, and who has had it.
+/// The holder of the seat, and those who have had it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct State {
     holder: Option<Who>,
@@ -17,7 +17,7 @@ pub(super) struct State {
     ended: Vec<Who>,
 }
 
-/// What an answer says about the seat.
+/// The statement of an answer about the seat.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Says {
     /// It has the seat.

@@ -29,13 +29,13 @@ pub(super) struct Applying<'a> {
     pub(super) slot: Slot,
     pub(super) time: Time,
     pub(super) inputs: &'a DecisionInputs,
-    /// What the record's author may have known of other slots.
+    /// The other slots that the record's author may have known of.
     pub(super) others: &'a dyn Others,
-    /// What was counted on the way.
+    /// Counts made on the way.
     pub(super) seen: Seen,
 }
 
-/// What records show that the counters want to know.
+/// Counts of what records show.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Seen {
     pub expired: u64,

@@ -26,7 +26,7 @@ use crate::timetable::Edition;
 pub(crate) use apply::Seen;
 use state::Slot;
 
-/// What decisions were made by.
+/// Everything beside the state that decisions were made by.
 #[derive(Clone, Debug)]
 pub(crate) struct DecisionInputs {
     pub hash: SlotHash,
@@ -34,7 +34,7 @@ pub(crate) struct DecisionInputs {
     pub edition: Edition,
 }
 
-/// What the author of a record may know of other slots.
+/// A slot that the author of a record may know of.
 trait Others {
     fn here(&self) -> SlotId;
     fn slot(&self, slot: SlotId) -> Rc<Slot>;
@@ -47,7 +47,8 @@ struct Versions {
     durable: usize,
 }
 
-/// See the module.
+/// The model of all slots: [`written`](Model::written) frames are held against its rules, [`durable`](Model::durable) ones may be
+/// shown, and what a restart finds is [`recovered`](Model::recovered).
 #[derive(Debug)]
 pub(crate) struct Model {
     pub inputs: DecisionInputs,
@@ -142,7 +143,7 @@ impl Model {
         self.flights[usize::from(core)].push((here, versions.all.len() - 1));
     }
 
-    /// What the core has given to its disk is durable.
+    /// Everything that the core has given to its disk is durable.
     pub(crate) fn durable(&mut self, core: u16) {
         let flight = std::mem::take(&mut self.flights[usize::from(core)]);
         for (slot, seq) in &flight {
@@ -189,7 +190,7 @@ impl Model {
         self.flights = vec![Vec::new(); usize::from(cores)];
     }
 
-    /// Whether a start that found these slots has lost nothing but the last frame of some cores, whole.
+    /// True where a start that found these slots has lost nothing but the last frame of some cores, whole.
     #[must_use]
     pub(crate) fn lacks_last_frames_only(&self, found: &BTreeMap<SlotId, u64>) -> bool {
         self.slots.iter().all(|(slot, versions)| {
@@ -199,7 +200,7 @@ impl Model {
         })
     }
 
-    /// How far a slot has come, durable or not.
+    /// The last record of a slot, durable or not.
     #[must_use]
     pub(crate) fn seq(&self, slot: SlotId) -> usize {
         self.slots.get(&slot).map_or(0, |versions| versions.all.len() - 1)
@@ -228,7 +229,7 @@ impl Model {
         self.slots.iter().map(|(slot, versions)| (*slot, versions.written()))
     }
 
-    /// What records have shown since this was last asked.
+    /// The findings in records since this was last asked.
     pub(crate) fn take_seen(&mut self) -> Seen {
         std::mem::take(&mut self.seen)
     }

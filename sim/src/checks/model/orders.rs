@@ -33,7 +33,7 @@ impl Applying<'_> {
         self.slot.orders.insert(row.order, Rc::new(order));
     }
 
-    /// What the order's partition may be known to say about its hold.
+    /// The states of the hold that the order's slot may have been told of.
     fn hold_of(&self, r: &Reservation) -> Option<Hold> {
         let slot = self.inputs.hash.partition(&r.partition);
         let theirs = self.others.slot(slot);

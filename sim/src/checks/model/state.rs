@@ -1,4 +1,4 @@
-//! What the model knows of one slot: maps, and a grid of booleans for the seats of each partition.
+//! The model's state of one slot: maps, and a grid of booleans for the seats of each partition.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

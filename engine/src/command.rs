@@ -18,7 +18,7 @@ pub struct Request {
 /// One operation of a client (or of the ticket worker).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    TryHold(TryHold),
+    TryHold(SeatRequest),
     ReleaseHold(HoldRef),
     ConfirmHold(HoldRef),
     Availability {
@@ -46,8 +46,9 @@ pub enum Command {
     ListRefunds(ListRefunds),
 }
 
+/// Seats that somebody wants, and the hold that is to have them.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TryHold {
+pub struct SeatRequest {
     pub partition: PartitionKey,
     pub hold: HoldId,
     pub quantity: u32,
@@ -96,11 +97,7 @@ impl Eq for CreateOrder {}
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reserve {
     pub order: OrderId,
-    pub partition: PartitionKey,
-    pub hold: HoldId,
-    pub quantity: u32,
-    pub span: Option<Span>,
-    pub ad_hoc: AdHoc,
+    pub seats: SeatRequest,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -38,7 +38,7 @@ impl Ask {
     #[must_use]
     pub fn slot(&self, hash: &SlotHash) -> SlotId {
         match self {
-            Ask::Hold(r) => hash.partition(&r.partition),
+            Ask::Hold(r) => hash.partition(&r.seats.partition),
             Ask::Release(h) | Ask::Settle(h) | Ask::Confirm { hold: h, .. } => hash.partition(&h.partition),
             Ask::Claim { txn, .. } => hash.txn(txn),
         }

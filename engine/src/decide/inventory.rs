@@ -10,7 +10,7 @@ use super::due::expired;
 use super::{Context, Decision, Pending, views};
 use crate::answer::{Answer, Rejection, RunView};
 use crate::catalogue::Listing;
-use crate::command::{AdHoc, HoldRef, Reserve, RunQuery, TryHold};
+use crate::command::{AdHoc, HoldRef, Reserve, RunQuery, SeatRequest};
 use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
 use crate::limits::{
     AD_HOC_CAPACITY_MAX, HOLDS_PER_PARTITION_MAX, OUTBOX_PER_SLOT_MAX, PARTITIONS_PER_SLOT_MAX, QUANTITY_MAX,
@@ -21,55 +21,34 @@ use crate::record::{Body, HoldRow, PartitionOpened, ReleaseReason, Reservation};
 use crate::state::{Hold, Partition, Slot};
 use crate::status::HoldStatus;
 
-/// Seats that somebody wants.
-struct Want<'a> {
-    partition: &'a PartitionKey,
-    hold: &'a HoldId,
-    quantity: u32,
-    span: Option<Span>,
-    ad_hoc: AdHoc,
-    owner: Option<OrderId>,
-}
-
 /// A hold and the partition it is in.
 type Held<'a> = (&'a Partition, &'a Hold);
 
-pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, c: &TryHold) -> Decision<Answer> {
-    let want = Want {
-        partition: &c.partition,
-        hold: &c.hold,
-        quantity: c.quantity,
-        span: c.span,
-        ad_hoc: c.ad_hoc,
-        owner: None,
-    };
-    let (p, h) = hold(slot, cx, &want)?;
-    Ok(Answer::Partition(Box::new(views::partition(&c.partition, p, h.span, &c.hold, h))))
+pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, want: &SeatRequest) -> Decision<Answer> {
+    let (p, h) = hold(slot, cx, want, None)?;
+    Ok(Answer::Partition(Box::new(views::partition(&want.partition, p, h.span, &want.hold, h))))
 }
 
 pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Decision<Fact> {
-    let want = Want {
-        partition: &c.partition,
-        hold: &c.hold,
-        quantity: c.quantity,
-        span: c.span,
-        ad_hoc: c.ad_hoc,
-        owner: Some(c.order),
-    };
-    let (p, h) = hold(slot, cx, &want)?;
-    Ok(fact(c.order, &c.partition, p, &c.hold, h))
+    let (p, h) = hold(slot, cx, &c.seats, Some(c.order))?;
+    Ok(fact(c.order, &c.seats.partition, p, &c.seats.hold, h))
 }
 
 /// The one way to a hold: what is there counts first, then what is free.
-fn hold<'a>(slot: &'a Slot, cx: &Context<'_>, want: &Want<'_>) -> Decision<Held<'a>> {
-    let Some(p) = slot.partitions().get(want.partition) else {
+fn hold<'a>(
+    slot: &'a Slot,
+    cx: &Context<'_>,
+    want: &SeatRequest,
+    owner: Option<OrderId>,
+) -> Decision<Held<'a>> {
+    let Some(p) = slot.partitions().get(&want.partition) else {
         return Err(Pending::Append(open(slot, cx, want)?));
     };
-    expire(want.partition, p, cx)?;
+    expire(&want.partition, p, cx)?;
     let span = p.span(want.span).ok_or(Rejection::InvalidSpan)?;
-    match p.hold(want.hold) {
-        Some(h) => repeat(p, h, span, want),
-        None => Err(Pending::Append(make(slot, cx, p, span, want)?)),
+    match p.hold(&want.hold) {
+        Some(h) => repeat(p, h, span, want, owner),
+        None => Err(Pending::Append(make(slot, cx, p, span, want, owner)?)),
     }
 }
 
@@ -78,8 +57,14 @@ fn expire(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Decision<()> {
     expired(key, p, cx).map_or(Ok(()), |body| Err(Pending::Append(body)))
 }
 
-fn repeat<'a>(p: &'a Partition, h: &'a Hold, span: Span, want: &Want<'_>) -> Decision<Held<'a>> {
-    if want.owner.is_some() && h.owner.is_some() && h.owner != want.owner {
+fn repeat<'a>(
+    p: &'a Partition,
+    h: &'a Hold,
+    span: Span,
+    want: &SeatRequest,
+    owner: Option<OrderId>,
+) -> Decision<Held<'a>> {
+    if owner.is_some() && h.owner.is_some() && h.owner != owner {
         return Err(Rejection::HoldOwnedByAnother.into());
     }
     match h.status {
@@ -90,10 +75,10 @@ fn repeat<'a>(p: &'a Partition, h: &'a Hold, span: Span, want: &Want<'_>) -> Dec
     if h.quantity() != want.quantity || h.span != span {
         return Err(Rejection::HoldDiffers.into());
     }
-    match (h.owner, want.owner, h.status) {
+    match (h.owner, owner, h.status) {
         (None, Some(_), HoldStatus::Held) => {
-            let row = p.next_row(want.partition, want.hold, h);
-            Err(Pending::Append(Body::HoldAdopted(HoldRow { owner: want.owner, ..row })))
+            let row = p.next_row(&want.partition, &want.hold, h);
+            Err(Pending::Append(Body::HoldAdopted(HoldRow { owner, ..row })))
         }
         (None, Some(_), _) => Err(Rejection::HoldConfirmed.into()),
         _ => Ok((p, h)),
@@ -105,7 +90,8 @@ fn make(
     cx: &Context<'_>,
     p: &Partition,
     span: Span,
-    want: &Want<'_>,
+    want: &SeatRequest,
+    owner: Option<OrderId>,
 ) -> Result<Body, Rejection> {
     let is_full = slot.outbox().len() >= OUTBOX_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX;
     if is_full || p.holds_count() >= HOLDS_PER_PARTITION_MAX {
@@ -120,7 +106,7 @@ fn make(
         hold: want.hold.clone(),
         partition_seq: p.seq() + 1,
         status: HoldStatus::Held,
-        owner: want.owner,
+        owner,
         quantity: want.quantity,
         from: span.from(),
         to: span.to(),
@@ -136,8 +122,8 @@ fn make(
 }
 
 /// A partition is opened at its first hold, by what the timetable says or by what the first caller asks for.
-fn open(slot: &Slot, cx: &Context<'_>, want: &Want<'_>) -> Result<Body, Rejection> {
-    let (layout, segments, run) = match offer(slot, cx, want.partition) {
+fn open(slot: &Slot, cx: &Context<'_>, want: &SeatRequest) -> Result<Body, Rejection> {
+    let (layout, segments, run) = match offer(slot, cx, &want.partition) {
         Offer::Sold { layout, segments, run } => (layout, segments, Some(run)),
         Offer::NotSold => return Err(Rejection::PartitionNotFound),
         Offer::AdHoc => {

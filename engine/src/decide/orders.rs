@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::{Context, Decision, Pending, views};
 use crate::answer::{Answer, Rejection};
-use crate::command::{Cancel, CreateOrder, ExpectedHold, Reserve};
+use crate::command::{Cancel, CreateOrder, ExpectedHold, Reserve, SeatRequest};
 use crate::ids::{OrderId, TxnId};
 use crate::limits::{ORDERS_PER_SLOT_MAX, SLOT_BYTES_MAX};
 use crate::message::{Ask, OrderHold};
@@ -64,7 +64,7 @@ pub(super) fn reserve(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Decision<An
         (OrderStatus::Init, _) => Err(Pending::Ask(Ask::Hold(c.clone()))),
         (OrderStatus::Reserved, Some(reservation)) => {
             settle_overdue(cx, order)?;
-            if reservation.is_for(c) {
+            if reservation.is_for(&c.seats) {
                 Ok(show(slot, order))
             } else {
                 Err(Rejection::ReservationDiffers.into())
@@ -76,7 +76,7 @@ pub(super) fn reserve(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Decision<An
 
 impl Reservation {
     /// These seats are what the request asks for.
-    fn is_for(&self, c: &Reserve) -> bool {
+    fn is_for(&self, c: &SeatRequest) -> bool {
         let (from, to) = c.span.map_or((0, self.segments), |span| (span.from(), span.to()));
         self.partition == c.partition
             && self.hold == c.hold

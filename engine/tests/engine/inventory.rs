@@ -1,7 +1,7 @@
 //! Holds of clients, availability, expiry and forgetting.
 
 use engine::answer::HoldStatus;
-use engine::command::{AdHoc, Command, HoldRef, Reserve, TryHold};
+use engine::command::{AdHoc, Command, HoldRef, Reserve, SeatRequest};
 use engine::ids::{HoldId, PartitionKey, SlotId};
 use engine::limits::{EXPIRED_PER_RECORD_MAX, EXPIRED_SEATS_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX};
 use engine::record::{Body, Record};
@@ -17,7 +17,7 @@ const TTL_MS: u64 = 120_000;
 const P: &str = "anything";
 
 fn try_hold(id: &str, quantity: u32, on: Option<(u16, u16)>) -> Command {
-    Command::TryHold(TryHold {
+    Command::TryHold(SeatRequest {
         partition: partition(P),
         hold: hold(id),
         quantity,
@@ -60,13 +60,8 @@ fn world_with(status: &str) -> World {
     if status != "none" {
         run(try_hold("h", 2, Some((0, 2))));
     }
-    let adopt = Reserve {
-        partition: partition(P),
-        hold: hold("h"),
-        quantity: 2,
-        span: span(0, 2),
-        ..names.reserve(0)
-    };
+    let seats = SeatRequest { partition: partition(P), ..names.try_hold("h", 2) };
+    let adopt = Reserve { order: names.order(0), seats: SeatRequest { span: span(0, 2), ..seats } };
     match status {
         "none" | "held" => {}
         "overdue" => world.wait(TTL_MS),
@@ -252,7 +247,7 @@ fn many(quantities: impl IntoIterator<Item = u32>) -> (World, PartitionKey) {
     let key = partition("large");
     let mut world = World::new(Table::default());
     for (i, quantity) in quantities.into_iter().enumerate() {
-        let command = TryHold {
+        let command = SeatRequest {
             partition: key.clone(),
             hold: hold(&format!("{i}")),
             quantity,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use allocator::{Coach, Layout, RowBlock};
 use engine::catalogue::{LocalTime, RunDefinition, Stop};
-use engine::command::{AdHoc, Command, ExpectedHold, HoldRef, Pay, Reserve, TryHold};
+use engine::command::{AdHoc, Command, ExpectedHold, HoldRef, Pay, Reserve, SeatRequest};
 use engine::ids::{OrderName, Reference, Time};
 use engine::limits::{
     EXPIRED_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX, KEY_BYTES_MAX, QUANTITY_MAX, TRACE_ID_BYTES_MAX,
@@ -49,8 +49,8 @@ fn timetable() -> Table {
     Table::default().sells(&long_partition(), layout, run)
 }
 
-fn try_hold(nth: usize, quantity: u32) -> TryHold {
-    TryHold {
+fn try_hold(nth: usize, quantity: u32) -> SeatRequest {
+    SeatRequest {
         partition: partition(&long_partition()),
         hold: hold(&long(nth, KEY_BYTES_MAX)),
         quantity,
@@ -103,9 +103,8 @@ fn an_order_of_a_whole_train() {
     let reply = world.run(create(key, i64::MAX, 0));
     let order = order_of(&reply).order;
     // It adopts a client's hold, so that this is recorded as well.
-    let TryHold { partition, hold, quantity, span, ad_hoc } = try_hold(0, QUANTITY_MAX);
     world.run(Command::TryHold(try_hold(0, QUANTITY_MAX))).unwrap();
-    world.run(Command::Reserve(Reserve { order, partition, hold, quantity, span, ad_hoc })).unwrap();
+    world.run(Command::Reserve(Reserve { order, seats: try_hold(0, QUANTITY_MAX) })).unwrap();
     let pay = |order: OrderName, nth| {
         let txn = txn(&long(nth, TXN_ID_BYTES_MAX));
         Command::Pay(Pay { order, txn, expected: ExpectedHold::default(), verified: true })
@@ -144,8 +143,7 @@ fn a_whole_train_cancelled() {
     let key = key(&long(0, KEY_BYTES_MAX));
     let reply = world.run(create(key, i64::MAX, 0));
     let order = order_of(&reply).order;
-    let TryHold { partition, hold, quantity, span, ad_hoc } = try_hold(0, QUANTITY_MAX);
-    world.run(Command::Reserve(Reserve { order, partition, hold, quantity, span, ad_hoc })).unwrap();
+    world.run(Command::Reserve(Reserve { order, seats: try_hold(0, QUANTITY_MAX) })).unwrap();
     world.run(Command::Cancel(engine::command::Cancel { order, expected: ExpectedHold::default() })).unwrap();
     check(
         &world,
@@ -171,8 +169,7 @@ fn many_holds_expired_and_forgotten() {
         let more = if nth == 0 { QUANTITY_MAX as usize - many * each } else { 0 };
         let reply = world.run(create(key(&long(nth, KEY_BYTES_MAX)), i64::MAX, nth));
         let order = order_of(&reply).order;
-        let TryHold { partition, hold, quantity, span, ad_hoc } = try_hold(nth, (each + more) as u32);
-        world.run(Command::Reserve(Reserve { order, partition, hold, quantity, span, ad_hoc })).unwrap();
+        world.run(Command::Reserve(Reserve { order, seats: try_hold(nth, (each + more) as u32) })).unwrap();
     }
     world.later(DAY_MS);
     let expired: Vec<(usize, u32)> = world

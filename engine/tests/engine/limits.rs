@@ -2,7 +2,7 @@
 
 use allocator::Layout;
 use engine::answer::{HoldStatus, RefundReason};
-use engine::command::{AdHoc, Command, TryHold};
+use engine::command::{AdHoc, Command, SeatRequest};
 use engine::decide::{Context, Policy, decide_due};
 use engine::ids::{HoldId, OrderId, SlotId};
 use engine::limits::{
@@ -151,7 +151,7 @@ fn seats_of_a_hold() {
         let mut world = World::new(Table::default());
         let names = Names::new(TOGETHER);
         let ad_hoc = AdHoc { capacity: 5_000, segments: 1 };
-        let wanted = TryHold { ad_hoc, ..names.try_hold("h", quantity) };
+        let wanted = SeatRequest { ad_hoc, ..names.try_hold("h", quantity) };
         assert_eq!(word(&world.run(Command::TryHold(wanted))), expected, "{quantity}");
     }
 }

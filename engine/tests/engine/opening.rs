@@ -6,7 +6,7 @@ use std::sync::Arc;
 use allocator::Layout;
 use engine::answer::{Answer, RunView};
 use engine::catalogue::RunDefinition;
-use engine::command::{AdHoc, Command, HoldRef, RunQuery, TryHold};
+use engine::command::{AdHoc, Command, HoldRef, RunQuery, SeatRequest};
 use engine::ids::{SlotId, Time};
 use engine::record::{Body, PartitionOpened, Record};
 use engine::state::Slot;
@@ -32,8 +32,8 @@ fn table() -> Table {
         .refuses("G1|2026-02-11|sleeper")
 }
 
-fn try_hold(key: &str, id: &str, quantity: u32, on: Option<(u16, u16)>) -> TryHold {
-    TryHold {
+fn try_hold(key: &str, id: &str, quantity: u32, on: Option<(u16, u16)>) -> SeatRequest {
+    SeatRequest {
         partition: partition(key),
         hold: hold(id),
         quantity,
@@ -117,7 +117,7 @@ fn an_ad_hoc_partition_has_the_shape_that_its_first_caller_gives() {
     assert_eq!(hold_in(&mut world, key, "h", 1, Some((0, 6))), "!InvalidSpan");
     assert!(world.log.is_empty());
     assert_eq!(hold_in(&mut world, key, "h", 1, Some((4, 5))), "Held");
-    let other = TryHold { ad_hoc: AdHoc { capacity: 100, segments: 1 }, ..try_hold(key, "i", 1, None) };
+    let other = SeatRequest { ad_hoc: AdHoc { capacity: 100, segments: 1 }, ..try_hold(key, "i", 1, None) };
     let reply = world.run(Command::TryHold(other));
     assert_eq!(partition_of(&reply).capacity, 9);
     let opened = opened(&world);
@@ -139,7 +139,7 @@ fn shapes_that_no_ad_hoc_partition_has_are_refused() {
         (1, u16::MAX, "!InvalidCapacity"),
     ] {
         let mut world = World::new(table());
-        let wanted = TryHold { ad_hoc: AdHoc { capacity, segments }, ..try_hold("x", "h", 1, None) };
+        let wanted = SeatRequest { ad_hoc: AdHoc { capacity, segments }, ..try_hold("x", "h", 1, None) };
         let reply = world.run(Command::TryHold(wanted));
         assert_eq!(word(&reply), expected, "{capacity} seats, {segments} segments");
         assert_eq!(world.log.is_empty(), expected != "Held");

@@ -1,7 +1,7 @@
 //! The life of an order: every status against every command, what is refused, and what the records say.
 
 use engine::answer::{CancelReason, HoldStatus, OrderStatus, ReservationView};
-use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Pay, Reserve};
+use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Pay, Reserve, SeatRequest};
 use engine::ids::{Cents, OrderId, SlotId, Time};
 use engine::record::{Body, Record, ReleaseReason};
 use engine::text::Text;
@@ -53,7 +53,7 @@ fn command(names: &Names, name: &str) -> Command {
             Command::CreateOrder(CreateOrder { key: names.key(0), amount: Cents(101), entropy: u128::MAX })
         }
         "reserve" => Command::Reserve(names.reserve(0)),
-        "reserve two" => Command::Reserve(Reserve { quantity: 2, ..names.reserve(0) }),
+        "reserve two" => Command::Reserve(names.reserve_with(0, |seats| seats.quantity = 2)),
         "cancel" => names.cancel(0),
         "cancel another hold" => Command::Cancel(Cancel { order: names.order(0), expected: another }),
         "pay again" => names.pay(0, 0),
@@ -168,13 +168,12 @@ fn get() {
 #[test]
 fn a_repeat_with_other_contents_is_refused() {
     let names = Names::new(APART);
-    let same = names.reserve(0);
     let others = [
-        Reserve { partition: partition("another"), ..same.clone() },
-        Reserve { hold: hold("another"), ..same.clone() },
-        Reserve { quantity: 2, ..same.clone() },
-        Reserve { span: span(0, 1), ..same.clone() },
-        Reserve { span: span(1, 2), ..same.clone() },
+        names.reserve_with(0, |seats| seats.partition = partition("another")),
+        names.reserve_with(0, |seats| seats.hold = hold("another")),
+        names.reserve_with(0, |seats| seats.quantity = 2),
+        names.reserve_with(0, |seats| seats.span = span(0, 1)),
+        names.reserve_with(0, |seats| seats.span = span(1, 2)),
     ];
     let mut world = world_with(&names, "reserved");
     let before = world.log.len();
@@ -182,7 +181,7 @@ fn a_repeat_with_other_contents_is_refused() {
         assert_eq!(word(&world.run(Command::Reserve(other.clone()))), "!ReservationDiffers", "{other:?}");
     }
     // The whole run by name is the whole run.
-    let whole = Reserve { span: span(0, 2), ..same };
+    let whole = names.reserve_with(0, |seats| seats.span = span(0, 2));
     assert_eq!(word(&world.run(Command::Reserve(whole))), "Reserved");
     assert_eq!(world.log.len(), before);
 }
@@ -213,15 +212,15 @@ fn naming_another_partition_or_hold_is_refused() {
 }
 
 /// A client's hold `h` of two seats on the first segment, then an order that reserves something under that id.
-fn adopt(change: impl Fn(&mut World, &Names, &mut Reserve), expected: &str) -> (World, Names) {
+fn adopt(change: impl Fn(&mut World, &Names, &mut SeatRequest), expected: &str) -> (World, Names) {
     let names = Names::new(APART);
     let mut world = World::new(Table::default());
     let mut try_hold = names.try_hold("h", 2);
     try_hold.span = span(0, 1);
-    world.run(Command::TryHold(try_hold)).unwrap();
+    world.run(Command::TryHold(try_hold.clone())).unwrap();
     world.run(names.create(0)).unwrap();
-    let mut reserve = Reserve { hold: hold("h"), quantity: 2, span: span(0, 1), ..names.reserve(0) };
-    change(&mut world, &names, &mut reserve);
+    let mut reserve = Reserve { order: names.order(0), seats: try_hold.clone() };
+    change(&mut world, &names, &mut reserve.seats);
     let reply = world.run(Command::Reserve(reserve));
     assert_eq!(word(&reply), expected);
     check::settled(&world);
@@ -248,9 +247,9 @@ fn a_hold_that_nobody_owns_is_adopted() {
 
 #[test]
 fn a_hold_of_other_contents_or_already_ended_is_not_adopted() {
-    adopt(|_, _, reserve| reserve.quantity = 1, "!HoldDiffers");
-    adopt(|_, _, reserve| reserve.span = span(1, 2), "!HoldDiffers");
-    adopt(|_, _, reserve| reserve.span = None, "!HoldDiffers");
+    adopt(|_, _, seats| seats.quantity = 1, "!HoldDiffers");
+    adopt(|_, _, seats| seats.span = span(1, 2), "!HoldDiffers");
+    adopt(|_, _, seats| seats.span = None, "!HoldDiffers");
     adopt(|world, _, _| world.wait(120_000), "!HoldExpired");
     adopt(|world, names, _| drop(world.run(Command::ReleaseHold(names.hold_ref("h")))), "!HoldReleased");
     adopt(|world, names, _| drop(world.run(Command::ConfirmHold(names.hold_ref("h")))), "!HoldConfirmed");
@@ -263,7 +262,7 @@ fn a_hold_belongs_to_one_order() {
         let mut world = World::new(Table::default());
         world.run(names.create(0)).unwrap();
         world.run(names.create(1)).unwrap();
-        let shared = Reserve { hold: hold("shared"), ..names.reserve(0) };
+        let shared = names.reserve_with(0, |seats| seats.hold = hold("shared"));
         world.run(Command::Reserve(shared.clone())).unwrap();
         end(&mut world, &names);
         let reply = world.run(Command::Reserve(Reserve { order: names.order(1), ..shared }));
@@ -283,9 +282,10 @@ fn sold_out_leaves_the_order_as_it_was() {
     world.run(names.create(0)).unwrap();
     world.run(Command::TryHold(names.try_hold("all but one", 3))).unwrap();
     let before = world.log.len();
-    let two = Reserve { quantity: 2, ..names.reserve(0) };
-    assert_eq!(word(&world.run(Command::Reserve(two.clone()))), "!InsufficientStock");
-    assert_eq!(word(&world.run(Command::Reserve(Reserve { span: span(1, 3), ..two }))), "!InvalidSpan");
+    let two = names.reserve_with(0, |seats| seats.quantity = 2);
+    let beyond = names.reserve_with(0, |seats| (seats.quantity, seats.span) = (2, span(1, 3)));
+    assert_eq!(word(&world.run(Command::Reserve(two))), "!InsufficientStock");
+    assert_eq!(word(&world.run(Command::Reserve(beyond))), "!InvalidSpan");
     assert_eq!(world.log.len(), before);
     assert_eq!(word(&world.run(names.get(0))), "Init");
     assert_eq!(word(&world.run(Command::Reserve(names.reserve(0)))), "Reserved");
@@ -360,7 +360,7 @@ fn records_are_enough_by_themselves() {
     world.trace = Text::from("trace-1");
     world.run(names.create(0)).unwrap();
     world.wait(10);
-    let reserve = Reserve { quantity: 2, span: span(1, 2), ..names.reserve(0) };
+    let reserve = names.reserve_with(0, |seats| (seats.quantity, seats.span) = (2, span(1, 2)));
     let reply = world.run(Command::Reserve(reserve));
     let seats: Vec<Text> = ["1-1", "1-2"].map(Text::from).to_vec();
     assert_eq!(

@@ -1,7 +1,7 @@
 //! What becomes of a payment: every cell of the contract's table, wherever order, partition and transaction id live.
 
 use engine::answer::{Answer, RefundReason, RefundStatus};
-use engine::command::{Command, ExpectedHold, ListRefunds, Pay, Reserve};
+use engine::command::{Command, ExpectedHold, ListRefunds, Pay};
 use engine::ids::{Cents, OrderId, SlotId};
 
 use crate::support::catalogue::{self, Table};
@@ -24,7 +24,7 @@ fn world_with(names: &Names, status: &str) -> World {
     let mut world = World::new(Table::default());
     let mut run = |command| world.run(command).map(drop).expect("a step of the set-up");
     run(names.create(1));
-    run(Command::Reserve(Reserve { span: span(0, 1), ..names.reserve(1) }));
+    run(Command::Reserve(names.reserve_with(1, |seats| seats.span = span(0, 1))));
     if status != "unknown" {
         run(names.create(0));
     }
@@ -209,7 +209,7 @@ fn a_sale_that_was_not_told_keeps_its_partition() {
     let definition = catalogue::run("stop", 3, START.plus(1_000));
     let mut world = World::new(Table::default().sells(key, catalogue::coaches(&["05"]), definition));
     world.run(names.create(0)).unwrap();
-    world.run(Command::Reserve(Reserve { partition: partition(key), ..names.reserve(0) })).unwrap();
+    world.run(Command::Reserve(names.reserve_with(0, |seats| seats.partition = partition(key)))).unwrap();
     world.submit(names.pay(0, 0));
     // Claim, its answer, and the confirmation; none of it is told.
     for _ in 0..3 {

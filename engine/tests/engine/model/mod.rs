@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use allocator::{SeatNo, Span};
 use engine::answer::{Answer, HoldView, OrderView, Reply};
-use engine::command::{AdHoc, Cancel, Command, ExpectedHold, HoldRef, ListRefunds, Pay, Reserve, TryHold};
+use engine::command::{
+    AdHoc, Cancel, Command, ExpectedHold, HoldRef, ListRefunds, Pay, Reserve, SeatRequest,
+};
 use engine::decide::Policy;
 use engine::ids::{HoldId, OrderName, PartitionKey, Reference, TxnId};
 use engine::text::Text;
@@ -76,7 +78,7 @@ impl Real {
             Op::TryHold { place, hold, quantity, span: asked } => {
                 let HoldRef { partition, hold } = reference(place, hold);
                 let span = asked.and_then(|(from, to)| span(from, to));
-                Command::TryHold(TryHold { partition, hold, quantity: *quantity, span, ad_hoc })
+                Command::TryHold(SeatRequest { partition, hold, quantity: *quantity, span, ad_hoc })
             }
             Op::Release { place, hold } => Command::ReleaseHold(reference(place, hold)),
             Op::Confirm { place, hold } => Command::ConfirmHold(reference(place, hold)),
@@ -91,7 +93,8 @@ impl Real {
                 let HoldRef { partition, hold } = reference(place, hold);
                 let span = asked.and_then(|(from, to)| span(from, to));
                 let order = self.names.order(*order);
-                Command::Reserve(Reserve { order, partition, hold, quantity: *quantity, span, ad_hoc })
+                let seats = SeatRequest { partition, hold, quantity: *quantity, span, ad_hoc };
+                Command::Reserve(Reserve { order, seats })
             }
             Op::Cancel { order, named } => {
                 Command::Cancel(Cancel { order: self.names.order(*order), expected: self.named(*named) })

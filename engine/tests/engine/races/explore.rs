@@ -191,7 +191,7 @@ impl Race<'_> {
                     let wanted = command(self.names, *event);
                     let Some(Command::Reserve(wanted)) = wanted else { unreachable!() };
                     let reservation = now.row.reservation.as_ref().expect("what was reserved stays");
-                    assert_eq!(reservation.hold, wanted.hold);
+                    assert_eq!(reservation.hold, wanted.seats.hold);
                 }
                 Event::ConfirmHold if refusal.is_none() => {
                     assert_eq!(self.own_hold(world), Some(HoldStatus::Confirmed));

@@ -5,7 +5,7 @@ mod pairs;
 mod shared;
 mod triples;
 
-use engine::command::{Command, Reserve};
+use engine::command::Command;
 
 use crate::support::catalogue::Table;
 use crate::support::names::{Names, Placement, hold};
@@ -44,7 +44,7 @@ fn command(names: &Names, event: Event) -> Option<Command> {
     Some(match event {
         Event::Create => names.create(0),
         Event::Reserve => Command::Reserve(names.reserve(0)),
-        Event::ReserveOther => Command::Reserve(Reserve { hold: hold("other"), ..names.reserve(0) }),
+        Event::ReserveOther => Command::Reserve(names.reserve_with(0, |seats| seats.hold = hold("other"))),
         Event::Cancel => names.cancel(0),
         Event::Pay => names.pay(0, 0),
         Event::PayAgain => names.pay(0, 1),
@@ -54,7 +54,7 @@ fn command(names: &Names, event: Event) -> Option<Command> {
         Event::ReserveNeighbour => Command::Reserve(names.reserve(1)),
         Event::CancelNeighbour => names.cancel(1),
         Event::ReserveSameHold => {
-            Command::Reserve(Reserve { hold: names.order(0).hold_id(), ..names.reserve(1) })
+            Command::Reserve(names.reserve_with(1, |seats| seats.hold = names.order(0).hold_id()))
         }
         Event::TryHold => Command::TryHold(names.try_hold(&own, 1)),
         Event::ReleaseHold => Command::ReleaseHold(names.hold_ref(&own)),

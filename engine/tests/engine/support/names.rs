@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use allocator::Span;
-use engine::command::{AdHoc, Cancel, Command, CreateOrder, ExpectedHold, HoldRef, Pay, Reserve, TryHold};
+use engine::command::{
+    AdHoc, Cancel, Command, CreateOrder, ExpectedHold, HoldRef, Pay, Reserve, SeatRequest,
+};
 use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, TxnId};
 use engine::slots::SlotHash;
 
@@ -92,14 +94,14 @@ impl Names {
     /// One seat on the whole run, under the order's own id.
     pub(crate) fn reserve(&self, nth: usize) -> Reserve {
         let order = self.order(nth);
-        Reserve {
-            order,
-            partition: self.partition.clone(),
-            hold: order.hold_id(),
-            quantity: 1,
-            span: None,
-            ad_hoc: AdHoc { capacity: 4, segments: 2 },
-        }
+        Reserve { order, seats: self.seats(order.hold_id(), 1) }
+    }
+
+    /// The same with other seats.
+    pub(crate) fn reserve_with(&self, nth: usize, change: impl FnOnce(&mut SeatRequest)) -> Reserve {
+        let mut reserve = self.reserve(nth);
+        change(&mut reserve.seats);
+        reserve
     }
 
     pub(crate) fn cancel(&self, nth: usize) -> Command {
@@ -124,14 +126,13 @@ impl Names {
         Command::IssueTicket { order: self.order(nth) }
     }
 
-    pub(crate) fn try_hold(&self, id: &str, quantity: u32) -> TryHold {
-        TryHold {
-            partition: self.partition.clone(),
-            hold: hold(id),
-            quantity,
-            span: None,
-            ad_hoc: AdHoc { capacity: 4, segments: 2 },
-        }
+    pub(crate) fn try_hold(&self, id: &str, quantity: u32) -> SeatRequest {
+        self.seats(hold(id), quantity)
+    }
+
+    fn seats(&self, hold: HoldId, quantity: u32) -> SeatRequest {
+        let ad_hoc = AdHoc { capacity: 4, segments: 2 };
+        SeatRequest { partition: self.partition.clone(), hold, quantity, span: None, ad_hoc }
     }
 
     pub(crate) fn hold_ref(&self, id: &str) -> HoldRef {

@@ -38,7 +38,7 @@ pub(crate) struct Owner {
 
 /// Where a frame was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     pub(crate) generation: u64,
     pub(crate) offset: u64,
     pub(crate) segment_bytes: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) owner: Owner,
-    pub(crate) place: Place,
+    pub(crate) position: Position,
     pub(crate) first_lsn: u64,
     pub(crate) durable: u64,
     pub(crate) records: u32,
@@ -57,21 +57,21 @@ pub(crate) struct Header {
     pub(crate) previous_crc: u32,
 }
 
-/// What the block where a frame might begin turns out to be, seen from one place of one log.
+/// What the block where a frame might begin turns out to be, seen from one position of one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sight {
-    /// A sound header of this log, written for this place, and its crc.
-    Here(Header, u32),
+pub(crate) enum Candidate {
+    /// A sound header of this log, written for this position, and its crc.
+    Sound(Header, u32),
     /// A sound header of this log, for a generation later than that of the segment it is in.
-    Later(u64),
+    LaterGeneration(u64),
     /// A sound header of this log and this generation, written for another offset: a disk has misdirected a write.
-    Misplaced(u64),
+    OtherOffset(u64),
     /// A sound header of a later format version.
-    Newer(u16),
-    /// Not sound, but it must have been a header for this place.
-    Spoiled(&'static str),
+    NewerVersion(u16),
+    /// Not sound, but it must have been a header for this position.
+    Corrupt(&'static str),
     /// Nothing that counts: zeros, payload, a frame of an older generation.
-    Nothing,
+    Absent,
 }
 
 impl Header {
@@ -94,9 +94,9 @@ impl Header {
         put(to, 10, &self.owner.core.to_le_bytes());
         put(to, 12, &self.owner.epoch.to_le_bytes());
         put(to, 16, &self.owner.id);
-        put(to, 32, &self.place.generation.to_le_bytes());
-        put(to, 40, &self.place.offset.to_le_bytes());
-        put(to, 48, &self.place.segment_bytes.to_le_bytes());
+        put(to, 32, &self.position.generation.to_le_bytes());
+        put(to, 40, &self.position.offset.to_le_bytes());
+        put(to, 48, &self.position.segment_bytes.to_le_bytes());
         put(to, 56, &self.first_lsn.to_le_bytes());
         put(to, 64, &self.durable.to_le_bytes());
         put(to, 72, &self.records.to_le_bytes());
@@ -111,7 +111,7 @@ impl Header {
     fn decode(from: &[u8]) -> Header {
         Header {
             owner: Owner { id: array(from, 16), epoch: u32_at(from, 12), core: u16_at(from, 10) },
-            place: Place {
+            position: Position {
                 generation: u64_at(from, 32),
                 offset: u64_at(from, 40),
                 segment_bytes: u64_at(from, 48),
@@ -125,13 +125,13 @@ impl Header {
         }
     }
 
-    /// Whether fields that the checksum vouches for also make sense. They do unless a program wrote nonsense.
-    pub(crate) fn sense(&self) -> Result<(), &'static str> {
-        let end = self.place.offset.checked_add(self.frame_bytes() as u64);
+    /// Whether fields that the checksum vouches for also make validate. They do unless a program wrote nonsense.
+    pub(crate) fn validate(&self) -> Result<(), &'static str> {
+        let end = self.position.offset.checked_add(self.frame_bytes() as u64);
         if self.frame_bytes() > FRAME_BYTES_MAX {
             return Err("a frame longer than the limit");
         }
-        if end.is_none_or(|end| end > self.place.segment_bytes) {
+        if end.is_none_or(|end| end > self.position.segment_bytes) {
             return Err("a frame that leaves its segment");
         }
         if self.first_lsn == 0 || self.first_lsn.checked_add(u64::from(self.records)).is_none() {
@@ -149,53 +149,55 @@ pub(crate) fn frame_bytes(payload: usize) -> usize {
     (HEADER_BYTES + payload).next_multiple_of(BLOCK_BYTES)
 }
 
-/// Looks at the beginning of a block: a header of `owner` for `place`?
-pub(crate) fn look(block: &[u8], owner: &Owner, place: &Place) -> Sight {
+/// Looks at the beginning of a block: a header of `owner` for `position`?
+pub(crate) fn classify(block: &[u8], owner: &Owner, position: &Position) -> Candidate {
     if block.len() < HEADER_BYTES {
-        return Sight::Nothing;
+        return Candidate::Absent;
     }
     let header = Header::decode(block);
     let magic = block[..8] == MAGIC;
     let stored = u32_at(block, 92);
     if magic && crc32c::crc32c(&block[..92]) == stored {
-        return look_sound(block, header, stored, owner, place);
+        return classify_sound(block, header, stored, owner, position);
     }
-    // Damage of one field leaves the others: what agrees with this very place cannot come from an older generation.
-    let here = header.place == *place;
+    // Damage of one field leaves the others: what agrees with this very position cannot come from an older generation.
+    let here = header.position == *position;
     let ours = header.owner.id == owner.id;
-    let generation = header.place.generation == place.generation;
+    let generation = header.position.generation == position.generation;
     match (magic, ours, here) {
-        (true, true, _) if generation => Sight::Spoiled("the frame header fails its checksum"),
-        (true, false, true) | (false, true, true) => Sight::Spoiled("the frame header fails its checksum"),
-        // An older frame whose header is damaged cannot be told from one of this generation whose generation is: say so.
-        (true, true, false) if header.place.offset == place.offset => {
-            Sight::Spoiled("the frame header fails its checksum")
+        (true, true, _) if generation => Candidate::Corrupt("the frame header fails its checksum"),
+        (true, false, true) | (false, true, true) => {
+            Candidate::Corrupt("the frame header fails its checksum")
         }
-        _ => Sight::Nothing,
+        // An older frame whose header is damaged cannot be told from one of this generation whose generation is: say so.
+        (true, true, false) if header.position.offset == position.offset => {
+            Candidate::Corrupt("the frame header fails its checksum")
+        }
+        _ => Candidate::Absent,
     }
 }
 
-fn look_sound(block: &[u8], header: Header, crc: u32, owner: &Owner, place: &Place) -> Sight {
+fn classify_sound(block: &[u8], header: Header, crc: u32, owner: &Owner, position: &Position) -> Candidate {
     let version = u16_at(block, 8);
     if header.owner.id != owner.id {
-        return Sight::Nothing;
+        return Candidate::Absent;
     }
     if version > VERSION {
-        return Sight::Newer(version);
+        return Candidate::NewerVersion(version);
     }
     if version == 0 || header.owner != *owner {
-        return Sight::Nothing;
+        return Candidate::Absent;
     }
-    if header.place.generation > place.generation {
-        return Sight::Later(header.place.generation);
+    if header.position.generation > position.generation {
+        return Candidate::LaterGeneration(header.position.generation);
     }
-    if header.place.generation < place.generation {
-        return Sight::Nothing;
+    if header.position.generation < position.generation {
+        return Candidate::Absent;
     }
-    if header.place.offset != place.offset {
-        return Sight::Misplaced(header.place.offset);
+    if header.position.offset != position.offset {
+        return Candidate::OtherOffset(header.position.offset);
     }
-    Sight::Here(header, crc)
+    Candidate::Sound(header, crc)
 }
 
 /// The records of a payload, each as a range of it; an error if the lengths do not add up.
@@ -235,7 +237,7 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// A frame being filled. Its header is written last, when its place is known.
+/// A frame being filled. Its header is written last, when its position is known.
 #[derive(Debug)]
 pub(crate) struct Builder {
     buffer: Buffer,
@@ -290,7 +292,7 @@ impl Builder {
     pub(crate) fn seal(
         mut self,
         owner: Owner,
-        place: Place,
+        position: Position,
         first: u64,
         durable: u64,
         previous: u32,
@@ -301,7 +303,7 @@ impl Builder {
         self.buffer[end..bytes].fill(0);
         let header = Header {
             owner,
-            place,
+            position,
             first_lsn: first,
             durable,
             records: self.records,
@@ -309,7 +311,7 @@ impl Builder {
             payload_crc: crc32c::crc32c(&self.buffer[HEADER_BYTES..end]),
             previous_crc: previous,
         };
-        debug_assert_eq!(header.sense(), Ok(()));
+        debug_assert_eq!(header.validate(), Ok(()));
         let crc = header.encode(&mut self.buffer);
         Sealed { buffer: self.buffer, bytes, crc }
     }
@@ -331,8 +333,8 @@ mod tests {
         Owner { id: *b"0123456789abcdef", epoch: 3, core: 2 }
     }
 
-    fn place() -> Place {
-        Place { generation: 7, offset: 8192, segment_bytes: 256 << 10 }
+    fn position() -> Position {
+        Position { generation: 7, offset: 8192, segment_bytes: 256 << 10 }
     }
 
     fn frame(records: &[&[u8]]) -> Sealed {
@@ -340,7 +342,7 @@ mod tests {
         for record in records {
             builder.push(record);
         }
-        builder.seal(owner(), place(), 41, 40, 0xaabb_ccdd)
+        builder.seal(owner(), position(), 41, 40, 0xaabb_ccdd)
     }
 
     #[test]
@@ -377,18 +379,26 @@ mod tests {
     #[test]
     fn a_header_counts_only_at_its_own_place() {
         let sealed = frame(&[b"x"]);
-        let check = |owner: Owner, place: Place, expected: &dyn Fn(Sight) -> bool| {
-            let sight = look(&sealed.buffer, &owner, &place);
-            assert!(expected(sight), "{owner:?} {place:?} {sight:?}");
+        let check = |owner: Owner, position: Position, expected: &dyn Fn(Candidate) -> bool| {
+            let candidate = classify(&sealed.buffer, &owner, &position);
+            assert!(expected(candidate), "{owner:?} {position:?} {candidate:?}");
         };
-        let nothing = &|sight| sight == Sight::Nothing;
-        check(owner(), place(), &|sight| matches!(sight, Sight::Here(header, _) if header.first_lsn == 41));
-        check(owner(), Place { generation: 8, ..place() }, nothing);
-        check(owner(), Place { generation: 6, ..place() }, &|sight| sight == Sight::Later(7));
-        check(owner(), Place { offset: 4096, ..place() }, &|sight| sight == Sight::Misplaced(8192));
-        check(Owner { core: 1, ..owner() }, place(), nothing);
-        check(Owner { epoch: 4, ..owner() }, place(), nothing);
-        check(Owner { id: [0; 16], ..owner() }, place(), nothing);
+        let nothing = &|candidate| candidate == Candidate::Absent;
+        check(
+            owner(),
+            position(),
+            &|candidate| matches!(candidate, Candidate::Sound(header, _) if header.first_lsn == 41),
+        );
+        check(owner(), Position { generation: 8, ..position() }, nothing);
+        check(owner(), Position { generation: 6, ..position() }, &|candidate| {
+            candidate == Candidate::LaterGeneration(7)
+        });
+        check(owner(), Position { offset: 4096, ..position() }, &|candidate| {
+            candidate == Candidate::OtherOffset(8192)
+        });
+        check(Owner { core: 1, ..owner() }, position(), nothing);
+        check(Owner { epoch: 4, ..owner() }, position(), nothing);
+        check(Owner { id: [0; 16], ..owner() }, position(), nothing);
     }
 
     #[test]
@@ -397,31 +407,31 @@ mod tests {
         for bit in 0..HEADER_BYTES * 8 {
             let mut block = sealed.buffer[..BLOCK_BYTES].to_vec();
             block[bit / 8] ^= 1 << (bit % 8);
-            let sight = look(&block, &owner(), &place());
-            assert!(matches!(sight, Sight::Spoiled(_)), "bit {bit}: {sight:?}");
+            let candidate = classify(&block, &owner(), &position());
+            assert!(matches!(candidate, Candidate::Corrupt(_)), "bit {bit}: {candidate:?}");
         }
     }
 
     #[test]
     fn a_header_of_another_version_is_newer_or_nothing() {
-        let check = |version: u16, expected: Sight| {
+        let check = |version: u16, expected: Candidate| {
             let mut block = frame(&[b"x"]).buffer[..BLOCK_BYTES].to_vec();
             put(&mut block, 8, &version.to_le_bytes());
             let crc = crc32c::crc32c(&block[..92]);
             put(&mut block, 92, &crc.to_le_bytes());
-            assert_eq!(look(&block, &owner(), &place()), expected, "version {version}");
+            assert_eq!(classify(&block, &owner(), &position()), expected, "version {version}");
         };
-        check(VERSION + 1, Sight::Newer(VERSION + 1));
-        check(u16::MAX, Sight::Newer(u16::MAX));
-        check(0, Sight::Nothing);
+        check(VERSION + 1, Candidate::NewerVersion(VERSION + 1));
+        check(u16::MAX, Candidate::NewerVersion(u16::MAX));
+        check(0, Candidate::Absent);
     }
 
     #[test]
     fn a_header_is_seen_when_it_is_whole() {
         let sealed = frame(&[b"x"]);
-        let check = |bytes: usize| look(&sealed.buffer[..bytes], &owner(), &place());
-        assert!(matches!(check(HEADER_BYTES), Sight::Here(..)));
-        assert_eq!(check(HEADER_BYTES - 1), Sight::Nothing);
+        let check = |bytes: usize| classify(&sealed.buffer[..bytes], &owner(), &position());
+        assert!(matches!(check(HEADER_BYTES), Candidate::Sound(..)));
+        assert_eq!(check(HEADER_BYTES - 1), Candidate::Absent);
     }
 
     /// A recycled segment is full of frames of older generations, and damage of those is of no interest.
@@ -429,11 +439,12 @@ mod tests {
     fn a_spoiled_header_of_another_place_and_generation_is_nothing() {
         let mut block = frame(&[b"x"]).buffer[..BLOCK_BYTES].to_vec();
         block[60] ^= 1;
-        let check =
-            |generation: u64, offset: u64| look(&block, &owner(), &Place { generation, offset, ..place() });
-        assert_eq!(check(8, 4096), Sight::Nothing);
-        assert!(matches!(check(7, 4096), Sight::Spoiled(_)), "of this generation");
-        assert!(matches!(check(8, 8192), Sight::Spoiled(_)), "at this offset");
+        let check = |generation: u64, offset: u64| {
+            classify(&block, &owner(), &Position { generation, offset, ..position() })
+        };
+        assert_eq!(check(8, 4096), Candidate::Absent);
+        assert!(matches!(check(7, 4096), Candidate::Corrupt(_)), "of this generation");
+        assert!(matches!(check(8, 8192), Candidate::Corrupt(_)), "at this offset");
     }
 
     #[test]
@@ -441,7 +452,7 @@ mod tests {
         let bytes = FRAME_BYTES_MAX as u64;
         let sound = Header {
             owner: owner(),
-            place: Place { generation: 7, offset: bytes, segment_bytes: 2 * bytes },
+            position: Position { generation: 7, offset: bytes, segment_bytes: 2 * bytes },
             first_lsn: 41,
             durable: 40,
             records: 1,
@@ -449,18 +460,19 @@ mod tests {
             payload_crc: 0,
             previous_crc: 0,
         };
-        let check =
-            |header: Header, expected: Result<(), &str>| assert_eq!(header.sense(), expected, "{header:?}");
+        let check = |header: Header, expected: Result<(), &str>| {
+            assert_eq!(header.validate(), expected, "{header:?}")
+        };
         // Each at the last value that is in range, and at the first that is not.
         check(sound, Ok(()));
         check(
             Header { payload_bytes: sound.payload_bytes + 1, ..sound },
             Err("a frame longer than the limit"),
         );
-        let place = Place { segment_bytes: 2 * bytes - 1, ..sound.place };
-        check(Header { place, ..sound }, Err("a frame that leaves its segment"));
-        let place = Place { offset: u64::MAX - 4095, ..sound.place };
-        check(Header { place, ..sound }, Err("a frame that leaves its segment"));
+        let position = Position { segment_bytes: 2 * bytes - 1, ..sound.position };
+        check(Header { position, ..sound }, Err("a frame that leaves its segment"));
+        let position = Position { offset: u64::MAX - 4095, ..sound.position };
+        check(Header { position, ..sound }, Err("a frame that leaves its segment"));
         let out_of_range = Err("a frame whose record numbers are out of range");
         check(Header { first_lsn: 0, durable: 0, ..sound }, out_of_range);
         check(Header { first_lsn: u64::MAX, ..sound }, out_of_range);
@@ -493,7 +505,7 @@ mod tests {
         let tail = builder.split_off(at, 2, Buffer::zeroed(0));
         assert_eq!((builder.records(), builder.payload_bytes()), (1, 9));
         assert_eq!((tail.records(), tail.payload_bytes()), (2, 19));
-        let sealed = tail.seal(owner(), place(), 2, 1, 0);
+        let sealed = tail.seal(owner(), position(), 2, 1, 0);
         let got: Vec<_> = records(&sealed.buffer[96..96 + 19], 2).unwrap().collect();
         assert_eq!(got, [b"second".as_slice(), b"third"]);
     }

@@ -1,5 +1,5 @@
 //! Looking at a data directory without taking it over: nothing is written. A directory in use is refused, because what a
-//! running log changes would look like damage.
+//! running log changes would lock_and_read like damage.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::files::{Files, OsFiles};
 use crate::frame::Owner;
 use crate::names;
 use crate::recover::listing::Listing;
-use crate::recover::scan::{Scan, Step};
+use crate::recover::scan::{Scan, ScanItem};
 use crate::recover::{Cut, recover};
 use crate::replay::Recover;
 use crate::snapshot::{self, SnapshotInfo};
@@ -91,7 +91,7 @@ pub fn check(path: impl AsRef<Path>) -> Result<Report, OpenError> {
 /// # Errors
 /// As there.
 pub fn check_on<F: Files>(files: &F) -> Result<Report, OpenError> {
-    let (read, _lock) = look(files)?;
+    let (read, _lock) = lock_and_read(files)?;
     let superblock = read.superblock;
     let core = |number| {
         let mut report = CoreReport { core: number, ..CoreReport::default() };
@@ -103,7 +103,7 @@ pub fn check_on<F: Files>(files: &F) -> Result<Report, OpenError> {
         id: superblock.id,
         epoch: superblock.epoch,
         cores: (0..superblock.cores).map(core).collect(),
-        superblock_whole: read.both,
+        superblock_whole: read.both_agree,
     })
 }
 
@@ -120,7 +120,7 @@ pub fn records(path: impl AsRef<Path>) -> Result<Records<OsFiles>, OpenError> {
 /// # Errors
 /// As there.
 pub fn records_on<F: Files>(files: F) -> Result<Records<F>, OpenError> {
-    let (read, lock) = look(&files)?;
+    let (read, lock) = lock_and_read(&files)?;
     Ok(Records {
         files,
         superblock: read.superblock,
@@ -140,9 +140,9 @@ pub fn records_on<F: Files>(files: F) -> Result<Records<F>, OpenError> {
 /// When there is no such core.
 pub fn replay(path: impl AsRef<Path>, core: u16, sink: &mut dyn Recover) -> Result<(), OpenError> {
     let files = os_files(path.as_ref())?;
-    let (read, _lock) = look(&files)?;
+    let (read, _lock) = lock_and_read(&files)?;
     assert!(core < read.superblock.cores, "no such core");
-    let (dir, owner) = place(&files, &read.superblock, core);
+    let (dir, owner) = core_of(&files, &read.superblock, core);
     recover(&dir, owner, sink).map(drop)
 }
 
@@ -189,8 +189,8 @@ impl<F: Files> Records<F> {
             None => scan_all(&self.files, &self.superblock, self.core)?,
         };
         match scan.next()? {
-            Step::End(_) => self.core += 1,
-            Step::Frame(header) => {
+            ScanItem::End(_) => self.core += 1,
+            ScanItem::Frame(header) => {
                 let core = self.core;
                 let numbered = (header.first_lsn..).map(Lsn).zip(scan.records());
                 self.frame.extend(numbered.map(|(lsn, bytes)| Entry { core, lsn, bytes: bytes.to_vec() }));
@@ -205,7 +205,7 @@ fn os_files(path: &Path) -> Result<OsFiles, OpenError> {
     OsFiles::new(path).map_err(|error| OpenError::io("find", &path.display().to_string(), error))
 }
 
-fn look<F: Files>(files: &F) -> Result<(superblock::Read, F::Lock), OpenError> {
+fn lock_and_read<F: Files>(files: &F) -> Result<(superblock::Loaded, F::Lock), OpenError> {
     let read = || {
         superblock::read(files)?.ok_or_else(|| OpenError::Missing {
             file: files.display(names::SUPERBLOCK),
@@ -219,13 +219,13 @@ fn look<F: Files>(files: &F) -> Result<(superblock::Read, F::Lock), OpenError> {
     Ok((read()?, lock))
 }
 
-fn place<F: Files>(files: &F, superblock: &Superblock, core: u16) -> (CoreDir<F>, Owner) {
+fn core_of<F: Files>(files: &F, superblock: &Superblock, core: u16) -> (CoreDir<F>, Owner) {
     let owner = Owner { id: superblock.id, epoch: superblock.epoch, core };
     (CoreDir::new(files, superblock.epoch, core), owner)
 }
 
 fn scan_all<F: Files>(files: &F, superblock: &Superblock, core: u16) -> Result<Scan<F>, OpenError> {
-    let (dir, owner) = place(files, superblock, core);
+    let (dir, owner) = core_of(files, superblock, core);
     let listing = Listing::read(&dir)?;
     Scan::new(dir, owner, &listing, None)
 }
@@ -235,7 +235,7 @@ fn check_core<F: Files>(
     superblock: &Superblock,
     report: &mut CoreReport,
 ) -> Result<(), OpenError> {
-    let (dir, owner) = place(files, superblock, report.core);
+    let (dir, owner) = core_of(files, superblock, report.core);
     let listing = Listing::read(&dir)?;
     let number = *listing.snapshots.last().expect("checked by the listing");
     let path = dir.path(&names::snapshot(number));
@@ -245,7 +245,7 @@ fn check_core<F: Files>(
     let mut begin = None;
     loop {
         match scan.next()? {
-            Step::Frame(header) => {
+            ScanItem::Frame(header) => {
                 begin.get_or_insert(header.first_lsn);
                 if header.records > 0 && report.first == Lsn::NONE {
                     report.first = Lsn(header.first_lsn);
@@ -256,10 +256,10 @@ fn check_core<F: Files>(
                 report.bytes += header.frame_bytes() as u64;
                 report.last = Lsn(header.next_lsn() - 1);
             }
-            Step::End(tail) => {
+            ScanItem::End(tail) => {
                 report.spare_segments = scan.segments.len() - report.segments;
                 report.cut = tail.cut.clone();
-                return scan.proves(&snapshot, begin.unwrap_or(tail.next_lsn), &tail);
+                return scan.check_snapshot(&snapshot, begin.unwrap_or(tail.next_lsn), &tail);
             }
         }
     }

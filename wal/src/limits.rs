@@ -13,8 +13,8 @@ pub const CORES_MAX: u16 = 1024;
 /// shrink without a new format version.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
-/// The records of one command together, [`RECORD_FRAMING_BYTES`] counted for each. More is a bug of the caller.
-pub const COMMAND_BYTES_MAX: usize = 128 << 10;
+/// The records of one group together, [`RECORD_FRAMING_BYTES`] counted for each. More is a bug of the caller.
+pub const GROUP_BYTES_MAX: usize = 128 << 10;
 
 /// What one record takes in a frame beside its own bytes.
 pub const RECORD_FRAMING_BYTES: usize = 4;
@@ -33,8 +33,8 @@ pub const BACKLOG_BYTES_MAX: usize = 8 << 20;
 /// Where a caller that did not stop at [`BACKLOG_BYTES_MAX`] is stopped by an assertion.
 pub const BACKLOG_BYTES_HARD: usize = 4 * BACKLOG_BYTES_MAX;
 
-/// Below this much room a log counts as exhausted: a frame with one more command might not fit.
-pub const EXHAUSTED_BYTES: u64 = (COMMAND_BYTES_MAX + 2 * BLOCK_BYTES) as u64;
+/// Below this much room a log counts as exhausted: a frame with one more group might not fit.
+pub const EXHAUSTED_BYTES: u64 = (GROUP_BYTES_MAX + 2 * BLOCK_BYTES) as u64;
 
 /// A log without a new record for this long writes one empty frame, which says that all before it is durable.
 pub const IDLE_CLOSE_MS: u64 = 20;
@@ -62,11 +62,11 @@ const _: () = {
     assert!(CHUNK_BYTES.is_multiple_of(BLOCK_BYTES));
     assert!(SEGMENT_BYTES_MIN.is_multiple_of(BLOCK_BYTES as u64));
     assert!(SEGMENT_BYTES_MAX.is_multiple_of(BLOCK_BYTES as u64));
-    // A command fits into a frame of the smallest segment, with its header.
-    assert!(COMMAND_BYTES_MAX + BLOCK_BYTES <= SEGMENT_BYTES_MIN as usize);
-    assert!(COMMAND_BYTES_MAX + BLOCK_BYTES <= FRAME_BYTES_MAX);
+    // A group fits into a frame of the smallest segment, with its header.
+    assert!(GROUP_BYTES_MAX + BLOCK_BYTES <= SEGMENT_BYTES_MIN as usize);
+    assert!(GROUP_BYTES_MAX + BLOCK_BYTES <= FRAME_BYTES_MAX);
     // An exhausted log can still take what was decided before the caller looked.
-    assert!(EXHAUSTED_BYTES as usize >= COMMAND_BYTES_MAX + BLOCK_BYTES);
+    assert!(EXHAUSTED_BYTES as usize >= GROUP_BYTES_MAX + BLOCK_BYTES);
     assert!(EXHAUSTED_BYTES <= SEGMENT_BYTES_MIN);
     assert!(BACKLOG_BYTES_MAX >= FRAME_BYTES_MAX);
     assert!(BACKLOG_BYTES_HARD > BACKLOG_BYTES_MAX);

@@ -35,7 +35,7 @@ pub(crate) struct Superblock {
 }
 
 /// What one copy turns out to be.
-enum Copy {
+enum DecodedCopy {
     Sound(Superblock),
     Newer(u16),
     Damaged(&'static str),
@@ -59,19 +59,19 @@ impl Superblock {
     }
 }
 
-fn decode(block: &[u8], copy: u16) -> Copy {
+fn decode(block: &[u8], copy: u16) -> DecodedCopy {
     if block.len() < BLOCK_BYTES {
-        return Copy::Damaged("the superblock copy is cut off");
+        return DecodedCopy::Damaged("the superblock copy is cut off");
     }
     if block[..8] != MAGIC {
-        return Copy::Damaged("this is no superblock");
+        return DecodedCopy::Damaged("this is no superblock");
     }
     if crc32c::crc32c(&block[..CRC_AT]) != u32_at(block, CRC_AT) {
-        return Copy::Damaged("the superblock copy fails its checksum");
+        return DecodedCopy::Damaged("the superblock copy fails its checksum");
     }
     let version = u16_at(block, 8);
     if version > VERSION {
-        return Copy::Newer(version);
+        return DecodedCopy::Newer(version);
     }
     let superblock = Superblock {
         cores: u16_at(block, 12),
@@ -83,23 +83,23 @@ fn decode(block: &[u8], copy: u16) -> Copy {
     // With its checksum right, wrong contents mean that some program wrote nonsense.
     let cores_fit = superblock.cores <= CORES_MAX && (superblock.cores == 0) == (superblock.epoch == 0);
     if version == 0 || u16_at(block, 10) != SLOTS || u16_at(block, 14) != copy || !cores_fit {
-        return Copy::Damaged("the superblock copy holds values that cannot be");
+        return DecodedCopy::Damaged("the superblock copy holds values that cannot be");
     }
     if !is_zero(&block[60..CRC_AT]) {
-        return Copy::Damaged("the superblock copy has reserved bytes that are not zero");
+        return DecodedCopy::Damaged("the superblock copy has reserved bytes that are not zero");
     }
-    Copy::Sound(superblock)
+    DecodedCopy::Sound(superblock)
 }
 
-/// What reading the superblock gives: the one that holds, and whether both copies say so.
+/// What reading the superblock gives: the one that holds, and whether both_agree copies say so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Read {
+pub(crate) struct Loaded {
     pub(crate) superblock: Superblock,
-    pub(crate) both: bool,
+    pub(crate) both_agree: bool,
 }
 
 /// Reads both copies. Nothing is written.
-pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Read>, OpenError> {
+pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Loaded>, OpenError> {
     let name = files.display(names::SUPERBLOCK);
     let io = |op, source| OpenError::io(op, &name, source);
     let Some(file) = files.open_read(names::SUPERBLOCK).map_err(|error| io("open", error))? else {
@@ -113,26 +113,28 @@ pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Read>, OpenError> {
         decode(&bytes[length.min(BLOCK_BYTES)..length.min(FILE_BYTES)], 1),
     ];
     for copy in &copies {
-        if let Copy::Newer(version) = *copy {
+        if let DecodedCopy::Newer(version) = *copy {
             return Err(OpenError::Newer { file: name, version, supported: VERSION });
         }
     }
     let superblock = match &copies {
-        [Copy::Damaged(reason), Copy::Damaged(_)] => return Err(OpenError::damaged(&name, 0, *reason)),
-        [Copy::Sound(a), Copy::Sound(b)] if (a.id, a.secret) != (b.id, b.secret) => {
+        [DecodedCopy::Damaged(reason), DecodedCopy::Damaged(_)] => {
+            return Err(OpenError::damaged(&name, 0, *reason));
+        }
+        [DecodedCopy::Sound(a), DecodedCopy::Sound(b)] if (a.id, a.secret) != (b.id, b.secret) => {
             return Err(OpenError::damaged(
                 &name,
                 BLOCK_BYTES as u64,
                 "the two copies are of different directories",
             ));
         }
-        [Copy::Sound(a), Copy::Sound(b)] if a.sequence >= b.sequence => *a,
-        [_, Copy::Sound(b)] => *b,
-        [Copy::Sound(a), _] => *a,
+        [DecodedCopy::Sound(a), DecodedCopy::Sound(b)] if a.sequence >= b.sequence => *a,
+        [_, DecodedCopy::Sound(b)] => *b,
+        [DecodedCopy::Sound(a), _] => *a,
         _ => unreachable!("newer copies are refused above"),
     };
-    let sound = |copy: &Copy| matches!(copy, Copy::Sound(held) if *held == superblock);
-    Ok(Some(Read { superblock, both: length == FILE_BYTES && copies.iter().all(sound) }))
+    let sound = |copy: &DecodedCopy| matches!(copy, DecodedCopy::Sound(held) if *held == superblock);
+    Ok(Some(Loaded { superblock, both_agree: length == FILE_BYTES && copies.iter().all(sound) }))
 }
 
 /// Writes both copies, one after the other, each durable before the next is begun: at every moment one of them is sound.
@@ -156,8 +158,8 @@ fn copies_to_write(file: &impl File, superblock: &Superblock) -> std::io::Result
         let mut block = [0; BLOCK_BYTES];
         let length = file.read_at(&mut block, u64::from(copy) * BLOCK_BYTES as u64)?;
         let sequence = match decode(&block[..length], copy) {
-            Copy::Sound(held) if held == *superblock => continue,
-            Copy::Sound(held) => Some(held.sequence),
+            DecodedCopy::Sound(held) if held == *superblock => continue,
+            DecodedCopy::Sound(held) => Some(held.sequence),
             _ => None,
         };
         found.push((sequence, copy));
@@ -198,27 +200,29 @@ mod tests {
             put(&mut block, CRC_AT, &crc.to_le_bytes());
             decode(&block, 0)
         };
-        assert!(matches!(check(12, &CORES_MAX.to_le_bytes()), Copy::Sound(held) if held.cores == CORES_MAX));
-        assert!(matches!(check(12, &[0, 0, 0, 0]), Copy::Damaged(_)), "an epoch without cores");
-        assert!(matches!(check(12, &(CORES_MAX + 1).to_le_bytes()), Copy::Damaged(_)));
-        assert!(matches!(check(56, &[0; 4]), Copy::Damaged(_)), "cores without an epoch");
-        assert!(matches!(check(8, &[0, 0]), Copy::Damaged(_)), "version 0");
-        assert!(matches!(check(8, &[2, 0]), Copy::Newer(2)));
-        assert!(matches!(check(10, &[0, 8]), Copy::Damaged(_)), "other slots");
-        assert!(matches!(check(14, &[1, 0]), Copy::Damaged(_)), "another copy's number");
-        assert!(matches!(check(60, &[1]), Copy::Damaged(_)), "reserved bytes");
-        assert!(matches!(check(CRC_AT - 1, &[1]), Copy::Damaged(_)), "reserved bytes");
+        assert!(
+            matches!(check(12, &CORES_MAX.to_le_bytes()), DecodedCopy::Sound(held) if held.cores == CORES_MAX)
+        );
+        assert!(matches!(check(12, &[0, 0, 0, 0]), DecodedCopy::Damaged(_)), "an epoch without cores");
+        assert!(matches!(check(12, &(CORES_MAX + 1).to_le_bytes()), DecodedCopy::Damaged(_)));
+        assert!(matches!(check(56, &[0; 4]), DecodedCopy::Damaged(_)), "cores without an epoch");
+        assert!(matches!(check(8, &[0, 0]), DecodedCopy::Damaged(_)), "version 0");
+        assert!(matches!(check(8, &[2, 0]), DecodedCopy::Newer(2)));
+        assert!(matches!(check(10, &[0, 8]), DecodedCopy::Damaged(_)), "other slots");
+        assert!(matches!(check(14, &[1, 0]), DecodedCopy::Damaged(_)), "another copy's number");
+        assert!(matches!(check(60, &[1]), DecodedCopy::Damaged(_)), "reserved bytes");
+        assert!(matches!(check(CRC_AT - 1, &[1]), DecodedCopy::Damaged(_)), "reserved bytes");
     }
 
     #[test]
     fn every_flipped_bit_is_seen() {
         let sound = superblock().encode(0);
-        assert!(matches!(decode(&sound, 0), Copy::Sound(held) if held == superblock()));
-        assert!(matches!(decode(&sound, 1), Copy::Damaged(_)), "the copies are not interchangeable");
+        assert!(matches!(decode(&sound, 0), DecodedCopy::Sound(held) if held == superblock()));
+        assert!(matches!(decode(&sound, 1), DecodedCopy::Damaged(_)), "the copies are not interchangeable");
         for bit in 0..BLOCK_BYTES * 8 {
             let mut block = sound;
             block[bit / 8] ^= 1 << (bit % 8);
-            assert!(matches!(decode(&block, 0), Copy::Damaged(_)), "bit {bit}");
+            assert!(matches!(decode(&block, 0), DecodedCopy::Damaged(_)), "bit {bit}");
         }
     }
 
@@ -237,7 +241,11 @@ mod tests {
             }
             assert_eq!(copies_to_write(&file, &next).unwrap(), expected, "{copies:?}");
             write(&files, &next).unwrap();
-            assert_eq!(read(&files).unwrap(), Some(Read { superblock: next, both: true }), "{copies:?}");
+            assert_eq!(
+                read(&files).unwrap(),
+                Some(Loaded { superblock: next, both_agree: true }),
+                "{copies:?}"
+            );
         };
         check([Some(&next), Some(&next)], &[]);
         check([Some(&next), Some(&older)], &[1]);

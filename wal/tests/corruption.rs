@@ -72,8 +72,8 @@ fn thousand(turn: bool, closed: bool) -> Sound {
     let (mut frames, mut place) = (Vec::new(), (1, BLOCK));
     let mut frame = |model: &mut Pair, sizes: &[usize]| {
         let (before, bytes) = (model.log.appended(), model.log.stats().bytes);
-        sizes.iter().for_each(|size| model.command(&[*size]));
-        model.settle().unwrap();
+        sizes.iter().for_each(|size| model.group(&[*size]));
+        model.finish_all().unwrap();
         let length = (model.log.stats().bytes - bytes) as usize;
         if place.1 + length > large().segment_bytes as usize {
             place = (place.0 + 1, 0);

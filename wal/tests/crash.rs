@@ -1,4 +1,4 @@
-//! Crashes: whatever was reported durable comes back, in order, whole commands, and nothing else.
+//! Crashes: whatever was reported durable comes back, in order, whole groups, and nothing else.
 
 mod common;
 
@@ -8,7 +8,7 @@ use wal::disk::Lane;
 use wal::files::MemoryFiles;
 use wal::{OpenError, SnapshotState};
 
-/// Random work for a while: commands, completions in any order, snapshots, time. Ends early when the disk stops.
+/// Random work for a while: groups, completions in any order, snapshots, time. Ends early when the disk stops.
 fn work(pair: &mut Pair, rng: &mut fastrand::Rng, turns: u64) {
     for _ in 0..turns {
         let room = pair.log.space() != wal::Space::Exhausted && pair.log.backlog_bytes() < 300_000;
@@ -18,7 +18,7 @@ fn work(pair: &mut Pair, rng: &mut fastrand::Rng, turns: u64) {
                 let sizes: Vec<_> = (0..records)
                     .map(|_| if chance(rng, 20) { rng.usize(..30_000) } else { rng.usize(..200) })
                     .collect();
-                pair.command(&sizes);
+                pair.group(&sizes);
             }
             3..=5 => _ = pair.log.disk_mut().finish(Lane::Write),
             6 | 7 => _ = pair.log.disk_mut().finish(Lane::Jobs),
@@ -53,7 +53,7 @@ fn lives(seed: u64) {
     }
     // At last without a crash: all that was appended comes back.
     pair.files.stop_at(u64::MAX);
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(pair.log.durable(), pair.log.appended());
     let files = pair.files.restart();
     assert!(pair.again(files).is_ok());
@@ -100,7 +100,7 @@ fn lives_that_end_in_crashes() {
 fn story(pair: &mut Pair) -> Result<(), wal::DiskError> {
     for round in 0..3 {
         for size in [100, 30_000, 0, 60_000] {
-            pair.command(&[size, 10]);
+            pair.group(&[size, 10]);
             pair.poll()?;
             pair.log.disk_mut().finish(Lane::Write);
             pair.poll()?;
@@ -111,8 +111,8 @@ fn story(pair: &mut Pair) -> Result<(), wal::DiskError> {
             pair.log.disk_mut().finish(Lane::Jobs);
         }
         pair.now = pair.now.after(50 + round);
-        pair.settle()?;
-        pair.command(&[50]);
+        pair.finish_all()?;
+        pair.group(&[50]);
         pair.poll()?;
     }
     Ok(())
@@ -153,8 +153,8 @@ fn a_crash_at_every_step_of_a_story() {
             };
             assert!(error.is_none(), "step {step}, pattern {pattern}: {error:?}");
             // And it goes on from there.
-            pair.command(&[20_000]);
-            pair.settle().unwrap();
+            pair.group(&[20_000]);
+            pair.finish_all().unwrap();
             let files = pair.files.crash(|| false);
             let again = pair.again(files);
             assert!(
@@ -172,9 +172,9 @@ fn a_torn_frame_is_made_zero_before_it_is_overwritten() {
     for kept in 0..64 {
         let files = MemoryFiles::new();
         let mut pair = Pair::new(&files, options());
-        pair.command(&[100]);
-        pair.settle().unwrap();
-        pair.command(&[20_000, 10_000]);
+        pair.group(&[100]);
+        pair.finish_all().unwrap();
+        pair.group(&[20_000, 10_000]);
         pair.poll().unwrap();
         let mut sector = 0;
         let files = pair.files.crash(|| {
@@ -183,7 +183,7 @@ fn a_torn_frame_is_made_zero_before_it_is_overwritten() {
         });
         let mut pair = pair.again(files).map_err(|(_, error)| error).unwrap();
         for size in [10, 6_000, 10] {
-            pair.command(&[size]);
+            pair.group(&[size]);
             pair.poll().unwrap();
             let mut rng = fastrand::Rng::with_seed(kept);
             let files = pair.files.crash(|| chance(&mut rng, 50));
@@ -199,13 +199,13 @@ fn a_log_is_never_without_a_frame() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     for _ in 0..7 {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     while pair.log.snapshot_state() != SnapshotState::Finishing {
         pair.snapshot_step();
     }
-    pair.command(&[30_000]);
+    pair.group(&[30_000]);
     pair.poll().unwrap();
     while pair.log.disk_mut().finish(Lane::Jobs) {
         pair.poll().unwrap();
@@ -214,7 +214,7 @@ fn a_log_is_never_without_a_frame() {
     assert_eq!(pair.log.stats().segments_recycled, 0, "not yet");
     let lost = pair.files.fork().crash(|| false);
     assert!(common::read(&lost, &options()).is_ok_and(|(_, at)| at.last.0 == 7));
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(pair.log.stats().segments_recycled, 1, "now it is followed");
 }
 
@@ -225,8 +225,8 @@ fn a_crash_at_every_step_of_pruning() {
     let begin = MemoryFiles::new();
     let mut pair = Pair::new(&begin, few);
     for _ in 0..50 {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     let snapshot = |files: &MemoryFiles, stop: Option<u64>| {
         let mut pair = pair.beside(files.restart());
@@ -234,7 +234,7 @@ fn a_crash_at_every_step_of_pruning() {
         while pair.log.snapshot_state() != SnapshotState::Finishing {
             pair.snapshot_step();
         }
-        let _ = pair.settle();
+        let _ = pair.finish_all();
         pair
     };
     let whole = begin.fork();
@@ -263,10 +263,10 @@ fn a_torn_frame_in_the_next_segment_is_gone_before_the_log_goes_on() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     for _ in 0..7 {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
-    pair.command(&[30_000]);
+    pair.group(&[30_000]);
     pair.poll().unwrap();
     let mut sectors = 0;
     let files = pair.files.crash(|| {
@@ -280,8 +280,8 @@ fn a_torn_frame_in_the_next_segment_is_gone_before_the_log_goes_on() {
     assert_eq!((cut.offset, cut.bytes), (0, 32_768));
     let mut pair = pair.again(files).map_err(|(_, error)| error).unwrap();
     for _ in 0..2 {
-        pair.command(&[10]);
-        pair.settle().unwrap();
+        pair.group(&[10]);
+        pair.finish_all().unwrap();
         let files = pair.files.crash(|| false);
         pair = pair.again(files).map_err(|(_, error)| error).unwrap();
     }

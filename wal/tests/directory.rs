@@ -287,8 +287,8 @@ fn redistribution_survives_a_crash_at_every_step() {
     let begin = MemoryFiles::new();
     let mut pair = Pair::new(&begin, options());
     for _ in 0..6 {
-        pair.command(&[30, 5_000]);
-        pair.settle().unwrap();
+        pair.group(&[30, 5_000]);
+        pair.finish_all().unwrap();
     }
     let expected = pair.state.clone();
     drop(pair);
@@ -336,8 +336,8 @@ fn an_older_copy_of_the_superblock_does_not_hold() {
 fn logs_begin_anew_after_a_redistribution() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
-    pair.command(&[10, 10]);
-    pair.settle().unwrap();
+    pair.group(&[10, 10]);
+    pair.finish_all().unwrap();
     drop(pair);
     redistribute(&files, 2).unwrap();
     let dir = DataDir::open_on(files.clone(), &options()).unwrap();
@@ -346,7 +346,7 @@ fn logs_begin_anew_after_a_redistribution() {
     assert_eq!((at.last, at.snapshot.slots), (Lsn::NONE, 2));
     let mut log = dir.log(1, at, MemoryDisk::new(dir.core_dir(1))).unwrap();
     assert_eq!(common::append(&mut log, b"first"), Lsn(1));
-    common::settle(&mut log, wal::Millis(0)).unwrap();
+    common::finish_all(&mut log, wal::Millis(0)).unwrap();
     assert_eq!(log.durable(), Lsn(1));
 }
 

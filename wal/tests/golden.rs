@@ -14,14 +14,14 @@ const CORE: &str = "epoch-0000000001/core-00000";
 /// The segment is kept without the zeros behind its last frame.
 const SEGMENT_USED: usize = 6 * 4096;
 
-/// One core, four commands, a snapshot after the third, a closing frame.
+/// One core, four groups, a snapshot after the third, a closing frame.
 fn example() -> (MemoryFiles, Pair) {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
-    for (command, sizes) in [&[0, 3][..], &[5_000], &[1, 2, 3], &[4]].into_iter().enumerate() {
-        pair.command(sizes);
-        pair.settle().unwrap();
-        if command == 2 {
+    for (group, sizes) in [&[0, 3][..], &[5_000], &[1, 2, 3], &[4]].into_iter().enumerate() {
+        pair.group(sizes);
+        pair.finish_all().unwrap();
+        if group == 2 {
             pair.snapshot();
         }
     }

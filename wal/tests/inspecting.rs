@@ -13,12 +13,12 @@ fn example() -> (MemoryFiles, Pair) {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     for _ in 0..3 {
-        pair.command(&[30, 5_000]);
-        pair.settle().unwrap();
+        pair.group(&[30, 5_000]);
+        pair.finish_all().unwrap();
     }
     pair.snapshot();
-    pair.command(&[7]);
-    pair.settle().unwrap();
+    pair.group(&[7]);
+    pair.finish_all().unwrap();
     (files.restart(), pair)
 }
 

@@ -18,12 +18,12 @@ fn small_log(closed: bool) -> (MemoryFiles, Pair) {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     for _ in 0..3 {
-        pair.command(&[30, 5_000]);
-        pair.settle().unwrap();
+        pair.group(&[30, 5_000]);
+        pair.finish_all().unwrap();
     }
     if closed {
         pair.now = pair.now.after(1_000);
-        pair.settle().unwrap();
+        pair.finish_all().unwrap();
         assert!(pair.log.is_quiet());
     }
     (files.restart(), pair)
@@ -94,8 +94,8 @@ fn a_frame_that_is_gone_before_the_only_one_of_the_next_segment_is_missed() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     for _ in 0..8 {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     let files = pair.files.restart();
     assert_eq!(verdict(&files.fork(), &pair), Verdict::Whole);
@@ -159,8 +159,8 @@ fn a_segment_that_is_gone_is_missed() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     for _ in 0..30 {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     let files = pair.files.restart();
     let list = files.list(CORE).unwrap().unwrap();
@@ -183,8 +183,8 @@ fn segments_that_change_places_are_refused() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     for _ in 0..12 {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     let files = pair.files.restart();
     files.rename(&segment(1), &format!("{CORE}/aside")).unwrap();
@@ -197,8 +197,8 @@ fn with_snapshot() -> (MemoryFiles, Pair) {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     for _ in 0..4 {
-        pair.command(&[30, 100]);
-        pair.settle().unwrap();
+        pair.group(&[30, 100]);
+        pair.finish_all().unwrap();
     }
     pair.snapshot();
     (files.restart(), pair)
@@ -273,8 +273,8 @@ fn what_a_recycled_segment_held_counts_as_nothing() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     while pair.log.stats().segments_recycled < 3 {
-        pair.command(&[20_000]);
-        pair.settle().unwrap();
+        pair.group(&[20_000]);
+        pair.finish_all().unwrap();
         if pair.log.snapshot_due() {
             pair.snapshot();
         }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Pair, SLOTS, append, options, record, settle, settle_writes, start};
+use common::{Pair, SLOTS, append, finish_all, finish_writes, options, record, start};
 use wal::disk::Lane;
 use wal::files::{Files, MemoryFiles, Trouble};
 use wal::{Log, Lsn, Millis, Options, SnapshotState, Space, limits};
@@ -25,7 +25,7 @@ fn names(files: &MemoryFiles, prefix: &str) -> Vec<u64> {
 #[test]
 fn one_write_is_in_flight_and_the_next_batch_fills_meanwhile() {
     let (_, mut log) = fresh();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     assert_eq!(append(&mut log, &record(0, 1, 0)), Lsn(1));
     log.poll(Millis(0)).unwrap();
     assert!(log.disk().is_waiting(Lane::Write));
@@ -47,20 +47,20 @@ fn one_write_is_in_flight_and_the_next_batch_fills_meanwhile() {
 #[test]
 fn an_idle_log_writes_one_closing_frame() {
     let (files, mut log) = fresh();
-    settle(&mut log, Millis(100)).unwrap();
+    finish_all(&mut log, Millis(100)).unwrap();
     assert!(log.is_quiet(), "a new log is closed");
     assert_eq!(log.next_wake(), None);
     append(&mut log, &record(0, 1, 0));
-    settle(&mut log, Millis(100)).unwrap();
+    finish_all(&mut log, Millis(100)).unwrap();
     assert!(!log.is_quiet());
     let wake = log.next_wake().unwrap();
     assert_eq!(wake, Millis(100 + limits::IDLE_CLOSE_MS));
-    settle(&mut log, Millis(wake.0 - 1)).unwrap();
+    finish_all(&mut log, Millis(wake.0 - 1)).unwrap();
     assert!(!log.is_quiet());
-    settle(&mut log, wake).unwrap();
+    finish_all(&mut log, wake).unwrap();
     assert!(log.is_quiet());
     assert_eq!((log.next_wake(), log.stats().frames, log.stats().closing_frames), (None, 2, 1));
-    settle(&mut log, Millis(10_000)).unwrap();
+    finish_all(&mut log, Millis(10_000)).unwrap();
     assert_eq!(log.stats().frames, 2, "one is enough");
     // The next start finds it closed, and an open one is closed after the start.
     let (log, ..) = start(&files.restart(), &options()).unwrap();
@@ -70,21 +70,21 @@ fn an_idle_log_writes_one_closing_frame() {
 #[test]
 fn a_closed_log_with_something_to_write_is_not_quiet() {
     let (_, mut log) = fresh();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     assert!(log.is_quiet());
     append(&mut log, &record(0, 1, 0));
     assert!(!log.is_quiet(), "a record waits");
     log.poll(Millis(0)).unwrap();
     assert!(log.disk().is_waiting(Lane::Write) && !log.is_quiet(), "a write is in flight");
-    settle_writes(&mut log, Millis(0)).unwrap();
+    finish_writes(&mut log, Millis(0)).unwrap();
     assert!(!log.is_quiet(), "the closing frame is not written");
     assert_eq!(log.next_wake(), Some(Millis(limits::IDLE_CLOSE_MS)));
     append(&mut log, &record(0, 2, 0));
     assert_eq!(log.next_wake(), None, "a log that is not idle is not closed");
     log.poll(Millis(0)).unwrap();
     assert_eq!(log.next_wake(), None, "nor is one that writes");
-    settle_writes(&mut log, Millis(0)).unwrap();
-    settle_writes(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
+    finish_writes(&mut log, Millis(0)).unwrap();
+    finish_writes(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
     assert!(log.is_quiet());
 }
 
@@ -92,10 +92,10 @@ fn a_closed_log_with_something_to_write_is_not_quiet() {
 fn a_log_that_was_not_closed_is_closed_after_the_start() {
     let (files, mut log) = fresh();
     append(&mut log, &record(0, 1, 0));
-    settle(&mut log, Millis(5)).unwrap();
+    finish_all(&mut log, Millis(5)).unwrap();
     let (mut log, ..) = start(&files.restart(), &options()).unwrap();
     assert!(!log.is_quiet());
-    settle(&mut log, Millis(1_000)).unwrap();
+    finish_all(&mut log, Millis(1_000)).unwrap();
     assert!(log.is_quiet());
 }
 
@@ -105,7 +105,7 @@ fn segments_follow_each_other_and_spare_ones_are_made_ahead() {
     assert_eq!(names(&files, "log-"), [1, 2, 3]);
     for value in 1..=20 {
         append(&mut log, &record(0, value, 30_000));
-        settle(&mut log, Millis(0)).unwrap();
+        finish_all(&mut log, Millis(0)).unwrap();
     }
     assert_eq!(names(&files, "log-"), [1, 2, 3, 4, 5]);
     assert_eq!(log.stats().segments_created, 2);
@@ -115,14 +115,14 @@ fn segments_follow_each_other_and_spare_ones_are_made_ahead() {
 #[test]
 fn without_spare_segments_only_the_reserve_is_left_and_then_nothing() {
     let (files, mut log) = fresh();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     files.set_capacity(Some(0));
     let mut seen = vec![log.space()];
     let mut value = 0;
     while log.space() != Space::Exhausted {
         value += 1;
         append(&mut log, &record(0, value, 10_000));
-        settle(&mut log, Millis(0)).unwrap();
+        finish_all(&mut log, Millis(0)).unwrap();
         assert_eq!(log.durable(), Lsn(value), "what was taken is written");
         if seen.last() != Some(&log.space()) {
             seen.push(log.space());
@@ -136,21 +136,21 @@ fn without_spare_segments_only_the_reserve_is_left_and_then_nothing() {
     );
     // A log keeps nothing that a snapshot has passed, so it is due, and makes room.
     assert!(log.snapshot_due());
-    settle(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
+    finish_all(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
     let retry = log.next_wake().unwrap();
     assert_eq!(retry, Millis(limits::SPARE_RETRY_MS));
-    settle(&mut log, retry).unwrap();
+    finish_all(&mut log, retry).unwrap();
     assert_eq!((log.stats().segments_refused, log.space()), (2, Space::Exhausted));
     assert_eq!(log.next_wake(), Some(retry.after(limits::SPARE_RETRY_MS)), "never a time that is over");
     files.set_capacity(None);
-    settle(&mut log, Millis(retry.0 + limits::SPARE_RETRY_MS)).unwrap();
+    finish_all(&mut log, Millis(retry.0 + limits::SPARE_RETRY_MS)).unwrap();
     assert_eq!(log.space(), Space::Plenty);
 }
 
 #[test]
 fn what_waits_counts_as_taken_room() {
     let (files, mut log) = fresh();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     files.set_capacity(Some(0));
     for value in 1..1_000 {
         append(&mut log, &record(0, value, 10_000));
@@ -159,7 +159,7 @@ fn what_waits_counts_as_taken_room() {
         }
     }
     assert_eq!(log.space(), Space::Exhausted);
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     assert_eq!(log.durable(), log.appended(), "all that was taken before it was exhausted has room");
 }
 
@@ -167,17 +167,17 @@ fn what_waits_counts_as_taken_room() {
 fn a_full_disk_that_a_snapshot_can_relieve() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     let taken: usize = files.contents().values().flatten().map(Vec::len).sum();
     files.set_capacity(Some(taken as u64 + 10_000));
     while pair.log.space() == Space::Plenty {
-        pair.command(&[20_000]);
-        pair.settle().unwrap();
+        pair.group(&[20_000]);
+        pair.finish_all().unwrap();
     }
     assert!(pair.log.snapshot_due());
     pair.snapshot();
     pair.now = pair.now.after(limits::SPARE_RETRY_MS);
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(pair.log.space(), Space::Plenty);
     assert!(pair.log.stats().segments_recycled > 0);
     let again = pair.files.restart();
@@ -188,8 +188,8 @@ fn a_full_disk_that_a_snapshot_can_relieve() {
 fn a_snapshot_counts_when_the_log_is_durable_up_to_it() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
-    pair.settle().unwrap();
-    pair.command(&[10]);
+    pair.finish_all().unwrap();
+    pair.group(&[10]);
     while pair.log.snapshot_state() != SnapshotState::Finishing {
         pair.snapshot_step();
     }
@@ -199,7 +199,7 @@ fn a_snapshot_counts_when_the_log_is_durable_up_to_it() {
     }
     assert_eq!(pair.log.snapshot_state(), SnapshotState::Finishing);
     assert_eq!(names(&files, "snapshot-"), [0]);
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(pair.log.snapshot_state(), SnapshotState::Idle);
     assert_eq!((names(&files, "snapshot-"), pair.log.stats().snapshots), (vec![1], 1));
 }
@@ -209,11 +209,11 @@ fn slots_are_imaged_between_batches_and_records_go_on() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     for _ in 0..SLOTS + 2 {
-        pair.command(&[10, 10, 10]);
+        pair.group(&[10, 10, 10]);
         pair.snapshot_step();
         pair.poll().unwrap();
     }
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(pair.log.stats().snapshots, 1);
     let files = pair.files.crash(|| false);
     assert!(pair.again(files).is_ok());
@@ -222,7 +222,7 @@ fn slots_are_imaged_between_batches_and_records_go_on() {
 #[test]
 fn what_a_snapshot_buffers_is_told_until_the_disk_has_it() {
     let (_, mut log) = fresh();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     let buffered = |log: &Log<_>| match log.snapshot_state() {
         SnapshotState::Open { buffered_bytes } => buffered_bytes,
         other => panic!("{other:?}"),
@@ -244,7 +244,7 @@ fn what_a_snapshot_buffers_is_told_until_the_disk_has_it() {
     log.poll(Millis(0)).unwrap();
     assert_eq!(buffered(&log), 24 + 500);
     log.snapshot_end();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     assert_eq!(log.stats().snapshots, 1);
 }
 
@@ -267,7 +267,7 @@ fn a_snapshot_larger_than_its_buffer_is_written_part_by_part() {
         }
     }
     log.snapshot_end();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     assert_eq!(log.stats().snapshots, 1);
     assert!(
         most > limits::SNAPSHOT_BUFFER_BYTES_MAX && most < 2 * limits::SNAPSHOT_BUFFER_BYTES_MAX,
@@ -282,8 +282,8 @@ fn old_segments_are_recycled_and_those_beyond_removed() {
     let options = Options { snapshot_log_bytes: limits::SEGMENT_BYTES_MIN, ..options() };
     let mut pair = Pair::new(&files, options);
     for _ in 0..60 {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     let before = names(&files, "log-");
     pair.snapshot();
@@ -303,8 +303,8 @@ fn the_floor_from_outside_keeps_the_log() {
     let mut pair = Pair::new(&files, options());
     pair.log.keep_from(Lsn(10));
     for _ in 0..30 {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     pair.snapshot();
     assert_eq!(names(&files, "log-")[0], 2, "record 10 is in the second segment");
@@ -312,7 +312,7 @@ fn the_floor_from_outside_keeps_the_log() {
     pair.snapshot();
     assert_eq!(names(&files, "log-")[0], 2);
     pair.log.keep_from(Lsn::MAX);
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert!(names(&files, "log-")[0] > 3);
 }
 
@@ -322,13 +322,13 @@ fn a_snapshot_is_due_by_log_bytes() {
     let mut pair = Pair::new(&files, options());
     assert!(!pair.log.snapshot_due());
     let due = |pair: &mut Pair| {
-        let mut commands = 0;
+        let mut groups = 0;
         while !pair.log.snapshot_due() {
-            pair.command(&[30_000]);
-            pair.settle().unwrap();
-            commands += 1;
+            pair.group(&[30_000]);
+            pair.finish_all().unwrap();
+            groups += 1;
         }
-        commands
+        groups
     };
     let first = due(&mut pair);
     assert!((14..=17).contains(&first), "{first} frames of 32 KiB for 512 KiB");
@@ -345,16 +345,16 @@ fn a_snapshot_is_due_by_log_bytes() {
 fn a_snapshot_on_a_full_disk_is_given_up_and_due_again_later() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     while !pair.log.snapshot_due() {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     files.set_capacity(Some(0));
     while pair.log.snapshot_state() != SnapshotState::Finishing {
         pair.snapshot_step();
     }
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(pair.log.snapshot_state(), SnapshotState::Idle);
     assert_eq!(pair.log.stats().snapshots_abandoned, 1);
     assert!(!pair.files.list(CORE).unwrap().unwrap().contains(&"snapshot.new".to_owned()));
@@ -364,7 +364,7 @@ fn a_snapshot_on_a_full_disk_is_given_up_and_due_again_later() {
     pair.log.snapshot_end();
     files.set_capacity(None);
     pair.now = pair.log.next_wake().unwrap().max(pair.now.after(limits::SNAPSHOT_RETRY_MS));
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert!(pair.log.snapshot_due());
     let again = pair.files.restart();
     let mut pair = pair.again(again).map_err(|(_, error)| error).unwrap();
@@ -378,13 +378,13 @@ fn fail_each(errno: i32, check: impl Fn(u64, Result<(), wal::DiskError>, &Pair))
     drop(Pair::new(&begin, options()));
     let work = |pair: &mut Pair| -> Result<(), wal::DiskError> {
         for _ in 0..12 {
-            pair.command(&[30_000]);
-            pair.settle()?;
+            pair.group(&[30_000]);
+            pair.finish_all()?;
         }
         while pair.log.snapshot_state() != SnapshotState::Finishing {
             pair.snapshot_step();
         }
-        pair.settle()
+        pair.finish_all()
     };
     let steps = |files: &MemoryFiles| {
         let mut pair = Pair::new(files, options());
@@ -432,7 +432,7 @@ fn a_full_disk_is_fatal_only_where_room_was_taken_before() {
 #[test]
 fn a_failed_write_is_fatal_for_good() {
     let (files, mut log) = fresh();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     append(&mut log, &record(0, 1, 0));
     files.trouble(Trouble { step: files.steps(), errno: EIO });
     log.poll(Millis(0)).unwrap();
@@ -446,10 +446,10 @@ fn a_failed_write_is_fatal_for_good() {
 #[test]
 fn jobs_do_not_hold_up_writes() {
     let (_, mut log) = fresh();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     for value in 1..=10 {
         append(&mut log, &record(0, value, 30_000));
-        settle_writes(&mut log, Millis(0)).unwrap();
+        finish_writes(&mut log, Millis(0)).unwrap();
     }
     assert_eq!(log.durable(), Lsn(10));
     assert!(log.disk().is_waiting(Lane::Jobs), "a spare segment is being made");
@@ -459,14 +459,14 @@ fn jobs_do_not_hold_up_writes() {
 fn another_segment_size_takes_over_from_the_next_segment_on() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
-    pair.command(&[100]);
-    pair.settle().unwrap();
+    pair.group(&[100]);
+    pair.finish_all().unwrap();
     let again = pair.files.restart();
     pair.options = Options { segment_bytes: 512 << 10, snapshot_log_bytes: 1 << 20, ..options() };
     let mut pair = pair.again(again).map_err(|(_, error)| error).unwrap();
     for _ in 0..20 {
-        pair.command(&[60_000]);
-        pair.settle().unwrap();
+        pair.group(&[60_000]);
+        pair.finish_all().unwrap();
     }
     pair.snapshot();
     let sizes: Vec<_> = (pair.files.contents().into_iter())
@@ -479,8 +479,8 @@ fn another_segment_size_takes_over_from_the_next_segment_on() {
 }
 
 #[test]
-#[should_panic(expected = "poll between commands")]
-fn a_poll_within_a_command_is_a_bug() {
+#[should_panic(expected = "poll between groups")]
+fn a_poll_within_a_group_is_a_bug() {
     let (_, mut log) = fresh();
     log.append(b"half");
     let _ = log.poll(Millis(0));

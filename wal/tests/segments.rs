@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Pair, append, options, record, settle, start};
+use common::{Pair, append, finish_all, options, record, start};
 use wal::disk::Lane;
 use wal::files::{Files, MemoryFiles};
 use wal::{Lsn, Millis, Options, Space, limits};
@@ -19,26 +19,26 @@ fn segments(files: &MemoryFiles) -> Vec<u64> {
 fn a_log_that_is_full_to_its_last_block_is_quiet() {
     let files = MemoryFiles::new();
     let (mut log, ..) = start(&files, &options()).unwrap();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     files.set_capacity(Some(0));
     // Three segments of 64 blocks, of which the first begins with an empty frame.
     for value in 1..=191 {
         append(&mut log, &record(0, value, 0));
-        settle(&mut log, Millis(0)).unwrap();
+        finish_all(&mut log, Millis(0)).unwrap();
         assert_eq!((log.durable(), log.is_quiet()), (Lsn(value), value == 191));
     }
     assert_eq!(log.next_wake(), Some(Millis(limits::SPARE_RETRY_MS)));
-    settle(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
+    finish_all(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
     assert_eq!((log.stats().frames, log.stats().closing_frames, log.space()), (191, 0, Space::Exhausted));
     // What is appended all the same waits for room.
     append(&mut log, &record(0, 192, 0));
-    settle(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
+    finish_all(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
     assert!(log.durable() == Lsn(191) && !log.is_quiet());
     files.set_capacity(None);
-    settle(&mut log, Millis(limits::SPARE_RETRY_MS)).unwrap();
+    finish_all(&mut log, Millis(limits::SPARE_RETRY_MS)).unwrap();
     assert_eq!((log.durable(), log.is_quiet()), (Lsn(192), false));
     let wake = log.next_wake().unwrap();
-    settle(&mut log, wake).unwrap();
+    finish_all(&mut log, wake).unwrap();
     assert_eq!((log.is_quiet(), log.stats().closing_frames), (true, 1));
 }
 
@@ -50,13 +50,13 @@ fn segments_go_while_the_first_write_to_a_new_one_is_in_flight() {
     pair.log.keep_from(Lsn(1));
     // Seven records in the first segment, eight in the second, which is full then.
     for _ in 0..15 {
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     pair.snapshot();
     assert_eq!(segments(&files), [1, 2, 3, 4]);
     pair.log.keep_from(Lsn::MAX);
-    pair.command(&[30_000]);
+    pair.group(&[30_000]);
     pair.poll().unwrap();
     assert!(pair.log.disk().is_waiting(Lane::Write));
     while pair.log.disk_mut().finish(Lane::Jobs) {
@@ -65,7 +65,7 @@ fn segments_go_while_the_first_write_to_a_new_one_is_in_flight() {
     assert_eq!(segments(&files)[0], 2);
     let again = files.fork().crash(|| false);
     assert!(start(&again, &options()).is_ok());
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(segments(&files)[0], 3);
 }
 
@@ -75,17 +75,17 @@ fn a_snapshot_is_due_when_it_makes_room() {
     let files = MemoryFiles::new();
     let never = Options { snapshot_log_bytes: 1_000 * limits::SEGMENT_BYTES_MIN, ..options() };
     let mut pair = Pair::new(&files, never);
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     for _ in 0..20 {
         assert!(!pair.log.snapshot_due(), "there is room");
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     files.set_capacity(Some(0));
     while pair.log.space() == Space::Plenty {
         assert!(!pair.log.snapshot_due(), "there is room");
-        pair.command(&[30_000]);
-        pair.settle().unwrap();
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
     }
     assert!(pair.log.snapshot_due());
     pair.log.keep_from(Lsn(1));
@@ -97,7 +97,7 @@ fn a_snapshot_is_due_when_it_makes_room() {
     files.set_capacity(None);
     pair.snapshot();
     pair.now = pair.now.after(limits::SPARE_RETRY_MS);
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert!(pair.log.space() == Space::Plenty && !pair.log.snapshot_due());
 }
 
@@ -107,13 +107,13 @@ fn a_snapshot_is_due_when_it_makes_room() {
 fn a_time_that_is_over_wakes_nobody() {
     let files = MemoryFiles::new();
     let (mut log, ..) = start(&files, &options()).unwrap();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     files.set_capacity(Some(0));
     for value in 1..=8 {
         append(&mut log, &record(0, value, 30_000));
-        settle(&mut log, Millis(0)).unwrap();
+        finish_all(&mut log, Millis(0)).unwrap();
     }
-    settle(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
+    finish_all(&mut log, Millis(limits::IDLE_CLOSE_MS)).unwrap();
     let retry = Millis(limits::SPARE_RETRY_MS);
     assert_eq!((log.stats().segments_refused, log.next_wake()), (1, Some(retry)));
     log.snapshot_begin();
@@ -124,12 +124,12 @@ fn a_time_that_is_over_wakes_nobody() {
     log.poll(retry).unwrap();
     assert_eq!(log.next_wake(), None);
     // The snapshot finds the disk full too, and then it is the segment's turn.
-    settle(&mut log, retry).unwrap();
+    finish_all(&mut log, retry).unwrap();
     assert_eq!((log.stats().segments_refused, log.stats().snapshots_abandoned), (2, 1));
     files.set_capacity(None);
-    settle(&mut log, retry.after(limits::SPARE_RETRY_MS)).unwrap();
+    finish_all(&mut log, retry.after(limits::SPARE_RETRY_MS)).unwrap();
     let again = retry.after(limits::SNAPSHOT_RETRY_MS);
     assert_eq!(log.next_wake(), Some(again));
-    settle(&mut log, again).unwrap();
+    finish_all(&mut log, again).unwrap();
     assert_eq!(log.next_wake(), None);
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{append, options, record, settle, start};
+use common::{append, finish_all, options, record, start};
 use wal::disk::{Lane, MemoryDisk};
 use wal::files::MemoryFiles;
 use wal::{Log, Millis, SnapshotState, limits};
@@ -11,14 +11,14 @@ use wal::{Log, Millis, SnapshotState, limits};
 fn due() -> (MemoryFiles, Log<MemoryDisk>) {
     let files = MemoryFiles::new();
     let (mut log, ..) = start(&files, &options()).unwrap();
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     assert!(log.snapshot_wants().is_none(), "none is due");
     for value in 0.. {
         if log.snapshot_due() {
             break;
         }
         append(&mut log, &record(0, value, 100_000));
-        settle(&mut log, Millis(0)).unwrap();
+        finish_all(&mut log, Millis(0)).unwrap();
     }
     (files, log)
 }
@@ -48,7 +48,7 @@ fn a_snapshot_that_is_due_takes_each_slot_and_then_nothing() {
     assert_eq!(feed(&mut log, 5, 10), 5);
     assert_eq!(log.snapshot_state(), SnapshotState::Finishing);
     assert!(!log.snapshot_awaits_slot() && log.snapshot_wants().is_none());
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     assert_eq!((log.stats().snapshots, log.snapshot_state()), (1, SnapshotState::Idle));
     assert!(log.snapshot_wants().is_none(), "it is not due again");
     drop(log);
@@ -79,16 +79,16 @@ fn a_snapshot_that_was_abandoned_begins_anew_with_the_first_slot() {
         log.snapshot_wants().unwrap().slot(slot, &vec![1; 1 << 20]);
     }
     files.set_capacity(Some(0));
-    settle(&mut log, Millis(0)).unwrap();
+    finish_all(&mut log, Millis(0)).unwrap();
     assert_eq!(log.stats().snapshots_abandoned, 1);
     assert!(!log.snapshot_awaits_slot() && log.snapshot_wants().is_none());
     files.set_capacity(None);
     let again = Millis(limits::SNAPSHOT_RETRY_MS);
-    settle(&mut log, Millis(again.0 - 1)).unwrap();
+    finish_all(&mut log, Millis(again.0 - 1)).unwrap();
     assert!(log.snapshot_wants().is_none());
-    settle(&mut log, again).unwrap();
+    finish_all(&mut log, again).unwrap();
     assert_eq!(log.snapshot_wants().unwrap().slots(), 0);
     assert_eq!(feed(&mut log, 3, 10), 3);
-    settle(&mut log, again).unwrap();
+    finish_all(&mut log, again).unwrap();
     assert_eq!(log.stats().snapshots, 1);
 }

@@ -17,10 +17,10 @@ fn names(files: &MemoryFiles, prefix: &str) -> Vec<u64> {
     list.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect()
 }
 
-fn run(pair: &mut Pair, commands: usize, size: usize) {
-    for _ in 0..commands {
-        pair.command(&[size]);
-        pair.settle().unwrap();
+fn run(pair: &mut Pair, groups: usize, size: usize) {
+    for _ in 0..groups {
+        pair.group(&[size]);
+        pair.finish_all().unwrap();
     }
 }
 
@@ -73,19 +73,19 @@ fn a_segment_that_was_read_or_passed_over_goes_when_its_last_record_may() {
     // The second segment is the first that this start reads, because the snapshot holds record 10.
     pair.restart(files.restart()).unwrap();
     pair.log.keep_from(Lsn(15));
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     pair.snapshot();
     assert_eq!(names(&pair.files, "log-")[0], 2, "record 15 is in the second");
     pair.log.keep_from(Lsn(16));
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(names(&pair.files, "log-")[0], 3);
     // The fourth, because the snapshot holds record 30: the third is passed over.
     pair.restart(pair.files.restart()).unwrap();
     pair.log.keep_from(Lsn(23));
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(names(&pair.files, "log-")[0], 3, "record 23 is in the third");
     pair.log.keep_from(Lsn(24));
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     assert_eq!(names(&pair.files, "log-")[0], 4);
 }
 
@@ -102,8 +102,8 @@ fn the_log_behind_the_snapshot_is_counted() {
     assert_eq!(counted(&pair), (Lsn(3), Lsn(3), 0, 0));
     run(&mut pair, 1, 30);
     assert_eq!(counted(&pair), (Lsn(3), Lsn(4), 1, 4096));
-    pair.command(&[30, 5_000]);
-    pair.settle().unwrap();
+    pair.group(&[30, 5_000]);
+    pair.finish_all().unwrap();
     assert_eq!(counted(&pair), (Lsn(3), Lsn(6), 3, 3 * 4096));
 }
 
@@ -214,7 +214,7 @@ impl File for InFlightFile {
         self.file.sync()
     }
 
-    fn settled(&self, wait: Duration) -> io::Result<bool> {
+    fn wait_for_writes(&self, wait: Duration) -> io::Result<bool> {
         assert!(wait >= Duration::from_secs(1), "a write takes its time");
         self.of.note(format!("settled {}", self.name));
         match &self.of.busy {
@@ -278,11 +278,11 @@ fn a_start_from_a_closed_log_writes_nothing_before_the_first_record() {
     let mut pair = Pair::new(&files, options());
     run(&mut pair, 1, 30);
     pair.now = Millis(10_000);
-    pair.settle().unwrap();
+    pair.finish_all().unwrap();
     let files = files.restart();
     let (mut log, _, last, cut) = start(&files, &options()).unwrap();
     let before = files.contents();
-    common::settle(&mut log, Millis(20_000)).unwrap();
+    common::finish_all(&mut log, Millis(20_000)).unwrap();
     assert_eq!((last, cut, log.stats().frames), (Lsn(1), None, 0));
     assert_eq!(files.contents(), before);
 }

@@ -8,7 +8,7 @@ use crate::core_dir::CoreDir;
 use crate::disk::jobs::zeroed_file;
 use crate::error::OpenError;
 use crate::files::{File, Files, join};
-use crate::frame::{Builder, Owner, Place};
+use crate::frame::{Builder, Owner, Position};
 use crate::limits::CHUNK_BYTES;
 use crate::names;
 use crate::options::Options;
@@ -129,8 +129,8 @@ fn segment<F: Files>(core: &CoreDir<F>, owner: Owner, bytes: u64) -> Result<(), 
     let name = core.files.display(&core.path(&new));
     let io = |op, error| OpenError::io(op, &name, error);
     let file = zeroed_file(core, &new, bytes).map_err(|(op, _, error)| io(op, error))?;
-    let place = Place { generation: 1, offset: 0, segment_bytes: bytes };
-    let frame = Builder::new(Buffer::zeroed(0)).seal(owner, place, 1, 0, 0);
+    let position = Position { generation: 1, offset: 0, segment_bytes: bytes };
+    let frame = Builder::new(Buffer::zeroed(0)).seal(owner, position, 1, 0, 0);
     file.write_at(&frame.buffer[..frame.bytes], 0).map_err(|error| io("write", error))?;
     file.sync().map_err(|error| io("sync", error))?;
     rename(core, &new, &names::segment(1))

@@ -18,29 +18,29 @@ use crate::superblock::{self, Superblock};
 const EMPTY: [&str; 3] = [names::LOCK, names::SUPERBLOCK_NEW, "lost+found"];
 
 /// What a directory looks like from outside.
-enum Looks {
+enum Contents {
     /// Absent, or without anything that counts.
     Empty,
     /// A sound superblock.
-    Ours(superblock::Read),
+    Ours(superblock::Loaded),
 }
 
 /// Opens or makes the directory. The superblock that holds is then in both copies, and names an epoch.
 pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, Superblock), OpenError> {
-    let before = look(files)?;
-    if matches!(before, Looks::Empty) {
+    let before = recognise(files)?;
+    if matches!(before, Contents::Empty) {
         files.make_dir("").map_err(|error| OpenError::io("make", &files.display(""), error))?;
     }
     let lock = lock(files)?;
     // Before anything is believed: what a process wrote that died may not be on the disk yet.
     files.sync_all().map_err(|error| OpenError::io("sync", &files.display(""), error))?;
     // Another process may have changed it, or made it, before the lock was ours.
-    let read = match look(files)? {
-        Looks::Ours(read) => read,
-        Looks::Empty => begin(files, options)?,
+    let read = match recognise(files)? {
+        Contents::Ours(read) => read,
+        Contents::Empty => begin(files, options)?,
     };
     let mut superblock = read.superblock;
-    if !read.both {
+    if !read.both_agree {
         superblock::write(files, &superblock)?;
     }
     epoch::remove_others(files, superblock.epoch)?;
@@ -55,16 +55,16 @@ pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, S
 }
 
 /// Reads what is there and changes nothing.
-fn look<F: Files>(files: &F) -> Result<Looks, OpenError> {
+fn recognise<F: Files>(files: &F) -> Result<Contents, OpenError> {
     let root = files.display("");
     let found = files.list("").map_err(|error| OpenError::io("list", &root, error))?;
     let found = found.unwrap_or_default();
     if found.iter().any(|name| name == names::SUPERBLOCK) {
         let read = superblock::read(files)?;
-        return read.map(Looks::Ours).ok_or_else(|| no_superblock(files));
+        return read.map(Contents::Ours).ok_or_else(|| no_superblock(files));
     }
     let Some(other) = found.iter().find(|name| !EMPTY.contains(&name.as_str())) else {
-        return Ok(Looks::Empty);
+        return Ok(Contents::Empty);
     };
     // The superblock is there before the first epoch is, so this is no beginning that was cut short.
     if names::parse_epoch(other).is_some() && found.iter().any(|name| name == names::LOCK) {
@@ -88,7 +88,7 @@ fn lock<F: Files>(files: &F) -> Result<DirLock, OpenError> {
 }
 
 /// Writes the superblock of a directory that has no epoch yet.
-fn begin<F: Files>(files: &F, options: &Options) -> Result<superblock::Read, OpenError> {
+fn begin<F: Files>(files: &F, options: &Options) -> Result<superblock::Loaded, OpenError> {
     let name = files.display(names::SUPERBLOCK_NEW);
     let io = |op, error| OpenError::io(op, &name, error);
     let mut entropy = [0; 32];
@@ -110,7 +110,7 @@ fn begin<F: Files>(files: &F, options: &Options) -> Result<superblock::Read, Ope
     file.sync().map_err(|error| io("sync", error))?;
     files.rename(names::SUPERBLOCK_NEW, names::SUPERBLOCK).map_err(|error| io("rename", error))?;
     files.sync_dir("").map_err(|error| OpenError::io("sync", &files.display(""), error))?;
-    Ok(superblock::Read { superblock, both: true })
+    Ok(superblock::Loaded { superblock, both_agree: true })
 }
 
 fn random(to: &mut [u8]) -> std::io::Result<()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::bytes::is_zero;
 use crate::core_dir::CoreDir;
-use crate::disk::jobs::Runner;
+use crate::disk::jobs::JobRunner;
 use crate::disk::{Job, JobError};
 use crate::error::OpenError;
 use crate::files::{File, Files};
@@ -54,7 +54,7 @@ fn invalidate<F: Files>(core: &CoreDir<F>, at: &Recovered) -> Result<(), OpenErr
 /// A full disk is foreseen: then the log starts with what there is, and tries again while it runs.
 fn add_spares<F: Files>(core: &CoreDir<F>, at: &mut Recovered, options: &Options) -> Result<(), OpenError> {
     let (current, _) = *at.segments.last().expect("a log has a segment");
-    let mut runner = Runner::new(core.clone());
+    let mut runner = JobRunner::new(core.clone());
     while at.spares.len() < options.spare_segments as usize {
         let generation = current.generation + at.spares.len() as u64 + 1;
         let bytes = options.segment_bytes;

@@ -11,8 +11,8 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::Event;
-use super::uring::Ring;
-use super::wake::Wake;
+use super::uring::WriteRing;
+use super::wake::WakeFd;
 use crate::buffer::Buffer;
 use crate::files::is_no_space;
 use crate::limits::BLOCK_BYTES;
@@ -108,8 +108,8 @@ fn probe_file(dir: &Path, flags: OFlags) -> io::Result<fs::File> {
 
 /// Writes one block the way a log does.
 fn try_ring(file: &fs::File) -> Result<(), String> {
-    let wake = Wake::new().map_err(|error| format!("no eventfd: {error}"))?;
-    let mut ring = Ring::new(&wake).map_err(|error| explain(&error))?;
+    let wake = WakeFd::new().map_err(|error| format!("no eventfd: {error}"))?;
+    let mut ring = WriteRing::new(&wake).map_err(|error| explain(&error))?;
     ring.write(file.as_fd(), 0, 0, Buffer::zeroed(BLOCK_BYTES), BLOCK_BYTES);
     match ring.wait() {
         Some(Event::Written { result: Ok(()), .. }) => Ok(()),
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_full_disk_does_not_speak_against_the_ring() {
         let full = OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
-        if Ring::new(&Wake::new().expect("an eventfd")).is_ok() {
+        if WriteRing::new(&WakeFd::new().expect("an eventfd")).is_ok() {
             assert_eq!(try_ring(&full), Ok(()));
         }
     }
@@ -154,7 +154,7 @@ mod tests {
         let file = tempfile::tempfile().expect("a file");
         // A directory cannot be written, whoever asks.
         let dir = fs::File::open("/").expect("it is there");
-        if Ring::new(&Wake::new().expect("an eventfd")).is_ok() {
+        if WriteRing::new(&WakeFd::new().expect("an eventfd")).is_ok() {
             assert_eq!(try_ring(&file), Ok(()));
             let reason = try_ring(&dir).expect_err("no file");
             assert!(reason.starts_with("a direct write failed"), "{reason}");

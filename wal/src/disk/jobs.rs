@@ -9,18 +9,18 @@ use crate::error::DiskError;
 use crate::files::{File, Files, is_no_space};
 use crate::names;
 
-type Step = (&'static str, String, io::Error);
+type FailedStep = (&'static str, String, io::Error);
 
 /// Runs the jobs of one core.
 #[derive(Debug)]
-pub(crate) struct Runner<F: Files> {
+pub(crate) struct JobRunner<F: Files> {
     core: CoreDir<F>,
     snapshot: Option<F::File>,
 }
 
-impl<F: Files> Runner<F> {
-    pub(crate) fn new(core: CoreDir<F>) -> Runner<F> {
-        Runner { core, snapshot: None }
+impl<F: Files> JobRunner<F> {
+    pub(crate) fn new(core: CoreDir<F>) -> JobRunner<F> {
+        JobRunner { core, snapshot: None }
     }
 
     /// Runs one job to its end. Opening for log writes is left to the driver.
@@ -38,7 +38,7 @@ impl<F: Files> Runner<F> {
 
     fn create_segment(&self, generation: u64, bytes: u64) -> Result<(), JobError> {
         let new = names::segment_new(generation);
-        let zeroed = zeroed_file(&self.core, &new, bytes).map(drop).map_err(failed);
+        let zeroed = zeroed_file(&self.core, &new, bytes).map(drop).map_err(job_error);
         let named = zeroed.and_then(|()| self.name(&new, &names::segment(generation)));
         if let Err(JobError::NoSpace(_)) = named {
             // Whether this works makes no difference: the name counts as nothing, and is used again.
@@ -50,7 +50,7 @@ impl<F: Files> Runner<F> {
     fn write_snapshot(&mut self, offset: u64, bytes: &[u8]) -> Result<(), JobError> {
         let path = self.core.path(names::SNAPSHOT_NEW);
         let step = |op| move |error| (op, names::SNAPSHOT_NEW.to_owned(), error);
-        let mut write = || -> Result<(), Step> {
+        let mut write = || -> Result<(), FailedStep> {
             if offset == 0 {
                 self.snapshot = Some(self.core.files.create(&path).map_err(step("create"))?);
             }
@@ -61,9 +61,9 @@ impl<F: Files> Runner<F> {
         };
         let result = write();
         result.map_err(|error| {
-            // After a failed sync nobody knows what the file holds, so it is never tried again: it goes.
+            // After a job_error sync nobody knows what the file holds, so it is never tried again: it goes.
             self.drop_snapshot();
-            match failed(error) {
+            match job_error(error) {
                 JobError::Fatal(error) => JobError::Abandoned(error),
                 other => other,
             }
@@ -88,7 +88,7 @@ impl<F: Files> Runner<F> {
     fn name(&self, from: &str, to: &str) -> Result<(), JobError> {
         let files = &self.core.files;
         let renamed = files.rename(&self.core.path(from), &self.core.path(to));
-        renamed.map_err(|error| failed(("rename", from.to_owned(), error)))?;
+        renamed.map_err(|error| job_error(("rename", from.to_owned(), error)))?;
         self.sync_dir()
     }
 
@@ -107,7 +107,11 @@ impl<F: Files> Runner<F> {
 }
 
 /// Makes a file of zeros and syncs it.
-pub(crate) fn zeroed_file<F: Files>(core: &CoreDir<F>, name: &str, bytes: u64) -> Result<F::File, Step> {
+pub(crate) fn zeroed_file<F: Files>(
+    core: &CoreDir<F>,
+    name: &str,
+    bytes: u64,
+) -> Result<F::File, FailedStep> {
     let step = |op| move |error| (op, name.to_owned(), error);
     let file = core.files.create(&core.path(name)).map_err(step("create"))?;
     file.allocate(bytes).map_err(step("allocate"))?;
@@ -116,7 +120,7 @@ pub(crate) fn zeroed_file<F: Files>(core: &CoreDir<F>, name: &str, bytes: u64) -
     Ok(file)
 }
 
-fn failed((op, file, error): Step) -> JobError {
+fn job_error((op, file, error): FailedStep) -> JobError {
     let no_space = is_no_space(&error);
     let error = DiskError::new(op, file, error);
     if no_space { JobError::NoSpace(error) } else { JobError::Fatal(error) }

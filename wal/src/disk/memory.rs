@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
-use super::jobs::Runner;
+use super::jobs::JobRunner;
 use super::{Disk, Event, Job, JobError};
 use crate::buffer::Buffer;
 use crate::core_dir::CoreDir;
@@ -25,15 +25,15 @@ pub enum Lane {
 #[derive(Debug)]
 pub struct MemoryDisk {
     core: CoreDir<MemoryFiles>,
-    runner: Runner<MemoryFiles>,
+    runner: JobRunner<MemoryFiles>,
     open: Vec<u64>,
-    write: Option<Flight>,
+    write: Option<WriteInFlight>,
     jobs: VecDeque<Job>,
     events: VecDeque<Event>,
 }
 
 #[derive(Debug)]
-struct Flight {
+struct WriteInFlight {
     name: String,
     offset: u64,
     len: usize,
@@ -45,7 +45,7 @@ impl MemoryDisk {
     /// A disk for the log of one core.
     pub fn new(core: CoreDir<MemoryFiles>) -> MemoryDisk {
         MemoryDisk {
-            runner: Runner::new(core.clone()),
+            runner: JobRunner::new(core.clone()),
             core,
             open: Vec::new(),
             write: None,
@@ -94,8 +94,8 @@ impl MemoryDisk {
     }
 }
 
-fn finish_write(flight: Flight) -> Event {
-    let result = flight.submitted.and_then(|file| file.settle_write(flight.offset, flight.len));
+fn finish_write(flight: WriteInFlight) -> Event {
+    let result = flight.submitted.and_then(|file| file.make_durable(flight.offset, flight.len));
     let result = result.map_err(|error| DiskError::new("write", flight.name, error));
     Event::Written { buffer: flight.buffer, result }
 }
@@ -109,7 +109,7 @@ impl Disk for MemoryDisk {
         let name = names::segment(generation);
         let file = self.core.files.open_write(&self.core.path(&name));
         let submitted = file.and_then(|file| file.write_at(&buffer[..len], offset).map(|()| file));
-        self.write = Some(Flight { name, offset, len, buffer, submitted });
+        self.write = Some(WriteInFlight { name, offset, len, buffer, submitted });
     }
 
     fn start(&mut self, job: Job) {

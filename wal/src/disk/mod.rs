@@ -11,9 +11,9 @@ mod driver;
 pub(crate) mod jobs;
 mod memory;
 mod plain;
+mod thread;
 mod uring;
 mod wake;
-mod worker;
 
 use std::os::fd::BorrowedFd;
 

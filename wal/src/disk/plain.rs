@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
-use super::wake::Wake;
-use super::worker::{Helper, Reply, Segments, Worker, dead};
+use super::thread::{Helper, OpenSegments, TaskPoll, TaskThread, dead};
+use super::wake::WakeFd;
 use super::{Disk, Event, Job};
 use crate::buffer::Buffer;
 use crate::core_dir::CoreDir;
@@ -18,10 +18,10 @@ use crate::names;
 /// The driver.
 #[derive(Debug)]
 pub(crate) struct Plain {
-    segments: Segments,
+    segments: OpenSegments,
     helper: Helper,
-    writer: Worker<Write, Written>,
-    wake: Wake,
+    writer: TaskThread<Write, Written>,
+    wake: WakeFd,
     /// The segment being written. The thread has its own descriptor of it, which shares the lock.
     generation: u64,
     failed: Option<DiskError>,
@@ -41,7 +41,7 @@ type Written = (Buffer, Result<(), DiskError>);
 
 impl Plain {
     pub(crate) fn new(core: CoreDir<OsFiles>, direct: bool) -> io::Result<Plain> {
-        let wake = Wake::new()?;
+        let wake = WakeFd::new()?;
         let helper = Helper::spawn(core, direct, wake.clone())?;
         let mut file = None;
         let work = move |mut task: Write| {
@@ -54,8 +54,8 @@ impl Plain {
                 written.map_err(|error| DiskError::new("write", names::segment(task.generation), error));
             (task.buffer, result)
         };
-        let writer = Worker::spawn("wal-writer".to_owned(), wake.clone(), work)?;
-        Ok(Plain { segments: Segments::default(), helper, writer, wake, generation: 0, failed: None })
+        let writer = TaskThread::spawn("wal-writer".to_owned(), wake.clone(), work)?;
+        Ok(Plain { segments: OpenSegments::default(), helper, writer, wake, generation: 0, failed: None })
     }
 }
 
@@ -86,11 +86,11 @@ impl Disk for Plain {
             return Some(Event::Written { buffer: Buffer::zeroed(0), result: Err(error) });
         }
         match self.writer.take() {
-            Reply::Done((buffer, result)) => Some(Event::Written { buffer, result }),
-            Reply::Dead => {
+            TaskPoll::Ready((buffer, result)) => Some(Event::Written { buffer, result }),
+            TaskPoll::Dead => {
                 Some(Event::Written { buffer: Buffer::zeroed(0), result: Err(dead("wal-writer")) })
             }
-            Reply::Nothing => self.helper.take(&mut self.segments),
+            TaskPoll::Pending => self.helper.take(&mut self.segments),
         }
     }
 

@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use io_uring::{IoUring, opcode, types};
 
-use super::wake::Wake;
-use super::worker::{Helper, Segments};
+use super::thread::{Helper, OpenSegments};
+use super::wake::WakeFd;
 use super::{Disk, Event, Job};
 use crate::buffer::Buffer;
 use crate::core_dir::CoreDir;
@@ -21,18 +21,18 @@ const ENTRIES: u32 = 4;
 /// The driver.
 #[derive(Debug)]
 pub(crate) struct Uring {
-    segments: Segments,
+    segments: OpenSegments,
     helper: Helper,
-    ring: Ring,
-    wake: Wake,
+    ring: WriteRing,
+    wake: WakeFd,
 }
 
 impl Uring {
     pub(crate) fn new(core: CoreDir<OsFiles>, direct: bool) -> io::Result<Uring> {
-        let wake = Wake::new()?;
-        let ring = Ring::new(&wake)?;
+        let wake = WakeFd::new()?;
+        let ring = WriteRing::new(&wake)?;
         let helper = Helper::spawn(core, direct, wake.clone())?;
-        Ok(Uring { segments: Segments::default(), helper, ring, wake })
+        Ok(Uring { segments: OpenSegments::default(), helper, ring, wake })
     }
 }
 
@@ -59,30 +59,30 @@ impl Disk for Uring {
 }
 
 /// A ring with at most one write in flight.
-pub(crate) struct Ring {
+pub(crate) struct WriteRing {
     ring: IoUring,
-    in_flight: Option<Flight>,
+    in_flight: Option<WriteInFlight>,
     /// The write that the kernel did not take.
     refused: Option<DiskError>,
 }
 
-struct Flight {
+struct WriteInFlight {
     buffer: Buffer,
     len: usize,
     generation: u64,
 }
 
-impl std::fmt::Debug for Ring {
+impl std::fmt::Debug for WriteRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ring").field("in_flight", &self.in_flight.is_some()).finish_non_exhaustive()
+        f.debug_struct("WriteRing").field("in_flight", &self.in_flight.is_some()).finish_non_exhaustive()
     }
 }
 
-impl Ring {
-    pub(crate) fn new(wake: &Wake) -> io::Result<Ring> {
+impl WriteRing {
+    pub(crate) fn new(wake: &WakeFd) -> io::Result<WriteRing> {
         let ring = IoUring::new(ENTRIES)?;
         ring.submitter().register_eventfd(wake.fd().as_raw_fd())?;
-        Ok(Ring { ring, in_flight: None, refused: None })
+        Ok(WriteRing { ring, in_flight: None, refused: None })
     }
 
     pub(crate) fn write(
@@ -98,7 +98,7 @@ impl Ring {
         assert!(len <= buffer.len());
         let write =
             opcode::Write::new(types::Fd(file.as_raw_fd()), buffer.as_ptr(), length).offset(offset).build();
-        self.in_flight = Some(Flight { buffer, len, generation });
+        self.in_flight = Some(WriteInFlight { buffer, len, generation });
         // SAFETY: the kernel reads `len` bytes of the buffer until the write is complete. The buffer's memory does not move
         // with `Buffer`; it stays in `in_flight`, unchanged, until the completion is taken, or is leaked. The descriptor is
         // referenced by the kernel from submission on, which happens below, before the borrow ends.
@@ -137,7 +137,7 @@ impl Ring {
     }
 }
 
-impl Drop for Ring {
+impl Drop for WriteRing {
     fn drop(&mut self) {
         if self.refused.is_some() {
             return;
@@ -173,8 +173,8 @@ mod tests {
 
     use super::*;
 
-    fn ring() -> Option<Ring> {
-        match Ring::new(&Wake::new().expect("an eventfd")) {
+    fn ring() -> Option<WriteRing> {
+        match WriteRing::new(&WakeFd::new().expect("an eventfd")) {
             Ok(ring) => Some(ring),
             Err(error) => {
                 eprintln!("not tried: no io_uring ({error})");

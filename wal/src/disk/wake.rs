@@ -8,11 +8,11 @@ use rustix::event::{EventfdFlags, eventfd};
 
 /// An eventfd. The one who waits for it reads it; drivers only write.
 #[derive(Debug, Clone)]
-pub(crate) struct Wake(Arc<OwnedFd>);
+pub(crate) struct WakeFd(Arc<OwnedFd>);
 
-impl Wake {
-    pub(crate) fn new() -> io::Result<Wake> {
-        Ok(Wake(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+impl WakeFd {
+    pub(crate) fn new() -> io::Result<WakeFd> {
+        Ok(WakeFd(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
     }
 
     pub(crate) fn signal(&self) {

@@ -45,17 +45,17 @@ struct Names {
 
 /// A change to names that happens as a whole.
 #[derive(Debug, Clone)]
-struct Rename {
+struct NameChange {
     dir: String,
     names: Vec<(String, Option<Node>)>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Volume {
     inodes: Vec<Inode>,
     live: Names,
     durable: Names,
-    pending: Vec<Rename>,
+    pending: Vec<NameChange>,
     locked: bool,
     /// Counts crashes and restarts: files and locks of an earlier life are dead.
     life: u64,
@@ -71,7 +71,7 @@ struct State {
 /// Files in memory. Clones see the same ones.
 #[derive(Debug, Clone)]
 pub struct MemoryFiles {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Volume>>,
     life: u64,
 }
 
@@ -112,7 +112,7 @@ impl MemoryFiles {
     /// whether it survives. All earlier handles are dead.
     pub fn crash(&self, mut keep: impl FnMut() -> bool) -> MemoryFiles {
         let mut state = self.lock_state();
-        let State { inodes, live, durable, pending, .. } = &mut *state;
+        let Volume { inodes, live, durable, pending, .. } = &mut *state;
         for inode in inodes.iter_mut() {
             for (offset, bytes) in std::mem::take(&mut inode.pending) {
                 tear(&mut inode.durable, offset, &bytes, &mut keep);
@@ -128,22 +128,22 @@ impl MemoryFiles {
         let names = durable.nodes.clone();
         durable.nodes.retain(|path, _| parents(path).all(|dir| names.get(dir) == Some(&Node::Dir)));
         *live = durable.clone();
-        self.reborn(state)
+        self.next_life(state)
     }
 
     /// The process dies and the machine goes on: what was written is seen, and is no more durable than before.
     pub fn restart(&self) -> MemoryFiles {
         let state = self.lock_state();
-        self.reborn(state)
+        self.next_life(state)
     }
 
-    fn reborn(&self, mut state: MutexGuard<'_, State>) -> MemoryFiles {
+    fn next_life(&self, mut state: MutexGuard<'_, Volume>) -> MemoryFiles {
         state.life += 1;
         state.locked = false;
         state.stop_at = None;
         state.trouble.clear();
         state.faults.forgive();
-        state.collect();
+        state.free_unnamed();
         MemoryFiles { state: self.state.clone(), life: state.life }
     }
 
@@ -196,11 +196,11 @@ impl MemoryFiles {
         inode.pending.clear();
     }
 
-    fn lock_state(&self) -> MutexGuard<'_, State> {
+    fn lock_state(&self) -> MutexGuard<'_, Volume> {
         self.state.lock().expect("no holder of this lock panics")
     }
 
-    fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn alive(&self) -> io::Result<MutexGuard<'_, Volume>> {
         let state = self.lock_state();
         if state.life == self.life {
             Ok(state)
@@ -210,7 +210,7 @@ impl MemoryFiles {
     }
 
     /// Counts a changing operation, and fails it if that is foreseen.
-    fn change(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn change(&self) -> io::Result<MutexGuard<'_, Volume>> {
         let mut state = self.alive()?;
         let step = state.steps;
         state.remember();
@@ -226,7 +226,7 @@ impl MemoryFiles {
 }
 
 impl Names {
-    fn apply(&mut self, rename: &Rename) {
+    fn apply(&mut self, rename: &NameChange) {
         for (path, node) in &rename.names {
             match node {
                 Some(node) => self.nodes.insert(path.clone(), *node),
@@ -236,22 +236,22 @@ impl Names {
     }
 }
 
-impl State {
+impl Volume {
     fn fork(&self) -> MemoryFiles {
-        let copy = State {
+        let copy = Volume {
             inodes: self.inodes.clone(),
             live: self.live.clone(),
             durable: self.durable.clone(),
             pending: self.pending.clone(),
             steps: self.steps,
             capacity: self.capacity,
-            ..State::default()
+            ..Volume::default()
         };
         MemoryFiles { state: Arc::new(Mutex::new(copy)), life: 0 }
     }
 
-    fn name(&mut self, names: Vec<(String, Option<Node>)>) {
-        let rename = Rename { dir: parent(&names[0].0).to_owned(), names };
+    fn change_names(&mut self, names: Vec<(String, Option<Node>)>) {
+        let rename = NameChange { dir: parent(&names[0].0).to_owned(), names };
         self.live.apply(&rename);
         // The data directory itself is durable as soon as it is made, like that of the real file system.
         if rename.names[0].0.is_empty() {
@@ -330,7 +330,7 @@ impl Files for MemoryFiles {
             if !dir.is_empty() {
                 state.in_dir(dir)?;
             }
-            state.name(vec![(dir.to_owned(), Some(Node::Dir))]);
+            state.change_names(vec![(dir.to_owned(), Some(Node::Dir))]);
         }
         Ok(())
     }
@@ -358,7 +358,7 @@ impl Files for MemoryFiles {
         // A new inode even where the name is taken: an unsynced truncation may be undone by a crash.
         let inode = state.inodes.len();
         state.inodes.push(Inode::default());
-        state.name(vec![(file.to_owned(), Some(Node::File(inode)))]);
+        state.change_names(vec![(file.to_owned(), Some(Node::File(inode)))]);
         Ok(MemoryFile { files: self.clone(), inode })
     }
 
@@ -366,14 +366,14 @@ impl Files for MemoryFiles {
         assert_eq!(parent(from), parent(to), "names are changed within one directory");
         let mut state = self.change()?;
         let node = state.node(from)?;
-        state.name(vec![(to.to_owned(), Some(node)), (from.to_owned(), None)]);
+        state.change_names(vec![(to.to_owned(), Some(node)), (from.to_owned(), None)]);
         Ok(())
     }
 
     fn remove(&self, file: &str) -> io::Result<()> {
         let mut state = self.change()?;
         state.file(file)?;
-        state.name(vec![(file.to_owned(), None)]);
+        state.change_names(vec![(file.to_owned(), None)]);
         Ok(())
     }
 
@@ -385,7 +385,7 @@ impl Files for MemoryFiles {
         if state.live.nodes.keys().any(|path| !path.is_empty() && parent(path) == dir) {
             return Err(io::Error::from(io::ErrorKind::DirectoryNotEmpty));
         }
-        state.name(vec![(dir.to_owned(), None)]);
+        state.change_names(vec![(dir.to_owned(), None)]);
         Ok(())
     }
 
@@ -404,7 +404,7 @@ impl Files for MemoryFiles {
         let mut state = self.change()?;
         state.node("")?;
         for inode in &mut state.inodes {
-            inode.settle();
+            inode.flush();
         }
         for rename in std::mem::take(&mut state.pending) {
             state.durable.apply(&rename);
@@ -427,14 +427,14 @@ impl Files for MemoryFiles {
 }
 
 impl Inode {
-    fn settle(&mut self) {
+    fn flush(&mut self) {
         for (offset, bytes) in std::mem::take(&mut self.pending) {
             put(&mut self.durable, offset, &bytes);
         }
     }
 
     /// Makes one range durable as it is seen now, and nothing else.
-    fn settle_range(&mut self, from: usize, to: usize) {
+    fn flush_range(&mut self, from: usize, to: usize) {
         for (offset, bytes) in std::mem::take(&mut self.pending) {
             let end = offset + bytes.len();
             if offset < from.min(end) {
@@ -450,9 +450,9 @@ impl Inode {
 
 impl MemoryFile {
     /// Completes a write that is durable on its own, as one with O_DSYNC is.
-    pub(crate) fn settle_write(&self, offset: u64, length: usize) -> io::Result<()> {
+    pub(crate) fn make_durable(&self, offset: u64, length: usize) -> io::Result<()> {
         let from = usize::try_from(offset).expect("files in memory are small");
-        self.files.change()?.inodes[self.inode].settle_range(from, from + length);
+        self.files.change()?.inodes[self.inode].flush_range(from, from + length);
         Ok(())
     }
 }
@@ -490,11 +490,11 @@ impl File for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.files.change()?.inodes[self.inode].settle();
+        self.files.change()?.inodes[self.inode].flush();
         Ok(())
     }
 
-    fn settled(&self, _wait: Duration) -> io::Result<bool> {
+    fn wait_for_writes(&self, _wait: Duration) -> io::Result<bool> {
         Ok(true)
     }
 }

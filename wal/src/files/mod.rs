@@ -71,7 +71,7 @@ pub trait File: Send {
     fn sync(&self) -> io::Result<()>;
     /// Waits until no write to this file is in flight any more, not even one of a process that died. `false` when they
     /// still are after `wait`.
-    fn settled(&self, wait: Duration) -> io::Result<bool>;
+    fn wait_for_writes(&self, wait: Duration) -> io::Result<bool>;
 }
 
 fn fill_in_chunks(file: &impl File, from: u64, to: u64) -> io::Result<()> {

@@ -206,7 +206,7 @@ impl File for OsFile {
         Ok(())
     }
 
-    fn settled(&self, wait: Duration) -> io::Result<bool> {
+    fn wait_for_writes(&self, wait: Duration) -> io::Result<bool> {
         // A write in flight holds the description it was submitted through, and that holds its lock.
         let begin = Instant::now();
         loop {
@@ -257,15 +257,15 @@ mod tests {
         let temp = tempfile::tempdir().expect("a directory");
         let files = OsFiles::new(temp.path()).expect("it is there");
         let file = files.create("segment").expect("a file");
-        assert!(file.settled(Duration::ZERO).expect("an answer"));
+        assert!(file.wait_for_writes(Duration::ZERO).expect("an answer"));
         let writer = files.open_durable("segment", false).expect("nobody else writes");
         assert!(files.open_durable("segment", false).is_err(), "one writes at a time");
         // A lock that is held is waited for, at least as long as was asked for.
         let (begin, wait) = (Instant::now(), Duration::from_millis(30));
-        assert!(!file.settled(wait).expect("an answer"));
+        assert!(!file.wait_for_writes(wait).expect("an answer"));
         assert!(begin.elapsed() >= wait, "given up after {:?}", begin.elapsed());
         drop(writer);
-        assert!(file.settled(Duration::ZERO).expect("an answer"));
+        assert!(file.wait_for_writes(Duration::ZERO).expect("an answer"));
         // The question itself holds nothing.
         files.open_durable("segment", false).expect("nobody else writes");
     }

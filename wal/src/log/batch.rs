@@ -5,20 +5,20 @@ use std::collections::VecDeque;
 use crate::buffer::Buffer;
 use crate::frame::{Builder, HEADER_BYTES, frame_bytes};
 use crate::limits::{
-    BACKLOG_BYTES_HARD, BLOCK_BYTES, COMMAND_BYTES_MAX, FRAME_BYTES_MAX, RECORD_FRAMING_BYTES,
+    BACKLOG_BYTES_HARD, BLOCK_BYTES, FRAME_BYTES_MAX, GROUP_BYTES_MAX, RECORD_FRAMING_BYTES,
 };
 
 /// Buffers kept for use again: one that is written, one that fills, and one between them.
 const POOL_BUFFERS: usize = 3;
 
-/// The open batch: full frames, and one that fills. A command's records are in one of them.
+/// The open batch: full frames, and one that fills. A group's records are in one of them.
 #[derive(Debug)]
 pub(super) struct Batch {
     full: VecDeque<Builder>,
     open: Builder,
-    /// Where the open command begins in the open frame, and its records there.
-    command_at: usize,
-    command_records: u32,
+    /// Where the open group begins in the open frame, and its records there.
+    group_at: usize,
+    group_records: u32,
     /// Bytes of frames, counted whole, that have not been taken.
     frames_bytes: usize,
     frame_bytes_max: usize,
@@ -31,8 +31,8 @@ impl Batch {
         Batch {
             full: VecDeque::new(),
             open: Builder::new(Buffer::zeroed(BLOCK_BYTES)),
-            command_at: 0,
-            command_records: 0,
+            group_at: 0,
+            group_records: 0,
             frames_bytes: 0,
             frame_bytes_max,
             pool: Vec::new(),
@@ -43,8 +43,8 @@ impl Batch {
         self.full.is_empty() && self.open.records() == 0
     }
 
-    pub(super) fn has_open_command(&self) -> bool {
-        self.command_records > 0
+    pub(super) fn has_open_group(&self) -> bool {
+        self.group_records > 0
     }
 
     /// Bytes that the waiting frames take on the disk.
@@ -54,28 +54,28 @@ impl Batch {
 
     pub(super) fn push(&mut self, record: &[u8]) {
         let length = RECORD_FRAMING_BYTES + record.len();
-        let command_bytes = self.open.payload_bytes() - self.command_at + length;
-        assert!(command_bytes <= COMMAND_BYTES_MAX, "the records of one command have {command_bytes} bytes");
+        let group_bytes = self.open.payload_bytes() - self.group_at + length;
+        assert!(group_bytes <= GROUP_BYTES_MAX, "the records of one group have {group_bytes} bytes");
         if frame_bytes(self.open.payload_bytes() + length) > self.frame_bytes_max {
-            self.move_command_on();
+            self.move_group_on();
         }
         self.open.push(record);
-        self.command_records += 1;
+        self.group_records += 1;
         assert!(self.bytes() <= BACKLOG_BYTES_HARD, "{} bytes of log wait for the disk", self.bytes());
     }
 
-    pub(super) fn end_command(&mut self) {
-        self.command_at = self.open.payload_bytes();
-        self.command_records = 0;
+    pub(super) fn end_group(&mut self) {
+        self.group_at = self.open.payload_bytes();
+        self.group_records = 0;
     }
 
-    /// The open frame is full: the open command goes to the next one as a whole.
-    fn move_command_on(&mut self) {
+    /// The open frame is full: the open group goes to the next one as a whole.
+    fn move_group_on(&mut self) {
         let buffer = self.spare_buffer();
-        let next = self.open.split_off(self.command_at, self.command_records, buffer);
+        let next = self.open.split_off(self.group_at, self.group_records, buffer);
         let full = std::mem::replace(&mut self.open, next);
-        assert!(full.records() > 0, "a command fits into a frame");
-        self.command_at = 0;
+        assert!(full.records() > 0, "a group fits into a frame");
+        self.group_at = 0;
         self.frames_bytes += full.frame_bytes();
         self.full.push_back(full);
     }
@@ -87,12 +87,12 @@ impl Batch {
 
     /// The next frame; an empty one if nothing waits.
     pub(super) fn take(&mut self) -> Builder {
-        assert!(!self.has_open_command(), "a command is open");
+        assert!(!self.has_open_group(), "a group is open");
         if let Some(full) = self.full.pop_front() {
             self.frames_bytes -= full.frame_bytes();
             return full;
         }
-        self.command_at = 0;
+        self.group_at = 0;
         let buffer = self.spare_buffer();
         std::mem::replace(&mut self.open, Builder::new(buffer))
     }
@@ -115,13 +115,13 @@ mod tests {
     use crate::limits::{BACKLOG_BYTES_MAX, SEGMENT_BYTES_MIN};
 
     #[test]
-    fn a_command_is_never_split() {
+    fn a_group_is_never_split() {
         let mut batch = Batch::new(SEGMENT_BYTES_MIN);
         let record = vec![7; 50_000];
         for _ in 0..5 {
             batch.push(&record);
             batch.push(&record);
-            batch.end_command();
+            batch.end_group();
         }
         let mut records = Vec::new();
         while !batch.is_empty() {
@@ -130,26 +130,26 @@ mod tests {
             records.push(batch.take().records());
             assert_eq!(batch.bytes(), bytes - next);
         }
-        // 262,144 bytes have room for five records, so for two commands.
+        // 262,144 bytes have room for five records, so for two groups.
         assert_eq!(records, [4, 4, 2]);
         assert_eq!(batch.bytes(), 0);
     }
 
     #[test]
-    fn the_largest_command_fits_behind_a_nearly_full_frame() {
+    fn the_largest_group_fits_behind_a_nearly_full_frame() {
         let mut batch = Batch::new(SEGMENT_BYTES_MIN);
-        batch.push(&vec![1; COMMAND_BYTES_MAX - 4]);
-        batch.end_command();
-        batch.push(&vec![1; COMMAND_BYTES_MAX - 4]);
-        batch.end_command();
+        batch.push(&vec![1; GROUP_BYTES_MAX - 4]);
+        batch.end_group();
+        batch.push(&vec![1; GROUP_BYTES_MAX - 4]);
+        batch.end_group();
         assert_eq!((batch.take().records(), batch.take().records()), (1, 1));
     }
 
     #[test]
-    #[should_panic(expected = "the records of one command")]
-    fn a_command_beyond_the_limit_is_a_bug() {
+    #[should_panic(expected = "the records of one group")]
+    fn a_group_beyond_the_limit_is_a_bug() {
         let mut batch = Batch::new(SEGMENT_BYTES_MIN);
-        batch.push(&vec![1; COMMAND_BYTES_MAX - 4]);
+        batch.push(&vec![1; GROUP_BYTES_MAX - 4]);
         batch.push(b"");
     }
 
@@ -159,7 +159,7 @@ mod tests {
         let half = (SEGMENT_BYTES_MIN as usize - HEADER_BYTES) / 2;
         for length in [half - RECORD_FRAMING_BYTES, half - RECORD_FRAMING_BYTES, 0] {
             batch.push(&vec![1; length]);
-            batch.end_command();
+            batch.end_group();
         }
         assert_eq!(batch.next_frame_bytes() as u64, SEGMENT_BYTES_MIN);
         assert_eq!((batch.take().records(), batch.take().records()), (2, 1));
@@ -178,11 +178,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_command_below_the_limit_is_taken() {
+    fn the_last_group_below_the_limit_is_taken() {
         let mut batch = Batch::new(SEGMENT_BYTES_MIN);
         while batch.bytes() < BACKLOG_BYTES_MAX {
-            batch.push(&[1; COMMAND_BYTES_MAX - 4]);
-            batch.end_command();
+            batch.push(&[1; GROUP_BYTES_MAX - 4]);
+            batch.end_group();
         }
         assert!(batch.bytes() > BACKLOG_BYTES_MAX + BLOCK_BYTES);
     }
@@ -193,7 +193,7 @@ mod tests {
         let mut batch = Batch::new(SEGMENT_BYTES_MIN);
         for _ in 0..=BACKLOG_BYTES_HARD / 100_000 {
             batch.push(&[1; 100_000]);
-            batch.end_command();
+            batch.end_group();
         }
     }
 }

@@ -9,15 +9,15 @@ use std::fmt;
 use crate::core_dir::DirLock;
 use crate::disk::{Disk, Event, JobError};
 use crate::error::DiskError;
-use crate::frame::{Owner, Place};
+use crate::frame::Owner;
 use crate::limits::{BLOCK_BYTES, EXHAUSTED_BYTES, IDLE_CLOSE_MS};
 use crate::options::Options;
 use crate::recover::Recovered;
 use crate::types::{Lsn, Millis};
 
 use batch::Batch;
-use segments::Segments;
-use snapshots::Snapshots;
+use segments::{SegmentJob, Segments};
+use snapshots::{SnapshotJob, Snapshots};
 
 pub use snapshots::{SlotWriter, SnapshotState};
 
@@ -60,7 +60,7 @@ pub struct Stats {
 /// Getters: [`appended`](Log::appended), [`durable`](Log::durable), [`backlog_bytes`](Log::backlog_bytes),
 /// [`is_writable`](Log::is_writable), [`space`](Log::space), [`is_quiet`](Log::is_quiet), [`next_wake`](Log::next_wake),
 /// [`snapshot_due`](Log::snapshot_due), [`snapshot_state`](Log::snapshot_state), [`stats`](Log::stats). Input:
-/// [`append`](Log::append), [`end_command`](Log::end_command), the other `snapshot_*` calls, [`keep_from`](Log::keep_from).
+/// [`append`](Log::append), [`end_group`](Log::end_group), the other `snapshot_*` calls, [`keep_from`](Log::keep_from).
 /// [`poll`](Log::poll) alone talks to the disk.
 pub struct Log<D: Disk> {
     disk: D,
@@ -74,9 +74,9 @@ pub struct Log<D: Disk> {
     written: Lsn,
     durable: Lsn,
     previous_crc: u32,
-    flight: Option<Flight>,
+    flight: Option<WriteInFlight>,
     /// The job under way: at most one, so that none of them rests on another that may fail.
-    job: Option<Change>,
+    job: Option<CurrentJob>,
     /// Whether the last frame says that all before it is durable.
     closed: bool,
     /// When the log last had something to do.
@@ -90,7 +90,7 @@ pub struct Log<D: Disk> {
 
 /// The write under way.
 #[derive(Debug)]
-struct Flight {
+struct WriteInFlight {
     /// The last record in it.
     last: Lsn,
     bytes: usize,
@@ -99,9 +99,9 @@ struct Flight {
 
 /// What the job under way changes when it is done.
 #[derive(Debug, Clone, Copy)]
-enum Change {
-    Segments(segments::Change),
-    Snapshot(snapshots::Change),
+enum CurrentJob {
+    Segments(SegmentJob),
+    Snapshot(SnapshotJob),
 }
 
 impl<D: Disk> fmt::Debug for Log<D> {
@@ -201,7 +201,7 @@ impl<D: Disk> Log<D> {
     /// Adds a record to the open batch and numbers it. It is not durable before [`durable`](Log::durable) says so.
     ///
     /// # Panics
-    /// When the records of the open command exceed [`crate::limits::COMMAND_BYTES_MAX`], or the backlog exceeds
+    /// When the records of the open group exceed [`crate::limits::GROUP_BYTES_MAX`], or the backlog exceeds
     /// [`crate::limits::BACKLOG_BYTES_HARD`]: bugs of a caller that did not look at
     /// [`backlog_bytes`](Log::backlog_bytes) and [`space`](Log::space).
     pub fn append(&mut self, record: &[u8]) -> Lsn {
@@ -211,8 +211,13 @@ impl<D: Disk> Log<D> {
     }
 
     /// The records appended since the last call belong together: a crash keeps all of them or none.
+    pub fn end_group(&mut self) {
+        self.batch.end_group();
+    }
+
+    /// Another name of [`end_group`](Log::end_group).
     pub fn end_command(&mut self) {
-        self.batch.end_command();
+        self.end_group();
     }
 
     /// Keeps the log from this record on even when a snapshot has passed it. [`Lsn::MAX`], which it is at first, keeps
@@ -291,7 +296,7 @@ impl<D: Disk> Log<D> {
     /// Fatal: the caller stops answering and exits. The same error is given ever after.
     ///
     /// # Panics
-    /// When a command is open, a bug.
+    /// When a group is open, a bug.
     pub fn poll(&mut self, now: Millis) -> Result<(), DiskError> {
         self.complete(now)?;
         self.poll_write();
@@ -305,9 +310,9 @@ impl<D: Disk> Log<D> {
     /// As [`Log::poll`].
     ///
     /// # Panics
-    /// When a command is open, a bug.
+    /// When a group is open, a bug.
     pub fn complete(&mut self, now: Millis) -> Result<(), DiskError> {
-        assert!(!self.batch.has_open_command(), "poll between commands");
+        assert!(!self.batch.has_open_group(), "poll between groups");
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -346,24 +351,24 @@ impl<D: Disk> Log<D> {
         let change = self.job.take().expect("a job was under way");
         match (change, result) {
             (_, Err(JobError::Fatal(error))) => return Err(error),
-            (Change::Segments(change), Ok(())) => {
+            (CurrentJob::Segments(change), Ok(())) => {
                 self.segments.done(change);
                 match change {
-                    segments::Change::Open => {}
-                    segments::Change::Create => self.stats.segments_created += 1,
-                    segments::Change::Recycle => self.stats.segments_recycled += 1,
-                    segments::Change::Remove => self.stats.segments_removed += 1,
+                    SegmentJob::Open => {}
+                    SegmentJob::Create => self.stats.segments_created += 1,
+                    SegmentJob::Recycle => self.stats.segments_recycled += 1,
+                    SegmentJob::Remove => self.stats.segments_removed += 1,
                 }
             }
-            (Change::Segments(_), Err(JobError::NoSpace(_))) => {
+            (CurrentJob::Segments(_), Err(JobError::NoSpace(_))) => {
                 self.stats.segments_refused += 1;
                 self.segments.refused(self.now);
             }
-            (Change::Segments(_), Err(JobError::Abandoned(error))) => return Err(error),
-            (Change::Snapshot(change), Ok(())) => {
+            (CurrentJob::Segments(_), Err(JobError::Abandoned(error))) => return Err(error),
+            (CurrentJob::Snapshot(change), Ok(())) => {
                 self.stats.snapshots += u64::from(self.snapshots.done(change))
             }
-            (Change::Snapshot(_), Err(JobError::NoSpace(_) | JobError::Abandoned(_))) => {
+            (CurrentJob::Snapshot(_), Err(JobError::NoSpace(_) | JobError::Abandoned(_))) => {
                 self.stats.snapshots_abandoned += 1;
                 self.snapshots.abandon(self.now);
             }
@@ -386,21 +391,17 @@ impl<D: Disk> Log<D> {
             return;
         }
         let bytes = if closing { BLOCK_BYTES } else { self.batch.next_frame_bytes() };
-        let Some(room) = self.segments.take(bytes, self.written.0) else {
-            return;
-        };
+        let Some(position) = self.segments.take(bytes, self.written.0) else { return };
         let frame = self.batch.take();
         let first = self.written.next();
         let last = Lsn(self.written.0 + u64::from(frame.records()));
-        let place =
-            Place { generation: room.generation, offset: room.offset, segment_bytes: room.segment_bytes };
-        let sealed = frame.seal(self.owner, place, first.0, self.durable.0, self.previous_crc);
+        let sealed = frame.seal(self.owner, position, first.0, self.durable.0, self.previous_crc);
         assert_eq!(sealed.bytes, bytes, "the frame has the size that room was taken for");
         assert_eq!(self.durable, self.written, "one write at a time");
         self.previous_crc = sealed.crc;
         self.written = last;
-        self.flight = Some(Flight { last, bytes, closing });
-        self.disk.write(room.generation, room.offset, sealed.buffer, bytes);
+        self.flight = Some(WriteInFlight { last, bytes, closing });
+        self.disk.write(position.generation, position.offset, sealed.buffer, bytes);
     }
 
     /// Starts the next job, the most needed first.
@@ -409,8 +410,8 @@ impl<D: Disk> Log<D> {
             return;
         }
         let floor = self.floor();
-        let segments = |(change, job)| (Change::Segments(change), job);
-        let snapshot = |(change, job)| (Change::Snapshot(change), job);
+        let segments = |(change, job)| (CurrentJob::Segments(change), job);
+        let snapshot = |(change, job)| (CurrentJob::Snapshot(change), job);
         let next = (self.segments.urgent_job(floor, self.now).map(segments))
             .or_else(|| self.snapshots.job(self.durable).map(snapshot))
             .or_else(|| self.segments.prune(floor, self.now).map(segments));

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::disk::Job;
+use crate::frame::Position;
 use crate::limits::{BLOCK_BYTES, SPARE_RETRY_MS};
 use crate::options::Options;
 use crate::recover::Recovered;
@@ -29,7 +30,7 @@ struct Current {
 
 /// What a job under way does to the segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum SegmentJob {
     Open,
     Create,
     Recycle,
@@ -49,14 +50,6 @@ pub(super) struct Segments {
     /// How many of the segments that were there at start, the current one first, the disk still has to open.
     unopened: u64,
     retry_at: Option<Millis>,
-}
-
-/// Where the next frame goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Room {
-    pub(super) generation: u64,
-    pub(super) offset: u64,
-    pub(super) segment_bytes: u64,
 }
 
 impl Segments {
@@ -88,7 +81,7 @@ impl Segments {
         }
     }
 
-    /// Room that is left when `waiting` bytes are written. What the current segment has left does not count if they may go
+    /// Position that is left when `waiting` bytes are written. What the current segment has left does not count if they may go
     /// past it.
     pub(super) fn room_behind(&self, waiting: usize) -> u64 {
         let waiting = waiting as u64;
@@ -103,7 +96,7 @@ impl Segments {
 
     /// Takes room for a frame, from the next segment if the current one has not enough. `last_lsn` is the last record
     /// written so far. `None` if there is no room, or none that the disk has opened.
-    pub(super) fn take(&mut self, bytes: usize, last_lsn: u64) -> Option<Room> {
+    pub(super) fn take(&mut self, bytes: usize, last_lsn: u64) -> Option<Position> {
         if !self.is_open() {
             return None;
         }
@@ -117,7 +110,7 @@ impl Segments {
         let Current { generation, offset, bytes: segment_bytes, .. } = self.current;
         assert!(offset + bytes <= segment_bytes, "a frame fits into an empty segment");
         self.current.offset += bytes;
-        Some(Room { generation, offset, segment_bytes })
+        Some(Position { generation, offset, segment_bytes })
     }
 
     fn advance(&mut self, last_lsn: u64) {
@@ -166,10 +159,10 @@ impl Segments {
     }
 
     /// A spare segment is missing, or the disk has not opened them all: first of all.
-    pub(super) fn urgent_job(&self, floor: Lsn, now: Millis) -> Option<(Change, Job)> {
+    pub(super) fn urgent_job(&self, floor: Lsn, now: Millis) -> Option<(SegmentJob, Job)> {
         if self.unopened > 0 {
             let last = self.current.generation + self.spares;
-            return Some((Change::Open, Job::OpenSegment { generation: last + 1 - self.unopened }));
+            return Some((SegmentJob::Open, Job::OpenSegment { generation: last + 1 - self.unopened }));
         }
         if self.spares >= self.spares_wanted || self.must_wait(now) {
             return None;
@@ -178,20 +171,20 @@ impl Segments {
             return self.prune(floor, now);
         }
         let generation = self.current.generation + self.spares + 1;
-        Some((Change::Create, Job::CreateSegment { generation, bytes: self.segment_bytes }))
+        Some((SegmentJob::Create, Job::CreateSegment { generation, bytes: self.segment_bytes }))
     }
 
     /// Recycles or removes the oldest segment.
-    pub(super) fn prune(&self, floor: Lsn, now: Millis) -> Option<(Change, Job)> {
+    pub(super) fn prune(&self, floor: Lsn, now: Millis) -> Option<(SegmentJob, Job)> {
         if !self.is_open() || !self.has_prunable(floor) || self.must_wait(now) {
             return None;
         }
         let oldest = self.full.front().expect("seen above");
         if oldest.bytes == self.segment_bytes && self.spares < self.spares_kept {
             let to = self.current.generation + self.spares + 1;
-            return Some((Change::Recycle, Job::RecycleSegment { from: oldest.generation, to }));
+            return Some((SegmentJob::Recycle, Job::RecycleSegment { from: oldest.generation, to }));
         }
-        Some((Change::Remove, Job::RemoveSegment { generation: oldest.generation }))
+        Some((SegmentJob::Remove, Job::RemoveSegment { generation: oldest.generation }))
     }
 
     /// The disk was full a moment ago.
@@ -200,18 +193,18 @@ impl Segments {
     }
 
     /// A job is done.
-    pub(super) fn done(&mut self, change: Change) {
+    pub(super) fn done(&mut self, change: SegmentJob) {
         self.retry_at = None;
         match change {
-            Change::Open => {
+            SegmentJob::Open => {
                 self.unopened -= 1;
             }
-            Change::Create => self.spares += 1,
-            Change::Recycle => {
+            SegmentJob::Create => self.spares += 1,
+            SegmentJob::Recycle => {
                 self.full.pop_front();
                 self.spares += 1;
             }
-            Change::Remove => {
+            SegmentJob::Remove => {
                 self.full.pop_front();
             }
         }

@@ -56,7 +56,7 @@ impl SlotWriter<'_> {
 
 /// What a job under way does to the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum SnapshotJob {
     Write { bytes: usize },
     Publish,
     Remove,
@@ -181,9 +181,9 @@ impl Snapshots {
     }
 
     /// The next step, if there is one.
-    pub(super) fn job(&mut self, durable: Lsn) -> Option<(Change, Job)> {
+    pub(super) fn job(&mut self, durable: Lsn) -> Option<(SnapshotJob, Job)> {
         if let Some(number) = self.older {
-            return Some((Change::Remove, Job::RemoveSnapshot { number }));
+            return Some((SnapshotJob::Remove, Job::RemoveSnapshot { number }));
         }
         let finishing = match self.phase {
             Phase::Idle => return None,
@@ -195,23 +195,23 @@ impl Snapshots {
             let offset = self.submitted;
             self.submitted += bytes.len() as u64;
             self.in_flight = bytes.len();
-            return Some((Change::Write { bytes: bytes.len() }, Job::WriteSnapshot { offset, bytes }));
+            return Some((SnapshotJob::Write { bytes: bytes.len() }, Job::WriteSnapshot { offset, bytes }));
         }
         // It counts only once the log is durable up to it.
         match finishing {
             Some(end) if durable.0 >= end => {
-                Some((Change::Publish, Job::PublishSnapshot { number: self.number + 1 }))
+                Some((SnapshotJob::Publish, Job::PublishSnapshot { number: self.number + 1 }))
             }
             _ => None,
         }
     }
 
     /// A step is done. Whether the snapshot now counts.
-    pub(super) fn done(&mut self, change: Change) -> bool {
+    pub(super) fn done(&mut self, change: SnapshotJob) -> bool {
         match change {
-            Change::Write { bytes } => self.in_flight -= bytes,
-            Change::Remove => self.older = None,
-            Change::Publish => {
+            SnapshotJob::Write { bytes } => self.in_flight -= bytes,
+            SnapshotJob::Remove => self.older = None,
+            SnapshotJob::Publish => {
                 self.older = Some(self.number);
                 self.number += 1;
                 self.holds = Lsn(self.begin);

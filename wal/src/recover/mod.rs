@@ -17,7 +17,7 @@ use crate::snapshot::{self, SnapshotInfo};
 use crate::types::Lsn;
 
 use listing::Listing;
-use scan::{Scan, SegmentFile, Step};
+use scan::{Scan, ScanItem, SegmentFile};
 
 /// A torn tail. It was never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(crate) fn recover<F: Files>(
     sink: &mut dyn Recover,
 ) -> Result<Recovered, OpenError> {
     let listing = Listing::read(core)?;
-    settle(core, &listing)?;
+    await_stray_writes(core, &listing)?;
     let number = *listing.snapshots.last().expect("checked by the listing");
     let path = core.path(&names::snapshot(number));
     let snapshot = snapshot::read(&core.files, &path, &owner, number, sink)?;
@@ -71,16 +71,16 @@ pub(crate) fn recover<F: Files>(
     let (mut records, mut log_bytes) = (0, 0);
     let tail = loop {
         match scan.next()? {
-            Step::End(tail) => break tail,
-            Step::Frame(header) => {
+            ScanItem::End(tail) => break tail,
+            ScanItem::Frame(header) => {
                 if header.next_lsn() > snapshot.begin.0 + 1 {
                     log_bytes += header.frame_bytes() as u64;
-                    records += give(&scan, header.first_lsn, snapshot.begin, sink)?;
+                    records += replay_frame(&scan, header.first_lsn, snapshot.begin, sink)?;
                 }
             }
         }
     };
-    scan.proves(&snapshot, snapshot.begin.0 + 1, &tail)?;
+    scan.check_snapshot(&snapshot, snapshot.begin.0 + 1, &tail)?;
     let (segments, spares) = scan.into_segments(&tail);
     Ok(Recovered {
         last: Lsn(tail.next_lsn - 1),
@@ -99,7 +99,12 @@ pub(crate) fn recover<F: Files>(
 }
 
 /// Gives the records of a frame that are not in every image. How many they were.
-fn give<F: Files>(scan: &Scan<F>, first: u64, after: Lsn, sink: &mut dyn Recover) -> Result<u64, OpenError> {
+fn replay_frame<F: Files>(
+    scan: &Scan<F>,
+    first: u64,
+    after: Lsn,
+    sink: &mut dyn Recover,
+) -> Result<u64, OpenError> {
     let mut given = 0;
     for (lsn, record) in (first..).map(Lsn).zip(scan.records()) {
         if lsn <= after {
@@ -107,7 +112,7 @@ fn give<F: Files>(scan: &Scan<F>, first: u64, after: Lsn, sink: &mut dyn Recover
         }
         given += 1;
         sink.record(lsn, record).map_err(|reason| {
-            let (file, offset) = scan.frame_place();
+            let (file, offset) = scan.frame_position();
             OpenError::Refused { file, offset, what: format!("record {lsn}"), reason }
         })?;
     }
@@ -115,14 +120,14 @@ fn give<F: Files>(scan: &Scan<F>, first: u64, after: Lsn, sink: &mut dyn Recover
 }
 
 /// Waits until no write of a process that died is in flight any more: it could land behind what is read now.
-fn settle<F: Files>(core: &CoreDir<F>, listing: &Listing) -> Result<(), OpenError> {
+fn await_stray_writes<F: Files>(core: &CoreDir<F>, listing: &Listing) -> Result<(), OpenError> {
     for generation in &listing.segments {
         let path = core.path(&names::segment(*generation));
         let name = core.files.display(&path);
         let opened = core.files.open_read(&path).map_err(|error| OpenError::io("open", &name, error))?;
         let Some(file) = opened else { continue };
-        let settled = file.settled(Duration::from_millis(CLAIM_WAIT_MS));
-        if !settled.map_err(|error| OpenError::io("lock", &name, error))? {
+        let waited = file.wait_for_writes(Duration::from_millis(CLAIM_WAIT_MS));
+        if !waited.map_err(|error| OpenError::io("lock", &name, error))? {
             return Err(OpenError::Locked {
                 path: name,
                 holder: "a write that is still in flight".to_owned(),

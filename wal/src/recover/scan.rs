@@ -9,7 +9,7 @@ use super::{Cut, listing::Listing};
 use crate::core_dir::CoreDir;
 use crate::error::OpenError;
 use crate::files::Files;
-use crate::frame::{self, Header, Owner, Place, Sight};
+use crate::frame::{self, Candidate, Header, Owner, Position};
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::names;
 use crate::snapshot::SnapshotInfo;
@@ -18,19 +18,19 @@ const BLOCK: u64 = BLOCK_BYTES as u64;
 
 /// A place in the log: which of the scanned segments, and where in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct At {
+struct Cursor {
     segment: usize,
     offset: u64,
 }
 
 /// What is at a place.
 #[derive(Debug, Clone, Copy)]
-enum Found {
-    Frame(Header, u32),
+enum FrameCheck {
+    Sound(Header, u32),
     /// The header is sound, what it speaks of is not.
     Torn(Header, &'static str),
-    Spoiled(&'static str),
-    Nothing,
+    Corrupt(&'static str),
+    Absent,
 }
 
 /// What the next frame must say.
@@ -62,7 +62,7 @@ pub(crate) struct Tail {
 }
 
 /// One step of a scan.
-pub(crate) enum Step {
+pub(crate) enum ScanItem {
     /// A frame; its records are at [`Scan::records`].
     Frame(Header),
     End(Tail),
@@ -77,12 +77,12 @@ pub(crate) struct Scan<F: Files> {
     last_lsns: Vec<u64>,
     /// The window of one segment at a time, and which.
     window: Option<(usize, Window<F::File>)>,
-    at: At,
+    at: Cursor,
     expected: Option<Expected>,
     payload: Vec<u8>,
     records: u32,
     /// Index of the segment that the frame given last is in, and its offset.
-    frame_at: At,
+    frame_at: Cursor,
 }
 
 impl<F: Files> Scan<F> {
@@ -93,7 +93,7 @@ impl<F: Files> Scan<F> {
         listing: &Listing,
         from: Option<u64>,
     ) -> Result<Scan<F>, OpenError> {
-        let at = At { segment: 0, offset: 0 };
+        let at = Cursor { segment: 0, offset: 0 };
         let segments = sizes(&core, &listing.segments)?;
         let mut scan = Scan {
             core,
@@ -114,20 +114,21 @@ impl<F: Files> Scan<F> {
     fn begin(&mut self, from: Option<u64>) -> Result<usize, OpenError> {
         let mut earliest = None;
         let Some(from) = from else {
-            return match self.found(At { segment: 0, offset: 0 })? {
-                Found::Frame(..) => Ok(0),
-                _ => self.damaged(At { segment: 0, offset: 0 }, "the log does not begin with a sound frame"),
+            return match self.check_frame(Cursor { segment: 0, offset: 0 })? {
+                FrameCheck::Sound(..) => Ok(0),
+                _ => self
+                    .damaged(Cursor { segment: 0, offset: 0 }, "the log does not begin with a sound frame"),
             };
         };
         for segment in (0..self.segments.len()).rev() {
-            if let Found::Frame(header, _) = self.found(At { segment, offset: 0 })? {
+            if let FrameCheck::Sound(header, _) = self.check_frame(Cursor { segment, offset: 0 })? {
                 if header.first_lsn <= from {
                     return Ok(segment);
                 }
                 earliest = Some(header.first_lsn);
             }
         }
-        let at = At { segment: 0, offset: 0 };
+        let at = Cursor { segment: 0, offset: 0 };
         match earliest {
             Some(lsn) => {
                 self.damaged(at, format!("the log begins with record {lsn}, its snapshot ends before {from}"))
@@ -142,7 +143,7 @@ impl<F: Files> Scan<F> {
     }
 
     /// Where the frame that was given last is.
-    pub(crate) fn frame_place(&self) -> (String, u64) {
+    pub(crate) fn frame_position(&self) -> (String, u64) {
         (self.name(self.frame_at.segment), self.frame_at.offset)
     }
 
@@ -152,14 +153,14 @@ impl<F: Files> Scan<F> {
     }
 
     /// The next frame, or the end of the log.
-    pub(crate) fn next(&mut self) -> Result<Step, OpenError> {
-        let mut found = self.found(self.at)?;
-        if !matches!(found, Found::Frame(..)) && self.goes_on_in_next()? {
-            self.at = At { segment: self.at.segment + 1, offset: 0 };
-            found = self.found(self.at)?;
+    pub(crate) fn next(&mut self) -> Result<ScanItem, OpenError> {
+        let mut found = self.check_frame(self.at)?;
+        if !matches!(found, FrameCheck::Sound(..)) && self.goes_on_in_next()? {
+            self.at = Cursor { segment: self.at.segment + 1, offset: 0 };
+            found = self.check_frame(self.at)?;
         }
-        let Found::Frame(header, crc) = found else {
-            return self.end(found).map(Step::End);
+        let FrameCheck::Sound(header, crc) = found else {
+            return self.end(found).map(ScanItem::End);
         };
         if !self.follows(&header) {
             return self.damaged(self.at, "the frame does not follow the one before it");
@@ -171,16 +172,21 @@ impl<F: Files> Scan<F> {
         self.at.offset += header.frame_bytes() as u64;
         self.expected =
             Some(Expected { lsn: header.next_lsn(), previous_crc: crc, closed: header.records == 0 });
-        Ok(Step::Frame(header))
+        Ok(ScanItem::Frame(header))
     }
 
     /// Holds a log that was read to its end, and begins with record `begin` or before, against its snapshot.
-    pub(crate) fn proves(&self, snapshot: &SnapshotInfo, begin: u64, tail: &Tail) -> Result<(), OpenError> {
+    pub(crate) fn check_snapshot(
+        &self,
+        snapshot: &SnapshotInfo,
+        begin: u64,
+        tail: &Tail,
+    ) -> Result<(), OpenError> {
         let SnapshotInfo { begin: held, end: holds, .. } = *snapshot;
         if begin > held.0 + 1 {
             let reason =
                 format!("the log begins with record {begin}, its snapshot holds all up to {held} only");
-            return self.damaged(At { segment: 0, offset: 0 }, reason);
+            return self.damaged(Cursor { segment: 0, offset: 0 }, reason);
         }
         if tail.next_lsn <= holds.0 {
             let last = tail.next_lsn - 1;
@@ -188,7 +194,7 @@ impl<F: Files> Scan<F> {
                 "the log ends with record {last}, and its snapshot holds record {holds}, which counted only because the log \
                  was durable up to there"
             );
-            return self.damaged(At { segment: tail.segment, offset: tail.offset }, reason);
+            return self.damaged(Cursor { segment: tail.segment, offset: tail.offset }, reason);
         }
         Ok(())
     }
@@ -207,18 +213,18 @@ impl<F: Files> Scan<F> {
                 (header.first_lsn, header.previous_crc) == (expected.lsn, expected.previous_crc)
             }
             // The first frame that is read: all before it may be pruned, unless it is the first of all.
-            None if header.place.generation == 1 => (header.first_lsn, header.previous_crc) == (1, 0),
+            None if header.position.generation == 1 => (header.first_lsn, header.previous_crc) == (1, 0),
             None => true,
         }
     }
 
     fn goes_on_in_next(&mut self) -> Result<bool, OpenError> {
-        let next = At { segment: self.at.segment + 1, offset: 0 };
+        let next = Cursor { segment: self.at.segment + 1, offset: 0 };
         if next.segment >= self.segments.len() {
             return Ok(false);
         }
-        match self.found(next)? {
-            Found::Frame(header, _) => Ok(self.follows(&header)),
+        match self.check_frame(next)? {
+            FrameCheck::Sound(header, _) => Ok(self.follows(&header)),
             _ => Ok(false),
         }
     }
@@ -237,23 +243,24 @@ impl<F: Files> Scan<F> {
     }
 
     /// The log has no further frame: a clean or a torn end, or damage.
-    fn end(&mut self, found: Found) -> Result<Tail, OpenError> {
+    fn end(&mut self, found: FrameCheck) -> Result<Tail, OpenError> {
         let expected = self.expected.expect("a scan begins with a sound frame");
         let end = self.at;
-        let next = At { segment: end.segment + 1, offset: 0 };
+        let next = Cursor { segment: end.segment + 1, offset: 0 };
         let mut torn = (end, found);
-        if matches!(found, Found::Nothing) && next.segment < self.segments.len() {
-            torn = (next, self.found(next)?);
+        if matches!(found, FrameCheck::Absent) && next.segment < self.segments.len() {
+            torn = (next, self.check_frame(next)?);
         }
-        if let Found::Torn(header, _) = torn.1
+        if let FrameCheck::Torn(header, _) = torn.1
             && !self.follows(&header)
         {
             return self.damaged(torn.0, "the frame does not follow the one before it, and is torn");
         }
         // Where the damage is, if there is any: what cannot be seen at all is missed where the log ends.
-        let place = if matches!(torn.1, Found::Torn(..) | Found::Spoiled(_)) { torn.0 } else { end };
-        let torn_header = matches!(torn.1, Found::Torn(..)).then_some(torn.0);
-        self.nothing_behind(end, place, torn_header)?;
+        let place =
+            if matches!(torn.1, FrameCheck::Torn(..) | FrameCheck::Corrupt(_)) { torn.0 } else { end };
+        let torn_header = matches!(torn.1, FrameCheck::Torn(..)).then_some(torn.0);
+        self.refuse_frames_behind(end, place, torn_header)?;
         Ok(Tail {
             segment: end.segment,
             offset: end.offset,
@@ -264,22 +271,27 @@ impl<F: Files> Scan<F> {
         })
     }
 
-    fn cut(&self, at: At, found: Found) -> Option<Cut> {
+    fn cut(&self, at: Cursor, found: FrameCheck) -> Option<Cut> {
         let (bytes, reason) = match found {
-            Found::Torn(header, reason) => (header.frame_bytes() as u64, reason),
-            Found::Spoiled(reason) => (BLOCK, reason),
-            Found::Frame(..) | Found::Nothing => return None,
+            FrameCheck::Torn(header, reason) => (header.frame_bytes() as u64, reason),
+            FrameCheck::Corrupt(reason) => (BLOCK, reason),
+            FrameCheck::Sound(..) | FrameCheck::Absent => return None,
         };
         Some(Cut { file: self.name(at.segment), offset: at.offset, bytes, reason: reason.to_owned() })
     }
 
     /// Searches every block behind the end for a sound header, the torn frame's own excepted. With one, what is at `place`
     /// is damaged.
-    fn nothing_behind(&mut self, end: At, place: At, torn_header: Option<At>) -> Result<(), OpenError> {
+    fn refuse_frames_behind(
+        &mut self,
+        end: Cursor,
+        place: Cursor,
+        torn_header: Option<Cursor>,
+    ) -> Result<(), OpenError> {
         for segment in end.segment..self.segments.len() {
             let mut offset = if segment == end.segment { end.offset } else { 0 };
             while offset < self.segments[segment].bytes {
-                let at = At { segment, offset };
+                let at = Cursor { segment, offset };
                 if Some(at) != torn_header && self.has_header(at)? {
                     let behind = self.name(segment);
                     let reason = format!(
@@ -294,39 +306,39 @@ impl<F: Files> Scan<F> {
         Ok(())
     }
 
-    fn has_header(&mut self, at: At) -> Result<bool, OpenError> {
-        match self.sight(at)? {
-            Sight::Here(..) => Ok(true),
-            Sight::Later(generation) => self.later(at, generation),
-            Sight::Misplaced(offset) => self.misplaced(at, offset),
-            Sight::Newer(version) => self.newer(at, version),
-            Sight::Spoiled(_) | Sight::Nothing => Ok(false),
+    fn has_header(&mut self, at: Cursor) -> Result<bool, OpenError> {
+        match self.classify(at)? {
+            Candidate::Sound(..) => Ok(true),
+            Candidate::LaterGeneration(generation) => self.later(at, generation),
+            Candidate::OtherOffset(offset) => self.misplaced(at, offset),
+            Candidate::NewerVersion(version) => self.newer(at, version),
+            Candidate::Corrupt(_) | Candidate::Absent => Ok(false),
         }
     }
 
-    fn sight(&mut self, at: At) -> Result<Sight, OpenError> {
+    fn classify(&mut self, at: Cursor) -> Result<Candidate, OpenError> {
         let SegmentFile { generation, bytes } = self.segments[at.segment];
         let owner = self.owner;
         let window = self.window(at.segment)?;
         let block = window.get(at.offset, BLOCK_BYTES)?;
-        Ok(frame::look(block, &owner, &Place { generation, offset: at.offset, segment_bytes: bytes }))
+        Ok(frame::classify(block, &owner, &Position { generation, offset: at.offset, segment_bytes: bytes }))
     }
 
-    fn found(&mut self, at: At) -> Result<Found, OpenError> {
-        let (header, crc) = match self.sight(at)? {
-            Sight::Here(header, crc) => (header, crc),
-            Sight::Later(generation) => return self.later(at, generation),
-            Sight::Misplaced(offset) => return self.misplaced(at, offset),
-            Sight::Newer(version) => return self.newer(at, version),
-            Sight::Spoiled(reason) => return Ok(Found::Spoiled(reason)),
-            Sight::Nothing => return Ok(Found::Nothing),
+    fn check_frame(&mut self, at: Cursor) -> Result<FrameCheck, OpenError> {
+        let (header, crc) = match self.classify(at)? {
+            Candidate::Sound(header, crc) => (header, crc),
+            Candidate::LaterGeneration(generation) => return self.later(at, generation),
+            Candidate::OtherOffset(offset) => return self.misplaced(at, offset),
+            Candidate::NewerVersion(version) => return self.newer(at, version),
+            Candidate::Corrupt(reason) => return Ok(FrameCheck::Corrupt(reason)),
+            Candidate::Absent => return Ok(FrameCheck::Absent),
         };
         let size = self.segments[at.segment].bytes;
-        if header.place.segment_bytes != size {
-            let expected = header.place.segment_bytes;
+        if header.position.segment_bytes != size {
+            let expected = header.position.segment_bytes;
             return self.damaged(at, format!("the segment has {size} bytes, and was made with {expected}"));
         }
-        if let Err(reason) = header.sense() {
+        if let Err(reason) = header.validate() {
             return self.damaged(at, reason);
         }
         let length = header.payload_bytes as usize;
@@ -335,9 +347,9 @@ impl<F: Files> Scan<F> {
             return self.damaged(at, "the segment was cut off while it was read");
         }
         if crc32c::crc32c(payload) != header.payload_crc {
-            return Ok(Found::Torn(header, "the records of the frame fail their checksum"));
+            return Ok(FrameCheck::Torn(header, "the records of the frame fail their checksum"));
         }
-        Ok(Found::Frame(header, crc))
+        Ok(FrameCheck::Sound(header, crc))
     }
 
     fn window(&mut self, segment: usize) -> Result<&mut Window<F::File>, OpenError> {
@@ -353,19 +365,19 @@ impl<F: Files> Scan<F> {
         self.core.files.display(&self.core.path(&names::segment(self.segments[segment].generation)))
     }
 
-    fn damaged<T>(&self, at: At, reason: impl Into<String>) -> Result<T, OpenError> {
+    fn damaged<T>(&self, at: Cursor, reason: impl Into<String>) -> Result<T, OpenError> {
         Err(OpenError::damaged(&self.name(at.segment), at.offset, reason))
     }
 
-    fn later<T>(&self, at: At, generation: u64) -> Result<T, OpenError> {
+    fn later<T>(&self, at: Cursor, generation: u64) -> Result<T, OpenError> {
         self.damaged(at, format!("a frame of generation {generation}, later than that of its segment"))
     }
 
-    fn misplaced<T>(&self, at: At, offset: u64) -> Result<T, OpenError> {
+    fn misplaced<T>(&self, at: Cursor, offset: u64) -> Result<T, OpenError> {
         self.damaged(at, format!("a frame that was written for byte {offset} of this segment"))
     }
 
-    fn newer<T>(&self, at: At, version: u16) -> Result<T, OpenError> {
+    fn newer<T>(&self, at: Cursor, version: u16) -> Result<T, OpenError> {
         Err(OpenError::Newer { file: self.name(at.segment), version, supported: frame::VERSION })
     }
 }

@@ -125,7 +125,7 @@ pub fn read(files: &MemoryFiles, options: &Options) -> Result<(Taken, Recovered)
 }
 
 /// Finishes and polls until nothing is under way.
-pub fn settle(log: &mut Log<MemoryDisk>, now: Millis) -> Result<(), DiskError> {
+pub fn finish_all(log: &mut Log<MemoryDisk>, now: Millis) -> Result<(), DiskError> {
     loop {
         log.poll(now)?;
         let write = log.disk_mut().finish(Lane::Write);
@@ -137,7 +137,7 @@ pub fn settle(log: &mut Log<MemoryDisk>, now: Millis) -> Result<(), DiskError> {
 }
 
 /// Finishes log writes only.
-pub fn settle_writes(log: &mut Log<MemoryDisk>, now: Millis) -> Result<(), DiskError> {
+pub fn finish_writes(log: &mut Log<MemoryDisk>, now: Millis) -> Result<(), DiskError> {
     loop {
         log.poll(now)?;
         if !log.disk_mut().finish(Lane::Write) {
@@ -146,10 +146,10 @@ pub fn settle_writes(log: &mut Log<MemoryDisk>, now: Millis) -> Result<(), DiskE
     }
 }
 
-/// Appends one record as a command.
+/// Appends one record as a group.
 pub fn append<D: Disk>(log: &mut Log<D>, record: &[u8]) -> Lsn {
     let lsn = log.append(record);
-    log.end_command();
+    log.end_group();
     lsn
 }
 
@@ -160,8 +160,8 @@ pub struct Pair {
     pub log: Log<MemoryDisk>,
     /// All records ever appended that the log may still hold, from 1.
     pub history: Vec<Vec<u8>>,
-    /// Last record numbers of commands.
-    pub commands: Vec<Lsn>,
+    /// Last record numbers of groups.
+    pub groups: Vec<Lsn>,
     pub state: State,
     pub now: Millis,
     /// The highest number that was ever reported durable.
@@ -179,7 +179,7 @@ impl Pair {
             options,
             log,
             history: Vec::new(),
-            commands: vec![Lsn::NONE],
+            groups: vec![Lsn::NONE],
             state: State::default(),
             now: Millis(1_000),
             durable: Lsn::NONE,
@@ -188,7 +188,7 @@ impl Pair {
         }
     }
 
-    pub fn command(&mut self, sizes: &[usize]) {
+    pub fn group(&mut self, sizes: &[usize]) {
         for size in sizes {
             self.value += 1;
             let bytes = record((self.value % u64::from(SLOTS)) as u16, self.value, *size);
@@ -197,8 +197,8 @@ impl Pair {
             self.history.push(bytes);
             assert_eq!(lsn.0, self.history.len() as u64);
         }
-        self.log.end_command();
-        self.commands.push(self.log.appended());
+        self.log.end_group();
+        self.groups.push(self.log.appended());
     }
 
     pub fn poll(&mut self) -> Result<(), DiskError> {
@@ -224,8 +224,8 @@ impl Pair {
         }
     }
 
-    pub fn settle(&mut self) -> Result<(), DiskError> {
-        settle(&mut self.log, self.now)?;
+    pub fn finish_all(&mut self) -> Result<(), DiskError> {
+        finish_all(&mut self.log, self.now)?;
         self.durable = self.log.durable();
         Ok(())
     }
@@ -241,7 +241,7 @@ impl Pair {
         while self.log.snapshot_state() != SnapshotState::Finishing {
             self.snapshot_step();
         }
-        self.settle().unwrap();
+        self.finish_all().unwrap();
         assert_eq!(self.log.snapshot_state(), SnapshotState::Idle);
     }
 
@@ -258,7 +258,7 @@ impl Pair {
     pub fn check(&self, taken: &Taken, last: Lsn) {
         assert!(last >= self.durable, "record {} was reported durable, {last} came back", self.durable);
         assert!(last.0 <= self.history.len() as u64, "{last} was never written");
-        assert!(self.commands.contains(&last), "{last} is in the middle of a command");
+        assert!(self.groups.contains(&last), "{last} is in the middle of a group");
         for (lsn, record) in &taken.records {
             assert!(*record == self.history[lsn.0 as usize - 1], "record {lsn} is not what was written");
         }
@@ -274,7 +274,7 @@ impl Pair {
             log,
             options: self.options.clone(),
             history: self.history.clone(),
-            commands: self.commands.clone(),
+            groups: self.groups.clone(),
             state: self.state.clone(),
             ..*self
         }
@@ -287,7 +287,7 @@ impl Pair {
         self.check(&taken, last);
         self.state = self.state_at(last);
         self.history.truncate(last.0 as usize);
-        self.commands.retain(|command| *command <= last);
+        self.groups.retain(|group| *group <= last);
         (self.log, self.snapshot_slot, self.durable) = (log, None, last);
         Ok(())
     }

@@ -8,17 +8,17 @@ use wal::Lsn;
 use wal::disk::Lane;
 use wal::files::MemoryFiles;
 
-use super::common::{Pair, State, Taken, append, options, read, record, settle, start};
-use super::subsets::{GROUPS_MAX, Subsets};
+use super::common::{Pair, State, Taken, append, finish_all, options, read, record, start};
+use super::subsets::{Subsets, UNITS_MAX};
 use super::workload::{Moment, Workload, run};
 
 /// Groups of subsets where a crash comes into the recovery from a crash: none, all, and what lies between.
-const SECOND_GROUPS_MAX: usize = 4;
+const SECOND_UNITS_MAX: usize = 4;
 
 /// Exact for up to two operations, where a frame of two blocks is torn in all ways; with a third one in front, in the ways
 /// that are different for a recovery.
 fn groups_max(workload: &Workload) -> usize {
-    if workload.operations() < 3 { GROUPS_MAX } else { 5 }
+    if workload.operations() < 3 { UNITS_MAX } else { 5 }
 }
 
 /// What was tried.
@@ -74,7 +74,7 @@ impl Seen {
     fn add(&self, moment: &Moment, model: &Pair, files: &MemoryFiles) -> bool {
         let mut hasher = DefaultHasher::new();
         (files.fingerprint(), moment.durable, moment.appended).hash(&mut hasher);
-        (&model.history, &model.commands).hash(&mut hasher);
+        (&model.history, &model.groups).hash(&mut hasher);
         self.0.lock().expect("nobody panics with it").insert(hasher.finish())
     }
 }
@@ -125,14 +125,14 @@ impl Model {
             started.unwrap_or_else(|error| panic!("{}: refused: {error}", context()));
         self.hold(moment, &taken, last, context);
         let now = wal::Millis(0);
-        settle(&mut log, now).expect("nothing fails here");
+        finish_all(&mut log, now).expect("nothing fails here");
         let another = record(1, 77, 10);
         append(&mut log, &another);
         log.poll(now).expect("nothing fails here");
         assert!(log.disk().is_waiting(Lane::Write), "{}: the log does not go on", context());
         // The new record is lost again, or is the only one more.
         self.same(&files.fork().crash(|| false), &taken, last, context);
-        settle(&mut log, now).expect("nothing fails here");
+        finish_all(&mut log, now).expect("nothing fails here");
         let (mut more, end) = (taken.state(), log.durable());
         assert_eq!(end, last.next(), "{}: the log does not go on", context());
         more.apply(&another).expect("a record of ours");
@@ -146,7 +146,7 @@ impl Model {
         let Model { model, states } = self;
         assert!(last >= moment.durable, "{}: {} was durable, {last} came back", context(), moment.durable);
         assert!(last <= moment.appended, "{}: {last} was never appended", context());
-        assert!(model.commands.contains(&last), "{}: {last} is in the middle of a command", context());
+        assert!(model.groups.contains(&last), "{}: {last} is in the middle of a group", context());
         for (lsn, record) in &taken.records {
             assert!(*record == model.history[lsn.0 as usize - 1], "{}: another record {lsn}", context());
         }
@@ -171,7 +171,7 @@ impl Model {
         files.remember_moments();
         drop(start(files, &options()));
         for (number, files) in files.take_moments().iter().enumerate() {
-            let subsets = Subsets::of(files, SECOND_GROUPS_MAX);
+            let subsets = Subsets::of(files, SECOND_UNITS_MAX);
             counts.second_moments += 1;
             for subset in 0..subsets.count() {
                 let context = || format!("{}, and again at {number}, {subset:b} survives", context());

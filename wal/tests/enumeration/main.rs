@@ -1,9 +1,9 @@
 //! All small workloads, all crashes: every log and snapshot workload of up to three operations, a crash before each change
 //! that it makes to the disk, and every subset of what is not durable at that moment surviving. What comes back is always
-//! a prefix of the commands that holds every record which was reported durable, a log goes on from it, and a later
+//! a prefix of the groups that holds every record which was reported durable, a log goes on from it, and a later
 //! recovery agrees with the first.
 //!
-//! The alphabet (`workload.rs`): a small record; a command of two records that fills more than a block; commands that fill
+//! The alphabet (`workload.rs`): a small record; a group of two records that fills more than a block; groups that fill
 //! a segment, so that the log changes to the next one; idle time, which lets the closing frame be written; a snapshot begun
 //! and some slots imaged; the other slots and the end of the snapshot; the floor of the log lifted, which recycles and removes
 //! segments; the process restarted. Each operation before the last is either waited for or left under way, so that the
@@ -13,7 +13,7 @@
 //! Subsets are exact where few enough sectors and names can be kept or lost (`groups_max` in `check.rs`); `subsets.rs` says what is taken
 //! together beyond that, and why nothing is missed by it.
 //!
-//! It never sleeps and takes no chances: each run tries the same crashes. A failure prints the command that tries the one
+//! It never sleeps and takes no chances: each run tries the same crashes. A failure prints the group that tries the one
 //! workload again.
 
 #[path = "../common/mod.rs"]

@@ -1,6 +1,6 @@
 //! Which subsets of what is not durable are tried.
 //!
-//! Exactly all of them, where at most [`GROUPS_MAX`] sectors and changes of names make a difference. Two things make none and
+//! Exactly all of them, where at most [`UNITS_MAX`] sectors and changes of names make a difference. Two things make none and
 //! are not counted: a sector whose bytes are durable already (padding over zeros), and how much of a file survives whose
 //! only names are temporary, since nothing opens one by such a name but the job that makes it anew: it is kept or lost
 //! write by write.
@@ -13,7 +13,7 @@
 use wal::files::{MemoryFiles, Unsynced};
 
 /// Exact up to this many, in workloads of up to two operations; less in longer ones and in crashes of a recovery.
-pub(super) const GROUPS_MAX: usize = 12;
+pub(super) const UNITS_MAX: usize = 12;
 
 /// A write of more sectors than this is cut down where there are too many.
 const LONG: usize = 8;
@@ -35,7 +35,7 @@ impl Subsets {
             subsets = Subsets::grouped(&unsynced, part);
             subsets.is_cut = true;
         }
-        assert!(subsets.groups <= GROUPS_MAX, "{} groups: {unsynced:?}", subsets.groups);
+        assert!(subsets.groups <= UNITS_MAX, "{} groups: {unsynced:?}", subsets.groups);
         subsets
     }
 

@@ -11,11 +11,11 @@ use super::common::{Pair, SLOTS, options};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
-    /// A command of one small record.
+    /// A group of one small record.
     Small,
-    /// A command of two records that reaches into a second block.
+    /// A group of two records that reaches into a second block.
     Wide,
-    /// Two commands that take a segment together: the log goes on in the next one.
+    /// Two groups that take a segment together: the log goes on in the next one.
     Turn,
     /// Time passes: a log that is idle and not closed writes its closing frame.
     Idle,
@@ -186,12 +186,12 @@ impl Run {
 
     fn operate(&mut self, operation: Operation) {
         match operation {
-            Small => self.pair.command(&[20]),
+            Small => self.pair.group(&[20]),
             // Nine sectors of a frame of two blocks are not zero.
-            Wide => self.pair.command(&[3, 4_000]),
+            Wide => self.pair.group(&[3, 4_000]),
             Turn => {
-                self.pair.command(&[130_500]);
-                self.pair.command(&[130_500]);
+                self.pair.group(&[130_500]);
+                self.pair.group(&[130_500]);
             }
             Idle => self.pair.now = self.pair.now.after(limits::IDLE_CLOSE_MS),
             Begin => self.image(2),
@@ -278,8 +278,8 @@ fn recycled() -> Pair {
     let mut pair = Pair::new(&MemoryFiles::new(), options());
     let small = |pair: &mut Pair, frames: usize| {
         for _ in 0..frames {
-            pair.command(&[20]);
-            pair.settle().expect("nothing fails here");
+            pair.group(&[20]);
+            pair.finish_all().expect("nothing fails here");
         }
     };
     while pair.log.stats().segments_recycled < 6 {

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{MemoryFiles, Node, State, put};
+use super::{MemoryFiles, Node, Volume, put};
 
 /// Faults to come, beside [`super::Trouble`].
 #[derive(Debug, Default)]
@@ -98,9 +98,9 @@ impl MemoryFiles {
     }
 }
 
-impl State {
+impl Volume {
     /// Frees what no name leads to any more. Only when every handle is dead.
-    pub(super) fn collect(&mut self) {
+    pub(super) fn free_unnamed(&mut self) {
         let mut named = vec![false; self.inodes.len()];
         let pending =
             self.pending.iter().flat_map(|rename| rename.names.iter().filter_map(|(_, node)| *node));

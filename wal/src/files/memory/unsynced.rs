@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::sectors::sectors;
-use super::{Inode, MemoryFiles, Node, State};
+use super::{Inode, MemoryFiles, Node, Volume};
 use crate::bytes::is_zero;
 use crate::limits::BLOCK_BYTES;
 
@@ -89,7 +89,7 @@ impl MemoryFiles {
     }
 }
 
-impl State {
+impl Volume {
     /// Before a changing operation.
     pub(super) fn remember(&mut self) {
         if let Some(mut moments) = self.moments.take() {
@@ -106,7 +106,7 @@ fn hash_contents(bytes: &[u8], hasher: &mut DefaultHasher) {
     }
 }
 
-fn names_of(state: &State, inode: usize) -> Vec<String> {
+fn names_of(state: &Volume, inode: usize) -> Vec<String> {
     let seen = state.live.nodes.iter().chain(&state.durable.nodes).map(|(path, node)| (path, Some(*node)));
     let coming = state.pending.iter().flat_map(|rename| &rename.names).map(|(path, node)| (path, *node));
     let ours = seen.chain(coming).filter(|(_, node)| *node == Some(Node::File(inode)));

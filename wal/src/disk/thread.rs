@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
-use super::jobs::Runner;
-use super::wake::Wake;
+use super::jobs::JobRunner;
+use super::wake::WakeFd;
 use super::{Event, Job, JobError};
 use crate::core_dir::CoreDir;
 use crate::error::DiskError;
@@ -15,7 +15,7 @@ use crate::names;
 
 /// A thread that answers each task with a reply and then signals.
 #[derive(Debug)]
-pub(crate) struct Worker<T, R> {
+pub(crate) struct TaskThread<T, R> {
     /// `None` only while it is being dropped.
     tasks: Option<Sender<T>>,
     replies: Receiver<R>,
@@ -24,19 +24,19 @@ pub(crate) struct Worker<T, R> {
 }
 
 /// What a worker has to say.
-pub(crate) enum Reply<R> {
-    Done(R),
-    Nothing,
+pub(crate) enum TaskPoll<R> {
+    Ready(R),
+    Pending,
     /// The thread has died over a task.
     Dead,
 }
 
-impl<T: Send + 'static, R: Send + 'static> Worker<T, R> {
+impl<T: Send + 'static, R: Send + 'static> TaskThread<T, R> {
     pub(crate) fn spawn(
         name: String,
-        wake: Wake,
+        wake: WakeFd,
         mut work: impl FnMut(T) -> R + Send + 'static,
-    ) -> io::Result<Worker<T, R>> {
+    ) -> io::Result<TaskThread<T, R>> {
         let (tasks, inbox) = channel::<T>();
         let (outbox, replies) = channel();
         let thread = std::thread::Builder::new().name(name).spawn(move || {
@@ -50,7 +50,7 @@ impl<T: Send + 'static, R: Send + 'static> Worker<T, R> {
                 wake.signal();
             }
         })?;
-        Ok(Worker { tasks: Some(tasks), replies, waiting: 0, thread: Some(thread) })
+        Ok(TaskThread { tasks: Some(tasks), replies, waiting: 0, thread: Some(thread) })
     }
 
     pub(crate) fn start(&mut self, task: T) {
@@ -59,22 +59,22 @@ impl<T: Send + 'static, R: Send + 'static> Worker<T, R> {
         let _ = self.tasks.as_ref().expect("not being dropped").send(task);
     }
 
-    pub(crate) fn take(&mut self) -> Reply<R> {
+    pub(crate) fn take(&mut self) -> TaskPoll<R> {
         match self.replies.try_recv() {
             Ok(reply) => {
                 self.waiting -= 1;
-                Reply::Done(reply)
+                TaskPoll::Ready(reply)
             }
             Err(TryRecvError::Disconnected) if self.waiting > 0 => {
                 self.waiting = 0;
-                Reply::Dead
+                TaskPoll::Dead
             }
-            Err(_) => Reply::Nothing,
+            Err(_) => TaskPoll::Pending,
         }
     }
 }
 
-impl<T, R> Drop for Worker<T, R> {
+impl<T, R> Drop for TaskThread<T, R> {
     fn drop(&mut self) {
         self.tasks = None;
         if let Some(thread) = self.thread.take() {
@@ -83,7 +83,7 @@ impl<T, R> Drop for Worker<T, R> {
     }
 }
 
-struct SignalOnDrop(Wake);
+struct SignalOnDrop(WakeFd);
 
 impl Drop for SignalOnDrop {
     fn drop(&mut self) {
@@ -106,15 +106,15 @@ pub(crate) fn dead(what: &'static str) -> DiskError {
     DiskError::new("run", what, io::Error::other("the thread has died"))
 }
 
-type Answer = (Result<(), JobError>, Option<(u64, OwnedFd)>);
+type JobOutcome = (Result<(), JobError>, Option<(u64, OwnedFd)>);
 
 /// Runs jobs on a real file system and opens the segments that they prepare.
 #[derive(Debug)]
-pub(crate) struct Helper(Worker<Job, Answer>);
+pub(crate) struct Helper(TaskThread<Job, JobOutcome>);
 
 impl Helper {
-    pub(crate) fn spawn(core: CoreDir<OsFiles>, direct: bool, wake: Wake) -> io::Result<Helper> {
-        let mut runner = Runner::new(core.clone());
+    pub(crate) fn spawn(core: CoreDir<OsFiles>, direct: bool, wake: WakeFd) -> io::Result<Helper> {
+        let mut runner = JobRunner::new(core.clone());
         let work = move |job: Job| {
             let opens = job.opens();
             let result = runner.run(job);
@@ -129,7 +129,7 @@ impl Helper {
                 (result, _) => (result, None),
             }
         };
-        Worker::spawn("wal-helper".to_owned(), wake, work).map(Helper)
+        TaskThread::spawn("wal-helper".to_owned(), wake, work).map(Helper)
     }
 
     pub(crate) fn start(&mut self, job: Job) {
@@ -137,23 +137,23 @@ impl Helper {
     }
 
     /// Takes a completion; a segment that was opened goes to `segments`.
-    pub(crate) fn take(&mut self, segments: &mut Segments) -> Option<Event> {
+    pub(crate) fn take(&mut self, segments: &mut OpenSegments) -> Option<Event> {
         match self.0.take() {
-            Reply::Done((result, opened)) => {
+            TaskPoll::Ready((result, opened)) => {
                 segments.0.extend(opened);
                 Some(Event::Done(result))
             }
-            Reply::Dead => Some(Event::Done(Err(JobError::Fatal(dead("wal-helper"))))),
-            Reply::Nothing => None,
+            TaskPoll::Dead => Some(Event::Done(Err(JobError::Fatal(dead("wal-helper"))))),
+            TaskPoll::Pending => None,
         }
     }
 }
 
 /// The segments that are open for log writes.
 #[derive(Debug, Default)]
-pub(crate) struct Segments(Vec<(u64, OwnedFd)>);
+pub(crate) struct OpenSegments(Vec<(u64, OwnedFd)>);
 
-impl Segments {
+impl OpenSegments {
     /// The one to write now. Earlier ones are closed: the log does not go back.
     pub(crate) fn writing(&mut self, generation: u64) -> Option<BorrowedFd<'_>> {
         self.0.retain(|(other, _)| *other >= generation);
@@ -167,27 +167,27 @@ mod tests {
 
     use super::*;
 
-    fn wait(wake: &Wake) {
+    fn wait(wake: &WakeFd) {
         poll(&mut [PollFd::new(&wake.fd(), PollFlags::IN)], None).expect("it becomes readable");
         rustix::io::read(wake.fd(), &mut [0; 8]).expect("it is readable");
     }
 
     #[test]
     fn a_thread_that_dies_over_a_task_is_noticed_once() {
-        let wake = Wake::new().expect("an eventfd");
+        let wake = WakeFd::new().expect("an eventfd");
         let work = |task: u32| if task == 2 { panic!("this test wants it") } else { task * 10 };
-        let mut worker = Worker::spawn("dying".to_owned(), wake.clone(), work).expect("a thread");
-        assert!(matches!(worker.take(), Reply::Nothing));
+        let mut worker = TaskThread::spawn("dying".to_owned(), wake.clone(), work).expect("a thread");
+        assert!(matches!(worker.take(), TaskPoll::Pending));
         worker.start(1);
         wait(&wake);
-        assert!(matches!(worker.take(), Reply::Done(10)));
+        assert!(matches!(worker.take(), TaskPoll::Ready(10)));
         worker.start(2);
         // The thread's end is signalled like a reply; its channel is closed before or just after.
         wait(&wake);
         let thread = worker.thread.take().expect("it was spawned");
         assert!(thread.join().is_err());
-        assert!(matches!(worker.take(), Reply::Dead));
-        assert!(matches!(worker.take(), Reply::Nothing), "it was said");
+        assert!(matches!(worker.take(), TaskPoll::Dead));
+        assert!(matches!(worker.take(), TaskPoll::Pending), "it was said");
     }
 
     #[test]
@@ -197,8 +197,8 @@ mod tests {
             let held = held.clone();
             move |()| drop(held.clone())
         };
-        let wake = Wake::new().expect("an eventfd");
-        let mut worker = Worker::spawn("dropped".to_owned(), wake, work).expect("a thread");
+        let wake = WakeFd::new().expect("an eventfd");
+        let mut worker = TaskThread::spawn("dropped".to_owned(), wake, work).expect("a thread");
         for _ in 0..1_000 {
             worker.start(());
         }

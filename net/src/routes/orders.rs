@@ -1,7 +1,7 @@
 //! Orders from their creation to their cancellation.
 
 use engine::answer::Answer as Engine;
-use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Reserve};
+use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Reserve, SeatRequest};
 use engine::ids::{Cents, HoldId, IdempotencyKey, PartitionKey};
 
 use super::Outcome;
@@ -65,15 +65,10 @@ pub(super) async fn reserve<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body:
         0 => defaults.quantity,
         given => fields::quantity(given)?,
     };
-    let command = Command::Reserve(Reserve {
-        order: id,
-        partition,
-        hold,
-        quantity,
-        span: fields::span(body.from_index, body.to_index)?,
-        ad_hoc: fields::ad_hoc(body.capacity, defaults.order_capacity, defaults.segments)?,
-    });
-    order(edge.ask(asked, command).await?)
+    let span = fields::span(body.from_index, body.to_index)?;
+    let ad_hoc = fields::ad_hoc(body.capacity, defaults.order_capacity, defaults.segments)?;
+    let seats = SeatRequest { partition, hold, quantity, span, ad_hoc };
+    order(edge.ask(asked, Command::Reserve(Reserve { order: id, seats })).await?)
 }
 
 pub(super) async fn cancel<B: Backend>(edge: &Edge<B>, asked: &Asked<'_>, body: &[u8]) -> Outcome {

@@ -1,7 +1,7 @@
 //! What clients ask for: every operation, on so few names that they meet all the time.
 
 use engine::command::{
-    AdHoc, Cancel, Command, ExpectedHold, HoldRef, ListRefunds, Pay, Reserve, RunQuery, TryHold,
+    AdHoc, Cancel, Command, ExpectedHold, HoldRef, ListRefunds, Pay, Reserve, RunQuery, SeatRequest,
 };
 use engine::ids::{HoldId, PartitionKey};
 use engine::limits::QUANTITY_MAX;
@@ -95,14 +95,14 @@ impl Workload {
     fn reserve(&self, rng: &mut Rng, nth: usize) -> Reserve {
         let order = self.names.order(nth);
         let own = order.hold_id();
-        Reserve {
-            order,
+        let seats = SeatRequest {
             partition: self.partitions[if rng.chance(80) { nth % 4 } else { rng.below(4) }].clone(),
             hold: if rng.chance(75) { own } else { self.hold_id(rng) },
             quantity: if rng.chance(80) { 1 } else { 2 },
             span: if rng.chance(70) { None } else { span(0, 1 + rng.below(3) as u16) },
             ad_hoc: AD_HOC,
-        }
+        };
+        Reserve { order, seats }
     }
 
     fn pay(&self, rng: &mut Rng, nth: usize) -> Pay {
@@ -119,7 +119,7 @@ impl Workload {
     }
 
     fn try_hold(&self, rng: &mut Rng) -> Command {
-        Command::TryHold(TryHold {
+        Command::TryHold(SeatRequest {
             partition: rng.pick(&self.partitions),
             hold: self.hold_id(rng),
             quantity: 1 + rng.below(3) as u32 / 2,

@@ -1,7 +1,7 @@
 //! Holds and availability.
 
 use engine::answer::Answer as Engine;
-use engine::command::{Command, HoldRef, TryHold};
+use engine::command::{Command, HoldRef, SeatRequest};
 use engine::ids::{HoldId, PartitionKey};
 
 use crate::app::{App, RequestContext};
@@ -32,7 +32,7 @@ pub(super) async fn try_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, 
     let body: TryHoldBody<'_> = parse(body)?;
     let HoldRef { partition, hold } = hold_ref(&body.partition_key, &body.hold_id)?;
     let defaults = &app.config.defaults;
-    let command = Command::TryHold(TryHold {
+    let command = Command::TryHold(SeatRequest {
         partition,
         hold,
         quantity: fields::quantity(body.qty.unwrap_or(0))?,

@@ -1,7 +1,7 @@
 //! Orders from their creation to their cancellation.
 
 use engine::answer::Answer as Engine;
-use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Reserve};
+use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Reserve, SeatRequest};
 use engine::ids::{Cents, HoldId, IdempotencyKey, PartitionKey};
 
 use crate::app::{App, RequestContext};
@@ -60,15 +60,10 @@ pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, b
         0 => defaults.quantity,
         given => fields::quantity(given)?,
     };
-    let command = Command::Reserve(Reserve {
-        order: id,
-        partition,
-        hold,
-        quantity,
-        span: fields::span(body.from_index, body.to_index)?,
-        ad_hoc: fields::ad_hoc(body.capacity, defaults.order_capacity, defaults.segments)?,
-    });
-    order(app.ask(cx, command).await?)
+    let span = fields::span(body.from_index, body.to_index)?;
+    let ad_hoc = fields::ad_hoc(body.capacity, defaults.order_capacity, defaults.segments)?;
+    let seats = SeatRequest { partition, hold, quantity, span, ad_hoc };
+    order(app.ask(cx, Command::Reserve(Reserve { order: id, seats })).await?)
 }
 
 pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {

@@ -95,10 +95,10 @@ fn a_reservation_that_names_nothing_goes_by_the_defaults() {
         assert_eq!(client.post("/orders/reserve", &body).status, 200, "{body}");
         let Command::Reserve(reserve) = server.script.command() else { panic!("another command") };
         assert_eq!(reserve.order, samples::order_id());
-        assert_eq!(reserve.partition.as_str(), samples::DEFAULT_PARTITION);
-        assert_eq!(reserve.hold.as_str(), samples::ORDER, "the hold is named after its order");
-        assert_eq!((reserve.quantity, reserve.span), (1, None));
-        assert_eq!((reserve.ad_hoc.capacity, reserve.ad_hoc.segments), (500, 1));
+        assert_eq!(reserve.seats.partition.as_str(), samples::DEFAULT_PARTITION);
+        assert_eq!(reserve.seats.hold.as_str(), samples::ORDER, "the hold is named after its order");
+        assert_eq!((reserve.seats.quantity, reserve.seats.span), (1, None));
+        assert_eq!((reserve.seats.ad_hoc.capacity, reserve.seats.ad_hoc.segments), (500, 1));
     }
 }
 
@@ -113,8 +113,11 @@ fn a_reservation_may_name_everything_with_blanks_around_it() {
     );
     assert_eq!(client.post("/orders/reserve", &body).status, 200);
     let Command::Reserve(reserve) = server.script.command() else { panic!("another command") };
-    assert_eq!((reserve.partition.as_str(), reserve.hold.as_str()), ("p", "h"));
-    assert_eq!((reserve.quantity, reserve.span, reserve.ad_hoc.capacity), (2000, Span::new(0, 2), 7));
+    assert_eq!((reserve.seats.partition.as_str(), reserve.seats.hold.as_str()), ("p", "h"));
+    assert_eq!(
+        (reserve.seats.quantity, reserve.seats.span, reserve.seats.ad_hoc.capacity),
+        (2000, Span::new(0, 2), 7)
+    );
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn reserve_with_other_contents_during_reserve() {
     let (mut world, n) = two_cores(0);
     let reserve = begin(&mut world, n.reserve(0));
     let mut other = n.reservation(0);
-    other.quantity = 2;
+    other.seats.quantity = 2;
     let other = begin(&mut world, Command::Reserve(other));
     world.settle();
     assert_eq!(order(world.reply(reserve)).status, OrderStatus::Reserved);

@@ -2,7 +2,7 @@
 //! sides are under way at the same time, whoever brought it about.
 
 use engine::answer::OrderStatus;
-use engine::command::{Command, CreateOrder, HoldRef, TryHold};
+use engine::command::{Command, CreateOrder, HoldRef, Reserve, SeatRequest};
 use engine::ids::Time;
 
 use super::book::KnownOrder;
@@ -68,7 +68,7 @@ fn at_deadline(clients: &mut Clients, world: &mut World) -> Vec<Command> {
         return command.into_iter().collect();
     }
     // A client's own hold.
-    let asked: Vec<TryHold> = { clients.book.made.iter() }
+    let asked: Vec<SeatRequest> = { clients.book.made.iter() }
         .filter_map(|command| match command {
             Command::TryHold(c) => Some(c.clone()),
             _ => None,
@@ -83,14 +83,7 @@ fn at_deadline(clients: &mut Clients, world: &mut World) -> Vec<Command> {
         0 => {
             let order = clients.book.created(&mut world.rng);
             let Some(order) = order.and_then(|order| order.id) else { return Vec::new() };
-            Command::Reserve(engine::command::Reserve {
-                order,
-                partition: c.partition,
-                hold: c.hold,
-                quantity: c.quantity,
-                span: c.span,
-                ad_hoc: c.ad_hoc,
-            })
+            Command::Reserve(Reserve { order, seats: c })
         }
         1 => Command::ReleaseHold(HoldRef { partition: c.partition, hold: c.hold }),
         _ => Command::ConfirmHold(HoldRef { partition: c.partition, hold: c.hold }),
@@ -104,7 +97,7 @@ fn deadline(order: &KnownOrder) -> Option<Time> {
 }
 
 /// The deadline of a live hold, looked up behind the clients' back: they would have to guess.
-fn live_deadline(world: &World, c: &TryHold) -> Option<Time> {
+fn live_deadline(world: &World, c: &SeatRequest) -> Option<Time> {
     let slot = world.process.hash.partition(&c.partition);
     let hold = world.process.slot(slot).partitions().get(&c.partition)?.hold(&c.hold)?;
     (hold.status == engine::answer::HoldStatus::Held).then_some(hold.deadline)
@@ -140,16 +133,7 @@ fn adopt_and_release(clients: &mut Clients, world: &mut World) -> Vec<Command> {
     let init = |order: &&KnownOrder| order.view.as_ref().is_some_and(|view| view.status == OrderStatus::Init);
     let order = clients.book.orders.iter().find(init).and_then(|order| order.id);
     let hold = HoldRef { partition: c.partition.clone(), hold: c.hold.clone() };
-    let adopt = order.map(|order| {
-        Command::Reserve(engine::command::Reserve {
-            order,
-            partition: c.partition.clone(),
-            hold: c.hold.clone(),
-            quantity: c.quantity,
-            span: c.span,
-            ad_hoc: c.ad_hoc,
-        })
-    });
+    let adopt = order.map(|order| Command::Reserve(Reserve { order, seats: c.clone() }));
     let mut commands = vec![Command::TryHold(c)];
     commands.extend(adopt);
     commands.push(if world.rng.percent(50) {
@@ -201,7 +185,7 @@ fn race(world: &World, one: &Command, two: &Command) -> Option<Covered> {
             (a == b && t == u).then_some(Covered::SettleSettle)
         }
         (Command::Reserve(c), Command::ReleaseHold(h)) | (Command::ReleaseHold(h), Command::Reserve(c)) => {
-            (c.partition == h.partition && c.hold == h.hold).then_some(Covered::AdoptRelease)
+            (c.seats.partition == h.partition && c.seats.hold == h.hold).then_some(Covered::AdoptRelease)
         }
         (Command::TryHold(a), Command::TryHold(b)) if a.partition == b.partition && a.hold != b.hold => {
             let slot = world.process.hash.partition(&a.partition);
@@ -244,7 +228,7 @@ fn expiry(clients: &Clients, world: &World, command: &Command) -> Option<Covered
         Command::ReleaseHold(c) | Command::ConfirmHold(c) => {
             of_hold(&c.partition, &c.hold).map(|()| Covered::ConfirmExpiry)
         }
-        Command::Reserve(c) => of_hold(&c.partition, &c.hold).map(|()| Covered::AdoptExpiry),
+        Command::Reserve(c) => of_hold(&c.seats.partition, &c.seats.hold).map(|()| Covered::AdoptExpiry),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Reserve seats for an order: under its own hold, or by taking over a client's.
 
-use engine::command::{Command, Reserve};
+use engine::command::{Command, Reserve, SeatRequest};
 
 use super::book::{self, Book, KnownOrder};
 use crate::rng::Rng;
@@ -12,8 +12,7 @@ pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
 
 pub(super) fn of(order: &KnownOrder, book: &mut Book, rng: &mut Rng) -> Option<Command> {
     let id = order.id?;
-    let mut reserve = Reserve {
-        order: id,
+    let mut seats = SeatRequest {
         partition: order.partition.key.clone(),
         hold: order.adopts.clone().unwrap_or_else(|| id.hold_id()),
         quantity: order.quantity,
@@ -22,22 +21,20 @@ pub(super) fn of(order: &KnownOrder, book: &mut Book, rng: &mut Rng) -> Option<C
     };
     // A hold that a client has: taken over with what it is made of.
     let held = book.made.iter().rev().find_map(|command| match command {
-        Command::TryHold(c) => Some(c.clone()),
+        Command::TryHold(held) => Some(held.clone()),
         _ => None,
     });
-    if let Some(c) = held.filter(|_| order.adopts.is_some() && rng.percent(80)) {
-        let (partition, hold) = (c.partition, c.hold);
-        reserve =
-            Reserve { partition, hold, quantity: c.quantity, span: c.span, ad_hoc: c.ad_hoc, ..reserve };
+    if let Some(held) = held.filter(|_| order.adopts.is_some() && rng.percent(80)) {
+        seats = held;
     }
     match rng.below(30) {
-        0 => reserve.quantity += 1,
-        1 => reserve.span = book::span(rng),
-        2 => reserve.hold = book.hold(rng),
+        0 => seats.quantity += 1,
+        1 => seats.span = book::span(rng),
+        2 => seats.hold = book.hold(rng),
         // Another order's.
-        3 => reserve.hold = book.created(rng)?.id?.hold_id(),
-        4 => reserve.partition = book.place(rng).key,
+        3 => seats.hold = book.created(rng)?.id?.hold_id(),
+        4 => seats.partition = book.place(rng).key,
         _ => {}
     }
-    Some(Command::Reserve(reserve))
+    Some(Command::Reserve(Reserve { order: id, seats }))
 }

@@ -1,13 +1,13 @@
 //! Hold seats without an order.
 
-use engine::command::{Command, TryHold};
+use engine::command::{Command, SeatRequest};
 
 use super::book::{self, Book};
 use crate::rng::Rng;
 
 pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Command {
     let place = book.place(rng);
-    Command::TryHold(TryHold {
+    Command::TryHold(SeatRequest {
         partition: place.key,
         hold: book.hold(rng),
         quantity: *rng.pick(&[1, 1, 1, 2, 3]),

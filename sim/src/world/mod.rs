@@ -164,7 +164,7 @@ impl World {
     fn shown(&self, core: u16, command: &Command) -> Vec<Shown> {
         let hash = &self.process.hash;
         let second = match command {
-            Command::Reserve(c) => Some(hash.partition(&c.partition)),
+            Command::Reserve(c) => Some(hash.partition(&c.seats.partition)),
             Command::Pay(c) => Some(hash.txn(&c.txn)),
             _ => None,
         };

@@ -1,7 +1,9 @@
 //! Names that live on chosen cores, and the commands that are made of them.
 
 use allocator::Span;
-use engine::command::{AdHoc, Cancel, Command, CreateOrder, ExpectedHold, HoldRef, Pay, Reserve, TryHold};
+use engine::command::{
+    AdHoc, Cancel, Command, CreateOrder, ExpectedHold, HoldRef, Pay, Reserve, SeatRequest,
+};
 use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, PartitionKey, Reference, SlotId, TxnId};
 use engine::slots::{SlotHash, core_of};
 
@@ -86,14 +88,12 @@ impl Names {
 
     pub(crate) fn reservation(&self, nth: usize) -> Reserve {
         let order = self.order(nth);
-        Reserve {
-            order,
-            partition: self.partition.clone(),
-            hold: order.hold_id(),
-            quantity: 1,
-            span: None,
-            ad_hoc: self.ad_hoc,
-        }
+        Reserve { order, seats: self.seats(order.hold_id(), 1) }
+    }
+
+    fn seats(&self, hold: HoldId, quantity: u32) -> SeatRequest {
+        let (partition, ad_hoc) = (self.partition.clone(), self.ad_hoc);
+        SeatRequest { partition, hold, quantity, span: None, ad_hoc }
     }
 
     pub(crate) fn cancel(&self, nth: usize) -> Command {
@@ -119,13 +119,7 @@ impl Names {
     }
 
     pub(crate) fn try_hold(&self, id: &str, quantity: u32) -> Command {
-        Command::TryHold(TryHold {
-            partition: self.partition.clone(),
-            hold: hold(id),
-            quantity,
-            span: None,
-            ad_hoc: self.ad_hoc,
-        })
+        Command::TryHold(self.seats(hold(id), quantity))
     }
 
     pub(crate) fn release(&self, id: &str) -> Command {

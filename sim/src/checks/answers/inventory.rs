@@ -3,7 +3,7 @@
 use allocator::Span;
 use engine::answer::{Answer, HoldStatus, PartitionView, Rejection, Reply};
 use engine::catalogue::{Catalogue, Definition, Listing};
-use engine::command::{HoldRef, Reserve, RunQuery, TryHold};
+use engine::command::{HoldRef, Reserve, RunQuery, SeatRequest};
 use engine::ids::{HoldId, OrderId, PartitionKey, Time};
 
 use crate::checks::model::DecisionInputs;
@@ -36,7 +36,7 @@ fn definition(slot: &Slot, inputs: &DecisionInputs, now: Time, key: &PartitionKe
     (definition.run.ends_at.plus(inputs.policy.departed_ms) > now).then_some(definition)
 }
 
-pub(super) fn hold(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &TryHold, reply: &Reply) -> bool {
+pub(super) fn hold(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &SeatRequest, reply: &Reply) -> bool {
     let want = Want {
         partition: &c.partition,
         hold: &c.hold,
@@ -65,12 +65,12 @@ pub(super) fn hold(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &TryHold,
 /// True where a reserve is refused by its partition in this state.
 pub(super) fn refuse(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &Reserve, reply: &Reply) -> bool {
     let want = Want {
-        partition: &c.partition,
-        hold: &c.hold,
-        quantity: c.quantity,
-        span: c.span,
-        capacity: c.ad_hoc.capacity,
-        segments: c.ad_hoc.segments,
+        partition: &c.seats.partition,
+        hold: &c.seats.hold,
+        quantity: c.seats.quantity,
+        span: c.seats.span,
+        capacity: c.seats.ad_hoc.capacity,
+        segments: c.seats.ad_hoc.segments,
         order: Some(c.order),
     };
     reply.as_ref().is_err_and(|why| refused(slot, inputs, now, &want, *why))

@@ -79,8 +79,10 @@ pub(super) fn cancel(slot: &Slot, c: &Cancel, reply: &Reply) -> bool {
 pub(super) fn reserve(slot: &Slot, now: Time, c: &Reserve, reply: &Reply) -> bool {
     let Some(order) = slot.orders.get(&c.order) else { return *reply == Err(Rejection::OrderNotFound) };
     let what = |r: &Reservation| {
-        let (from, to) = c.span.map_or((0, r.segments), |span| (span.from(), span.to()));
-        r.partition == c.partition && r.hold == c.hold && (r.quantity, r.from, r.to) == (c.quantity, from, to)
+        let (from, to) = c.seats.span.map_or((0, r.segments), |span| (span.from(), span.to()));
+        r.partition == c.seats.partition
+            && r.hold == c.seats.hold
+            && (r.quantity, r.from, r.to) == (c.seats.quantity, from, to)
     };
     match (order.row.status, &order.row.reservation, reply) {
         (OrderStatus::Reserved, Some(r), Ok(_)) => what(r) && is_shown(slot, order, now, reply),

@@ -207,7 +207,7 @@ fn seats(history: &[Told], coverage: &mut Counters) {
     let mut owners: BTreeMap<(PartitionKey, HoldId), Vec<OrderId>> = BTreeMap::new();
     for told in history {
         if let Command::Reserve(c) = &told.command {
-            let hold = (c.partition.clone(), c.hold.clone());
+            let hold = (c.seats.partition.clone(), c.seats.hold.clone());
             owners.entry(hold.clone()).or_default().push(c.order);
             // An order that was given up by the time it has the hold gives it back. Who was refused the hold never had it.
             if !matches!(told.reply, Some(Ok(_))) && !is_refused(told) {

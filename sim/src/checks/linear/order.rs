@@ -86,10 +86,10 @@ impl State {
 impl OrderObject {
     fn may_reserve(&self, r: &Reservation, by: u64) -> bool {
         let asks = |c: &Reserve| {
-            let span = c.span.map(|span: Span| (span.from(), span.to()));
-            c.partition == r.partition
-                && c.hold == r.hold
-                && c.quantity == r.quantity
+            let span = c.seats.span.map(|span: Span| (span.from(), span.to()));
+            c.seats.partition == r.partition
+                && c.seats.hold == r.hold
+                && c.seats.quantity == r.quantity
                 && span.is_none_or(|span| span == (r.from, r.to))
         };
         self.reserves.iter().any(|(called, c)| *called < by && asks(c))

@@ -2,7 +2,7 @@
 
 use allocator::Span;
 use engine::answer::{Answer, CancelReason, HoldView, OrderView, PartitionView, ReservationView};
-use engine::command::{AdHoc, Cancel, ExpectedHold, Pay, Reserve, TryHold};
+use engine::command::{AdHoc, Cancel, ExpectedHold, Pay, Reserve, SeatRequest};
 use engine::ids::{Cents, SlotId, TxnId};
 use engine::text::Text;
 
@@ -57,15 +57,13 @@ fn get(number: u128) -> Command {
     Command::GetOrder { order: order_id(number) }
 }
 
+fn seats(hold: HoldId) -> SeatRequest {
+    let ad_hoc = AdHoc { capacity: 1, segments: 1 };
+    SeatRequest { partition: partition(), hold, quantity: 1, span: Span::new(0, 1), ad_hoc }
+}
+
 fn reserved_by(number: u128) -> Reserve {
-    Reserve {
-        order: order_id(number),
-        partition: partition(),
-        hold: order_id(number).hold_id(),
-        quantity: 1,
-        span: Span::new(0, 1),
-        ad_hoc: AdHoc { capacity: 1, segments: 1 },
-    }
+    Reserve { order: order_id(number), seats: seats(order_id(number).hold_id()) }
 }
 
 fn reserve(number: u128) -> Command {
@@ -97,15 +95,7 @@ fn held(id: &str, deadline: Time) -> (Command, Reply) {
             expires_at: deadline,
         },
     };
-    let ad_hoc = AdHoc { capacity: 1, segments: 1 };
-    let command = Command::TryHold(TryHold {
-        partition: partition(),
-        hold,
-        quantity: 1,
-        span: Span::new(0, 1),
-        ad_hoc,
-    });
-    (command, Ok(Answer::Partition(Box::new(view))))
+    (Command::TryHold(seats(hold)), Ok(Answer::Partition(Box::new(view))))
 }
 
 fn is_linear(history: &[Told]) -> bool {
@@ -154,7 +144,7 @@ fn a_seat_has_one_holder() {
     let release =
         Told { returned: None, reply: None, ..told(2, 0, Command::ReleaseHold(hold), one.1.clone()) };
     assert!(is_linear(&[first.clone(), release, second(Time(10))]), "the first was perhaps released");
-    let adopt = Command::Reserve(Reserve { hold: HoldId::parse("one").unwrap(), ..reserved_by(1) });
+    let adopt = Command::Reserve(Reserve { order: order_id(1), seats: seats(HoldId::parse("one").unwrap()) });
     let refused = told(2, 9, adopt.clone(), Err(Rejection::HoldOwnedByAnother));
     assert!(!is_linear(&[first.clone(), refused, second(Time(10))]), "nobody took it");
     let given_up = told(2, 9, adopt, Err(Rejection::InvalidTransition));

@@ -104,7 +104,7 @@ fn policy(rng: &mut Rng) -> Policy {
 }
 
 impl Faults {
-    const fn all(on: bool) -> Faults {
+    pub(crate) const fn all(on: bool) -> Faults {
         Faults {
             failing_writes: on,
             failing_syncs: on,

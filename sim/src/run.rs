@@ -42,13 +42,7 @@ pub struct Choices {
 pub fn run(seed: u64, choices: Choices) -> Summary {
     let mut world = World::new(seed, choices.watched);
     let clients = Clients::new(&mut world.rng);
-    let mut run = Run { promises: checks::Promises::default(), world, clients };
-    while run.clients.made < run.world.plan.operations {
-        assert!(run.world.step < STEPS_MAX, "a run never ends");
-        run.step();
-    }
-    run.come_to_rest();
-    run.finish()
+    Run { promises: checks::Promises::default(), world, clients }.to_the_end()
 }
 
 struct Run {
@@ -58,6 +52,15 @@ struct Run {
 }
 
 impl Run {
+    fn to_the_end(mut self) -> Summary {
+        while self.clients.made < self.world.plan.operations {
+            assert!(self.world.step < STEPS_MAX, "a run never ends");
+            self.step();
+        }
+        self.come_to_rest();
+        self.finish()
+    }
+
     fn step(&mut self) {
         self.world.step += 1;
         if self.world.step == CALM_FROM_STEP {
@@ -286,5 +289,23 @@ impl Run {
         checks::linear::check(&self.clients.history, &mut self.world.coverage);
         self.world.count_life();
         Summary { hash: self.world.history.hash(), counters: self.world.coverage }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Faults;
+
+    /// One client, a slow disk, and hardly a write that does not fail: nothing is ever answered until the faults end.
+    #[test]
+    fn a_disk_that_always_fails_keeps_no_run_from_its_end() {
+        let mut world = World::new(7, false);
+        world.plan.faults = Faults { failing_writes: true, ..Faults::all(false) };
+        (world.plan.crash_permille, world.plan.fault_permille) = (0, 900);
+        (world.plan.slow_disk_percent, world.plan.under_way_max) = (90, 1);
+        let clients = Clients::new(&mut world.rng);
+        let summary = Run { promises: checks::Promises::default(), world, clients }.to_the_end();
+        assert_eq!(summary.counters.get(Covered::Calmed), 1);
     }
 }

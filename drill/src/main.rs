@@ -20,7 +20,7 @@ struct Drill {
     cycles: &'static str,
     /// Runs once for each disk driver in `drill all`.
     has_driver: bool,
-    run: fn(&Settings, Launch),
+    run: fn(&Settings, &Launch),
     about: &'static str,
 }
 
@@ -51,7 +51,7 @@ const DRILLS: [Drill; 6] = [
         name: "full",
         cycles: "20",
         has_driver: true,
-        run: |settings, launch| println!("{}", full::run(&launch, settings)),
+        run: |settings, launch| println!("{}", full::run(launch, settings)),
         about: "Fills the disk, restarts the server on it and makes room again; a round counts as five cycles (needs FUSE)",
     },
     Drill {
@@ -67,14 +67,14 @@ const DRILLS: [Drill; 6] = [
         has_driver: false,
         run: |settings, launch| {
             let mut jumps = ClockJumps::new(launch.home());
-            let launch = jumps.under_its_clock(launch);
-            crash_drill(settings, &mut jumps, launch);
+            let launch = jumps.under_its_clock(launch.clone());
+            crash_drill(settings, &mut jumps, &launch);
         },
         about: "Moves the wall clock back and forward under load (needs libfaketime)",
     },
 ];
 
-fn crash_drill(settings: &Settings, injector: &mut dyn FaultInjector, launch: Launch) {
+fn crash_drill(settings: &Settings, injector: &mut dyn FaultInjector, launch: &Launch) {
     println!("{}", crash::run(settings, injector, &with_small_limits(launch)));
     println!("{}", injector.summary());
 }
@@ -121,7 +121,8 @@ fn run(drill: &Drill, driver: Option<&str>, matches: &ArgMatches, seed: u64) {
     }
     let settings = cli::settings(drill.name, driver, matches, seed);
     println!("{} --seed {seed} --first {} --cycles {}", settings.command, settings.first, settings.cycles);
-    (drill.run)(&settings, launch);
+    // The launch goes last: with it goes the directory on which a disk may be mounted.
+    (drill.run)(&settings, &launch);
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use crate::session::{Port, Session};
-use crate::{Conn, DEADLINE};
+use crate::{Conn, DEADLINE, until};
 
 /// The size of a log segment in tests: small, so that a start does not write much.
 const SEGMENT_BYTES: &str = "1048576";
@@ -301,19 +301,13 @@ pub struct Server {
 impl Server {
     /// Waits until the gateway says that it is ready.
     pub fn until_ready(&mut self) {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
-                panic!("the server ended while starting: {status}\n{}", self.log_tail());
-            }
+        until("the server to be ready", || {
+            let ended = self.ended();
+            assert!(ended.is_none(), "the server ended while it started: {ended:?}\n{}", self.log_tail());
             let answer =
                 Conn::open(self.addr(Port::Gateway)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
-            if answer.is_ok_and(|a| a.status == 200) {
-                return;
-            }
-            assert!(started.elapsed() < DEADLINE, "not ready within {DEADLINE:?}\n{}", self.log_tail());
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+            answer.is_ok_and(|answer| answer.status == 200).then_some(())
+        });
     }
 
     /// Calls by the five services' own ports.
@@ -386,7 +380,7 @@ impl Server {
 
     /// Waits for the end after [`Server::terminate`]. Gives the exit code, `None` where a signal ended it.
     pub fn wait_end(mut self) -> Option<i32> {
-        let status = crate::until("the server to stop", || self.ended());
+        let status = until("the server to stop", || self.ended());
         status.code()
     }
 

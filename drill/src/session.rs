@@ -212,20 +212,17 @@ impl Session {
 
     #[track_caller]
     pub fn release(&mut self, partition: &str, hold: &str) -> Response {
-        self.post(
-            Port::Inventory,
-            "/inventory/release-hold",
-            &json!({"partition_key": partition, "hold_id": hold}),
-        )
+        self.end_hold("/inventory/release-hold", partition, hold)
     }
 
     #[track_caller]
     pub fn confirm(&mut self, partition: &str, hold: &str) -> Response {
-        self.post(
-            Port::Inventory,
-            "/inventory/confirm-hold",
-            &json!({"partition_key": partition, "hold_id": hold}),
-        )
+        self.end_hold("/inventory/confirm-hold", partition, hold)
+    }
+
+    #[track_caller]
+    fn end_hold(&mut self, path: &str, partition: &str, hold: &str) -> Response {
+        self.post(Port::Inventory, path, &json!({"partition_key": partition, "hold_id": hold}))
     }
 
     /// Seats that the whole run can still take.

@@ -1,13 +1,13 @@
-//! The reader of timetables.
+//! Target: the reader of timetables (GTFS feeds and formations).
 
 use std::path::Path;
 
 use timetable::{Date, DateWindow, Timetable};
 
-/// What separates the files of a feed in one input: `=== stops.txt`, then the file.
-const MARK: &str = "=== ";
+/// The separator between the files of a feed in one input: `=== stops.txt`, then the file.
+const SEPARATOR: &str = "=== ";
 
-/// Files that a feed may have. Others cannot be made: a name is a place on the disk.
+/// Files that a feed may have. No others are written: a name is a path on the disk.
 const FILES: [&str; 8] = [
     "agency.txt",
     "stops.txt",
@@ -19,10 +19,10 @@ const FILES: [&str; 8] = [
     "formations.toml",
 ];
 
-/// A feed in one text, or a zip file.
+/// The input is a feed in one text, or a zip file.
 ///
 /// # Panics
-/// When a feed that was taken cannot be asked.
+/// When a feed is accepted and its timetable contradicts itself.
 pub fn feed(data: &[u8]) {
     let directory = tempfile::tempdir().expect("a directory for a test");
     let path = if data.starts_with(b"PK") {
@@ -34,14 +34,14 @@ pub fn feed(data: &[u8]) {
         directory.path().to_owned()
     };
     match Timetable::load(&path, None, DateWindow::WHOLE) {
-        Ok(timetable) => ask(&timetable),
+        Ok(timetable) => check(&timetable),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 
 fn write(directory: &Path, data: &[u8]) {
     let mut rest = data;
-    while let Some((name, tail)) = next_mark(rest) {
+    while let Some((name, tail)) = next_file(rest) {
         let end =
             (0..tail.len()).find(|at| tail[*at..].starts_with(b"\n=== ")).map_or(tail.len(), |at| at + 1);
         if let Some(file) = FILES.iter().find(|file| file.as_bytes() == name) {
@@ -51,15 +51,15 @@ fn write(directory: &Path, data: &[u8]) {
     }
 }
 
-/// The name behind the mark at the beginning, and what follows its line.
-fn next_mark(data: &[u8]) -> Option<(&[u8], &[u8])> {
-    let line = data.strip_prefix(MARK.as_bytes())?;
+/// The name behind the separator that the input begins with, and what follows that line.
+fn next_file(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = data.strip_prefix(SEPARATOR.as_bytes())?;
     let end = line.iter().position(|byte| *byte == b'\n')?;
     Some((&line[..end], &line[end + 1..]))
 }
 
-/// What the edge asks.
-fn ask(timetable: &Timetable) {
+/// Asks what the edge asks.
+fn check(timetable: &Timetable) {
     let summary = timetable.summary();
     let stations = timetable.stations("", None, usize::MAX);
     assert_eq!(stations.len(), summary.stations);

@@ -1,10 +1,10 @@
-//! The reader of log segments.
+//! Target: the reader of log segments.
 
 use std::sync::OnceLock;
 
 use wal::disk::{Lane, MemoryDisk};
 use wal::files::MemoryFiles;
-use wal::{DataDir, Lsn, Millis, Options, Recover, limits};
+use wal::{DataDir, Log, Lsn, Millis, Options, Recover, limits};
 
 const BLOCK: usize = limits::BLOCK_BYTES;
 const HEADER: usize = 96;
@@ -21,7 +21,7 @@ pub(crate) fn options() -> Options {
     }
 }
 
-/// Counts what recovery gives, and takes everything.
+/// Collects what recovery gives, and refuses nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Taken {
     records: Vec<(Lsn, Vec<u8>)>,
@@ -39,38 +39,46 @@ impl Recover for Taken {
 }
 
 /// A directory with one empty log, made once.
-pub(crate) fn directory() -> MemoryFiles {
+pub(crate) fn empty_directory() -> MemoryFiles {
     static DIRECTORY: OnceLock<MemoryFiles> = OnceLock::new();
-    DIRECTORY.get_or_init(|| run(&[])).fork()
+    DIRECTORY.get_or_init(|| directory_with(&[])).fork()
 }
 
-/// A directory whose log has these commands, one frame for each, and was then idle.
-fn run(commands: &[&[&[u8]]]) -> MemoryFiles {
+/// A directory whose log has the records of these commands, one frame for each, and then fell idle.
+fn directory_with(commands: &[&[&[u8]]]) -> MemoryFiles {
     let files = MemoryFiles::new();
-    let dir = DataDir::open_on(files.clone(), &options()).expect("a new directory");
-    let at = dir.recover(0, &mut Taken::default()).expect("an empty log");
-    let mut log = dir.log(0, at, MemoryDisk::new(dir.core_dir(0))).expect("an empty log");
-    let settle = |log: &mut wal::Log<MemoryDisk>, now| {
-        log.poll(Millis(now)).expect("nothing fails");
-        while log.disk_mut().finish(Lane::Jobs) || log.disk_mut().finish(Lane::Write) {
-            log.poll(Millis(now)).expect("nothing fails");
-        }
-    };
-    settle(&mut log, 0);
+    let (dir, mut log) = open_log(&files);
+    complete_all(&mut log, 0);
     for records in commands {
         records.iter().for_each(|record| _ = log.append(record));
         log.end_command();
-        settle(&mut log, 0);
+        complete_all(&mut log, 0);
     }
-    settle(&mut log, limits::IDLE_CLOSE_MS);
+    complete_all(&mut log, limits::IDLE_CLOSE_MS);
     drop((log, dir));
     files.restart()
 }
 
-/// What a sound segment looks like: an opening frame, frames of several sizes, a closing frame.
+/// Opens a directory whose log is empty.
+pub(crate) fn open_log(files: &MemoryFiles) -> (DataDir<MemoryFiles>, Log<MemoryDisk>) {
+    let dir = DataDir::open_on(files.clone(), &options()).expect("a sound directory");
+    let at = dir.recover(0, &mut Taken::default()).expect("an empty log");
+    let log = dir.log(0, at, MemoryDisk::new(dir.core_dir(0))).expect("an empty log");
+    (dir, log)
+}
+
+/// Completes every write and job that is under way, and those that follow from them.
+pub(crate) fn complete_all(log: &mut Log<MemoryDisk>, now: u64) {
+    log.poll(Millis(now)).expect("nothing fails");
+    while log.disk_mut().finish(Lane::Jobs) || log.disk_mut().finish(Lane::Write) {
+        log.poll(Millis(now)).expect("nothing fails");
+    }
+}
+
+/// A sound segment: an opening frame, frames of several sizes, a closing frame.
 #[must_use]
 pub fn example_segment() -> Vec<u8> {
-    let files = run(&[&[b"one"], &[b"", b"two", b"three"], &[&[7; 5_000]], &[b"last"]]);
+    let files = directory_with(&[&[b"one"], &[b"", b"two", b"three"], &[&[7; 5_000]], &[b"last"]]);
     let mut bytes = segment(&files);
     let used = bytes.chunks(BLOCK).rposition(|block| block.starts_with(b"ILKFRAME")).expect("frames");
     bytes.truncate(used * BLOCK + HEADER);
@@ -86,11 +94,11 @@ fn segment(files: &MemoryFiles) -> Vec<u8> {
     files.contents()[&segment_name()].clone().expect("a file")
 }
 
-/// The first byte says whether checksums are made right, so that what lies behind them is reached as well; the rest is the
-/// beginning of a segment.
+/// An odd first byte has the checksums made right, so that what lies behind them is reached as well; the rest of the input
+/// is the beginning of a segment.
 ///
 /// # Panics
-/// When recovery gives what is not in the bytes, or goes on from a log that it then reads otherwise.
+/// When recovery gives what is not in the bytes, or something else when it is repeated.
 pub fn frames(data: &[u8]) {
     let Some((mode, content)) = data.split_first() else { return };
     let size = options().segment_bytes as usize;
@@ -98,28 +106,26 @@ pub fn frames(data: &[u8]) {
     let mut bytes = content[..length].to_vec();
     bytes.resize(size, 0);
     if mode & 1 == 1 {
-        seal(&mut bytes);
+        fix_checksums(&mut bytes);
     }
-    let files = directory();
+    let files = empty_directory();
     files.tamper(&segment_name(), |segment| segment.clone_from(&bytes));
     drop(wal::inspect::check_on(&files));
-    let Ok(dir) = DataDir::open_on(files.clone(), &options()) else { panic!("the superblock is sound") };
+    let dir = DataDir::open_on(files.clone(), &options()).expect("the superblock is sound");
     let mut taken = Taken::default();
     let Ok(at) = dir.recover(0, &mut taken) else { return };
     assert_eq!(at.records, taken.records.len() as u64);
     for (number, (lsn, record)) in taken.records.iter().enumerate() {
         assert_eq!(lsn.0, taken.records[0].0.0 + number as u64, "records follow one another");
-        // What was filled up behind the input is zero.
+        // The segment is filled up with zeros behind the input.
         let used = record.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let inside = used == 0 || bytes[..length].windows(used).any(|window| window == &record[..used]);
         assert!(inside, "record {lsn} is not in the segment");
     }
     let last = at.last;
     assert!(taken.records.last().is_none_or(|(lsn, _)| *lsn == last));
-    // The log goes on, and what came back comes back again.
-    let Ok(log) = dir.log(0, at, MemoryDisk::new(dir.core_dir(0))) else {
-        panic!("files in memory do not fail")
-    };
+    // The log goes on from there, and a second recovery gives the same.
+    let log = dir.log(0, at, MemoryDisk::new(dir.core_dir(0))).expect("files in memory do not fail");
     drop((log, dir));
     let files = files.restart().crash(|| false);
     let dir = DataDir::open_on(files, &options()).expect("the superblock is sound");
@@ -128,8 +134,8 @@ pub fn frames(data: &[u8]) {
     assert_eq!((at.last, again), (last, taken));
 }
 
-/// Makes the checksums of everything right that begins like a frame, and its own place and length where they cannot be.
-fn seal(bytes: &mut [u8]) {
+/// Makes the checksums right of everything that begins like a frame.
+fn fix_checksums(bytes: &mut [u8]) {
     for at in (0..bytes.len()).step_by(BLOCK).filter(|at| *at + BLOCK <= bytes.len()).collect::<Vec<_>>() {
         if !bytes[at..].starts_with(b"ILKFRAME") {
             continue;

@@ -1,4 +1,4 @@
-//! The edge: raw bytes to a server that listens, over a backend that knows nothing.
+//! Target: the edge. Raw bytes go to a listening server whose backend knows no order.
 
 use std::future::Future;
 use std::io::{Read, Write};
@@ -15,12 +15,12 @@ use net::runtime::{DriverChoice, Runtime, Switch};
 use net::{Backend, Config, Defaults, Dependency, Edge, Limits, Service, WorkerStatus};
 use timetable::{DateWindow, Timetable};
 
-/// Far beyond what an answer takes, and only for a server that has stopped answering: then the input has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// After this long without an answer the server counts as hung, and the input has failed.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-struct Nobody(Timetable);
+struct EmptyBackend(Timetable);
 
-impl Backend for Nobody {
+impl Backend for EmptyBackend {
     fn call(&self, _: Box<Request>) -> impl Future<Output = Reply> {
         std::future::ready(Err(Rejection::OrderNotFound))
     }
@@ -46,7 +46,7 @@ impl Backend for Nobody {
     }
 }
 
-/// The server, started once. It lives as long as the process.
+/// The ports of the server, which is started once and lives as long as the process.
 fn addresses() -> &'static [SocketAddr] {
     static ADDRESSES: OnceLock<Vec<SocketAddr>> = OnceLock::new();
     ADDRESSES.get_or_init(|| {
@@ -66,7 +66,7 @@ fn addresses() -> &'static [SocketAddr] {
                 limits: Limits::default(),
             };
             Runtime::new(DriverChoice::Auto).expect("a runtime").block_on(async {
-                let backend = Nobody(Timetable::built_in(DateWindow::WHOLE));
+                let backend = EmptyBackend(Timetable::built_in(DateWindow::WHOLE));
                 let edge = Edge::new(0, backend, Arc::new(config), Metrics::new(1, Registry::new(1)));
                 started.send(addresses).expect("somebody waits");
                 edge.serve(listeners, Rc::new(Switch::new())).await.expect("it serves");
@@ -76,17 +76,17 @@ fn addresses() -> &'static [SocketAddr] {
     })
 }
 
-/// The first byte says which service; the rest is sent as it is, and nothing more comes.
+/// The first byte selects the service; the rest is sent as it is, and the sending side is closed.
 ///
 /// # Panics
-/// When what is answered is not HTTP, or the connection does not end.
+/// When the answers are not HTTP, or the connection does not end.
 pub fn http(data: &[u8]) {
     let Some((service, content)) = data.split_first() else { return };
     let addresses = addresses();
     let mut stream =
         TcpStream::connect(addresses[usize::from(*service) % addresses.len()]).expect("the server listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    // It may have answered and closed before all is sent: that is its right.
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).expect("a socket");
+    // The server may answer and close before all is sent.
     let _ = stream.write_all(content);
     let _ = stream.shutdown(Shutdown::Write);
     let mut answered = Vec::new();
@@ -97,7 +97,7 @@ pub fn http(data: &[u8]) {
     }
 }
 
-/// Whole answers, one behind the other, and nothing else.
+/// The bytes are whole answers, one behind the other, and nothing else.
 fn check(mut answered: &[u8], asked: &[u8]) {
     let heads = asked.windows(5).filter(|window| window == b"HEAD ").count();
     while !answered.is_empty() {
@@ -127,7 +127,7 @@ fn check(mut answered: &[u8], asked: &[u8]) {
             continue;
         }
         let length = length.unwrap_or_else(|| panic!("no length: {head:?}"));
-        // The answer to a HEAD has the length of what it does not send.
+        // The answer to a HEAD names the length of a body that it does not send.
         let sent = if heads > 0 && (answered.len() < length || answered.starts_with(b"HTTP/1.1 ")) {
             0
         } else {

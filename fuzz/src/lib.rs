@@ -1,10 +1,9 @@
-//! What is fed with any bytes at all: the readers of what comes from outside or from a disk. One function for each, which
-//! takes the bytes, holds what the reader makes of them against what must hold whatever they are, and panics if it does
-//! not.
+//! Fuzz targets for the readers of what comes from outside or from a disk. Each is a function that takes any bytes, gives
+//! them to a reader, and panics where the result breaks what must hold for every input.
 //!
-//! `tests/corpus.rs` runs each over `corpus/` and over seeded mutations of it, on every test run; `libfuzzer/` (a workspace
-//! of its own, for the nightly compiler) runs them with coverage for as long as one likes: `make fuzz SECONDS=60`. It is
-//! never part of what is shipped.
+//! `tests/corpus.rs` runs each over `corpus/` and over seeded mutations of it, in every test run. `libfuzzer/` (a workspace
+//! of its own, for the nightly compiler) runs them guided by coverage for as long as wished: `make fuzz SECONDS=60`.
+//! Nothing of this is shipped.
 
 mod feed;
 mod frames;
@@ -17,7 +16,7 @@ pub use frames::{example_segment, frames};
 pub use http::http;
 pub use snapshot::{example_snapshot, snapshot};
 
-/// A function that takes any bytes.
+/// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// Every target by name; its corpus is in the folder of that name.

@@ -1,9 +1,9 @@
-//! Inputs made of other inputs, the same ones for the same seed.
+//! Mutations: new inputs made of other ones, the same for the same seed.
 
 use fastrand::Rng;
 
-/// Pieces that readers look for.
-const WORDS: [&[u8]; 24] = [
+/// A dictionary: pieces that readers look for.
+const DICTIONARY: [&[u8]; 24] = [
     b"ILKFRAME",
     b"ILKSNAPS",
     b"\r\n",
@@ -49,11 +49,11 @@ pub fn mutate(inputs: &[Vec<u8>], seed: u64) -> Vec<u8> {
                 bytes.splice(place..place, piece);
             }
             5 => {
-                let word = rng.choice(WORDS).expect("there are words");
+                let word = rng.choice(DICTIONARY).expect("there are words");
                 bytes.splice(at..at, word.iter().copied());
             }
             6 => {
-                let word = rng.choice(WORDS).expect("there are words");
+                let word = rng.choice(DICTIONARY).expect("there are words");
                 let end = (at + word.len()).min(bytes.len());
                 bytes[at..end].copy_from_slice(&word[..end - at]);
             }

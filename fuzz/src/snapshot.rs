@@ -1,13 +1,12 @@
-//! The reader of snapshots, and the images of slots within.
+//! Target: the reader of snapshots, and of the slot images in them.
 
 use engine::ids::SlotId;
 use engine::state::Slot;
-use wal::disk::{Lane, MemoryDisk};
-use wal::{DataDir, Lsn, Millis, Recover};
+use wal::{DataDir, Lsn, Recover};
 
-use crate::frames::{CORE, directory, options};
+use crate::frames::{CORE, complete_all, empty_directory, open_log, options};
 
-/// Decodes the images, as a shard does.
+/// Decodes the slot images, as a shard does, and collects them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Taken {
     images: Vec<(u16, Lsn, Vec<u8>)>,
@@ -35,16 +34,14 @@ fn snapshot_name(number: u64) -> String {
     format!("{CORE}/snapshot-{number:020}")
 }
 
-/// What a sound snapshot looks like: a blank slot, one without an image, and what `image` holds.
+/// A sound snapshot: a blank slot, one without an image, and one with `image`.
 ///
 /// # Panics
 /// Never: nothing fails in memory.
 #[must_use]
 pub fn example_snapshot(image: &[u8]) -> Vec<u8> {
-    let files = directory();
-    let dir = DataDir::open_on(files.clone(), &options()).expect("a sound directory");
-    let at = dir.recover(0, &mut Taken::default()).expect("an empty log");
-    let mut log = dir.log(0, at, MemoryDisk::new(dir.core_dir(0))).expect("an empty log");
+    let files = empty_directory();
+    let (_dir, mut log) = open_log(&files);
     let mut blank = Vec::new();
     Slot::new(SlotId::new(3)).encode(&mut blank);
     log.snapshot_begin();
@@ -52,16 +49,13 @@ pub fn example_snapshot(image: &[u8]) -> Vec<u8> {
         log.snapshot_slot(slot, image);
     }
     log.snapshot_end();
-    log.poll(Millis(0)).expect("nothing fails");
-    while log.disk_mut().finish(Lane::Jobs) {
-        log.poll(Millis(0)).expect("nothing fails");
-    }
+    complete_all(&mut log, 0);
     let mut bytes = files.contents()[&snapshot_name(1)].clone().expect("a file");
     bytes.insert(0, 1);
     bytes
 }
 
-/// The first byte says whether checksums are made right; the rest is a snapshot.
+/// An odd first byte has the checksums made right; the rest of the input is a snapshot.
 ///
 /// # Panics
 /// When the reader gives what is not in the bytes.
@@ -69,10 +63,10 @@ pub fn snapshot(data: &[u8]) {
     let Some((mode, content)) = data.split_first() else { return };
     let mut bytes = content.to_vec();
     if mode & 1 == 1 {
-        seal(&mut bytes);
+        fix_checksums(&mut bytes);
     }
-    let files = directory();
-    // The number stands in the header: the first snapshot is 0, and examples are the next.
+    let files = empty_directory();
+    // The number is in the header: a new directory has snapshot 0, and an example is the next one.
     let number = u64::from(bytes.get(32) == Some(&1));
     let first = snapshot_name(0);
     if number == 1 {
@@ -80,7 +74,7 @@ pub fn snapshot(data: &[u8]) {
     }
     files.tamper(&snapshot_name(number), |file| file.clone_from(&bytes));
     drop(wal::inspect::check_on(&files));
-    let Ok(dir) = DataDir::open_on(files, &options()) else { panic!("the superblock is sound") };
+    let dir = DataDir::open_on(files, &options()).expect("the superblock is sound");
     let mut taken = Taken::default();
     let Ok(at) = dir.recover(0, &mut taken) else { return };
     assert_eq!(at.snapshot.slots as usize, taken.images.len());
@@ -95,8 +89,8 @@ pub fn snapshot(data: &[u8]) {
     assert_eq!(slots.len(), taken.images.len(), "each slot once");
 }
 
-/// Makes all checksums right as far as the lengths lead.
-fn seal(bytes: &mut [u8]) {
+/// Makes all checksums right, as far as the lengths lead.
+fn fix_checksums(bytes: &mut [u8]) {
     const HEADER: usize = 64;
     const SECTION: usize = 24;
     if bytes.len() < HEADER {

@@ -1,13 +1,13 @@
-//! Every target over its whole corpus and over some thousand mutations of it, the same ones on every run.
+//! Every target over its corpus and over some thousand mutations of it, the same ones on every run.
 //!
-//! `INTERLOCK_FUZZ=target:seed` runs one mutation, as a failure says. `INTERLOCK_MAKE_CORPUS` writes the examples that code
-//! makes (segments and snapshots) where they are not there yet.
+//! `INTERLOCK_FUZZ=target:seed` runs one mutation, as a failure prints. `INTERLOCK_MAKE_CORPUS` writes the examples that are
+//! made by code (segments and snapshots) where they are missing.
 
 use std::path::PathBuf;
 
 use fuzz::{TARGETS, Target, example_segment, example_snapshot, mutate};
 
-/// Mutations of each target; `INTERLOCK_MUTATIONS` makes it another number.
+/// Mutations of each target; `INTERLOCK_MUTATIONS` sets another number.
 const MUTATIONS: u64 = 4_000;
 
 fn folder(target: &str) -> PathBuf {
@@ -23,10 +23,10 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| std::fs::read(path).expect("a readable file")).collect()
 }
 
-/// Says which input it was, should the target panic while it is held.
-struct Repeat<'a>(&'a str, u64);
+/// Prints how to repeat an input, should the target panic while this is held.
+struct RepeatHint<'a>(&'a str, u64);
 
-impl Drop for Repeat<'_> {
+impl Drop for RepeatHint<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("to repeat: INTERLOCK_FUZZ={}:{} cargo test -p fuzz", self.0, self.1);
@@ -38,7 +38,7 @@ fn check(name: &str) {
     let (_, target): (_, Target) = *TARGETS.iter().find(|(other, _)| *other == name).expect("a target");
     let corpus = corpus(name);
     let mutated = |seed| {
-        let _repeat = Repeat(name, seed);
+        let _hint = RepeatHint(name, seed);
         target(&mutate::mutate(&corpus, seed));
     };
     if let Ok(one) = std::env::var("INTERLOCK_FUZZ") {
@@ -53,7 +53,7 @@ fn check(name: &str) {
     }
     let mutations = std::env::var("INTERLOCK_MUTATIONS").map(|text| text.parse().expect("a number"));
     (0..mutations.unwrap_or(MUTATIONS)).for_each(mutated);
-    // Whoever answers still does.
+    // It still works after all of them.
     target(&corpus[0]);
 }
 
@@ -77,7 +77,7 @@ fn feed() {
     check("feed");
 }
 
-/// The examples are what the code writes today; older ones stay.
+/// The examples are written by the code of today; older ones stay.
 #[test]
 fn examples_of_every_format_are_in_the_corpus() {
     let image = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/golden/slot_v1.bin");

@@ -40,13 +40,13 @@ pub fn repeat(session: &mut Session, journey: &mut Journey) {
         if !again {
             continue;
         }
-        let asked_ms = now_ms();
+        let sent_ms = now_ms();
         let outcome = write.op.send_until_known(session, &journey.seats);
         let checked = match &write.outcome {
             None => check_first(write, &outcome),
             Some(before) => {
                 is_reserve_refused |= matches!(write.op, Op::Reserve { .. }) && !outcome.is_ok();
-                check_again(journey, write, before, &outcome, asked_ms)
+                Repeated { journey, write, before, again: &outcome, sent_ms }.check()
             }
         };
         checked.unwrap_or_else(|what| panic!("{what}\nthe journey: {journey:#?}"));
@@ -95,70 +95,71 @@ fn check_first(write: &Write, outcome: &Outcome) -> Result<(), String> {
     if is_legal { Ok(()) } else { Err(format!("no legal outcome of {write:?}: {outcome:?}")) }
 }
 
-/// The outcomes that a write may have again which was answered with `before`.
-fn check_again(
-    journey: &Journey,
-    write: &Write,
-    before: &Outcome,
-    again: &Outcome,
-    asked_ms: u64,
-) -> Result<(), String> {
-    let wrong = || Err(format!("answered otherwise: {write:?}, now {again:?}"));
-    if !before.is_ok() {
-        // The contract fixes no text for another order's transaction where the order has ended.
-        let same_text = again.error() == before.error() || before.error() == TXN_USED;
-        return if again.status == before.status && same_text { Ok(()) } else { wrong() };
-    }
-    match &write.op {
-        Op::TryHold { .. } => check_try_hold(journey, write, before, again, asked_ms),
-        // An order that has gone on cannot be reserved any more; the read afterwards shows that it has.
-        Op::Reserve { .. } if again.status == 409 => Ok(()),
-        _ if !again.is_ok() => wrong(),
-        Op::Confirm { .. } | Op::Release { .. } => same_hold(journey, before, again),
-        Op::Create { .. } | Op::Reserve { .. } | Op::Pay { .. } | Op::Cancel { .. } => {
-            follows(&before.body, &again.body)
-        }
-    }
+/// A write that was answered with `before` and sent again at `sent_ms`.
+struct Repeated<'a> {
+    journey: &'a Journey,
+    write: &'a Write,
+    before: &'a Outcome,
+    again: &'a Outcome,
+    sent_ms: u64,
 }
 
-fn check_try_hold(
-    journey: &Journey,
-    write: &Write,
-    before: &Outcome,
-    again: &Outcome,
-    asked_ms: u64,
-) -> Result<(), String> {
-    let wrong = |what: &str| Err(format!("{what}: {write:?}, now {again:?}"));
-    let expires_ms = journey.expires_ms(before);
-    let confirmed = journey.accepted(|op| matches!(op, Op::Confirm { .. })).is_some();
-    let released = journey.accepted(|op| matches!(op, Op::Release { .. })).is_some();
-    // An end that was asked for and not answered may have come.
-    let ending = journey.first_sent_ms(|op| matches!(op, Op::Confirm { .. } | Op::Release { .. })).is_some();
-    if again.is_ok() {
-        if released {
-            return wrong("a released hold is held again");
-        }
-        if is_server_clock_ours() && !ending && expires_ms + CLOCK_SLACK_MS < asked_ms {
-            return wrong("an expired hold is still held");
-        }
-        if confirmed && journey.hold_in(again)["status"] != "confirmed" {
-            return wrong("a hold is not confirmed any more");
-        }
-        return same_hold(journey, before, again);
+impl Repeated<'_> {
+    fn wrong(&self, what: &str) -> Result<(), String> {
+        Err(format!("{what}: {:?}, now {:?}", self.write, self.again))
     }
-    let expired = !is_server_clock_ours() || now_ms() + CLOCK_SLACK_MS >= expires_ms;
-    if again.status == 409 && !confirmed && (released || expired || ending) {
-        Ok(())
-    } else {
-        wrong("a hold is gone")
-    }
-}
 
-fn same_hold(journey: &Journey, before: &Outcome, again: &Outcome) -> Result<(), String> {
-    let (was, is) = (journey.hold_in(before), journey.hold_in(again));
-    let same =
-        ["hold_id", "qty", "seats"].iter().all(|field| was[field] == is[field] && !is[field].is_null());
-    if same { Ok(()) } else { Err(format!("another hold than before: {was}, now {is}")) }
+    fn check(&self) -> Result<(), String> {
+        let Repeated { write, before, again, .. } = self;
+        if !before.is_ok() {
+            // The contract fixes no text for another order's transaction where the order has ended.
+            let same_text = again.error() == before.error() || before.error() == TXN_USED;
+            let same = again.status == before.status && same_text;
+            return if same { Ok(()) } else { self.wrong("refused otherwise") };
+        }
+        match &write.op {
+            Op::TryHold { .. } => self.check_try_hold(),
+            // An order that has gone on cannot be reserved any more; the read afterwards shows that it has.
+            Op::Reserve { .. } if again.status == 409 => Ok(()),
+            _ if !again.is_ok() => self.wrong("answered otherwise"),
+            Op::Confirm { .. } | Op::Release { .. } => self.check_same_hold(),
+            Op::Create { .. } | Op::Reserve { .. } | Op::Pay { .. } | Op::Cancel { .. } => {
+                follows(&before.body, &again.body)
+            }
+        }
+    }
+
+    fn check_try_hold(&self) -> Result<(), String> {
+        let Repeated { journey, before, again, .. } = self;
+        let expires_ms = journey.expires_ms(before);
+        let confirmed = journey.accepted(|op| matches!(op, Op::Confirm { .. })).is_some();
+        let released = journey.accepted(|op| matches!(op, Op::Release { .. })).is_some();
+        // An end that was asked for and not answered may have come.
+        let is_end = |op: &Op| matches!(op, Op::Confirm { .. } | Op::Release { .. });
+        let ending = journey.first_sent_ms(is_end).is_some();
+        if again.is_ok() {
+            if released {
+                return self.wrong("a released hold is held again");
+            }
+            if is_server_clock_ours() && !ending && expires_ms + CLOCK_SLACK_MS < self.sent_ms {
+                return self.wrong("an expired hold is still held");
+            }
+            if confirmed && journey.hold_in(again)["status"] != "confirmed" {
+                return self.wrong("a hold is not confirmed any more");
+            }
+            return self.check_same_hold();
+        }
+        let expired = !is_server_clock_ours() || now_ms() + CLOCK_SLACK_MS >= expires_ms;
+        let may_be_gone = again.status == 409 && !confirmed && (released || expired || ending);
+        if may_be_gone { Ok(()) } else { self.wrong("a hold is gone") }
+    }
+
+    fn check_same_hold(&self) -> Result<(), String> {
+        let (was, is) = (self.journey.hold_in(self.before), self.journey.hold_in(self.again));
+        let same = |field: &&str| was[*field] == is[*field] && !is[*field].is_null();
+        let same = ["hold_id", "qty", "seats"].iter().all(same);
+        if same { Ok(()) } else { self.wrong("another hold than before") }
+    }
 }
 
 /// Every acknowledged write about an order is there right after the restart, and everything that was read is still true.

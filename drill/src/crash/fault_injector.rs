@@ -60,6 +60,6 @@ impl FaultInjector for ProcessKills {
     }
 
     fn summary(&self) -> String {
-        format!("{} data directories", self.made)
+        format!("data directories: {}", self.made)
     }
 }

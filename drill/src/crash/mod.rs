@@ -66,8 +66,9 @@ pub struct Settings {
 
 /// A server whose holds are short and whose files are small, so that expiry, segment changes and snapshots are frequent.
 #[must_use]
-pub fn with_small_limits(launch: Launch) -> Launch {
+pub fn with_small_limits(launch: &Launch) -> Launch {
     launch
+        .clone()
         .env("INVENTORY_HOLD_TTL_SECS", "1")
         .env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY)
         .env("INTERLOCK_SEGMENT_BYTES", "262144")

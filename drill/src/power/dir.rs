@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::survival::Survival;
 
-pub type InodeNumber = u64;
-pub type Names = BTreeMap<String, InodeNumber>;
+pub type Ino = u64;
+pub type Names = BTreeMap<String, Ino>;
 
 #[derive(Clone, Debug)]
 enum NameChange {
-    Add(String, InodeNumber),
+    Add(String, Ino),
     Remove(String),
     Rename(String, String),
 }
@@ -28,7 +28,7 @@ impl Dir {
         &self.live
     }
 
-    pub fn add(&mut self, name: &str, ino: InodeNumber) {
+    pub fn add(&mut self, name: &str, ino: Ino) {
         self.change(NameChange::Add(name.to_owned(), ino));
     }
 

@@ -11,16 +11,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
-    AccessFlags, BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
+    AccessFlags, BackgroundSession, BsdFileFlags, Config, FileAttr, FileHandle, FileType, Filesystem,
     FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags, RenameFlags,
     ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
     ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::dir::Dir;
 use super::file::File;
-use super::store::{Inode, ROOT, Refusal, Store};
+use super::store::{Inode, ROOT, Store};
 use super::survival::Survival;
 
 /// The time of a durable write or a sync: long enough that most cuts meet one under way.
@@ -90,16 +91,13 @@ impl Disk {
     }
 
     /// Does one operation on the store, if the power is on.
-    fn run<T>(
-        &self,
-        work: impl FnOnce(&mut Store, &mut Survival) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+    fn run<T>(&self, work: impl FnOnce(&mut Store, &mut Survival) -> Result<T, Errno>) -> Result<T, Errno> {
         let mut state = self.lock();
         while state.power == Power::Off {
             state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         if state.power == Power::Failing {
-            return Err(Refusal::Io);
+            return Err(Errno::IO);
         }
         let DiskState { store, survival, .. } = &mut *state;
         work(store, survival)
@@ -118,20 +116,11 @@ impl Disk {
 
 struct MountedDisk(Arc<Disk>);
 
-fn errno(refusal: Refusal) -> Errno {
-    match refusal {
-        Refusal::NotFound => Errno::ENOENT,
-        Refusal::Exists => Errno::EEXIST,
-        Refusal::NotEmpty => Errno::ENOTEMPTY,
-        Refusal::NotADirectory => Errno::ENOTDIR,
-        Refusal::IsADirectory => Errno::EISDIR,
-        Refusal::CrossDirectory => Errno::EXDEV,
-        Refusal::NoSpace => Errno::ENOSPC,
-        Refusal::Io => Errno::EIO,
-    }
+fn errno(error: Errno) -> fuser::Errno {
+    fuser::Errno::from_i32(error.raw_os_error())
 }
 
-fn attributes(store: &Store, ino: u64) -> Result<FileAttr, Refusal> {
+fn attributes(store: &Store, ino: u64) -> Result<FileAttr, Errno> {
     let (kind, size) = match store.inode(ino)? {
         Inode::File(file) => (FileType::RegularFile, file.len() as u64),
         Inode::Dir(_) => (FileType::Directory, 0),
@@ -164,32 +153,29 @@ fn at(offset: u64) -> usize {
 }
 
 impl MountedDisk {
-    fn reply_entry(&self, made: Result<FileAttr, Refusal>, reply: ReplyEntry) {
+    fn reply_entry(&self, made: Result<FileAttr, Errno>, reply: ReplyEntry) {
         match made {
             Ok(attr) => reply.entry(&NO_CACHING, &attr, Generation(0)),
-            Err(refusal) => reply.error(errno(refusal)),
+            Err(error) => reply.error(errno(error)),
         }
     }
 
-    fn reply_attributes(&self, attributes: Result<FileAttr, Refusal>, reply: ReplyAttr) {
+    fn reply_attributes(&self, attributes: Result<FileAttr, Errno>, reply: ReplyAttr) {
         match attributes {
             Ok(attr) => reply.attr(&NO_CACHING, &attr),
-            Err(refusal) => reply.error(errno(refusal)),
+            Err(error) => reply.error(errno(error)),
         }
     }
 
-    fn reply_done(&self, done: Result<(), Refusal>, reply: ReplyEmpty) {
+    fn reply_done(&self, done: Result<(), Errno>, reply: ReplyEmpty) {
         match done {
             Ok(()) => reply.ok(),
-            Err(refusal) => reply.error(errno(refusal)),
+            Err(error) => reply.error(errno(error)),
         }
     }
 
     /// A sync that takes its time, in which the power can be cut.
-    fn sync(
-        &self,
-        work: impl FnOnce(&mut Store, &mut Survival) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    fn sync(&self, work: impl FnOnce(&mut Store, &mut Survival) -> Result<(), Errno>) -> Result<(), Errno> {
         // Not in place of a condition: it is how long this disk takes.
         std::thread::sleep(SYNC_TIME);
         self.0.run(work)
@@ -284,7 +270,7 @@ impl Filesystem for MountedDisk {
             Ok(attr) => {
                 reply.created(&NO_CACHING, &attr, Generation(0), FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
             }
-            Err(refusal) => reply.error(errno(refusal)),
+            Err(error) => reply.error(errno(error)),
         }
     }
 
@@ -301,7 +287,7 @@ impl Filesystem for MountedDisk {
     ) {
         match self.0.run(|store, _| Ok(store.file(ino.0)?.read(at(offset), size as usize).to_vec())) {
             Ok(bytes) => reply.data(&bytes),
-            Err(refusal) => reply.error(errno(refusal)),
+            Err(error) => reply.error(errno(error)),
         }
     }
 
@@ -325,7 +311,7 @@ impl Filesystem for MountedDisk {
         }
         match written {
             Ok(()) => reply.written(u32::try_from(data.len()).expect("a write is small")),
-            Err(refusal) => reply.error(errno(refusal)),
+            Err(error) => reply.error(errno(error)),
         }
     }
 
@@ -359,7 +345,7 @@ impl Filesystem for MountedDisk {
                 }
                 reply.ok();
             }
-            Err(refusal) => reply.error(errno(refusal)),
+            Err(error) => reply.error(errno(error)),
         }
     }
 
@@ -385,7 +371,7 @@ impl Filesystem for MountedDisk {
         reply: ReplyEmpty,
     ) {
         if mode != 0 {
-            return reply.error(Errno::EOPNOTSUPP);
+            return reply.error(errno(Errno::OPNOTSUPP));
         }
         let done = self.0.run(|store, _| {
             let len = at(offset + length).max(store.file(ino.0)?.len());

@@ -25,4 +25,4 @@ pub mod store;
 pub mod survival;
 
 pub use faults::{DiskFaults, PowerCuts};
-pub use mount::unavailable;
+pub use mount::mount_error;

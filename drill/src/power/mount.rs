@@ -12,7 +12,7 @@ use crate::{Rng, Server, until};
 
 /// The reason why no disk can be mounted below `parent`; `None` where one can.
 #[must_use]
-pub fn unavailable(parent: &Path) -> Option<String> {
+pub fn mount_error(parent: &Path) -> Option<String> {
     let at = parent.join("disk");
     let made = std::fs::create_dir_all(&at).and_then(|()| Disk::new(Store::default()).mount(&at));
     made.and_then(BackgroundSession::umount_and_join).err().map(|error| error.to_string())

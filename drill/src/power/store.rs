@@ -5,30 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{fs, io};
 
-use super::dir::{Dir, InodeNumber};
+use rustix::io::Errno;
+
+use super::dir::{Dir, Ino};
 use super::file::File;
 use super::survival::Survival;
 
-pub const ROOT: InodeNumber = 1;
+pub const ROOT: Ino = 1;
 
 #[derive(Clone, Debug)]
 pub enum Inode {
     File(File),
     Dir(Dir),
-}
-
-/// The errors of an operation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
-    NotFound,
-    Exists,
-    NotEmpty,
-    NotADirectory,
-    IsADirectory,
-    CrossDirectory,
-    NoSpace,
-    /// A fault that was asked for, or the power is off.
-    Io,
 }
 
 /// An operation that fails, once.
@@ -44,8 +32,8 @@ pub enum Fault {
 
 #[derive(Clone, Debug)]
 pub struct Store {
-    inodes: BTreeMap<InodeNumber, Inode>,
-    next: InodeNumber,
+    inodes: BTreeMap<Ino, Inode>,
+    next: Ino,
     /// Bytes that files may take.
     pub capacity: u64,
     /// The next operation of this kind fails.
@@ -64,48 +52,48 @@ impl Default for Store {
 }
 
 impl Store {
-    pub fn inode(&self, ino: InodeNumber) -> Result<&Inode, Refusal> {
-        self.inodes.get(&ino).ok_or(Refusal::NotFound)
+    pub fn inode(&self, ino: Ino) -> Result<&Inode, Errno> {
+        self.inodes.get(&ino).ok_or(Errno::NOENT)
     }
 
-    pub fn dir(&self, ino: InodeNumber) -> Result<&Dir, Refusal> {
+    pub fn dir(&self, ino: Ino) -> Result<&Dir, Errno> {
         match self.inode(ino)? {
             Inode::Dir(dir) => Ok(dir),
-            Inode::File(_) => Err(Refusal::NotADirectory),
+            Inode::File(_) => Err(Errno::NOTDIR),
         }
     }
 
-    pub fn file(&self, ino: InodeNumber) -> Result<&File, Refusal> {
+    pub fn file(&self, ino: Ino) -> Result<&File, Errno> {
         match self.inode(ino)? {
             Inode::File(file) => Ok(file),
-            Inode::Dir(_) => Err(Refusal::IsADirectory),
+            Inode::Dir(_) => Err(Errno::ISDIR),
         }
     }
 
-    fn dir_mut(&mut self, ino: InodeNumber) -> Result<&mut Dir, Refusal> {
+    fn dir_mut(&mut self, ino: Ino) -> Result<&mut Dir, Errno> {
         match self.inodes.get_mut(&ino) {
             Some(Inode::Dir(dir)) => Ok(dir),
-            Some(Inode::File(_)) => Err(Refusal::NotADirectory),
-            None => Err(Refusal::NotFound),
+            Some(Inode::File(_)) => Err(Errno::NOTDIR),
+            None => Err(Errno::NOENT),
         }
     }
 
-    fn file_mut(&mut self, ino: InodeNumber) -> Result<&mut File, Refusal> {
+    fn file_mut(&mut self, ino: Ino) -> Result<&mut File, Errno> {
         match self.inodes.get_mut(&ino) {
             Some(Inode::File(file)) => Ok(file),
-            Some(Inode::Dir(_)) => Err(Refusal::IsADirectory),
-            None => Err(Refusal::NotFound),
+            Some(Inode::Dir(_)) => Err(Errno::ISDIR),
+            None => Err(Errno::NOENT),
         }
     }
 
-    pub fn look_up(&self, parent: InodeNumber, name: &str) -> Result<InodeNumber, Refusal> {
-        self.dir(parent)?.names().get(name).copied().ok_or(Refusal::NotFound)
+    pub fn look_up(&self, parent: Ino, name: &str) -> Result<Ino, Errno> {
+        self.dir(parent)?.names().get(name).copied().ok_or(Errno::NOENT)
     }
 
     /// A new file or directory.
-    pub fn make(&mut self, parent: InodeNumber, name: &str, inode: Inode) -> Result<InodeNumber, Refusal> {
+    pub fn make(&mut self, parent: Ino, name: &str, inode: Inode) -> Result<Ino, Errno> {
         if self.look_up(parent, name).is_ok() {
-            return Err(Refusal::Exists);
+            return Err(Errno::EXIST);
         }
         let ino = self.next;
         self.dir_mut(parent)?.add(name, ino);
@@ -115,56 +103,50 @@ impl Store {
     }
 
     /// Removes a name; a directory's only when it is empty. The file stays for those who have it open.
-    pub fn remove(&mut self, parent: InodeNumber, name: &str) -> Result<(), Refusal> {
+    pub fn remove(&mut self, parent: Ino, name: &str) -> Result<(), Errno> {
         if let Inode::Dir(dir) = self.inode(self.look_up(parent, name)?)?
             && !dir.names().is_empty()
         {
-            return Err(Refusal::NotEmpty);
+            return Err(Errno::NOTEMPTY);
         }
         self.dir_mut(parent)?.remove(name);
         Ok(())
     }
 
     /// Within one directory: the engine renames in no other way.
-    pub fn rename(
-        &mut self,
-        parent: InodeNumber,
-        from: &str,
-        to_parent: InodeNumber,
-        to: &str,
-    ) -> Result<(), Refusal> {
+    pub fn rename(&mut self, parent: Ino, from: &str, to_parent: Ino, to: &str) -> Result<(), Errno> {
         if parent != to_parent {
-            return Err(Refusal::CrossDirectory);
+            return Err(Errno::XDEV);
         }
         self.look_up(parent, from)?;
         self.dir_mut(parent)?.rename(from, to);
         Ok(())
     }
 
-    pub fn write(&mut self, ino: InodeNumber, offset: usize, bytes: &[u8]) -> Result<(), Refusal> {
+    pub fn write(&mut self, ino: Ino, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
         self.check_room(ino, offset + bytes.len())?;
         self.file_mut(ino)?.write(offset, bytes);
         Ok(())
     }
 
     /// Makes a file longer or shorter.
-    pub fn resize(&mut self, ino: InodeNumber, len: usize) -> Result<(), Refusal> {
+    pub fn resize(&mut self, ino: Ino, len: usize) -> Result<(), Errno> {
         self.check_room(ino, len)?;
         self.file_mut(ino)?.resize(len);
         Ok(())
     }
 
     /// Refuses that a file grows to `len` where the disk has no room for it.
-    fn check_room(&self, ino: InodeNumber, len: usize) -> Result<(), Refusal> {
+    fn check_room(&self, ino: Ino, len: usize) -> Result<(), Errno> {
         let grows = len.saturating_sub(self.file(ino)?.len()) as u64;
-        if grows > 0 && self.used() + grows > self.capacity { Err(Refusal::NoSpace) } else { Ok(()) }
+        if grows > 0 && self.used() + grows > self.capacity { Err(Errno::NOSPC) } else { Ok(()) }
     }
 
     /// The bytes of all files that have a name.
     #[must_use]
     pub fn used(&self) -> u64 {
         let reachable = self.reachable();
-        let len = |(ino, inode): (&InodeNumber, &Inode)| match inode {
+        let len = |(ino, inode): (&Ino, &Inode)| match inode {
             Inode::File(file) if reachable.contains(ino) => file.len() as u64,
             _ => 0,
         };
@@ -174,18 +156,18 @@ impl Store {
     /// Makes a range of a file durable.
     pub fn sync_range(
         &mut self,
-        ino: InodeNumber,
+        ino: Ino,
         from: usize,
         to: usize,
         survival: &mut Survival,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Errno> {
         self.fail_on_demand(Fault::DurableWrite, ino, survival)?;
         self.file_mut(ino)?.sync_range(from, to);
         self.syncs += 1;
         Ok(())
     }
 
-    pub fn sync_file(&mut self, ino: InodeNumber, survival: &mut Survival) -> Result<(), Refusal> {
+    pub fn sync_file(&mut self, ino: Ino, survival: &mut Survival) -> Result<(), Errno> {
         if self.name(ino).is_some_and(|name| name == "snapshot.new") {
             self.fail_on_demand(Fault::SnapshotSync, ino, survival)?;
         }
@@ -194,19 +176,14 @@ impl Store {
         Ok(())
     }
 
-    pub fn sync_dir(&mut self, ino: InodeNumber, survival: &mut Survival) -> Result<(), Refusal> {
+    pub fn sync_dir(&mut self, ino: Ino, survival: &mut Survival) -> Result<(), Errno> {
         self.fail_on_demand(Fault::DirSync, ino, survival)?;
         self.dir_mut(ino)?.sync();
         self.syncs += 1;
         Ok(())
     }
 
-    fn fail_on_demand(
-        &mut self,
-        fault: Fault,
-        ino: InodeNumber,
-        survival: &mut Survival,
-    ) -> Result<(), Refusal> {
+    fn fail_on_demand(&mut self, fault: Fault, ino: Ino, survival: &mut Survival) -> Result<(), Errno> {
         if self.fault != Some(fault) {
             return Ok(());
         }
@@ -215,10 +192,10 @@ impl Store {
         if let Ok(file) = self.file_mut(ino) {
             file.lose(survival);
         }
-        Err(Refusal::Io)
+        Err(Errno::IO)
     }
 
-    fn name(&self, ino: InodeNumber) -> Option<&str> {
+    fn name(&self, ino: Ino) -> Option<&str> {
         self.inodes.values().find_map(|inode| match inode {
             Inode::Dir(dir) => {
                 dir.names().iter().find(|(_, other)| **other == ino).map(|(name, _)| name.as_str())
@@ -244,7 +221,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the other file system.
-    pub fn copy_out(&self, ino: InodeNumber, to: &Path) -> io::Result<()> {
+    pub fn copy_out(&self, ino: Ino, to: &Path) -> io::Result<()> {
         match self.inodes.get(&ino) {
             Some(Inode::File(file)) => fs::write(to, file.read(0, usize::MAX)),
             Some(Inode::Dir(dir)) => {
@@ -255,7 +232,7 @@ impl Store {
         }
     }
 
-    fn reachable(&self) -> BTreeSet<InodeNumber> {
+    fn reachable(&self) -> BTreeSet<Ino> {
         let mut found = BTreeSet::from([ROOT]);
         let mut waiting = vec![ROOT];
         while let Some(ino) = waiting.pop() {
@@ -282,7 +259,7 @@ mod tests {
         store.sync_file(file, survival).expect("synced");
         let mut cut = store.clone();
         cut.cut(survival);
-        assert_eq!(cut.look_up(dir, "f"), Err(Refusal::NotFound));
+        assert_eq!(cut.look_up(dir, "f"), Err(Errno::NOENT));
         store.sync_dir(dir, survival).expect("synced");
         store.cut(survival);
         assert_eq!(store.look_up(dir, "f"), Ok(file));
@@ -294,10 +271,10 @@ mod tests {
         let mut store = Store { capacity: 1_000, ..Store::default() };
         let file = store.make(ROOT, "f", Inode::File(File::default())).expect("made");
         store.write(file, 0, &[1; 900]).expect("written");
-        assert_eq!(store.write(file, 900, &[1; 200]), Err(Refusal::NoSpace));
+        assert_eq!(store.write(file, 900, &[1; 200]), Err(Errno::NOSPC));
         store.write(file, 100, &[2; 800]).expect("what has its place is written");
         let other = store.make(ROOT, "g", Inode::File(File::default())).expect("made");
-        assert_eq!(store.resize(other, 200), Err(Refusal::NoSpace));
+        assert_eq!(store.resize(other, 200), Err(Errno::NOSPC));
         store.remove(ROOT, "f").expect("removed");
         store.resize(other, 200).expect("there is room");
     }
@@ -308,7 +285,7 @@ mod tests {
         let survival = &mut Survival::fixed(0);
         let file = store.make(ROOT, "f", Inode::File(File::default())).expect("made");
         store.write(file, 0, &[1; 512]).expect("written");
-        assert_eq!(store.sync_range(file, 0, 512, survival), Err(Refusal::Io));
+        assert_eq!(store.sync_range(file, 0, 512, survival), Err(Errno::IO));
         assert_eq!(store.sync_range(file, 0, 512, survival), Ok(()));
         assert_eq!(store.faults, 1);
     }

@@ -10,7 +10,7 @@ use drill::crash::kill_points::KillPoint;
 use drill::crash::{Settings, run, with_small_limits};
 use drill::full;
 use drill::pause::Pauses;
-use drill::power::{DiskFaults, PowerCuts, unavailable};
+use drill::power::{DiskFaults, PowerCuts, mount_error};
 
 use crate::support::time::now_ms;
 use crate::support::{Launch, skipped};
@@ -31,7 +31,7 @@ const ACKNOWLEDGED_MIN: u64 = 500;
 fn nothing_acknowledged_is_lost_by_kill_9() {
     let seed = seed();
     let settings = settings("kill", seed, CYCLES);
-    let launch = with_small_limits(Launch::new());
+    let launch = with_small_limits(&Launch::new());
     let figures = run(&settings, &mut ProcessKills::new(launch.home()), &launch);
     println!("{figures}");
     assert!(figures.acknowledged >= CYCLES * ACKNOWLEDGED_MIN);
@@ -45,7 +45,7 @@ fn nothing_acknowledged_is_lost_by_power_cuts() {
     for_each_driver(|driver, launch| {
         let settings = settings(&format!("power --driver {driver}"), seed, POWER_CUTS);
         let mut cuts = PowerCuts::new(launch.home());
-        println!("{}\n{}", run(&settings, &mut cuts, &with_small_limits(launch)), cuts.summary());
+        println!("{}\n{}", run(&settings, &mut cuts, &with_small_limits(&launch)), cuts.summary());
     });
 }
 
@@ -56,7 +56,7 @@ fn nothing_acknowledged_is_lost_by_failing_writes() {
     for_each_driver(|driver, launch| {
         let settings = settings(&format!("fault --driver {driver}"), seed, FAILURES);
         let mut faults = DiskFaults::new(launch.home());
-        println!("{}\n{}", run(&settings, &mut faults, &with_small_limits(launch)), faults.summary());
+        println!("{}\n{}", run(&settings, &mut faults, &with_small_limits(&launch)), faults.summary());
         assert!(faults.happened.iter().sum::<u64>() > 0);
     });
 }
@@ -78,7 +78,7 @@ fn what_fell_due_while_it_stood_still_expires() {
     let seed = seed();
     let launch = Launch::new();
     let mut pauses = Pauses::new(launch.home());
-    println!("{}", run(&settings("pause", seed, PAUSES), &mut pauses, &with_small_limits(launch)));
+    println!("{}", run(&settings("pause", seed, PAUSES), &mut pauses, &with_small_limits(&launch)));
     assert!(pauses.stopped > Duration::ZERO);
 }
 
@@ -86,7 +86,7 @@ fn what_fell_due_while_it_stood_still_expires() {
 fn for_each_driver(test: impl Fn(&str, Launch)) {
     for driver in ["uring", "plain"] {
         let launch = Launch::new().env("INTERLOCK_DISK", driver);
-        if let Some(reason) = unavailable(launch.home()) {
+        if let Some(reason) = mount_error(launch.home()) {
             skipped(&format!("there is no FUSE here: {reason}"));
             return;
         }

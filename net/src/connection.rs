@@ -100,10 +100,6 @@ impl Connection {
         }
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        self.phase.get()
-    }
-
     pub(crate) fn end(&self) -> End {
         self.end.get()
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
@@ -24,7 +24,6 @@ use crate::reply::{REFUSED_FRAMING, REFUSED_FULL, REFUSED_SLOW_HEAD};
 use crate::request::handle;
 use crate::runtime::{self, Listener, Stream, Switch};
 use crate::service::Service;
-use crate::turn::Turns;
 
 /// The server of one core's connections. Made once, then [`Edge::serve`] until the core stops.
 #[derive(Debug)]
@@ -153,7 +152,7 @@ impl<B: Backend> Edge<B> {
         let answer = service_fn(|request| handle(self.app.clone(), connection.clone(), service, request));
         let mut http = self.protocol.serve_connection(io, answer);
         let mut told = false;
-        let mut turn = |cx: &mut Context<'_>| {
+        let ended = std::future::poll_fn(|cx| {
             connection.driven_by(cx);
             match connection.end() {
                 End::Now | End::SlowHead => return Poll::Ready(None),
@@ -168,11 +167,8 @@ impl<B: Backend> Edge<B> {
                 End::WhenIdle | End::No => {}
             }
             Pin::new(&mut http).poll(cx).map(Some)
-        };
-        let turns = std::future::poll_fn(|cx| Poll::Ready(Turns::new(cx))).await;
-        // While the engine is asked, only its reply moves the connection on, or the end of its time.
-        let goes_on = || connection.phase() != Phase::Asked;
-        let ended = std::future::poll_fn(|_| turns.take(&mut turn, goes_on)).await;
+        })
+        .await;
         self.part(http.into_parts().io, connection, ended.is_some_and(|ended| ended.is_ok())).await;
     }
 

@@ -36,7 +36,6 @@ mod request;
 mod routes;
 mod service;
 mod trace;
-mod turn;
 
 pub use backend::{Backend, Dependency, WorkerStatus};
 pub use config::{Config, Defaults};

@@ -144,14 +144,7 @@ pub(crate) use request_body;
 
 /// Reads a body.
 pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
-    // Once for the whole, so that strings need not be looked at again.
-    let text = if body.is_ascii() {
-        // SAFETY: ASCII is UTF-8. Nearly every body is, and this is seen sooner.
-        unsafe { std::str::from_utf8_unchecked(body) }
-    } else {
-        std::str::from_utf8(body).map_err(|_| Problem::INVALID_JSON)?
-    };
-    serde_json::from_str(text).map_err(|_| Problem::INVALID_JSON)
+    serde_json::from_slice(body).map_err(|_| Problem::INVALID_JSON)
 }
 
 #[cfg(test)]

@@ -8,18 +8,25 @@ use std::time::{Duration, Instant};
 
 use net::{Limits, Service};
 
-use crate::common::Server;
-use crate::common::client::Client;
+use crate::common::client::{Client, post};
+use crate::common::{Server, samples};
 
+/// With a body as well: handing it over wakes the connection's own task, which the runtime would run before any other.
 #[test]
 fn a_client_that_never_stops_asking_does_not_starve_the_others() {
+    check("GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
+    check(&post("/inventory/try-hold", r#"{"partition_key":"p","hold_id":"h","qty":1}"#));
+}
+
+/// One client sends `request` without end; others come and are answered.
+fn check(request: &str) {
     let server = Server::start();
+    server.script.reply(Ok(samples::held()));
     let mut greedy = TcpStream::connect(server.address(Service::Gateway)).unwrap();
     let mut reader = greedy.try_clone().unwrap();
     let enough = Arc::new(AtomicBool::new(false));
-    let stop = enough.clone();
+    let (requests, stop) = (request.repeat(1_000), enough.clone());
     let writing = std::thread::spawn(move || {
-        let requests = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1_000);
         while !stop.load(Ordering::Relaxed) && greedy.write_all(requests.as_bytes()).is_ok() {}
         let _ = greedy.shutdown(std::net::Shutdown::Both);
     });

@@ -1,4 +1,4 @@
-//! Memory that the disk can take as it is: aligned and sized in blocks.
+//! Write buffers for O_DIRECT: aligned to blocks and a whole number of blocks long.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::limits::BLOCK_BYTES;
 #[repr(C, align(4096))]
 struct Block([u8; BLOCK_BYTES]);
 
-/// A growable run of blocks, aligned for O_DIRECT. New blocks are zero; blocks that are used again keep what they held.
+/// A growable buffer of aligned blocks. New blocks are zero; a buffer that is used again keeps its old bytes.
 pub struct Buffer {
     blocks: Vec<Block>,
 }

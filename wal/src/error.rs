@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// Why a data directory is not opened, recovered, or changed. Nothing is retried and nothing is repaired behind the
-/// operator's back: each says which file, and where in it.
+/// A data directory cannot be opened, recovered or changed. Each error names the file and the place in it. Nothing is retried or
+/// repaired behind the operator's back.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The directory holds something else.
@@ -22,7 +22,7 @@ pub enum OpenError {
     Locked {
         /// The directory, or the file within.
         path: String,
-        /// What the lock file says of the other process.
+        /// The other process, as the lock file names it.
         holder: String,
     },
     /// A later version wrote it.
@@ -42,9 +42,9 @@ pub enum OpenError {
     Damaged {
         /// The file.
         file: String,
-        /// Where in it.
+        /// Byte offset in it.
         offset: u64,
-        /// What is wrong.
+        /// The defect.
         reason: String,
     },
     /// A file that must be there is absent.
@@ -52,17 +52,17 @@ pub enum OpenError {
     Missing {
         /// The file.
         file: String,
-        /// Why it must be there.
+        /// The reason that it must be there.
         reason: String,
     },
-    /// The system refused: the file may be there and sound, but it cannot be known.
+    /// The system refused an operation: the file may be sound, but that cannot be known.
     #[error("cannot {op} {file}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation, as a verb.
         op: &'static str,
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The caller's [`crate::Recover`] did not take a record or an image.
@@ -70,9 +70,9 @@ pub enum OpenError {
     Refused {
         /// The file.
         file: String,
-        /// Where the frame or the slot section begins.
+        /// Offset of the frame or the slot section.
         offset: u64,
-        /// Which record or slot.
+        /// The record or the slot.
         what: String,
         /// The caller's reason.
         reason: String,
@@ -80,7 +80,7 @@ pub enum OpenError {
     /// An option is out of its range.
     #[error("{reason}")]
     Options {
-        /// Which, and what it may be.
+        /// The option and its range.
         reason: String,
     },
 }
@@ -95,21 +95,21 @@ impl OpenError {
     }
 }
 
-/// A write, a sync or a directory change that failed while the log was running. Fatal: what the disk holds is now unknown
-/// until the next start reads it.
+/// A write, a sync or a directory change that failed while the log was running. Fatal: nobody knows what the disk holds until
+/// the next start reads it.
 #[derive(Debug, Clone, Error)]
 #[error("cannot {op} {file}: {source}")]
 pub struct DiskError {
-    /// What was tried.
+    /// The operation, as a verb.
     pub op: &'static str,
     /// The file.
     pub file: String,
-    /// What the system said.
+    /// The system's error.
     pub source: Arc<io::Error>,
 }
 
 impl DiskError {
-    /// Wraps what the system said.
+    /// Wraps an error of the system.
     pub fn new(op: &'static str, file: impl Into<String>, source: io::Error) -> DiskError {
         DiskError { op, file: file.into(), source: Arc::new(source) }
     }

@@ -1,4 +1,4 @@
-//! A frame: one log write. A header, the records of whole commands, padding to the block.
+//! A frame: one log write. A header, the records of whole groups, padding to the block.
 //!
 //! ```text
 //!  0  magic           8   "ILKFRAME"
@@ -28,7 +28,7 @@ pub(crate) const MAGIC: [u8; 8] = *b"ILKFRAME";
 pub(crate) const VERSION: u16 = 1;
 pub(crate) const HEADER_BYTES: usize = 96;
 
-/// Whose log a frame belongs to.
+/// The log that a frame belongs to: directory, epoch and core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) id: [u8; 16],
@@ -36,7 +36,7 @@ pub(crate) struct Owner {
     pub(crate) core: u16,
 }
 
-/// Where a frame was written.
+/// The place a frame is written to. Stored in its header, so that a header counts at this place only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) generation: u64,
@@ -57,20 +57,20 @@ pub(crate) struct Header {
     pub(crate) previous_crc: u32,
 }
 
-/// What the block where a frame might begin turns out to be, seen from one position of one log.
+/// A block where a frame may begin, classified by its header alone for one position of one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Candidate {
-    /// A sound header of this log, written for this position, and its crc.
+    /// A sound header for this position, and its crc.
     Sound(Header, u32),
-    /// A sound header of this log, for a generation later than that of the segment it is in.
+    /// A sound header of this log for a later generation than its segment has.
     LaterGeneration(u64),
-    /// A sound header of this log and this generation, written for another offset: a disk has misdirected a write.
+    /// A sound header of this log and generation for another offset: the disk has misdirected a write.
     OtherOffset(u64),
     /// A sound header of a later format version.
     NewerVersion(u16),
-    /// Not sound, but it must have been a header for this position.
+    /// A header for this position that fails its checksum.
     Corrupt(&'static str),
-    /// Nothing that counts: zeros, payload, a frame of an older generation.
+    /// No header that counts: zeros, payload, or a frame of an older generation.
     Absent,
 }
 
@@ -125,7 +125,7 @@ impl Header {
         }
     }
 
-    /// Whether fields that the checksum vouches for also make validate. They do unless a program wrote nonsense.
+    /// Checks fields whose checksum is right for values that no correct program writes.
     pub(crate) fn validate(&self) -> Result<(), &'static str> {
         let end = self.position.offset.checked_add(self.frame_bytes() as u64);
         if self.frame_bytes() > FRAME_BYTES_MAX {
@@ -149,7 +149,7 @@ pub(crate) fn frame_bytes(payload: usize) -> usize {
     (HEADER_BYTES + payload).next_multiple_of(BLOCK_BYTES)
 }
 
-/// Looks at the beginning of a block: a header of `owner` for `position`?
+/// Classifies the header at the beginning of a block, as seen from `position` in the log of `owner`.
 pub(crate) fn classify(block: &[u8], owner: &Owner, position: &Position) -> Candidate {
     if block.len() < HEADER_BYTES {
         return Candidate::Absent;
@@ -160,7 +160,7 @@ pub(crate) fn classify(block: &[u8], owner: &Owner, position: &Position) -> Cand
     if magic && crc32c::crc32c(&block[..92]) == stored {
         return classify_sound(block, header, stored, owner, position);
     }
-    // Damage of one field leaves the others: what agrees with this very position cannot come from an older generation.
+    // One damaged field leaves the others intact: a header that names this exact position is not from an older generation.
     let here = header.position == *position;
     let ours = header.owner.id == owner.id;
     let generation = header.position.generation == position.generation;
@@ -169,7 +169,8 @@ pub(crate) fn classify(block: &[u8], owner: &Owner, position: &Position) -> Cand
         (true, false, true) | (false, true, true) => {
             Candidate::Corrupt("the frame header fails its checksum")
         }
-        // An older frame whose header is damaged cannot be told from one of this generation whose generation is: say so.
+        // A damaged header at its own offset may be a stale frame, or one of this generation with a corrupt generation field.
+        // Report damage rather than guess.
         (true, true, false) if header.position.offset == position.offset => {
             Candidate::Corrupt("the frame header fails its checksum")
         }
@@ -200,7 +201,7 @@ fn classify_sound(block: &[u8], header: Header, crc: u32, owner: &Owner, positio
     Candidate::Sound(header, crc)
 }
 
-/// The records of a payload, each as a range of it; an error if the lengths do not add up.
+/// Splits a payload into its records; an error if the lengths do not add up.
 pub(crate) fn records(payload: &[u8], count: u32) -> Result<Records<'_>, &'static str> {
     let mut rest = payload;
     for _ in 0..count {

@@ -1,5 +1,5 @@
-//! Looking at a data directory without taking it over: nothing is written. A directory in use is refused, because what a
-//! running log changes would lock_and_read like damage.
+//! Read-only inspection of a data directory. A directory in use is refused, because the writes of a running log would look like
+//! damage.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::snapshot::{self, SnapshotInfo};
 use crate::superblock::{self, Superblock};
 use crate::types::Lsn;
 
-/// What a directory holds.
+/// The report on a directory.
 #[derive(Debug)]
 pub struct Report {
     /// The directory.
@@ -28,27 +28,27 @@ pub struct Report {
     pub epoch: u32,
     /// Its cores.
     pub cores: Vec<CoreReport>,
-    /// Whether both copies of the superblock are sound and agree. The next start repairs one that is not.
+    /// Both copies of the superblock are sound and agree. If not, the next start repairs the other one.
     pub superblock_whole: bool,
 }
 
 impl Report {
-    /// Whether a start would find nothing to refuse.
+    /// True if a start would refuse nothing.
     pub fn is_sound(&self) -> bool {
         self.cores.iter().all(|core| core.problem.is_none())
     }
 }
 
-/// What one core's files hold, as far as they could be read.
+/// The report on one core's files, as far as they could be read.
 #[derive(Debug, Default)]
 pub struct CoreReport {
-    /// Which core.
+    /// The number of the core.
     pub core: u16,
     /// The newest snapshot.
     pub snapshot: Option<SnapshotInfo>,
-    /// Segments with frames, and those behind the end of the log.
+    /// Segments with frames.
     pub segments: usize,
-    /// See `segments`.
+    /// Segments behind the end of the log.
     pub spare_segments: usize,
     /// Frames.
     pub frames: u64,
@@ -62,14 +62,15 @@ pub struct CoreReport {
     pub last: Lsn,
     /// A torn tail, which the next start cuts.
     pub cut: Option<Cut>,
-    /// Why a start would refuse this core, or would if it read the segments that the snapshot has passed.
+    /// The error with which a start would refuse this core. It may be in a segment that the snapshot has passed, which a start does
+    /// not read.
     pub problem: Option<OpenError>,
 }
 
 /// One record of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Whose log.
+    /// The core whose log it is in.
     pub core: u16,
     /// Its number there.
     pub lsn: Lsn,
@@ -80,13 +81,12 @@ pub struct Entry {
 /// Reads everything in a directory that nobody has open.
 ///
 /// # Errors
-/// When it is no data directory, is in use, or its superblock cannot be believed. What is wrong with a core's files is in
-/// its report.
+/// When it is no data directory, is in use, or has no sound superblock. Errors in a core's files are in its report.
 pub fn check(path: impl AsRef<Path>) -> Result<Report, OpenError> {
     check_on(&os_files(path.as_ref())?)
 }
 
-/// [`check`] on any kind of files.
+/// [`check`] on any [`Files`].
 ///
 /// # Errors
 /// As there.
@@ -110,12 +110,12 @@ pub fn check_on<F: Files>(files: &F) -> Result<Report, OpenError> {
 /// All records that are in the logs, core by core, also those that a snapshot has passed.
 ///
 /// # Errors
-/// As [`check`]. What is wrong with a core's files ends the iteration with an error.
+/// As [`check`]. An error in a core's files ends the iteration.
 pub fn records(path: impl AsRef<Path>) -> Result<Records<OsFiles>, OpenError> {
     records_on(os_files(path.as_ref())?)
 }
 
-/// [`records`] on any kind of files.
+/// [`records`] on any [`Files`].
 ///
 /// # Errors
 /// As there.
@@ -134,7 +134,7 @@ pub fn records_on<F: Files>(files: F) -> Result<Records<F>, OpenError> {
 /// Gives a core's snapshot and log to `sink`, as a start would.
 ///
 /// # Errors
-/// As [`check`]; and what is wrong with the core's files, or what `sink` refuses, by file and offset.
+/// As [`check`]; and errors in the core's files, or records and images that `sink` refuses, by file and offset.
 ///
 /// # Panics
 /// When there is no such core.

@@ -1,11 +1,11 @@
 //! The log of one core: frames, segments, snapshots, recovery, and the data directory that holds them.
 //!
-//! Records and slot images are bytes here. This crate never looks inside of them, never reads a clock (time is an argument
-//! of [`Log::poll`]), and after start it never blocks the thread that drives it: whatever may take long is submitted to a
-//! [`disk::Disk`] and taken back when it is complete.
+//! Records and slot images are bytes here. This crate never looks inside them, never reads a clock (time is an argument of
+//! [`Log::poll`]), and never blocks the thread that drives a log: slow work is submitted to a [`disk::Disk`] and collected when
+//! it is complete.
 //!
-//! The way through: [`DataDir::open`], then [`DataDir::recover`] and [`DataDir::log`] for each core, then one [`Log`] per
-//! core thread. What the files look like and which crash leads where is told by `docs/wal-format.md`.
+//! Start with [`DataDir::open`], then [`DataDir::recover`] and [`DataDir::log`] for each core, then one [`Log`] per core thread.
+//! `docs/wal-format.md` has the layout of the files and goes through the crashes one by one.
 
 mod buffer;
 mod bytes;

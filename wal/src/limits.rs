@@ -1,6 +1,6 @@
 //! Every limit of the log by name, and the relations that hold between them.
 
-/// What a log write is a multiple of, and aligned to: the largest logical block of the disks in use.
+/// The block: log writes are aligned to it and a multiple of it. It is the largest logical block of the disks in use.
 pub const BLOCK_BYTES: usize = 4096;
 
 /// Slots of a data directory, fixed for its life.
@@ -9,52 +9,53 @@ pub const SLOTS: u16 = 4096;
 /// Cores that a data directory can be distributed over.
 pub const CORES_MAX: u16 = 1024;
 
-/// The largest frame, header and padding included. It is also how far a torn write can reach, so it may grow but never
-/// shrink without a new format version.
+/// The largest frame, header and padding included. A torn write reaches no further, and recovery relies on that: it may grow,
+/// but must not shrink without a new format version.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
-/// The records of one group together, [`RECORD_FRAMING_BYTES`] counted for each. More is a bug of the caller.
+/// The largest group of records, [`RECORD_FRAMING_BYTES`] counted for each. A larger one is a bug of the caller.
 pub const GROUP_BYTES_MAX: usize = 128 << 10;
 
-/// What one record takes in a frame beside its own bytes.
+/// Bytes of a frame that each record takes in addition to its own.
 pub const RECORD_FRAMING_BYTES: usize = 4;
 
-/// The smallest and the largest segment.
+/// The smallest segment.
 pub const SEGMENT_BYTES_MIN: u64 = 256 << 10;
-/// See [`SEGMENT_BYTES_MIN`].
+/// The largest segment.
 pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// The most spare segments that can be asked for.
 pub const SPARE_SEGMENTS_MAX: u32 = 64;
 
-/// Bytes that wait in memory for the disk: beyond it the caller takes no new work.
+/// Backlog: bytes in memory that wait for the disk. From here on the caller takes no new work.
 pub const BACKLOG_BYTES_MAX: usize = 8 << 20;
 
-/// Where a caller that did not stop at [`BACKLOG_BYTES_MAX`] is stopped by an assertion.
+/// The backlog at which an assertion stops a caller that ignored [`BACKLOG_BYTES_MAX`].
 pub const BACKLOG_BYTES_HARD: usize = 4 * BACKLOG_BYTES_MAX;
 
-/// Below this much room a log counts as exhausted: a frame with one more group might not fit.
+/// A log with less room than this is exhausted: a frame with one more group might not fit.
 pub const EXHAUSTED_BYTES: u64 = (GROUP_BYTES_MAX + 2 * BLOCK_BYTES) as u64;
 
-/// A log without a new record for this long writes one empty frame, which says that all before it is durable.
+/// A log that gets no record for this long writes one empty frame, the closing frame, as proof that everything before it is
+/// durable.
 pub const IDLE_CLOSE_MS: u64 = 20;
 
-/// How long to wait after a full disk before a spare segment is tried again.
+/// Delay before a spare segment is tried again on a full disk.
 pub const SPARE_RETRY_MS: u64 = 1_000;
 
-/// How long to wait after an abandoned snapshot before the next one is due.
+/// Delay before the next snapshot is due after one was abandoned.
 pub const SNAPSHOT_RETRY_MS: u64 = 30_000;
 
-/// Snapshot bytes in memory: the caller adds slots only while less than this is buffered.
+/// Bytes of a snapshot buffered in memory. The caller adds slots only while there are fewer.
 pub const SNAPSHOT_BUFFER_BYTES_MAX: usize = 4 << 20;
 
 /// The largest image of one slot.
 pub const SLOT_IMAGE_BYTES_MAX: usize = 256 << 20;
 
-/// How much is written to a new segment, and read from a file, at a time.
+/// The piece in which new segments are written and files are read.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-/// How long recovery waits for writes that a process which died has still in flight.
+/// Recovery waits this long for writes that a dead process left in flight.
 pub const CLAIM_WAIT_MS: u64 = 10_000;
 
 const _: () = {

@@ -1,10 +1,10 @@
-//! What can be chosen for a data directory and its logs.
+//! Options of a data directory and its logs.
 
 use crate::error::OpenError;
 use crate::limits;
 
-/// Choices of the one who opens a data directory. Only `cores` and `entropy` are for creation; the others may change from
-/// one start to the next.
+/// Options for opening a data directory. `cores` and `entropy` matter only when it is created; the others may change from one
+/// start to the next.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Cores of a new data directory. One that exists keeps its own until [`crate::DataDir::redistribute`].
@@ -13,8 +13,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Segments made ahead, ready to be written.
     pub spare_segments: u32,
-    /// Room at and below which [`crate::Space::Reserve`] is reported. `None` is the size of one segment, that is: when the
-    /// last spare one is being written.
+    /// [`crate::Space::Reserve`] is reported when no more than this much room is left. `None` means the size of one segment: the
+    /// reserve begins when the last spare segment is being written.
     pub reserve_bytes: Option<u64>,
     /// Log bytes after which a snapshot is due.
     pub snapshot_log_bytes: u64,
@@ -37,13 +37,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Room at and below which only the reserve is left.
+    /// The size of the reserve in bytes.
     pub fn reserve(&self) -> u64 {
         self.reserve_bytes.unwrap_or(self.segment_bytes)
     }
 
-    /// Spare segments that are kept when old ones are recycled: as many as the log is long between two snapshots, so that a
-    /// log which runs steadily writes no zeros.
+    /// Spare segments to keep when old ones are recycled: enough for the log between two snapshots, so that a steady load never
+    /// has to write segments of zeros.
     pub fn spares_kept(&self) -> usize {
         let between_snapshots = self.snapshot_log_bytes.div_ceil(self.segment_bytes);
         self.spare_segments as usize + between_snapshots.min(1024) as usize

@@ -35,7 +35,7 @@ const KIND_SLOT: u16 = 1;
 const KIND_END: u16 = 2;
 const NO_SLOT: u16 = 0xffff;
 
-/// Which slots have been seen.
+/// A bitmap of slots.
 #[derive(Debug, Clone)]
 pub(crate) struct SlotSet([u64; SLOTS as usize / 64]);
 

@@ -1,4 +1,4 @@
-//! The superblock: what a data directory is, in two copies of one block each.
+//! The superblock: identity and epoch of a data directory, in two copies of one block each.
 //!
 //! ```text
 //!    0  magic        8   "ILKSUPER"
@@ -8,7 +8,7 @@
 //!   14  copy         2   0 or 1, in that order in the file
 //!   16  id          16   random
 //!   32  secret      16   random, keys the placement of slots
-//!   48  sequence     8   counts the writings; of two sound copies the higher one holds
+//!   48  sequence     8   counts the writings; of two sound copies the higher one counts
 //!   56  epoch        4   0: the directory is being made
 //!   60  reserved         0
 //! 4092  crc          4   CRC-32C of bytes 0 to 4092
@@ -34,7 +34,7 @@ pub(crate) struct Superblock {
     pub(crate) epoch: u32,
 }
 
-/// What one copy turns out to be.
+/// One copy, decoded.
 enum DecodedCopy {
     Sound(Superblock),
     Newer(u16),
@@ -91,7 +91,7 @@ fn decode(block: &[u8], copy: u16) -> DecodedCopy {
     DecodedCopy::Sound(superblock)
 }
 
-/// What reading the superblock gives: the one that holds, and whether both_agree copies say so.
+/// The superblock that counts, and whether both copies agree on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Loaded {
     pub(crate) superblock: Superblock,
@@ -137,8 +137,7 @@ pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Loaded>, OpenError> {
     Ok(Some(Loaded { superblock, both_agree: length == FILE_BYTES && copies.iter().all(sound) }))
 }
 
-/// Writes both copies, one after the other, each durable before the next is begun: at every moment one of them is sound.
-/// `first` is the copy that does not hold now.
+/// Writes both copies, each synced before the next is begun, so that one of them is sound at every moment.
 pub(crate) fn write<F: Files>(files: &F, superblock: &Superblock) -> Result<(), OpenError> {
     let name = files.display(names::SUPERBLOCK);
     let io = |op, source| OpenError::io(op, &name, source);
@@ -151,7 +150,7 @@ pub(crate) fn write<F: Files>(files: &F, superblock: &Superblock) -> Result<(), 
     Ok(())
 }
 
-/// The copies that do not say this yet, a damaged or older one before the one that holds.
+/// The copies to write, in order: a damaged or older copy before the one that counts.
 fn copies_to_write(file: &impl File, superblock: &Superblock) -> std::io::Result<Vec<u16>> {
     let mut found = Vec::new();
     for copy in 0..2 {
@@ -226,7 +225,7 @@ mod tests {
         }
     }
 
-    /// What is wrong or older is written first: it is the other copy that holds meanwhile.
+    /// A damaged or older copy is written first, while the other one counts.
     #[test]
     fn copies_are_written_in_the_order_that_keeps_one_sound() {
         let next = superblock();

@@ -1,8 +1,8 @@
-//! Numbers that would be confused if they were plain integers.
+//! Newtypes for record numbers and times.
 
 use std::fmt;
 
-/// The number of a record within the log of one core in one epoch. 1 is the first record, 0 stands for none.
+/// Log sequence number: the number of a record in the log of its core, within one epoch. The first record is 1; 0 means none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Lsn(pub u64);
 
@@ -24,7 +24,7 @@ impl fmt::Display for Lsn {
     }
 }
 
-/// Milliseconds on a clock of the caller that does not go backwards. Only differences matter.
+/// Milliseconds on a monotonic clock of the caller. Only differences matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Millis(pub u64);
 

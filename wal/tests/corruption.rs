@@ -19,23 +19,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use common::{Pair, options, read};
+use common::{Pair, options, read, segment, snapshot};
 use wal::files::MemoryFiles;
 use wal::{Lsn, OpenError, Options, limits};
 
-const CORE: &str = "epoch-0000000001/core-00000";
 const RECORDS: usize = 1_000;
 const BLOCK: usize = limits::BLOCK_BYTES;
 /// Bytes of a frame's header.
 const HEADER: usize = 96;
-
-fn segment(generation: u64) -> String {
-    format!("{CORE}/log-{generation:020}")
-}
-
-fn snapshot() -> String {
-    format!("{CORE}/snapshot-{:020}", 1)
-}
 
 /// Two blocks more than the smallest segment, so that one that is cut can still have a length that segments have.
 fn large() -> Options {
@@ -249,7 +240,7 @@ fn every_bit_of_the_last_frame_of_an_open_log() {
 #[test]
 fn every_bit_and_every_length_of_a_snapshot() {
     let sound = thousand(true, true);
-    let (file, name) = (snapshot(), format!("memory:{}", snapshot()));
+    let (file, name) = (snapshot(1), format!("memory:{}", snapshot(1)));
     let bytes = sound.files.contents()[&file].clone().unwrap();
     let counts = flip(
         &sound,
@@ -280,8 +271,9 @@ fn every_length_of_a_segment() {
             let (sound, files) = (&sound, sound.files.fork());
             scope.spawn(move || {
                 let name = format!("memory:{}", segment(generation));
-                for length in (0..size).rev() {
-                    files.tamper(&segment(generation), |bytes| bytes.truncate(length));
+                let longer = [size + 1, size + BLOCK, 2 * size];
+                for length in longer.into_iter().chain((0..size).rev()) {
+                    files.tamper(&segment(generation), |bytes| bytes.resize(length, 0));
                     let verdict = sound.verdict(&files);
                     let could_be = length >= limits::SEGMENT_BYTES_MIN as usize && length % BLOCK == 0;
                     if generation == 3 && could_be {

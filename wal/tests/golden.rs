@@ -6,11 +6,10 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{Pair, options, read};
+use common::{CORE, Pair, options, read, segment, snapshot};
 use wal::Lsn;
 use wal::files::{File, Files, MemoryFiles};
 
-const CORE: &str = "epoch-0000000001/core-00000";
 /// The segment is kept without the zeros behind its last frame.
 const SEGMENT_USED: usize = 6 * 4096;
 
@@ -52,11 +51,11 @@ fn what_is_written_is_what_was_written() {
     let (files, _) = example();
     let contents = files.contents();
     let bytes = |name: &str| contents[name].clone().unwrap();
-    let segment = bytes(&format!("{CORE}/log-{:020}", 1));
-    assert!(segment[SEGMENT_USED..].iter().all(|byte| *byte == 0));
+    let log = bytes(&segment(1));
+    assert!(log[SEGMENT_USED..].iter().all(|byte| *byte == 0));
     check("superblock-v1", &bytes("superblock"));
-    check("segment-v1", &segment[..SEGMENT_USED]);
-    check("snapshot-v1", &bytes(&format!("{CORE}/snapshot-{:020}", 1)));
+    check("segment-v1", &log[..SEGMENT_USED]);
+    check("snapshot-v1", &bytes(&snapshot(1)));
 }
 
 #[test]
@@ -66,11 +65,11 @@ fn what_was_written_is_read() {
     for dir in ["", "epoch-0000000001", CORE] {
         files.make_dir(dir).unwrap();
     }
-    let mut segment = std::fs::read(golden("segment-v1")).unwrap();
-    segment.resize(options().segment_bytes as usize, 0);
+    let mut log = std::fs::read(golden("segment-v1")).unwrap();
+    log.resize(options().segment_bytes as usize, 0);
     put("superblock", &std::fs::read(golden("superblock-v1")).unwrap());
-    put(&format!("{CORE}/log-{:020}", 1), &segment);
-    put(&format!("{CORE}/snapshot-{:020}", 1), &std::fs::read(golden("snapshot-v1")).unwrap());
+    put(&segment(1), &log);
+    put(&snapshot(1), &std::fs::read(golden("snapshot-v1")).unwrap());
     let (taken, at) = read(&files, &options()).unwrap();
     let (_, pair) = example();
     assert_eq!((at.last, at.snapshot.begin, at.records), (Lsn(7), Lsn(6), 1));

@@ -2,12 +2,10 @@
 
 mod common;
 
-use common::{Pair, options};
+use common::{Pair, options, segment};
 use wal::files::MemoryFiles;
 use wal::inspect::{check_on, records_on};
 use wal::{DataDir, Lsn, OpenError, Options};
-
-const SEGMENT: &str = "epoch-0000000001/core-00000/log-00000000000000000001";
 
 fn example() -> (MemoryFiles, Pair) {
     let files = MemoryFiles::new();
@@ -65,7 +63,7 @@ fn all_records_are_listed_also_those_that_a_snapshot_has_passed() {
 #[test]
 fn damage_is_reported_with_its_place() {
     let (files, _) = example();
-    files.tamper(SEGMENT, |bytes| bytes[12288 + 200] ^= 1);
+    files.tamper(&segment(1), |bytes| bytes[12288 + 200] ^= 1);
     let report = check_on(&files).unwrap();
     assert!(!report.is_sound());
     let problem = report.cores[0].problem.as_ref().unwrap();
@@ -79,7 +77,7 @@ fn damage_is_reported_with_its_place() {
 #[test]
 fn a_torn_tail_is_reported_and_not_cut() {
     let (files, _) = example();
-    files.tamper(SEGMENT, |bytes| bytes[4096 + 3 * 8192 + 100] ^= 1);
+    files.tamper(&segment(1), |bytes| bytes[4096 + 3 * 8192 + 100] ^= 1);
     let before = files.contents();
     let core = &check_on(&files).unwrap().cores[0];
     assert!(core.problem.is_none());

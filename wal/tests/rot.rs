@@ -3,15 +3,9 @@
 
 mod common;
 
-use common::{Pair, options, read};
+use common::{CORE, Pair, options, read, segment, snapshot};
 use wal::files::{Files, MemoryFiles};
 use wal::{Lsn, OpenError};
-
-const CORE: &str = "epoch-0000000001/core-00000";
-
-fn segment(generation: u64) -> String {
-    format!("{CORE}/log-{generation:020}")
-}
 
 /// Three frames with two records each; with `closed`, the log was idle at the end.
 fn small_log(closed: bool) -> (MemoryFiles, Pair) {
@@ -110,35 +104,6 @@ fn a_frame_that_is_gone_before_the_only_one_of_the_next_segment_is_missed() {
     }
 }
 
-#[test]
-fn every_segment_length_but_the_right_one_is_refused() {
-    let (files, pair) = small_log(true);
-    let whole = options().segment_bytes as usize;
-    for length in
-        [0, 1, 4096, 8192, 12_289, 32_768, whole - 4096, whole - 1, whole + 1, whole + 4096, 2 * whole]
-    {
-        let files = files.fork();
-        files.tamper(&segment(1), |bytes| bytes.resize(length, 0));
-        assert_eq!(verdict(&files, &pair), Verdict::Refused, "length {length}");
-    }
-}
-
-/// A spare segment holds nothing that could be missed, and yet no crash gives it another length.
-#[test]
-fn every_length_of_a_spare_segment_that_no_segment_has_is_refused() {
-    let (files, pair) = small_log(true);
-    let least = options().segment_bytes as usize;
-    let check = |length: usize, expected: Verdict| {
-        let files = files.fork();
-        files.tamper(&segment(3), |bytes| bytes.resize(length, 0));
-        assert_eq!(verdict(&files, &pair), expected, "length {length}");
-    };
-    check(least - 4096, Verdict::Refused);
-    check(least + 1, Verdict::Refused);
-    check(least, Verdict::Whole);
-    check(least + 4096, Verdict::Whole);
-}
-
 /// A frame before it is gone, or it was never the first: either way it is not what was written.
 #[test]
 fn the_first_frame_of_all_has_none_before_it() {
@@ -208,7 +173,7 @@ fn with_snapshot() -> (MemoryFiles, Pair) {
 fn a_snapshot_that_is_gone_is_missed() {
     let (files, pair) = with_snapshot();
     assert_eq!(verdict(&files.fork(), &pair), Verdict::Whole);
-    files.remove(&format!("{CORE}/snapshot-{:020}", 1)).unwrap();
+    files.remove(&snapshot(1)).unwrap();
     assert_eq!(verdict(&files, &pair), Verdict::Refused);
 }
 
@@ -225,18 +190,6 @@ fn a_log_that_ends_before_its_snapshot_is_refused() {
         other => panic!("{:?}", other.map(|(_, at)| at)),
     }
     drop(pair);
-}
-
-#[test]
-fn a_refusal_says_where() {
-    let (files, _) = small_log(true);
-    files.tamper(&segment(1), |bytes| bytes[12288 + 200] ^= 1);
-    match read(&files, &options()) {
-        Err(OpenError::Damaged { file, offset, .. }) => {
-            assert_eq!((file, offset), (format!("memory:{}", segment(1)), 12288))
-        }
-        other => panic!("{:?}", other.map(|(_, at)| at)),
-    }
 }
 
 #[test]

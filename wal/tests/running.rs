@@ -2,12 +2,11 @@
 
 mod common;
 
-use common::{Pair, SLOTS, append, finish_all, finish_writes, options, record, start};
+use common::{CORE, Pair, SLOTS, append, finish_all, finish_writes, numbers, options, record, start};
 use wal::disk::Lane;
 use wal::files::{Files, MemoryFiles, Trouble};
 use wal::{Log, Lsn, Millis, Options, SnapshotState, Space, limits};
 
-const CORE: &str = "epoch-0000000001/core-00000";
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
 
@@ -15,11 +14,6 @@ fn fresh() -> (MemoryFiles, Log<wal::disk::MemoryDisk>) {
     let files = MemoryFiles::new();
     let (log, ..) = start(&files, &options()).unwrap();
     (files, log)
-}
-
-fn names(files: &MemoryFiles, prefix: &str) -> Vec<u64> {
-    let list = files.list(CORE).unwrap().unwrap();
-    list.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect()
 }
 
 #[test]
@@ -102,12 +96,12 @@ fn a_log_that_was_not_closed_is_closed_after_the_start() {
 #[test]
 fn segments_follow_each_other_and_spare_ones_are_made_ahead() {
     let (files, mut log) = fresh();
-    assert_eq!(names(&files, "log-"), [1, 2, 3]);
+    assert_eq!(numbers(&files, "log-"), [1, 2, 3]);
     for value in 1..=20 {
         append(&mut log, &record(0, value, 30_000));
         finish_all(&mut log, Millis(0)).unwrap();
     }
-    assert_eq!(names(&files, "log-"), [1, 2, 3, 4, 5]);
+    assert_eq!(numbers(&files, "log-"), [1, 2, 3, 4, 5]);
     assert_eq!(log.stats().segments_created, 2);
     assert_eq!(log.space(), Space::Plenty);
 }
@@ -131,7 +125,7 @@ fn without_spare_segments_only_the_reserve_is_left_and_then_nothing() {
     assert_eq!(seen, [Space::Plenty, Space::Reserve, Space::Exhausted]);
     assert_eq!(log.stats().segments_refused, 1, "tried now and then, not all the time");
     assert!(
-        names(&files, "log-") == [1, 2, 3] && files.list(CORE).unwrap().unwrap().len() == 4,
+        numbers(&files, "log-") == [1, 2, 3] && files.list(CORE).unwrap().unwrap().len() == 4,
         "no leftovers"
     );
     // A log keeps nothing that a snapshot has passed, so it is due, and makes room.
@@ -198,10 +192,10 @@ fn a_snapshot_counts_when_the_log_is_durable_up_to_it() {
         pair.log.disk_mut().finish(Lane::Jobs);
     }
     assert_eq!(pair.log.snapshot_state(), SnapshotState::Finishing);
-    assert_eq!(names(&files, "snapshot-"), [0]);
+    assert_eq!(numbers(&files, "snapshot-"), [0]);
     pair.finish_all().unwrap();
     assert_eq!(pair.log.snapshot_state(), SnapshotState::Idle);
-    assert_eq!((names(&files, "snapshot-"), pair.log.stats().snapshots), (vec![1], 1));
+    assert_eq!((numbers(&files, "snapshot-"), pair.log.stats().snapshots), (vec![1], 1));
 }
 
 #[test]
@@ -248,34 +242,6 @@ fn what_a_snapshot_buffers_is_told_until_the_disk_has_it() {
     assert_eq!(log.stats().snapshots, 1);
 }
 
-/// A caller that adds slots only while little is buffered gets to the end of its snapshot.
-#[test]
-fn a_snapshot_larger_than_its_buffer_is_written_part_by_part() {
-    let (files, mut log) = fresh();
-    log.snapshot_begin();
-    let (mut slot, mut most) = (0, 0);
-    while slot < 100 {
-        let SnapshotState::Open { buffered_bytes } = log.snapshot_state() else { panic!("given up") };
-        most = most.max(buffered_bytes);
-        if buffered_bytes < limits::SNAPSHOT_BUFFER_BYTES_MAX {
-            log.snapshot_slot(slot, &vec![slot as u8; 100_000]);
-            slot += 1;
-        } else {
-            log.poll(Millis(0)).unwrap();
-            assert!(log.disk_mut().finish(Lane::Jobs), "stuck with {buffered_bytes} bytes");
-            log.poll(Millis(0)).unwrap();
-        }
-    }
-    log.snapshot_end();
-    finish_all(&mut log, Millis(0)).unwrap();
-    assert_eq!(log.stats().snapshots, 1);
-    assert!(
-        most > limits::SNAPSHOT_BUFFER_BYTES_MAX && most < 2 * limits::SNAPSHOT_BUFFER_BYTES_MAX,
-        "{most}"
-    );
-    assert!(start(&files.restart(), &options()).is_ok());
-}
-
 #[test]
 fn old_segments_are_recycled_and_those_beyond_removed() {
     let files = MemoryFiles::new();
@@ -285,9 +251,9 @@ fn old_segments_are_recycled_and_those_beyond_removed() {
         pair.group(&[30_000]);
         pair.finish_all().unwrap();
     }
-    let before = names(&files, "log-");
+    let before = numbers(&files, "log-");
     pair.snapshot();
-    let after = names(&files, "log-");
+    let after = numbers(&files, "log-");
     // The current one and three spare ones: two that are wanted, one for the log between two snapshots.
     assert!(before.len() >= 10 && after.len() == 4, "{before:?} {after:?}");
     assert_eq!(after.last().unwrap() - after[0], 3, "without a gap");
@@ -307,13 +273,13 @@ fn the_floor_from_outside_keeps_the_log() {
         pair.finish_all().unwrap();
     }
     pair.snapshot();
-    assert_eq!(names(&files, "log-")[0], 2, "record 10 is in the second segment");
+    assert_eq!(numbers(&files, "log-")[0], 2, "record 10 is in the second segment");
     pair.log.keep_from(Lsn(1));
     pair.snapshot();
-    assert_eq!(names(&files, "log-")[0], 2);
+    assert_eq!(numbers(&files, "log-")[0], 2);
     pair.log.keep_from(Lsn::MAX);
     pair.finish_all().unwrap();
-    assert!(names(&files, "log-")[0] > 3);
+    assert!(numbers(&files, "log-")[0] > 3);
 }
 
 #[test]

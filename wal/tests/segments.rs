@@ -2,17 +2,10 @@
 
 mod common;
 
-use common::{Pair, append, finish_all, options, record, start};
+use common::{Pair, append, finish_all, numbers, options, record, start};
 use wal::disk::Lane;
-use wal::files::{Files, MemoryFiles};
+use wal::files::MemoryFiles;
 use wal::{Lsn, Millis, Options, Space, limits};
-
-const CORE: &str = "epoch-0000000001/core-00000";
-
-fn segments(files: &MemoryFiles) -> Vec<u64> {
-    let list = files.list(CORE).unwrap().unwrap();
-    list.iter().filter_map(|name| name.strip_prefix("log-")?.parse().ok()).collect()
-}
 
 /// A log without room for a closing frame is quiet without one, and wakes nobody for it.
 #[test]
@@ -54,7 +47,7 @@ fn segments_go_while_the_first_write_to_a_new_one_is_in_flight() {
         pair.finish_all().unwrap();
     }
     pair.snapshot();
-    assert_eq!(segments(&files), [1, 2, 3, 4]);
+    assert_eq!(numbers(&files, "log-"), [1, 2, 3, 4]);
     pair.log.keep_from(Lsn::MAX);
     pair.group(&[30_000]);
     pair.poll().unwrap();
@@ -62,11 +55,11 @@ fn segments_go_while_the_first_write_to_a_new_one_is_in_flight() {
     while pair.log.disk_mut().finish(Lane::Jobs) {
         pair.poll().unwrap();
     }
-    assert_eq!(segments(&files)[0], 2);
+    assert_eq!(numbers(&files, "log-")[0], 2);
     let again = files.fork().crash(|| false);
     assert!(start(&again, &options()).is_ok());
     pair.finish_all().unwrap();
-    assert_eq!(segments(&files)[0], 3);
+    assert_eq!(numbers(&files, "log-")[0], 3);
 }
 
 /// Where room is scarce a snapshot is due as soon as it would make a segment free, and not when it would not.

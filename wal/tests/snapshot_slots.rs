@@ -58,7 +58,7 @@ fn a_snapshot_that_is_due_takes_each_slot_and_then_nothing() {
 
 #[test]
 fn slots_wait_while_the_disk_has_enough_to_write() {
-    let (_, mut log) = due();
+    let (files, mut log) = due();
     let bytes = 100_000;
     let fits = limits::SNAPSHOT_BUFFER_BYTES_MAX.div_ceil(bytes);
     assert_eq!(feed(&mut log, 100, bytes), fits);
@@ -70,6 +70,14 @@ fn slots_wait_while_the_disk_has_enough_to_write() {
     log.poll(Millis(0)).unwrap();
     assert!(log.snapshot_awaits_slot());
     assert_eq!(log.snapshot_wants().unwrap().slots(), fits, "it goes on where it was");
+    let mut added = fits;
+    while log.stats().snapshots == 0 {
+        added += feed(&mut log, 100, bytes);
+        finish_all(&mut log, Millis(0)).unwrap();
+    }
+    assert_eq!(added, 100);
+    let core = &wal::inspect::check_on(&files.restart()).unwrap().cores[0];
+    assert!(core.problem.is_none() && core.snapshot.unwrap().slots == 100, "{core:?}");
 }
 
 #[test]

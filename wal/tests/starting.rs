@@ -6,16 +6,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Pair, Taken, options, read, start};
+use common::{CORE, Pair, Taken, numbers, options, read, segment, snapshot, start};
 use wal::files::{File, Files, MemoryFile, MemoryFiles, MemoryLock};
 use wal::{DataDir, Lsn, Millis, OpenError};
-
-const CORE: &str = "epoch-0000000001/core-00000";
-
-fn names(files: &MemoryFiles, prefix: &str) -> Vec<u64> {
-    let list = files.list(CORE).unwrap().unwrap();
-    list.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect()
-}
 
 fn run(pair: &mut Pair, groups: usize, size: usize) {
     for _ in 0..groups {
@@ -28,7 +21,7 @@ fn run(pair: &mut Pair, groups: usize, size: usize) {
 fn what_counts_as_nothing_is_removed() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
-    let first = format!("{CORE}/snapshot-{:020}", 0);
+    let first = snapshot(0);
     let before = files.contents()[&first].clone().unwrap();
     run(&mut pair, 3, 30);
     pair.snapshot();
@@ -53,11 +46,9 @@ fn spare_segments_of_another_size_are_made_anew() {
     let larger = wal::Options { segment_bytes: 512 << 10, ..options() };
     let files = files.restart();
     drop(start(&files, &larger).unwrap());
-    let size = |generation: u64| {
-        files.open_read(&format!("{CORE}/log-{generation:020}")).unwrap().unwrap().size().unwrap()
-    };
+    let size = |generation: u64| files.open_read(&segment(generation)).unwrap().unwrap().size().unwrap();
     assert_eq!([1, 2, 3].map(size), [256 << 10, 512 << 10, 512 << 10]);
-    assert_eq!(names(&files, "log-"), [1, 2, 3]);
+    assert_eq!(numbers(&files, "log-"), [1, 2, 3]);
 }
 
 /// Records 1 to 7 are in the first segment, 8 to 15 in the second, 16 to 23 in the third, 24 to 31 in the fourth.
@@ -69,24 +60,24 @@ fn a_segment_that_was_read_or_passed_over_goes_when_its_last_record_may() {
     run(&mut pair, 10, 30_000);
     pair.snapshot();
     run(&mut pair, 20, 30_000);
-    assert_eq!(names(&files, "log-")[0], 1);
+    assert_eq!(numbers(&files, "log-")[0], 1);
     // The second segment is the first that this start reads, because the snapshot holds record 10.
     pair.restart(files.restart()).unwrap();
     pair.log.keep_from(Lsn(15));
     pair.finish_all().unwrap();
     pair.snapshot();
-    assert_eq!(names(&pair.files, "log-")[0], 2, "record 15 is in the second");
+    assert_eq!(numbers(&pair.files, "log-")[0], 2, "record 15 is in the second");
     pair.log.keep_from(Lsn(16));
     pair.finish_all().unwrap();
-    assert_eq!(names(&pair.files, "log-")[0], 3);
+    assert_eq!(numbers(&pair.files, "log-")[0], 3);
     // The fourth, because the snapshot holds record 30: the third is passed over.
     pair.restart(pair.files.restart()).unwrap();
     pair.log.keep_from(Lsn(23));
     pair.finish_all().unwrap();
-    assert_eq!(names(&pair.files, "log-")[0], 3, "record 23 is in the third");
+    assert_eq!(numbers(&pair.files, "log-")[0], 3, "record 23 is in the third");
     pair.log.keep_from(Lsn(24));
     pair.finish_all().unwrap();
-    assert_eq!(names(&pair.files, "log-")[0], 4);
+    assert_eq!(numbers(&pair.files, "log-")[0], 4);
 }
 
 #[test]
@@ -229,7 +220,7 @@ fn writes_in_flight_are_waited_for_before_anything_is_read() {
     let files = MemoryFiles::new();
     let mut pair = Pair::new(&files, options());
     run(&mut pair, 1, 30);
-    let segments = [1, 2, 3].map(|generation| format!("{CORE}/log-{generation:020}"));
+    let segments = [1, 2, 3].map(segment);
     let recover = |busy| {
         let asked = Arc::default();
         let files = InFlight { files: files.restart(), busy, ends: u64::MAX, asked: Arc::clone(&asked) };

@@ -1,5 +1,5 @@
-//! An epoch: one distribution of the slots over cores. It is built whole before the superblock names it, and removed after
-//! the superblock names another one.
+//! Epochs: one distribution of the slots over cores each. An epoch is built completely before the superblock names it, and
+//! removed after the superblock names another.
 
 use std::io;
 
@@ -18,14 +18,14 @@ use crate::superblock::Superblock;
 /// The number of the snapshot that an epoch begins with.
 const FIRST_SNAPSHOT: u64 = 0;
 
-/// Takes the images of the slots that one core shall own.
+/// Writes the first snapshot of a core in a new epoch: takes the images of the slots that the core is to own.
 pub struct SnapshotSink<'a> {
     file: &'a dyn File,
     name: &'a str,
     encoder: Encoder,
     buffer: Vec<u8>,
     offset: u64,
-    /// Over all cores: a slot has one owner.
+    /// Slots of all cores so far: each has one owner.
     seen: &'a mut SlotSet,
 }
 
@@ -39,7 +39,7 @@ impl SnapshotSink<'_> {
     /// Adds a slot.
     ///
     /// # Errors
-    /// When the file cannot be written; give it on.
+    /// When the file cannot be written. Return it from the closure.
     ///
     /// # Panics
     /// When the slot is out of range, has been added before, for this core or another, or its image is too large.
@@ -58,8 +58,8 @@ impl SnapshotSink<'_> {
     }
 }
 
-/// Builds the epoch that `superblock` is going to name: for each core a snapshot at record 0 and a first segment with one
-/// empty frame. All of it is durable when this returns.
+/// Builds the epoch that `superblock` is going to name: a snapshot at record 0 and a first segment with one empty frame for each
+/// core. Everything is durable when this returns.
 pub(super) fn build<F: Files>(
     files: &F,
     superblock: &Superblock,
@@ -81,8 +81,7 @@ pub(super) fn build<F: Files>(
     sync_dir(files, "")
 }
 
-/// Removes every epoch but the one that holds: what is left of an unfinished one, or the one before. Nothing reads them any
-/// more.
+/// Removes every other epoch: one that was left unfinished, or the one before. Nothing reads them any more.
 pub(super) fn remove_others<F: Files>(files: &F, epoch: u32) -> Result<(), OpenError> {
     let root = files.display("");
     let found = files.list("").map_err(|error| OpenError::io("list", &root, error))?.unwrap_or_default();
@@ -123,7 +122,7 @@ fn snapshot<F: Files>(
     rename(core, names::SNAPSHOT_NEW, &names::snapshot(FIRST_SNAPSHOT))
 }
 
-/// The first segment, which begins with an empty frame: so a log is never without one, and one that is gone is missed.
+/// The first segment. It begins with an empty frame: a log always has a frame, so a missing log is noticed.
 fn segment<F: Files>(core: &CoreDir<F>, owner: Owner, bytes: u64) -> Result<(), OpenError> {
     let new = names::segment_new(1);
     let name = core.files.display(&core.path(&new));

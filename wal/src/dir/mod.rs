@@ -1,4 +1,4 @@
-//! The data directory: recognised, locked, read, and distributed over cores.
+//! The data directory: opened and locked, recovered, redistributed over another number of cores.
 
 mod epoch;
 mod open;
@@ -43,11 +43,10 @@ impl DataDir<OsFiles> {
         DataDir::open_on(files, options)
     }
 
-    /// Starts a driver for the log of one core. The helper threads that it starts may run on every core, whatever the
-    /// calling thread is pinned to.
+    /// Starts a driver for the log of one core. Its helper threads may run on every core, even if the calling thread is pinned.
     ///
     /// # Errors
-    /// When a ring or a thread cannot be had.
+    /// When a ring or a thread cannot be created.
     pub fn disk(&self, core: u16, choice: &Choice) -> Result<Driver, OpenError> {
         let dir = self.core_dir(core);
         let name = self.files.display(&dir.dir);
@@ -56,7 +55,7 @@ impl DataDir<OsFiles> {
 }
 
 impl<F: Files> DataDir<F> {
-    /// [`DataDir::open`] on any kind of files.
+    /// [`DataDir::open`] on any [`Files`].
     ///
     /// # Errors
     /// As there.
@@ -66,32 +65,32 @@ impl<F: Files> DataDir<F> {
         Ok(DataDir { files, options: options.clone(), superblock, lock })
     }
 
-    /// 128 random bits, made with the directory.
+    /// The directory's id: 128 random bits.
     pub fn id(&self) -> [u8; 16] {
         self.superblock.id
     }
 
-    /// 128 random bits, made with the directory, that key the placement of slots.
+    /// 128 random bits that key the placement of slots.
     pub fn secret(&self) -> [u8; 16] {
         self.superblock.secret
     }
 
-    /// Cores that the slots are distributed over, each with a log of its own.
+    /// The number of cores that the slots are distributed over. Each has its own log.
     pub fn cores(&self) -> u16 {
         self.superblock.cores
     }
 
-    /// Counts the distributions, from 1.
+    /// The number of this distribution over cores, from 1.
     pub fn epoch(&self) -> u32 {
         self.superblock.epoch
     }
 
-    /// Slots, fixed for the life of the directory.
+    /// The number of slots, fixed for the life of the directory.
     pub fn slots(&self) -> u16 {
         SLOTS
     }
 
-    /// The place of one core's files, for a driver.
+    /// The directory of one core's files, for a driver.
     ///
     /// # Panics
     /// When there is no such core.
@@ -104,12 +103,12 @@ impl<F: Files> DataDir<F> {
         Owner { id: self.id(), epoch: self.epoch(), core }
     }
 
-    /// Reads snapshot and log of one core, in order. May run for several cores at once. Writes nothing.
+    /// Recovers one core: reads its snapshot and its log, in order. Writes nothing. May run for several cores at once.
     ///
-    /// The file system was synced when the directory was opened, so what is read here is durable.
+    /// Everything read is durable, because the file system was synced when the directory was opened.
     ///
     /// # Errors
-    /// What is damaged, missing or unreadable is refused by file and offset; so is what `sink` refuses.
+    /// A file that is damaged, missing or unreadable is refused by name and offset; so is a record or image that `sink` refuses.
     ///
     /// # Panics
     /// When there is no such core.
@@ -117,8 +116,8 @@ impl<F: Files> DataDir<F> {
         recover(&self.core_dir(core), self.owner(core), sink)
     }
 
-    /// Starts the log where recovery ended: removes what counts as nothing, overwrites a torn tail with zeros, and lets
-    /// `disk` open the segments.
+    /// Starts the log where recovery ended: removes temporary files, overwrites a torn tail with zeros, and lets `disk` open the
+    /// segments.
     ///
     /// # Errors
     /// When a file cannot be changed.
@@ -131,16 +130,16 @@ impl<F: Files> DataDir<F> {
         Ok(Log::new(at, &self.options, disk, self.lock.clone()))
     }
 
-    /// Distributes all slots over another number of cores: writes a snapshot for each under a new epoch, flips the
-    /// superblock, removes the old epoch. A crash anywhere leaves the old or the new one whole. The logs begin anew with
-    /// record 1.
+    /// Redistributes all slots over another number of cores: writes a snapshot for each core in a new epoch, switches the
+    /// superblock, removes the old epoch. After a crash at any point either the old or the new epoch is whole. The logs start
+    /// over with record 1.
     ///
-    /// `images` is called once for each new core, in order, and adds every slot that it shall own. All cores have been
-    /// recovered before, and no log has been started.
+    /// `images` is called once for each new core, in order, and adds every slot that the core is to own. Recover all cores first,
+    /// and start no log.
     ///
     /// # Errors
-    /// When a file cannot be written, or `images` says so. The old epoch holds on unless the superblock was flipped, and the
-    /// directory must be opened again.
+    /// When a file cannot be written, or `images` returns an error. The directory must then be opened again; it still has its old
+    /// epoch unless the superblock was switched.
     ///
     /// # Panics
     /// When a log is running, the number of cores is out of range, or a slot is added twice.

@@ -1,7 +1,7 @@
-//! Recognising a directory before anything in it is touched, locking it, and making a new one.
+//! Opening: recognises a directory before it touches anything in it, locks it, and initialises a new one.
 //!
-//! A new directory is made in this order, so that a crash leaves either nothing that counts or something that the next start
-//! goes on from: the lock file; a superblock without an epoch; the first epoch; the superblock that names it.
+//! A new directory is made in this order, so that after a crash the next start begins again or continues: the lock file; a
+//! superblock without an epoch; the first epoch; the superblock that names it.
 
 use std::sync::Arc;
 
@@ -13,11 +13,10 @@ use crate::names;
 use crate::options::Options;
 use crate::superblock::{self, Superblock};
 
-/// Names that an empty directory may have: those of a beginning that a crash cut short, and what a file system makes for
-/// itself.
+/// Names that an empty directory may contain: those of an initialisation that a crash cut short, and one that file systems make.
 const EMPTY: [&str; 3] = [names::LOCK, names::SUPERBLOCK_NEW, "lost+found"];
 
-/// What a directory looks like from outside.
+/// The contents of a directory, by its names.
 enum Contents {
     /// Absent, or without anything that counts.
     Empty,
@@ -25,14 +24,14 @@ enum Contents {
     Ours(superblock::Loaded),
 }
 
-/// Opens or makes the directory. The superblock that holds is then in both copies, and names an epoch.
+/// Opens or makes the directory. Afterwards both copies of the superblock agree and name an epoch.
 pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, Superblock), OpenError> {
     let before = recognise(files)?;
     if matches!(before, Contents::Empty) {
         files.make_dir("").map_err(|error| OpenError::io("make", &files.display(""), error))?;
     }
     let lock = lock(files)?;
-    // Before anything is believed: what a process wrote that died may not be on the disk yet.
+    // Sync first: a dead process may have written things that are not on the disk yet.
     files.sync_all().map_err(|error| OpenError::io("sync", &files.display(""), error))?;
     // Another process may have changed it, or made it, before the lock was ours.
     let read = match recognise(files)? {
@@ -54,7 +53,7 @@ pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, S
     Ok((lock, superblock))
 }
 
-/// Reads what is there and changes nothing.
+/// Tells the contents apart. Changes nothing.
 fn recognise<F: Files>(files: &F) -> Result<Contents, OpenError> {
     let root = files.display("");
     let found = files.list("").map_err(|error| OpenError::io("list", &root, error))?;

@@ -1,4 +1,4 @@
-//! What is done to a core's files between recovery and the first write of the log.
+//! Preparation of a core's files between recovery and the first write of the log.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::options::Options;
 use crate::recover::Recovered;
 use crate::recover::scan::SegmentFile;
 
-/// Removes what counts as nothing, drops spare segments of another size, overwrites with zeros wherever a write can have
-/// been under way, and makes the spare segments that are missing. All of it can be done again after a crash in between.
+/// Removes temporary files and older snapshots, drops spare segments of another size, zeroes the places where a write can have
+/// been in flight, and makes the missing spare segments. Idempotent: a crash in between does no harm.
 pub(super) fn prepare<F: Files>(
     core: &CoreDir<F>,
     mut at: Recovered,
@@ -38,9 +38,8 @@ pub(super) fn prepare<F: Files>(
     Ok(at)
 }
 
-/// At the end of the log, and at the beginning of the next segment, a torn frame may have left blocks that recovery saw or
-/// did not see. They are made zero before a frame is written there, so that nothing of it can ever be taken for a frame, or
-/// for proof of one.
+/// Zeroes what a torn frame may have left at the end of the log and at the beginning of the next segment, seen by recovery or
+/// not. Otherwise a block of it could later be taken for a frame, or for proof that one was durable.
 fn invalidate<F: Files>(core: &CoreDir<F>, at: &Recovered) -> Result<(), OpenError> {
     let (current, _) = at.segments.last().expect("a log has a segment");
     let reach = FRAME_BYTES_MAX as u64;
@@ -51,7 +50,7 @@ fn invalidate<F: Files>(core: &CoreDir<F>, at: &Recovered) -> Result<(), OpenErr
     }
 }
 
-/// A full disk is foreseen: then the log starts with what there is, and tries again while it runs.
+/// Makes missing spare segments. On a full disk the log starts with those that there are, and tries again while it runs.
 fn add_spares<F: Files>(core: &CoreDir<F>, at: &mut Recovered, options: &Options) -> Result<(), OpenError> {
     let (current, _) = *at.segments.last().expect("a log has a segment");
     let mut runner = JobRunner::new(core.clone());

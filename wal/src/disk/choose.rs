@@ -1,4 +1,4 @@
-//! Which driver can write the logs of a directory: it is tried, not guessed.
+//! Choice of a driver for the logs of a directory: each is tried, none is guessed.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -27,7 +27,7 @@ pub enum Kind {
     Plain,
 }
 
-/// Which driver is wished for.
+/// The driver that the operator asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Preference {
     /// io_uring where it works, otherwise the thread.
@@ -39,14 +39,14 @@ pub enum Preference {
     Plain,
 }
 
-/// Which driver is taken, and why.
+/// The driver that is used, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The driver.
     pub kind: Kind,
-    /// Whether writes go past the page cache.
+    /// Writes bypass the page cache.
     pub direct: bool,
-    /// Why, for the operator.
+    /// The reason, for the operator.
     pub reason: String,
 }
 
@@ -122,7 +122,7 @@ fn try_ring(file: &fs::File) -> Result<(), String> {
     }
 }
 
-/// What the kernel's refusal of a ring means for the operator.
+/// Explains to the operator why the kernel refused a ring.
 fn explain(error: &io::Error) -> String {
     match Errno::from_io_error(error) {
         Some(Errno::NOSYS) => "this kernel has none".to_owned(),

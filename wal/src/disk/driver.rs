@@ -1,4 +1,4 @@
-//! The drivers for a real disk as one type.
+//! The drivers for a real disk, as one type.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,7 +11,7 @@ use crate::buffer::Buffer;
 use crate::core_dir::CoreDir;
 use crate::files::OsFiles;
 
-/// The driver that was chosen, for one core.
+/// The chosen driver, for one core.
 #[derive(Debug)]
 pub struct Driver(Inner);
 

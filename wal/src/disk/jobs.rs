@@ -1,5 +1,5 @@
-//! The jobs, step by step, on any kind of files. The order of the steps is what makes a crash between any two of them
-//! harmless: contents are durable before a name points to them, and a name is durable before anything relies on it.
+//! The steps of each [`Job`], on any [`Files`]. Their order makes a crash between any two of them harmless: contents are durable
+//! before a name points to them, and a name is durable before anything relies on it.
 
 use std::io;
 
@@ -41,7 +41,7 @@ impl<F: Files> JobRunner<F> {
         let zeroed = zeroed_file(&self.core, &new, bytes).map(drop).map_err(job_error);
         let named = zeroed.and_then(|()| self.name(&new, &names::segment(generation)));
         if let Err(JobError::NoSpace(_)) = named {
-            // Whether this works makes no difference: the name counts as nothing, and is used again.
+            // Best effort: a temporary name counts as nothing, and is used again.
             let _ = self.core.files.remove(&self.core.path(&new));
         }
         named
@@ -61,7 +61,7 @@ impl<F: Files> JobRunner<F> {
         };
         let result = write();
         result.map_err(|error| {
-            // After a job_error sync nobody knows what the file holds, so it is never tried again: it goes.
+            // After a failed sync nobody knows what the file holds, so it is removed and never tried again.
             self.drop_snapshot();
             match job_error(error) {
                 JobError::Fatal(error) => JobError::Abandoned(error),

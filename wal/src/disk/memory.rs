@@ -1,4 +1,4 @@
-//! A disk in memory that completes what the test says, when the test says so.
+//! A deterministic disk in memory: the test decides when an operation completes.
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
@@ -20,8 +20,10 @@ pub enum Lane {
     Jobs,
 }
 
-/// The driver for [`MemoryFiles`]. A write is torn by a crash from the moment it is submitted, and durable from the moment
-/// it is finished.
+/// The driver for [`MemoryFiles`]. A crash can tear a write from its submission on; it is durable once it is finished.
+///
+/// Submit through [`Disk`], then call [`finish`](MemoryDisk::finish) for the lane that is to complete its oldest operation; the
+/// next [`take`](Disk::take) returns the event.
 #[derive(Debug)]
 pub struct MemoryDisk {
     core: CoreDir<MemoryFiles>,
@@ -54,7 +56,7 @@ impl MemoryDisk {
         }
     }
 
-    /// Whether something waits to be finished.
+    /// True if an operation of this lane is under way.
     pub fn is_waiting(&self, lane: Lane) -> bool {
         match lane {
             Lane::Write => self.write.is_some(),

@@ -1,10 +1,10 @@
-//! The disk of a running log: operations are submitted and completed, never waited for.
+//! Asynchronous disks for a running log: operations are submitted and completed, never waited for.
 //!
-//! Two lanes. The log's writes go one at a time: at most one is in flight. Everything else (segments made, recycled and
-//! removed, the snapshot file) are [`Job`]s, rare and slow, one after the other on the driver's helper.
+//! There are two lanes. Log writes go one at a time: at most one is in flight. Everything else (making, recycling and removing
+//! segments, the snapshot file) is a [`Job`], rare and slow; jobs run one after the other on the driver's helper thread.
 //!
-//! Drivers, one file each: `uring` (a ring for the log writes), `plain` (a thread for them, where io_uring is not
-//! permitted), `memory` (deterministic, for tests and the simulator).
+//! Drivers, one file each: `uring` (io_uring for the log writes), `plain` (a thread for them, where io_uring is not permitted),
+//! `memory` (deterministic, for tests and the simulator). `tests/conformance` runs one suite against all of them.
 
 mod choose;
 mod driver;
@@ -24,7 +24,7 @@ pub use memory::{Lane, MemoryDisk};
 use crate::buffer::Buffer;
 use crate::error::DiskError;
 
-/// Where a log writes. Nothing here blocks.
+/// An asynchronous disk for the files of one core. Nothing here blocks.
 pub trait Disk {
     /// Starts writing the first `len` bytes of `buffer` (whole blocks) at `offset` of a segment that a job has opened. At
     /// most one write is in flight. It is complete when the bytes are durable.
@@ -38,38 +38,38 @@ pub trait Disk {
     fn wake_fd(&self) -> Option<BorrowedFd<'_>>;
 }
 
-/// What is rare and slow. Each is made of several steps whose order makes every crash in between harmless.
+/// A rare and slow operation. Each has several steps, ordered so that a crash between any two of them is harmless.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Job {
     /// Opens a segment that is there for log writes.
     OpenSegment {
-        /// Which.
+        /// Its generation.
         generation: u64,
     },
     /// Writes a segment of zeros under a temporary name, syncs, renames, syncs the directory, opens.
     CreateSegment {
-        /// Which.
+        /// Its generation.
         generation: u64,
         /// Its size.
         bytes: u64,
     },
     /// Renames an old segment to a new generation, syncs the directory, opens.
     RecycleSegment {
-        /// The old one, which nothing needs any more. A write to a later segment has closed it.
+        /// The old generation, which nothing needs any more. A write to a later segment has closed it.
         from: u64,
-        /// The new one.
+        /// The new generation.
         to: u64,
     },
     /// Removes an old segment, syncs the directory.
     RemoveSegment {
-        /// Which.
+        /// Its generation.
         generation: u64,
     },
     /// Writes and syncs a part of the snapshot file under its temporary name; the part at 0 makes the file.
     WriteSnapshot {
-        /// Where the part begins.
+        /// Offset of the part in the file.
         offset: u64,
-        /// The part.
+        /// The part's bytes.
         bytes: Vec<u8>,
     },
     /// Gives the snapshot its name, syncs the directory.
@@ -96,7 +96,7 @@ impl Job {
     }
 }
 
-/// Why a job was not done.
+/// A job that was not done.
 #[derive(Debug, Clone)]
 pub enum JobError {
     /// No space left. Nothing has changed: temporary files are removed again.
@@ -114,7 +114,7 @@ pub enum Event {
     Written {
         /// As given to [`Disk::write`].
         buffer: Buffer,
-        /// Whether it is durable.
+        /// `Ok` if it is durable.
         result: Result<(), DiskError>,
     },
     /// The oldest queued job is done, or has failed.

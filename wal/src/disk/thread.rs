@@ -1,4 +1,4 @@
-//! Threads beside a core thread: the helper that runs jobs, and what it shares with the thread of the plain driver.
+//! Threads beside a core thread: the helper that runs jobs, and the task thread that it shares with the plain driver.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,7 +13,7 @@ use crate::error::DiskError;
 use crate::files::OsFiles;
 use crate::names;
 
-/// A thread that answers each task with a reply and then signals.
+/// A thread that returns a result for each task, in order, and signals after each.
 #[derive(Debug)]
 pub(crate) struct TaskThread<T, R> {
     /// `None` only while it is being dropped.
@@ -23,11 +23,11 @@ pub(crate) struct TaskThread<T, R> {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a worker has to say.
+/// The state of the oldest task.
 pub(crate) enum TaskPoll<R> {
     Ready(R),
     Pending,
-    /// The thread has died over a task.
+    /// The thread panicked in a task.
     Dead,
 }
 
@@ -55,7 +55,7 @@ impl<T: Send + 'static, R: Send + 'static> TaskThread<T, R> {
 
     pub(crate) fn start(&mut self, task: T) {
         self.waiting += 1;
-        // A thread that is gone is noticed by `take`, because a reply is still waited for.
+        // If the thread is gone, `take` notices: a result is still missing.
         let _ = self.tasks.as_ref().expect("not being dropped").send(task);
     }
 

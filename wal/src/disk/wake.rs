@@ -1,4 +1,4 @@
-//! How a driver says that there may be a completion.
+//! The eventfd by which a driver signals that there may be a completion.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, eventfd};
 
-/// An eventfd. The one who waits for it reads it; drivers only write.
+/// An eventfd. Drivers write it; the waiter reads it.
 #[derive(Debug, Clone)]
 pub(crate) struct WakeFd(Arc<OwnedFd>);
 

@@ -1,5 +1,5 @@
-//! A file system in memory that can crash. What is written is seen at once and durable only after a sync; a crash keeps
-//! any chosen subset of what is not durable: sectors of writes, and changes to directories.
+//! A file system in memory that can crash. A write is visible at once and durable after a sync. A crash keeps any chosen subset of
+//! what is not durable: sectors of writes, and changes to directories.
 
 mod faults;
 mod sectors;
@@ -15,12 +15,12 @@ use self::sectors::{put, tear};
 pub use self::unsynced::Unsynced;
 use super::{File, Files, parent};
 
-/// A failure to come.
+/// An injected failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trouble {
     /// The changing operation that fails, counted from 0 over the life of the files.
     pub step: u64,
-    /// What the system says. Nothing has changed then.
+    /// The error number. The operation changes nothing.
     pub errno: i32,
 }
 
@@ -64,7 +64,7 @@ struct Volume {
     trouble: Vec<Trouble>,
     faults: Faults,
     capacity: Option<u64>,
-    /// Copies from before each changing operation, while somebody asks for them.
+    /// Copies from before each changing operation, if they are asked for.
     moments: Option<Vec<MemoryFiles>>,
 }
 
@@ -147,7 +147,7 @@ impl MemoryFiles {
         MemoryFiles { state: self.state.clone(), life: state.life }
     }
 
-    /// A copy that goes its own way, with nothing locked.
+    /// An independent copy, with nothing locked.
     pub fn fork(&self) -> MemoryFiles {
         self.lock_state().fork()
     }
@@ -157,17 +157,17 @@ impl MemoryFiles {
         self.lock_state().steps
     }
 
-    /// From this changing operation on, every one fails and changes nothing: the process is dead and does not know it.
+    /// Every changing operation from this one on fails and changes nothing, as if the process had died before it.
     pub fn stop_at(&self, step: u64) {
         self.lock_state().stop_at = Some(step);
     }
 
-    /// Adds a failure to come.
+    /// Injects a failure.
     pub fn trouble(&self, trouble: Trouble) {
         self.lock_state().trouble.push(trouble);
     }
 
-    /// How much all files together may hold; `None` is without end.
+    /// The capacity in bytes of all files together; `None` is unlimited.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock_state().capacity = bytes;
     }
@@ -182,7 +182,7 @@ impl MemoryFiles {
         state.live.nodes.iter().map(|(path, node)| (path.clone(), content(node))).collect()
     }
 
-    /// Changes a file behind everyone's back, durably.
+    /// Changes a file directly and durably, as rot does.
     ///
     /// # Panics
     /// When there is no such file.

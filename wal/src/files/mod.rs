@@ -1,6 +1,5 @@
-//! The file operations that the data directory needs, blocking and one by one: at start, and on the helper thread of a
-//! running log. A real file system and one in memory offer the same ones, so that every crash between two of them can be
-//! tried.
+//! Blocking file operations, used at start and on the helper thread of a running log. A real file system and one in memory
+//! implement the same trait, so that tests can crash between any two operations; `tests/conformance` runs one suite on both.
 //!
 //! Paths are relative to the data directory, with `/` between names; `""` is the data directory itself.
 
@@ -17,11 +16,11 @@ use crate::limits::CHUNK_BYTES;
 pub use memory::{MemoryFile, MemoryFiles, MemoryLock, Trouble, Unsynced};
 pub use os::{OsFile, OsFiles};
 
-/// A place that holds one data directory.
+/// A file system that holds one data directory.
 pub trait Files: Clone + Send + Sync + 'static {
     /// An open file.
     type File: File;
-    /// Held while the directory is in use; dropping it gives it free.
+    /// The lock on the directory, released when it is dropped.
     type Lock: Send + Sync + 'static;
 
     /// A file's name for messages; that of the directory itself for `""`.
@@ -42,7 +41,7 @@ pub trait Files: Clone + Send + Sync + 'static {
     fn remove(&self, file: &str) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, dir: &str) -> io::Result<()>;
-    /// Makes what happened to the names of a directory durable.
+    /// Makes changes to the names of a directory durable.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
     /// Makes everything in the file system durable, whoever wrote it.
     fn sync_all(&self) -> io::Result<()>;
@@ -54,7 +53,7 @@ pub trait Files: Clone + Send + Sync + 'static {
 pub trait File: Send {
     /// Length in bytes.
     fn size(&self) -> io::Result<u64>;
-    /// Reads until `buf` is full or the file ends; how many bytes it were.
+    /// Reads until `buf` is full or the file ends. Returns the number of bytes.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all of `buf`.
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
@@ -65,13 +64,13 @@ pub trait File: Send {
     {
         fill_in_chunks(self, from, to)
     }
-    /// Takes the space for `bytes`, so that a full disk is known before they are written.
+    /// Allocates the space for `bytes`, so that a full disk is noticed before they are written.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
     /// Makes contents and length durable.
     fn sync(&self) -> io::Result<()>;
-    /// Waits until no write to this file is in flight any more, not even one of a process that died. `false` when they
-    /// still are after `wait`.
-    fn wait_for_writes(&self, wait: Duration) -> io::Result<bool>;
+    /// Waits until no write to this file is in flight any more, not even one of a dead process. `false` if one still is after
+    /// `timeout`.
+    fn wait_for_writes(&self, timeout: Duration) -> io::Result<bool>;
 }
 
 fn fill_in_chunks(file: &impl File, from: u64, to: u64) -> io::Result<()> {
@@ -95,7 +94,7 @@ pub(crate) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
-/// Whether an error says that there is no space left, which is foreseen.
+/// True for errors that mean a full disk or an exhausted quota.
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -33,8 +33,8 @@ impl OsFiles {
         if path.is_empty() { self.root.as_path().to_owned() } else { self.root.join(path) }
     }
 
-    /// Opens a segment for log writes: every write is durable when it is complete. It is locked for as long as the file or a
-    /// write to it lives, which can be longer than the process: see [`File::settled`].
+    /// Opens a segment for log writes, each durable when it is complete. It stays locked while the file is open or a write to it is
+    /// in flight, which can be longer than the process lives: see [`File::wait_for_writes`].
     pub(crate) fn open_durable(&self, file: &str, direct: bool) -> io::Result<OwnedFd> {
         let flags = if direct { OFlags::DSYNC | OFlags::DIRECT } else { OFlags::DSYNC };
         let flags = flags.bits().cast_signed();
@@ -82,8 +82,8 @@ impl Files for OsFiles {
     fn open_read(&self, file: &str) -> io::Result<Option<OsFile>> {
         match fs::File::open(self.path(file)) {
             Ok(file) => {
-                // What a cache holds may never have reached the disk: a failed write-back leaves its pages behind. Read
-                // the disk. A file system without this advice reads as it can.
+                // Read the disk and not the page cache: pages of a failed write-back stay there without being on the disk. Best
+                // effort, because not every file system takes this advice.
                 let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
                 Ok(Some(OsFile(file)))
             }
@@ -178,7 +178,7 @@ impl File for OsFile {
         self.0.write_all_at(buf, offset)
     }
 
-    /// Past the cache, which would only hold a copy of them; through it on a file system that cannot do without.
+    /// Bypasses the page cache, which would only hold a copy of the zeros, unless the file system has no direct writes.
     fn fill(&self, from: u64, to: u64) -> io::Result<()> {
         let flags = rustix::fs::fcntl_getfl(&self.0)?;
         if rustix::fs::fcntl_setfl(&self.0, flags | OFlags::DIRECT).is_ok() {
@@ -201,12 +201,12 @@ impl File for OsFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_all()?;
-        // Written once and not read again soon: leave the memory to others, and direct writes nothing to invalidate.
+        // Not read again soon: free the page cache, which also leaves direct writes nothing to invalidate.
         let _ = rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed);
         Ok(())
     }
 
-    fn wait_for_writes(&self, wait: Duration) -> io::Result<bool> {
+    fn wait_for_writes(&self, timeout: Duration) -> io::Result<bool> {
         // A write in flight holds the description it was submitted through, and that holds its lock.
         let begin = Instant::now();
         loop {
@@ -215,7 +215,7 @@ impl File for OsFile {
                     rustix::fs::flock(&self.0, FlockOperation::Unlock)?;
                     return Ok(true);
                 }
-                Err(rustix::io::Errno::WOULDBLOCK) if begin.elapsed() < wait => {
+                Err(rustix::io::Errno::WOULDBLOCK) if begin.elapsed() < timeout => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),

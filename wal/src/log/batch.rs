@@ -1,4 +1,4 @@
-//! Records on their way into frames.
+//! The batch: records that wait for the disk, in frames.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ const POOL_BUFFERS: usize = 3;
 pub(super) struct Batch {
     full: VecDeque<Builder>,
     open: Builder,
-    /// Where the open group begins in the open frame, and its records there.
+    /// Offset of the open group in the open frame's payload, and the number of its records.
     group_at: usize,
     group_records: u32,
     /// Bytes of frames, counted whole, that have not been taken.

@@ -1,4 +1,4 @@
-//! The log of one core while it runs.
+//! The write-ahead log of one core while it runs.
 
 mod batch;
 mod segments;
@@ -21,10 +21,10 @@ use snapshots::{SnapshotJob, Snapshots};
 
 pub use snapshots::{SlotWriter, SnapshotState};
 
-/// How much room a log has.
+/// The room that a log has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Space {
-    /// Nothing fits: take nothing that would append.
+    /// No room: run no operation that appends.
     Exhausted,
     /// Only the reserve is left: no new sales; payments, releases, expiry and messages go on.
     Reserve,
@@ -55,13 +55,30 @@ pub struct Stats {
     pub snapshots_abandoned: u64,
 }
 
-/// The log of one core: records in, frames out, durable up to a number.
+/// The write-ahead log of one core. It performs no I/O of its own but on its [`Disk`], never blocks and reads no clock.
 ///
-/// Getters: [`appended`](Log::appended), [`durable`](Log::durable), [`backlog_bytes`](Log::backlog_bytes),
-/// [`is_writable`](Log::is_writable), [`space`](Log::space), [`is_quiet`](Log::is_quiet), [`next_wake`](Log::next_wake),
-/// [`snapshot_due`](Log::snapshot_due), [`snapshot_state`](Log::snapshot_state), [`stats`](Log::stats). Input:
-/// [`append`](Log::append), [`end_group`](Log::end_group), the other `snapshot_*` calls, [`keep_from`](Log::keep_from).
-/// [`poll`](Log::poll) alone talks to the disk.
+/// The methods are of four kinds:
+///
+/// - Records go in by [`append`](Log::append), once for each record of a group, and then [`end_group`](Log::end_group). Ask before:
+///   with [`Space::Exhausted`] no group may begin, with [`Space::Reserve`] no sale, and none with
+///   [`backlog_bytes`](Log::backlog_bytes) at its limit. Nothing but `append` may come between the records of a group.
+/// - The disk moves by [`poll`](Log::poll): it takes completions and starts the next write and the next job.
+///   [`complete`](Log::complete) takes completions alone, for a caller that delays its commit. Both can be called at any time
+///   between groups, and must be called when the disk's [`wake_fd`](Disk::wake_fd) is readable and at
+///   [`next_wake`](Log::next_wake). An error from either is final.
+/// - The snapshot is fed by [`snapshot_wants`](Log::snapshot_wants), between groups, until it returns `None`; appending may go on
+///   between two slots. (`snapshot_begin`, `snapshot_slot` and `snapshot_end` are its steps, for a caller that takes one when
+///   none is due.)
+/// - The rest are getters, and change nothing.
+///
+/// One turn of a caller, in this order:
+///
+/// 1. `complete`; then read [`durable`](Log::durable): whatever waits for records up to it may go out.
+/// 2. `append` and `end_group`, as often as there is work, room and backlog.
+/// 3. `snapshot_wants`, for as many slots as one turn may take.
+/// 4. `poll`, or later if the commit is delayed; then wait as `wake_fd` and `next_wake` say.
+///
+/// To stop, go on polling until [`is_quiet`](Log::is_quiet) and no snapshot is under way, then drop the log.
 pub struct Log<D: Disk> {
     disk: D,
     owner: Owner,
@@ -77,9 +94,9 @@ pub struct Log<D: Disk> {
     flight: Option<WriteInFlight>,
     /// The job under way: at most one, so that none of them rests on another that may fail.
     job: Option<CurrentJob>,
-    /// Whether the last frame says that all before it is durable.
+    /// The last frame is a closing frame.
     closed: bool,
-    /// When the log last had something to do.
+    /// The time of the last completed write.
     active: Millis,
     now: Millis,
     keep_from: Lsn,
@@ -97,7 +114,7 @@ struct WriteInFlight {
     closing: bool,
 }
 
-/// What the job under way changes when it is done.
+/// The job under way.
 #[derive(Debug, Clone, Copy)]
 enum CurrentJob {
     Segments(SegmentJob),
@@ -154,12 +171,12 @@ impl<D: Disk> Log<D> {
         self.batch.bytes() + self.flight.as_ref().map_or(0, |flight| flight.bytes)
     }
 
-    /// Records wait, and no write is under way that they would have to wait for.
+    /// Records wait, and no write is in flight: [`poll`](Log::poll) would start one.
     pub fn is_writable(&self) -> bool {
         self.flight.is_none() && !self.batch.is_empty()
     }
 
-    /// How much room there is, what waits in memory taken off.
+    /// The room that is left once everything in memory is written.
     pub fn space(&self) -> Space {
         let room = self.segments.room_behind(self.batch.bytes());
         if room < EXHAUSTED_BYTES {
@@ -171,13 +188,13 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    /// Whether no write is in flight, the batch is empty and the closing frame is written (or there is no room for it): with
-    /// no snapshot under way, the time to stop.
+    /// True if no write is in flight, the batch is empty and the closing frame is written (or has no room). With no snapshot under
+    /// way, this is the time to stop.
     pub fn is_quiet(&self) -> bool {
         self.flight.is_none() && self.batch.is_empty() && (self.closed || !self.segments.can_close())
     }
 
-    /// When to poll at the latest, even if no completion comes.
+    /// The latest time for the next poll, even if no completion comes.
     pub fn next_wake(&self) -> Option<Millis> {
         let closing = if self.wants_to_close() { Some(self.active.after(IDLE_CLOSE_MS)) } else { None };
         [closing, self.segments.retry_at(), self.snapshots.retry_at()].into_iter().flatten().min()
@@ -198,7 +215,7 @@ impl<D: Disk> Log<D> {
         &mut self.disk
     }
 
-    /// Adds a record to the open batch and numbers it. It is not durable before [`durable`](Log::durable) says so.
+    /// Adds a record to the batch and numbers it. It is durable when [`durable`](Log::durable) has reached the number.
     ///
     /// # Panics
     /// When the records of the open group exceed [`crate::limits::GROUP_BYTES_MAX`], or the backlog exceeds
@@ -220,8 +237,8 @@ impl<D: Disk> Log<D> {
         self.end_group();
     }
 
-    /// Keeps the log from this record on even when a snapshot has passed it. [`Lsn::MAX`], which it is at first, keeps
-    /// nothing beyond the snapshot; `Lsn(1)` keeps all that is there.
+    /// Keeps the log from this record on, even when a snapshot has passed it. [`Lsn::MAX`], the default, keeps nothing beyond the
+    /// snapshot; `Lsn(1)` keeps everything that is still there.
     pub fn keep_from(&mut self, lsn: Lsn) {
         self.keep_from = lsn;
     }
@@ -249,8 +266,8 @@ impl<D: Disk> Log<D> {
         self.snapshots.awaits_slot()
     }
 
-    /// Whether to begin a snapshot: the log has grown by the option since the last one, or segments run out and a snapshot
-    /// would make some free.
+    /// A snapshot is due: the log has grown by [`Options::snapshot_log_bytes`] since the last one, or room runs out and a snapshot
+    /// would free segments.
     pub fn snapshot_due(&self) -> bool {
         if !self.snapshots.may_begin(self.now) {
             return false;
@@ -260,7 +277,7 @@ impl<D: Disk> Log<D> {
         self.snapshots.log_bytes() >= self.snapshot_log_bytes || (self.space() != Space::Plenty && gains)
     }
 
-    /// Where the snapshot under way stands.
+    /// The state of the snapshot under way.
     pub fn snapshot_state(&self) -> SnapshotState {
         self.snapshots.state()
     }
@@ -268,7 +285,7 @@ impl<D: Disk> Log<D> {
     /// Begins a snapshot.
     ///
     /// # Panics
-    /// When one is under way, a bug.
+    /// When one is under way: a bug.
     pub fn snapshot_begin(&mut self) {
         self.snapshots.begin(self.appended);
     }
@@ -289,14 +306,14 @@ impl<D: Disk> Log<D> {
         self.snapshots.end(self.appended);
     }
 
-    /// Takes completions, starts the next write if none is in flight, prepares spare segments, feeds the snapshot file,
-    /// prunes. Never blocks.
+    /// Takes completions, starts the next write if none is in flight, and starts the next job: spare segments, parts of the
+    /// snapshot, pruning. Never blocks.
     ///
     /// # Errors
-    /// Fatal: the caller stops answering and exits. The same error is given ever after.
+    /// Fatal: the caller must stop answering and exit. Every later call returns the same error.
     ///
     /// # Panics
-    /// When a group is open, a bug.
+    /// When a group is open: a bug.
     pub fn poll(&mut self, now: Millis) -> Result<(), DiskError> {
         self.complete(now)?;
         self.poll_write();
@@ -304,13 +321,13 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Takes completions and starts nothing: for a caller who is about to append more, which the next write can take with it.
+    /// Takes completions and starts nothing: for a caller that is about to append more, so that the next write carries it.
     ///
     /// # Errors
     /// As [`Log::poll`].
     ///
     /// # Panics
-    /// When a group is open, a bug.
+    /// When a group is open: a bug.
     pub fn complete(&mut self, now: Millis) -> Result<(), DiskError> {
         assert!(!self.batch.has_open_group(), "poll between groups");
         if let Some(error) = &self.failed {
@@ -421,7 +438,7 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    /// The last record that nobody needs: the snapshot holds it, and no one else asked for it.
+    /// The last record that nobody needs: the snapshot holds it, and [`keep_from`](Log::keep_from) does not ask for it.
     fn floor(&self) -> Lsn {
         self.snapshots.holds().min(Lsn(self.keep_from.0.saturating_sub(1)))
     }

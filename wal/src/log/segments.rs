@@ -24,11 +24,11 @@ struct Current {
     generation: u64,
     bytes: u64,
     offset: u64,
-    /// Whether a frame in it is durable.
+    /// A frame in it is durable.
     holds: bool,
 }
 
-/// What a job under way does to the segments.
+/// The job under way, if it is one on segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SegmentJob {
     Open,
@@ -47,7 +47,7 @@ pub(super) struct Segments {
     spares_wanted: u64,
     spares_kept: u64,
     reserve_bytes: u64,
-    /// How many of the segments that were there at start, the current one first, the disk still has to open.
+    /// Segments from before the start that the disk has not opened yet; the current one is opened first.
     unopened: u64,
     retry_at: Option<Millis>,
 }
@@ -81,8 +81,7 @@ impl Segments {
         }
     }
 
-    /// Position that is left when `waiting` bytes are written. What the current segment has left does not count if they may go
-    /// past it.
+    /// The room behind `waiting` bytes. The rest of the current segment does not count if they may not fit into it.
     pub(super) fn room_behind(&self, waiting: usize) -> u64 {
         let waiting = waiting as u64;
         let left = self.current.bytes - self.current.offset;
@@ -130,17 +129,17 @@ impl Segments {
         self.current.holds = true;
     }
 
-    /// Whether there is room for a closing frame.
+    /// There is room for a closing frame.
     pub(super) fn can_close(&self) -> bool {
         self.room_behind(0) >= BLOCK_BYTES as u64
     }
 
-    /// Whether the disk has opened the segments that were there at start: nothing is written before.
+    /// The disk has opened the segments from before the start. Nothing is written earlier.
     pub(super) fn is_open(&self) -> bool {
         self.unopened == 0
     }
 
-    /// Whether the oldest segment is needed by nobody: `floor` is the last record that no one needs.
+    /// The oldest segment can go: nobody needs a record up to `floor`.
     fn has_prunable(&self, floor: Lsn) -> bool {
         let Some(oldest) = self.full.front() else { return false };
         // The log never becomes empty: the segment behind has frames that are durable.
@@ -148,17 +147,17 @@ impl Segments {
         followed && oldest.last_lsn <= floor.0
     }
 
-    /// Whether a snapshot that passes everything would make a segment free that is not free now.
+    /// A snapshot would free a segment: it would move the floor from `floor` to `floor_then`.
     pub(super) fn gains_from(&self, floor: Lsn, floor_then: Lsn) -> bool {
         self.has_prunable(floor_then) && !self.has_prunable(floor)
     }
 
-    /// When a spare segment is tried again.
+    /// The time at which a spare segment is tried again.
     pub(super) fn retry_at(&self) -> Option<Millis> {
         self.retry_at
     }
 
-    /// A spare segment is missing, or the disk has not opened them all: first of all.
+    /// The job that goes before all others: opens a segment from before the start, or makes a missing spare one.
     pub(super) fn urgent_job(&self, floor: Lsn, now: Millis) -> Option<(SegmentJob, Job)> {
         if self.unopened > 0 {
             let last = self.current.generation + self.spares;
@@ -210,12 +209,12 @@ impl Segments {
         }
     }
 
-    /// Forgets a time that is over, so that nobody is woken for it again.
+    /// Clears a retry time that has passed, so that it wakes nobody again.
     pub(super) fn handle_time(&mut self, now: Millis) {
         self.retry_at = self.retry_at.filter(|at| now < *at);
     }
 
-    /// The disk is full: again later.
+    /// The disk is full: tries again later.
     pub(super) fn refused(&mut self, now: Millis) {
         self.retry_at = Some(now.after(SPARE_RETRY_MS));
     }

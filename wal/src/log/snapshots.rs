@@ -1,4 +1,4 @@
-//! The snapshot under way: encoded into memory, written part by part, and named when the log is durable up to it.
+//! The snapshot under way: encoded into memory, written part by part, and named once the log is durable up to its end.
 
 use crate::disk::Job;
 use crate::frame::Owner;
@@ -6,14 +6,13 @@ use crate::limits::{SNAPSHOT_BUFFER_BYTES_MAX, SNAPSHOT_RETRY_MS};
 use crate::snapshot::Encoder;
 use crate::types::{Lsn, Millis};
 
-/// Less than this is written only when nothing more comes: every part costs a sync.
+/// A part of the file is at least this long, except the last one: each costs a sync.
 const PART_BYTES_MIN: usize = 1 << 20;
 
-/// Where the snapshot under way stands.
+/// The state of the snapshot under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotState {
-    /// None is under way. It comes to this as well when one is abandoned: a caller in the middle of one starts over when
-    /// the next one is due.
+    /// None is under way, or one was just abandoned: the caller starts over when the next one is due.
     Idle,
     /// Between begin and end.
     Open {
@@ -54,7 +53,7 @@ impl SlotWriter<'_> {
     }
 }
 
-/// What a job under way does to the snapshot.
+/// The job under way, if it is one on snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SnapshotJob {
     Write { bytes: usize },
@@ -73,10 +72,10 @@ enum Phase {
 pub(super) struct Snapshots {
     owner: Owner,
     phase: Phase,
-    /// The newest one that counts, and what it holds at least.
+    /// The newest snapshot that counts, and the last record that all of its images hold.
     number: u64,
     holds: Lsn,
-    /// Whether the one before is still there.
+    /// The number of the one before, while its file is still there.
     older: Option<u64>,
     begin: u64,
     buffer: Vec<u8>,
@@ -121,12 +120,12 @@ impl Snapshots {
         self.log_bytes += bytes as u64;
     }
 
-    /// Whether one may begin: none is under way, and the time after an abandoned one is over.
+    /// A snapshot may begin: none is under way, and the delay after an abandoned one is over.
     pub(super) fn may_begin(&self, now: Millis) -> bool {
         matches!(self.phase, Phase::Idle) && self.retry_at.is_none_or(|at| now >= at)
     }
 
-    /// Forgets a time that is over, so that nobody is woken for it again.
+    /// Clears a retry time that has passed, so that it wakes nobody again.
     pub(super) fn handle_time(&mut self, now: Millis) {
         self.retry_at = self.retry_at.filter(|at| now < *at);
     }
@@ -180,7 +179,7 @@ impl Snapshots {
         }
     }
 
-    /// The next step, if there is one.
+    /// The next job, if there is one.
     pub(super) fn job(&mut self, durable: Lsn) -> Option<(SnapshotJob, Job)> {
         if let Some(number) = self.older {
             return Some((SnapshotJob::Remove, Job::RemoveSnapshot { number }));
@@ -206,7 +205,7 @@ impl Snapshots {
         }
     }
 
-    /// A step is done. Whether the snapshot now counts.
+    /// A job is done. Returns true if the snapshot counts from now on.
     pub(super) fn done(&mut self, change: SnapshotJob) -> bool {
         match change {
             SnapshotJob::Write { bytes } => self.in_flight -= bytes,
@@ -223,7 +222,7 @@ impl Snapshots {
         false
     }
 
-    /// A step could not be done: the snapshot is given up, its file is gone, and another is due later.
+    /// A job failed: the snapshot is abandoned, its file is gone, and another is due later.
     pub(super) fn abandon(&mut self, now: Millis) {
         self.phase = Phase::Idle;
         self.buffer = Vec::new();

@@ -12,7 +12,7 @@ pub(crate) struct Listing {
     pub(crate) segments: Vec<u64>,
     /// Numbers, ascending.
     pub(crate) snapshots: Vec<u64>,
-    /// What was begun and counts as nothing.
+    /// Temporary names: files that were never finished and count as nothing.
     pub(crate) temporary: Vec<String>,
 }
 

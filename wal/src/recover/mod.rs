@@ -1,4 +1,4 @@
-//! Reading a core's snapshot and log at start.
+//! Recovery: reads a core's snapshot and then its log.
 
 pub(crate) mod listing;
 pub(crate) mod scan;
@@ -19,35 +19,35 @@ use crate::types::Lsn;
 use listing::Listing;
 use scan::{Scan, ScanItem, SegmentFile};
 
-/// A torn tail. It was never acknowledged.
+/// A torn tail: the frame that was being written when the process died. It was never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
     /// The segment.
     pub file: String,
-    /// Where the torn frame begins.
+    /// Offset of the torn frame.
     pub offset: u64,
     /// Its length if its header can be read, otherwise that of its first block.
     pub bytes: u64,
-    /// What is wrong with it.
+    /// The defect.
     pub reason: String,
 }
 
-/// What recovery found, and where the log goes on.
+/// The result of recovery, from which [`DataDir::log`](crate::DataDir::log) starts the log.
 #[derive(Debug)]
 pub struct Recovered {
     /// The last record; it and all before it are durable.
     pub last: Lsn,
     /// The snapshot that recovery began with.
     pub snapshot: SnapshotInfo,
-    /// Records given to the taker.
+    /// Records that were replayed.
     pub records: u64,
     /// Bytes of log from the snapshot on.
     pub log_bytes: u64,
     /// The torn tail, if there was one.
     pub cut: Option<Cut>,
     pub(crate) owner: Owner,
-    /// Segments with frames, the one that the log goes on in last. The second number is that of the last record in it, or a
-    /// later one for segments that were not read.
+    /// Segments with frames; the log continues in the last one. The second number is the last record in the segment, or a later
+    /// one for segments that were not read.
     pub(crate) segments: Vec<(SegmentFile, u64)>,
     pub(crate) spares: Vec<SegmentFile>,
     pub(crate) offset: u64,
@@ -98,7 +98,7 @@ pub(crate) fn recover<F: Files>(
     })
 }
 
-/// Gives the records of a frame that are not in every image. How many they were.
+/// Replays the records of a frame from `after` on: those up to it are in every image. Returns their number.
 fn replay_frame<F: Files>(
     scan: &Scan<F>,
     first: u64,
@@ -119,7 +119,7 @@ fn replay_frame<F: Files>(
     Ok(given)
 }
 
-/// Waits until no write of a process that died is in flight any more: it could land behind what is read now.
+/// Waits until no write of a dead process is in flight any more: one could land after this place was read.
 fn await_stray_writes<F: Files>(core: &CoreDir<F>, listing: &Listing) -> Result<(), OpenError> {
     for generation in &listing.segments {
         let path = core.path(&names::segment(*generation));

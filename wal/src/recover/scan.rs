@@ -1,8 +1,8 @@
-//! Walking through the frames of a log to its end, and telling a torn tail from damage.
+//! The scan: walks the frames of a log to its end, and tells a torn tail from damage.
 //!
-//! A frame is only written when the one before it is durable. So whatever cannot be read and has a sound frame header of
-//! its own generation anywhere behind it was durable once: that is damage. With nothing behind it, it is a write that was
-//! under way when the log ended, and was never acknowledged.
+//! A frame is written only when the one before it is durable. So if a place cannot be read and there is a sound header of its own
+//! generation anywhere behind it, the place was durable once: that is damage. With no such header, it is a torn write that was
+//! never acknowledged.
 
 use super::window::Window;
 use super::{Cut, listing::Listing};
@@ -16,29 +16,29 @@ use crate::snapshot::SnapshotInfo;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
-/// A place in the log: which of the scanned segments, and where in it.
+/// A place in the log: the index of a scanned segment, and an offset in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cursor {
     segment: usize,
     offset: u64,
 }
 
-/// What is at a place.
+/// The frame at a place, checked with its payload.
 #[derive(Debug, Clone, Copy)]
 enum FrameCheck {
     Sound(Header, u32),
-    /// The header is sound, what it speaks of is not.
+    /// The header is sound, the payload is not.
     Torn(Header, &'static str),
     Corrupt(&'static str),
     Absent,
 }
 
-/// What the next frame must say.
+/// The fields that the next frame must have.
 #[derive(Debug, Clone, Copy)]
 struct Expected {
     lsn: u64,
     previous_crc: u32,
-    /// Whether the last frame had no records: the log was closed.
+    /// True if the last frame had no records: the log was closed.
     closed: bool,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct SegmentFile {
     pub(crate) bytes: u64,
 }
 
-/// Where the log ends.
+/// The end of the log.
 #[derive(Debug)]
 pub(crate) struct Tail {
     /// Index of the segment among those scanned.
@@ -61,7 +61,7 @@ pub(crate) struct Tail {
     pub(crate) cut: Option<Cut>,
 }
 
-/// One step of a scan.
+/// One item of a scan.
 pub(crate) enum ScanItem {
     /// A frame; its records are at [`Scan::records`].
     Frame(Header),
@@ -142,7 +142,7 @@ impl<F: Files> Scan<F> {
         frame::records(&self.payload, self.records).expect("checked when it was read")
     }
 
-    /// Where the frame that was given last is.
+    /// File and offset of the frame that was given last.
     pub(crate) fn frame_position(&self) -> (String, u64) {
         (self.name(self.frame_at.segment), self.frame_at.offset)
     }
@@ -175,7 +175,7 @@ impl<F: Files> Scan<F> {
         Ok(ScanItem::Frame(header))
     }
 
-    /// Holds a log that was read to its end, and begins with record `begin` or before, against its snapshot.
+    /// Checks a log that was read to its end, from record `begin` or an earlier one, against its snapshot.
     pub(crate) fn check_snapshot(
         &self,
         snapshot: &SnapshotInfo,
@@ -206,7 +206,7 @@ impl<F: Files> Scan<F> {
         (self.segments.into_iter().zip(self.last_lsns).collect(), spares)
     }
 
-    /// Whether this may be the next frame of the log.
+    /// True if this can be the next frame of the log.
     fn follows(&self, header: &Header) -> bool {
         match self.expected {
             Some(expected) => {
@@ -256,7 +256,7 @@ impl<F: Files> Scan<F> {
         {
             return self.damaged(torn.0, "the frame does not follow the one before it, and is torn");
         }
-        // Where the damage is, if there is any: what cannot be seen at all is missed where the log ends.
+        // The place to report as damaged, if there is damage: a frame of which nothing is left is missed at the end of the log.
         let place =
             if matches!(torn.1, FrameCheck::Torn(..) | FrameCheck::Corrupt(_)) { torn.0 } else { end };
         let torn_header = matches!(torn.1, FrameCheck::Torn(..)).then_some(torn.0);
@@ -280,8 +280,7 @@ impl<F: Files> Scan<F> {
         Some(Cut { file: self.name(at.segment), offset: at.offset, bytes, reason: reason.to_owned() })
     }
 
-    /// Searches every block behind the end for a sound header, the torn frame's own excepted. With one, what is at `place`
-    /// is damaged.
+    /// Searches every block behind the end for a sound header, except the torn frame's own. If there is one, `place` is damaged.
     fn refuse_frames_behind(
         &mut self,
         end: Cursor,
@@ -382,7 +381,7 @@ impl<F: Files> Scan<F> {
     }
 }
 
-/// The sizes of all segments. A segment gets its name when it is whole, so none that is cut off is a torn write.
+/// The sizes of all segments. A segment gets its name when it is complete, so a wrong length is damage, not a torn write.
 fn sizes<F: Files>(core: &CoreDir<F>, generations: &[u64]) -> Result<Vec<SegmentFile>, OpenError> {
     let size = |generation: &u64| {
         let window = Window::open(&core.files, &core.path(&names::segment(*generation)))?;

@@ -1,10 +1,10 @@
-//! Reading a file forwards in large pieces.
+//! A read window: reads a file forwards in large pieces.
 
 use crate::error::OpenError;
 use crate::files::{File, Files};
 use crate::limits::CHUNK_BYTES;
 
-/// The first piece is smaller: of most segments only the beginning is looked at, to find the one where reading begins.
+/// The first piece is smaller, because recovery looks only at the beginning of most segments to find the one to start with.
 const FIRST_BYTES: usize = 64 << 10;
 
 /// An open file and the piece of it that is in memory.
@@ -43,7 +43,7 @@ impl<T: File> Window<T> {
             self.bytes.resize(left.min(length.max(piece)), 0);
             let read = self.file.read_at(&mut self.bytes, offset);
             let read = read.map_err(|error| OpenError::io("read", &self.name, error))?;
-            // Shorter than a moment ago: what is not there is as good as not there.
+            // The file is shorter than a moment ago. The caller sees that its bytes end here.
             self.bytes.truncate(read);
             self.start = offset;
         }

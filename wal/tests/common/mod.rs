@@ -4,10 +4,27 @@
 use std::collections::BTreeMap;
 
 use wal::disk::{Disk, Lane, MemoryDisk};
-use wal::files::MemoryFiles;
+use wal::files::{Files, MemoryFiles};
 use wal::{
     DataDir, DiskError, Log, Lsn, Millis, OpenError, Options, Recover, Recovered, SnapshotState, limits,
 };
+
+/// The directory of core 0.
+pub const CORE: &str = "epoch-0000000001/core-00000";
+
+pub fn segment(generation: u64) -> String {
+    format!("{CORE}/log-{generation:020}")
+}
+
+pub fn snapshot(number: u64) -> String {
+    format!("{CORE}/snapshot-{number:020}")
+}
+
+/// The numbers of the files of core 0 whose names begin with this.
+pub fn numbers(files: &MemoryFiles, prefix: &str) -> Vec<u64> {
+    let list = files.list(CORE).unwrap().unwrap();
+    list.iter().filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect()
+}
 
 /// Few slots, so that each has several records.
 pub const SLOTS: u16 = 5;
@@ -64,7 +81,7 @@ fn parse(record: &[u8]) -> Result<(u16, u64), String> {
     Ok((slot, value))
 }
 
-/// Takes what recovery gives, by the rule that a taker follows.
+/// A replay into a model, by the rule of [`Recover::record`].
 #[derive(Debug, Default)]
 pub struct Taken {
     pub state: State,
@@ -153,7 +170,7 @@ pub fn append<D: Disk>(log: &mut Log<D>, record: &[u8]) -> Lsn {
     lsn
 }
 
-/// A log, and what it must hold.
+/// A log with a model of what it must hold.
 pub struct Pair {
     pub files: MemoryFiles,
     pub options: Options,

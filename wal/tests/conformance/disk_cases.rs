@@ -6,11 +6,10 @@ use wal::disk::{Disk, Event, Job, JobError};
 use wal::files::{File, Files};
 use wal::{Buffer, DataDir, DiskError, Log, Lsn, Millis, SnapshotState, inspect, limits};
 
-use super::common::{SLOTS, State, Taken, chance, options, record};
+use super::common::{CORE, SLOTS, State, Taken, append, chance, options, record};
 use super::disks::Bench;
 use super::{cases, run};
 
-const CORE: &str = "epoch-0000000001/core-00000";
 const SEGMENT: u64 = limits::SEGMENT_BYTES_MIN;
 const BLOCK: usize = limits::BLOCK_BYTES;
 
@@ -304,7 +303,7 @@ fn a_log_runs_on_it<B: Bench>(mut bench: B) {
                 value += 1;
                 let bytes = record((value % u64::from(SLOTS)) as u16, value, rng.usize(..9_000));
                 state.apply(&bytes).unwrap();
-                assert_eq!(super::common::append(&mut log, &bytes), Lsn(value));
+                assert_eq!(append(&mut log, &bytes), Lsn(value));
             }
             log.poll(Millis(0)).unwrap();
             if chance(&mut rng, 50) {
@@ -342,9 +341,9 @@ fn a_log_is_dropped_with_a_write_in_flight<B: Bench>(mut bench: B) {
     for round in 0..20 {
         let (mut log, _, last) = start(&bench);
         assert!(last >= durable && last <= appended, "{durable} {last} {appended}");
-        super::common::append(&mut log, &record(0, round, 20_000));
+        append(&mut log, &record(0, round, 20_000));
         until_durable(&bench, &mut log);
-        super::common::append(&mut log, &record(0, round, 100_000));
+        append(&mut log, &record(0, round, 100_000));
         log.poll(Millis(0)).unwrap();
         (durable, appended) = (log.durable(), log.appended());
         drop(log);

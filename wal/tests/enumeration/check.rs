@@ -12,12 +12,12 @@ use super::common::{Pair, State, Taken, append, finish_all, options, read, recor
 use super::subsets::{Subsets, UNITS_MAX};
 use super::workload::{Moment, Workload, run};
 
-/// Groups of subsets where a crash comes into the recovery from a crash: none, all, and what lies between.
+/// Units of subsets where a crash comes into the recovery from a crash: none, all, and what lies between.
 const SECOND_UNITS_MAX: usize = 4;
 
 /// Exact for up to two operations, where a frame of two blocks is torn in all ways; with a third one in front, in the ways
 /// that are different for a recovery.
-fn groups_max(workload: &Workload) -> usize {
+fn units_max(workload: &Workload) -> usize {
     if workload.operations() < 3 { UNITS_MAX } else { 5 }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn try_all(workload: &Workload, base: &Pair, seen: &Seen, counts: &mu
         if !seen.add(moment, &model.model, &moment.files) {
             continue;
         }
-        let subsets = Subsets::of(&moment.files, groups_max(workload));
+        let subsets = Subsets::of(&moment.files, units_max(workload));
         counts.different += 1;
         counts.cut += u64::from(subsets.is_cut);
         for subset in 0..subsets.count() {

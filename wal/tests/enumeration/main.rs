@@ -10,10 +10,10 @@
 //! operations that follow overlap it. After the last one everything is finished, log writes first or jobs first. The
 //! workloads begin in a new directory and in one whose segments are recycled, full of old frames.
 //!
-//! Subsets are exact where few enough sectors and names can be kept or lost (`groups_max` in `check.rs`); `subsets.rs` says what is taken
-//! together beyond that, and why nothing is missed by it.
+//! Subsets are exact where few enough sectors and names can be kept or lost (`units_max` in `check.rs`); `subsets.rs` says what
+//! is taken together beyond that, and why nothing is missed by it.
 //!
-//! It never sleeps and takes no chances: each run tries the same crashes. A failure prints the group that tries the one
+//! It never sleeps and takes no chances: each run tries the same crashes. A failure prints the command that tries the one
 //! workload again.
 
 #[path = "../common/mod.rs"]

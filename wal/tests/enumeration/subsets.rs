@@ -20,29 +20,29 @@ const LONG: usize = 8;
 
 /// The subsets at one moment.
 pub(super) struct Subsets {
-    /// For each of what a crash asks about, its group; `None` makes no difference.
-    group_of: Vec<Option<usize>>,
-    groups: usize,
-    /// Whether groups were cut down to less than all subsets.
+    /// For each of what a crash asks about, its unit; `None` makes no difference.
+    unit_of: Vec<Option<usize>>,
+    units: usize,
+    /// True if sectors were taken together, so that not all subsets are tried.
     pub(super) is_cut: bool,
 }
 
 impl Subsets {
-    pub(super) fn of(files: &MemoryFiles, groups_max: usize) -> Subsets {
+    pub(super) fn of(files: &MemoryFiles, units_max: usize) -> Subsets {
         let unsynced = files.unsynced();
-        let mut subsets = Subsets::grouped(&unsynced, |_, sector| Part::Alone(sector));
-        if subsets.groups > groups_max {
-            subsets = Subsets::grouped(&unsynced, part);
+        let mut subsets = Subsets::in_units(&unsynced, |_, sector| Part::Alone(sector));
+        if subsets.units > units_max {
+            subsets = Subsets::in_units(&unsynced, part);
             subsets.is_cut = true;
         }
-        assert!(subsets.groups <= UNITS_MAX, "{} groups: {unsynced:?}", subsets.groups);
+        assert!(subsets.units <= UNITS_MAX, "{} units: {unsynced:?}", subsets.units);
         subsets
     }
 
-    /// Groups what makes a difference by change and by the part of it that `part` says.
-    fn grouped(unsynced: &[Unsynced], part: impl Fn(&[&Unsynced], usize) -> Part) -> Subsets {
+    /// The units: what makes a difference, by change and by the part of it that `part` says.
+    fn in_units(unsynced: &[Unsynced], part: impl Fn(&[&Unsynced], usize) -> Part) -> Subsets {
         let mut parts: Vec<(usize, Part)> = Vec::new();
-        let group = |one: &Unsynced| {
+        let unit = |one: &Unsynced| {
             let alike = || unsynced.iter().filter(|other| other.change == one.change && !other.is_idle);
             let sector = alike().position(|other| other == one)?;
             let whole = one.offset.is_none() || one.names.iter().all(|name| name.ends_with(".new"));
@@ -53,20 +53,20 @@ impl Subsets {
                 parts.len() - 1
             }))
         };
-        let group_of = unsynced.iter().map(group).collect();
-        Subsets { group_of, groups: parts.len(), is_cut: false }
+        let unit_of = unsynced.iter().map(unit).collect();
+        Subsets { unit_of, units: parts.len(), is_cut: false }
     }
 
     pub(super) fn count(&self) -> u64 {
-        1 << self.groups
+        1 << self.units
     }
 
     /// A copy of the files after a crash that keeps the subset of this number.
     pub(super) fn crash(&self, files: &MemoryFiles, number: u64) -> MemoryFiles {
-        let mut asked = self.group_of.iter();
+        let mut asked = self.unit_of.iter();
         let after = files.fork().crash(|| {
-            let group = asked.next().expect("as many as were unsynced");
-            group.is_some_and(|group| number >> group & 1 == 1)
+            let unit = asked.next().expect("as many as were unsynced");
+            unit.is_some_and(|unit| number >> unit & 1 == 1)
         });
         assert!(asked.next().is_none(), "as many as were unsynced");
         after

@@ -1,5 +1,4 @@
-//! What a disk does to those who trust it, beyond the refusals of [`super::Trouble`]: reads that fail, writes that stop half
-//! way, bytes that were never written, or were written elsewhere. For simulators; nothing else calls this.
+//! Injected faults beyond those of [`super::Trouble`]: failing reads, short writes, lost and misdirected bytes. For simulators.
 
 use std::io;
 
@@ -37,7 +36,7 @@ impl Faults {
         }
     }
 
-    /// How much of the write at `step` is put down, and what is said then, if it is to stop short.
+    /// If the write at `step` is to stop short: the number of bytes written, and the error.
     pub(super) fn short(&self, step: u64) -> Option<(usize, io::Error)> {
         let short = self.short.filter(|short| short.step == step)?;
         Some((short.bytes, io::Error::from_raw_os_error(short.errno)))
@@ -68,7 +67,7 @@ impl MemoryFiles {
         state.trouble.clear();
     }
 
-    /// What is in a file at a place, or less where it ends; `None` if there is no such file.
+    /// The bytes of a file from `offset` on, fewer where it ends; `None` if there is no such file.
     pub fn peek(&self, file: &str, offset: usize, length: usize) -> Option<Vec<u8>> {
         let state = self.lock_state();
         let Some(Node::File(inode)) = state.live.nodes.get(file).copied() else { return None };
@@ -77,7 +76,7 @@ impl MemoryFiles {
         Some(live[from..live.len().min(from + length)].to_vec())
     }
 
-    /// Puts bytes into a file behind everyone's back, durably. `false` if there is no such file.
+    /// Puts bytes into a file directly and durably. `false` if there is no such file.
     pub fn poke(&self, file: &str, offset: usize, bytes: &[u8]) -> bool {
         let mut state = self.lock_state();
         let Some(Node::File(inode)) = state.live.nodes.get(file).copied() else { return false };

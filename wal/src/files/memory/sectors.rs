@@ -1,4 +1,4 @@
-//! What a write can be torn into.
+//! Sectors: the parts that a write can be torn into.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! For whoever tries every crash: the moments at which one can come, and what is not durable at each. It changes nothing.
+//! Enumeration of crashes: the moments at which one can come, and what is not durable at each. Changes nothing.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::limits::BLOCK_BYTES;
 pub struct Unsynced {
     /// Counts the writes and changes; the sectors of one write have the same number.
     pub change: usize,
-    /// Where in the file the sector's bytes begin; `None` for a change of names.
+    /// Offset of the sector's bytes in the file; `None` for a change of names.
     pub offset: Option<usize>,
     /// All names that the file has, had when they were last synced, or is to have; those that are changed.
     pub names: Vec<String>,
@@ -83,7 +83,7 @@ impl MemoryFiles {
         self.lock_state().moments.take().unwrap_or_default()
     }
 
-    /// How many copies are kept.
+    /// The number of copies kept so far.
     pub fn moments(&self) -> usize {
         self.lock_state().moments.as_ref().map_or(0, Vec::len)
     }
@@ -116,7 +116,7 @@ fn names_of(state: &Volume, inode: usize) -> Vec<String> {
     names
 }
 
-/// Whether these bytes of the pending write at `place` are durable already, and no earlier one is about to change them.
+/// True if these bytes of the pending write at index `place` are durable already, and no earlier pending write changes them.
 fn is_idle(inode: &Inode, place: usize, at: usize, bytes: &[u8]) -> bool {
     let end = at + bytes.len();
     let crossed =

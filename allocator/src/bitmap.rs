@@ -36,12 +36,12 @@ impl Bitmaps {
         &self.words[group * self.segments..][..self.segments]
     }
 
-    /// How many bits there are in a segment, up to the end of the last group.
+    /// The number of bits in a segment, up to the end of the last group.
     pub(crate) fn bits(&self) -> u32 {
         (self.words.len() / self.segments) as u32 * GROUP_SEATS
     }
 
-    /// How many seats have their bit set on any of the segments.
+    /// The number of seats whose bit is set on any of the segments.
     pub(crate) fn count_any(&self, segments: Range<usize>) -> u32 {
         // The largest partitions have one segment; without the ranges the compiler counts several words at once.
         if self.segments == 1 {
@@ -50,25 +50,25 @@ impl Bitmaps {
         self.groups().map(|group| union(&group[segments.clone()]).count_ones()).sum()
     }
 
-    /// Whether the seat's bit is set on any of the segments.
+    /// True if the seat's bit is set on any of the segments.
     pub(crate) fn any(&self, seat: SeatNo, segments: Range<usize>) -> bool {
-        let (group, bit) = place(seat);
+        let (group, bit) = word_and_bit(seat);
         self.group(group)[segments].iter().any(|word| word & bit != 0)
     }
 
-    /// Whether the seat's bit is set on all of the segments.
+    /// True if the seat's bit is set on all of the segments.
     pub(crate) fn all(&self, seat: SeatNo, segments: Range<usize>) -> bool {
-        let (group, bit) = place(seat);
+        let (group, bit) = word_and_bit(seat);
         self.group(group)[segments].iter().all(|word| word & bit != 0)
     }
 
     pub(crate) fn set(&mut self, seat: SeatNo, segments: Range<usize>) {
-        let (group, bit) = place(seat);
+        let (group, bit) = word_and_bit(seat);
         self.group_mut(group)[segments].iter_mut().for_each(|word| *word |= bit);
     }
 
     pub(crate) fn clear(&mut self, seat: SeatNo, segments: Range<usize>) {
-        let (group, bit) = place(seat);
+        let (group, bit) = word_and_bit(seat);
         self.group_mut(group)[segments].iter_mut().for_each(|word| *word &= !bit);
     }
 
@@ -82,6 +82,6 @@ pub(crate) fn union(words: &[u64]) -> u64 {
     words.iter().fold(0, |union, word| union | word)
 }
 
-fn place(seat: SeatNo) -> (usize, u64) {
+fn word_and_bit(seat: SeatNo) -> (usize, u64) {
     ((seat.0 / GROUP_SEATS) as usize, 1 << (seat.0 % GROUP_SEATS))
 }

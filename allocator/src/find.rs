@@ -9,16 +9,16 @@ use crate::bitmap::{Bitmaps, GROUP_SEATS, union};
 use crate::gaps::{GAPS, Gaps};
 use crate::layout::{Layout, SeatNo};
 
-/// Seats that are free, and how near to each other they are.
+/// Free seats, and their closeness.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
     /// In the order of their numbers.
     pub seats: Vec<SeatNo>,
-    /// Which of the rules they were found by.
+    /// The rule by which they were found.
     pub together: Together,
 }
 
-/// How near to each other seats are.
+/// The closeness of seats, closest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Together {
     /// There is only one.
@@ -171,7 +171,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// How many there are of them. A range is not empty.
+    /// The number of free seats in a range, which is not empty.
     fn count_free_in(&self, range: &Range<u32>) -> u32 {
         let (first, last) = (range.start, range.end - 1);
         let (first_group, last_group) = ((first / GROUP_SEATS) as usize, (last / GROUP_SEATS) as usize);
@@ -220,7 +220,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The places at which so many consecutive bits are set, by doubling.
+/// The indexes at which `length` consecutive bits begin, found by doubling the length.
 fn starts_of_runs(bits: u64, length: u32) -> u64 {
     let (mut starts, mut have) = (bits, 1);
     while have < length {

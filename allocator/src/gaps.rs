@@ -1,4 +1,4 @@
-//! How much free stretch lies around a span, for 64 seats at once.
+//! Gaps: the free segments around a span, counted for 64 seats at once with bit-sliced counters.
 //!
 //! Going away from the span segment by segment, a seat's run goes on while it is free. One count for each seat is kept
 //! sliced by bit (plane `p` holds bit `p` of all 64 counts), so that one step costs a few word operations whatever the number
@@ -20,11 +20,11 @@ const _: () = assert!(GAPS <= 1 << PLANES);
 /// The gaps of the free seats of one group. Those of other seats mean nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gaps {
-    /// What all free seats have in common.
+    /// The part of the count that all free seats share.
     common: u32,
-    /// What each has beyond that.
+    /// The rest of each count, sliced by bit.
     planes: [u64; PLANES],
-    /// How many planes are in use; the others are 0.
+    /// The number of planes in use; the others are 0.
     used: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The truth about one partition: which seat is taken, and which is sold, on which segment.
+//! The inventory of one partition: the seats taken and sold, by segment.
 
 use core::ops::Range;
 
@@ -7,10 +7,10 @@ use crate::layout::{Layout, SeatNo};
 use crate::span::Span;
 use crate::{Found, SEGMENTS_MAX, find};
 
-/// The seats of one class of a train run and what is free of them.
+/// The seats of one class of a train run, free and taken.
 ///
 /// Every method that takes a [`Span`] panics if it goes beyond the run, and every one that takes a [`SeatNo`] if there is
-/// no such seat: who asks has checked them.
+/// no such seat: the caller has checked them.
 ///
 /// - getters: [`layout`](Self::layout), [`seats`](Self::seats), [`segments`](Self::segments),
 ///   [`available`](Self::available), [`sold`](Self::sold), [`is_free`](Self::is_free);
@@ -52,28 +52,28 @@ impl Inventory {
         &self.layout
     }
 
-    /// How many seats there are.
+    /// The number of seats.
     pub fn seats(&self) -> u32 {
         self.seats
     }
 
-    /// How many segments the run has: its stops less one.
+    /// The number of segments of the run: its stops less one.
     pub fn segments(&self) -> u16 {
         self.segments
     }
 
-    /// How many seats are free on every segment of the span.
+    /// The number of seats that are free on every segment of the span.
     pub fn available(&self, span: Span) -> u32 {
         self.taken.bits() - self.taken.count_any(self.checked(span))
     }
 
-    /// How many seats are sold on any part of the span.
+    /// The number of seats that are sold on any segment of the span.
     pub fn sold(&self, span: Span) -> u32 {
         let segments = self.checked(span);
         self.sold.as_ref().map_or(0, |sold| sold.count_any(segments))
     }
 
-    /// Whether the seat is free on every segment of the span.
+    /// True if the seat is free on every segment of the span.
     pub fn is_free(&self, seat: SeatNo, span: Span) -> bool {
         self.check_seat(seat);
         !self.taken.any(seat, self.checked(span))

@@ -1,4 +1,4 @@
-//! Which seats there are and what they are called.
+//! Layouts: the seats of a class and their labels.
 //!
 //! Seats are numbered from 0 through the coaches in their order, in a coach through its rows, in a row through the
 //! letters of the plan from window to window. So a row and a coach are ranges of seat numbers.
@@ -27,7 +27,7 @@ pub enum Layout {
     /// Seats of which only the number is known. Coaches of [`AD_HOC_SEATS_PER_COACH`] seats; seat `i` is called
     /// `coach-seat`, both counted from 1: `1-1`, `1-2` to `1-50`, then `2-1`. A coach counts as one row.
     AdHoc {
-        /// How many.
+        /// The number of seats.
         seats: u32,
     },
     /// Seats with their coaches and rows; a seat is called by coach, row and letter: `05-12A`.
@@ -50,14 +50,14 @@ pub struct Coach {
 pub struct RowBlock {
     /// Number of the first row; the others follow.
     pub first_row: u16,
-    /// How many rows.
+    /// The number of rows.
     pub rows: u16,
     /// The letters of a row from window to window with a blank for the aisle, for example `ABC DF`: the letters at both
     /// ends are window seats, those beside a blank are aisle seats.
     pub plan: String,
 }
 
-/// What is known of one seat.
+/// One seat, described.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seat<'a> {
     /// The coach's number.
@@ -73,7 +73,7 @@ pub struct Seat<'a> {
 }
 
 impl Layout {
-    /// How many seats there are. `u32::MAX` where a layout that was not validated has more than that.
+    /// The number of seats; `u32::MAX` for more than that, which a validated layout never has.
     pub fn seats(&self) -> u32 {
         match self {
             Layout::AdHoc { seats } => *seats,
@@ -83,7 +83,7 @@ impl Layout {
         }
     }
 
-    /// The coaches in their order: number and how many seats are in it.
+    /// The coaches in their order: coach number and number of seats.
     pub fn coaches(&self) -> impl Iterator<Item = (Cow<'_, str>, u32)> {
         let (unnamed, coaches) = self.parts();
         let unnamed =
@@ -91,7 +91,7 @@ impl Layout {
         unnamed.chain(coaches.iter().map(|coach| (Cow::from(&coach.number), coach.seats())))
     }
 
-    /// What a seat is called.
+    /// The label of a seat, as on tickets.
     ///
     /// # Panics
     ///
@@ -102,13 +102,13 @@ impl Layout {
         label
     }
 
-    /// Writes what [`Layout::label`] gives.
+    /// Writes the label of a seat.
     ///
-    /// Every hold shows its labels: the formatting machinery would cost more than the choice of the seat.
+    /// It avoids `write!`: every hold shows its labels, and formatting would cost more than choosing the seat.
     ///
     /// # Errors
     ///
-    /// What `out` says.
+    /// When `out` returns one.
     ///
     /// # Panics
     ///
@@ -129,7 +129,7 @@ impl Layout {
         letter.map_or(Ok(()), |letter| out.write_char(letter))
     }
 
-    /// Where a seat is.
+    /// The description of a seat.
     ///
     /// # Panics
     ///
@@ -166,7 +166,7 @@ impl Layout {
 }
 
 impl Coach {
-    /// How many seats are in it.
+    /// The number of seats in it.
     pub(crate) fn seats(&self) -> u32 {
         self.rows.iter().fold(0, |sum, block| sum.saturating_add(block.seats()))
     }

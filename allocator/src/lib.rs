@@ -1,10 +1,9 @@
-//! Which seat of one class of a train run is free on which stretch.
+//! Seat allocation: the free seats of one class of a train run, by segment.
 //!
 //! An [`Inventory`] holds one bitmap of seats for each segment, a segment being the stretch between two consecutive
-//! stops. A seat is free on a [`Span`] when its bit is clear on every segment of it: availability, holds and seats are
-//! that one truth, and every number here is counted from it when asked. [`Inventory::find`] only reads and chooses;
-//! [`Inventory::take`], [`Inventory::release`] and [`Inventory::sell`] only do what they are told. So a log that says
-//! which seats were taken can be replayed under any later choice rule.
+//! stops. A seat is free on a [`Span`] if its bit is clear on every segment of it. The bitmaps are the only truth: every number
+//! here is counted from them. [`Inventory::find`] only reads and chooses; [`Inventory::take`], [`Inventory::release`] and
+//! [`Inventory::sell`] only do as they are told. So a log of the seats taken can be replayed under any later choice rule.
 //!
 //! Never here: clocks, randomness, input or output, threads, holds and who owns them. Misuse (a seat taken twice, a span
 //! beyond the run) is a bug of the caller and panics, in release builds too.

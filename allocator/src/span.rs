@@ -1,4 +1,4 @@
-//! The stretch that a passenger travels.
+//! Spans: the segments that a passenger rides.
 
 use core::ops::Range;
 
@@ -11,7 +11,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// `None` unless `from < to`. Whether the run goes that far is known to its [`Inventory`](crate::Inventory).
+    /// `None` unless `from < to`. The [`Inventory`](crate::Inventory) checks it against the run.
     pub const fn new(from: u16, to: u16) -> Option<Span> {
         if from < to { Some(Span { from, to }) } else { None }
     }

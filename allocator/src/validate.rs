@@ -1,4 +1,4 @@
-//! What is wrong with a layout: asked before one is logged, so that nothing invalid ever comes back from a log.
+//! Validation of layouts. They are validated before they are logged, so that a log never contains an invalid one.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -7,16 +7,16 @@ use core::fmt;
 use crate::layout::{Coach, Layout, RowBlock};
 use crate::{AD_HOC_SEATS_MAX, COACH_NUMBER_BYTES_MAX, LABELLED_SEATS_MAX, ROW_SEATS_MAX};
 
-/// Why a [`Layout`] is refused.
+/// A [`Layout`] is refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LayoutError {
     /// There is not a single seat.
     NoSeats,
     /// More than [`LABELLED_SEATS_MAX`] or [`AD_HOC_SEATS_MAX`] seats.
     TooManySeats {
-        /// How many there are.
+        /// The number of seats.
         seats: u32,
-        /// How many there may be.
+        /// The limit.
         max: u32,
     },
     /// A coach number that is empty, longer than [`COACH_NUMBER_BYTES_MAX`], or has a blank, `-`, `,` or a control
@@ -41,7 +41,7 @@ pub enum LayoutError {
         coach: String,
         /// The block's first row.
         first_row: u16,
-        /// How many rows it has.
+        /// The number of its rows.
         rows: u16,
     },
     /// Two rows of a coach with the same number.
@@ -99,7 +99,7 @@ impl fmt::Display for LayoutError {
 impl core::error::Error for LayoutError {}
 
 impl Layout {
-    /// Whether the seats are within the limits and every label is fit to be printed and names one seat alone.
+    /// Checks that the seats are within the limits, and that each label can be printed and names one seat only.
     pub fn validate(&self) -> Result<(), LayoutError> {
         let (coaches, max) = match self {
             Layout::AdHoc { .. } => (None, AD_HOC_SEATS_MAX),

@@ -1,4 +1,4 @@
-//! `calendar.txt` and `calendar_dates.txt`: on which days each service runs. One of the two may be missing.
+//! `calendar.txt` and `calendar_dates.txt`: the days on which each service runs. One of the two may be missing.
 
 use hashbrown::HashMap;
 
@@ -15,7 +15,7 @@ pub(crate) struct Services {
     ids: HashMap<String, u32>,
 }
 
-/// What the two tables say of one service.
+/// One service, as the two tables define it.
 #[derive(Default)]
 struct Service {
     regular: Option<Regular>,

@@ -1,5 +1,5 @@
-//! A feed put together: trains with their trips, trips with their calls, and the trips that call at each station.
-//! Nothing is spread out over dates: a trip runs on the days of its service.
+//! The catalogue of a feed: trains with their trips, trips with their calls, and the trips that call at each station.
+//! It is not expanded by date, which would take hundreds of times the memory: a trip runs on the days of its service.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(crate) struct Bounds {
 struct Visits {
     /// By trip, then by stop.
     all: Vec<Visit>,
-    /// Where each station's visits start; one more for the end.
+    /// Index of each station's first visit; one more for the end.
     starts: Vec<u32>,
 }
 
@@ -149,7 +149,7 @@ impl Catalogue {
         self.trips.len()
     }
 
-    /// How many runs there are in a window, and the first and the last day that has one.
+    /// The number of runs in a window, and the first and the last day that has one.
     pub(crate) fn count_runs(&self, window: DateWindow) -> (u64, Option<(i32, i32)>) {
         let mut trips = vec![0u64; self.services.len()];
         for trip in &self.trips {

@@ -6,8 +6,8 @@ use crate::limits::SERVICE_DAYS_MAX;
 
 /// The dates that are on sale: a half-open range of runs' dates.
 ///
-/// A run keeps the date of its first departure for as long as it is under way. Whoever sells the night trains that
-/// left yesterday starts the window yesterday ([`DateWindow::selling`]).
+/// A run keeps the date of its first departure while it is under way. To go on selling the night trains that left yesterday,
+/// start the window yesterday ([`DateWindow::selling`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DateWindow {
     first: i32,
@@ -15,7 +15,7 @@ pub struct DateWindow {
 }
 
 impl DateWindow {
-    /// Whatever the feed has.
+    /// All dates of the feed.
     pub const WHOLE: DateWindow = DateWindow { first: i32::MIN, until: i32::MAX };
 
     /// `days` dates from `first` on.
@@ -25,7 +25,7 @@ impl DateWindow {
         DateWindow { first, until: first.saturating_add_unsigned(days) }
     }
 
-    /// What is sold on `today`: `days` dates from it on, and yesterday's runs that are still under way.
+    /// The dates on sale on `today`: `days` dates from it on, and yesterday, whose runs may still be under way.
     #[must_use]
     pub fn selling(today: Date, days: u32) -> DateWindow {
         let DateWindow { first, until } = DateWindow::new(today, days);
@@ -71,29 +71,29 @@ impl DaySet {
         DaySet { first, bits: vec![0; words].into_boxed_slice() }
     }
 
-    /// How many days there is room for.
+    /// The number of days that there is room for.
     pub(crate) fn room(&self) -> u64 {
         self.bits.len() as u64 * 64
     }
 
     /// The word and bit of a day within the room.
-    fn place(&self, day: i32) -> Option<(usize, u64)> {
+    fn word_and_bit(&self, day: i32) -> Option<(usize, u64)> {
         let offset = usize::try_from(i64::from(day) - i64::from(self.first)).ok()?;
         (offset / 64 < self.bits.len()).then(|| (offset / 64, 1 << (offset % 64)))
     }
 
     pub(crate) fn has(&self, day: i32) -> bool {
-        self.place(day).is_some_and(|(word, bit)| self.bits[word] & bit != 0)
+        self.word_and_bit(day).is_some_and(|(word, bit)| self.bits[word] & bit != 0)
     }
 
     pub(crate) fn insert(&mut self, day: i32) {
-        let (word, bit) = self.place(day).expect("a day within the room");
+        let (word, bit) = self.word_and_bit(day).expect("a day within the room");
         self.bits[word] |= bit;
     }
 
     /// Days without room are not in the set to begin with.
     pub(crate) fn remove(&mut self, day: i32) {
-        if let Some((word, bit)) = self.place(day) {
+        if let Some((word, bit)) = self.word_and_bit(day) {
             self.bits[word] &= !bit;
         }
     }

@@ -1,9 +1,9 @@
-//! What is wrong with a feed, and where: every refusal names a file, and a line where there is one.
+//! Errors of a feed: each names the file, and the line if there is one.
 
 use std::fmt;
 
-/// Why a feed or a formations file is refused. Displays as `file:line: what is wrong`, or `file: what is wrong` where
-/// the file as a whole is meant (a missing one has no lines).
+/// A feed or a formations file is refused. Displays as `file:line: what is wrong`, or `file: what is wrong` if the whole file is
+/// meant (a missing one has no lines).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LoadError {
     pub file: String,

@@ -1,7 +1,7 @@
-//! Formations: which coaches a train has, and which seats of which class are in them.
+//! Formations: the coaches of each kind of train, with their seats and classes.
 //!
-//! A TOML file says so. Kinds of train have coaches, coaches have blocks of rows, and each block belongs to a class;
-//! rules tell which train is of which kind, the first that fits counting, and the default is for all others:
+//! They are read from a TOML file. Kinds of train have coaches, coaches have blocks of rows, and each block belongs to a class.
+//! Rules assign trains to kinds; the first rule that fits counts, and the default is for all others:
 //!
 //! ```toml
 //! default = "8-car"                       # this is also the default of the default
@@ -44,11 +44,11 @@ pub struct Class {
     pub name: Box<str>,
     /// Shared by all runs of trains of the same kind.
     pub layout: Arc<Layout>,
-    /// How many seats the layout has.
+    /// The number of seats in the layout.
     pub seats: u32,
 }
 
-/// Kinds of train, and the rules that tell which train is of which.
+/// Kinds of train, and the rules that assign trains to them.
 pub(crate) struct Formations {
     kinds: Vec<Formation>,
     rules: Vec<Rule>,
@@ -122,27 +122,27 @@ impl Formations {
         Formations::read(BUILT_IN, BUILT_IN_FILE, &[]).expect("the built-in formations are in order")
     }
 
-    /// Reads a file's text; `file` is how messages call it.
+    /// Parses a file's text. `file` is its name for messages.
     pub(crate) fn parse(text: &str, file: &str) -> Result<Formations, LoadError> {
         Formations::read(text, file, &Formations::built_in().kinds)
     }
 
     fn read(text: &str, file: &str, known: &[Formation]) -> Result<Formations, LoadError> {
-        let place = Place { text, file };
+        let source = SourceText { text, file };
         if text.len() as u64 > FORMATIONS_BYTES_MAX {
             return Err(LoadError::whole(file, format!("more than {FORMATIONS_BYTES_MAX} bytes")));
         }
         let parsed: FileText =
-            toml::from_str(text).map_err(|e| place.refuse(e.span().unwrap_or(0..0), e.message()))?;
+            toml::from_str(text).map_err(|e| source.refuse(e.span().unwrap_or(0..0), e.message()))?;
         if parsed.kinds.len() > KINDS_MAX || parsed.rules.len() > RULES_MAX {
             let what = format!("more than {KINDS_MAX} kinds or {RULES_MAX} rules");
             return Err(LoadError::whole(file, what));
         }
         let mut kinds: Vec<Formation> = Vec::new();
         for kind in &parsed.kinds {
-            let formation = kind.read(&place)?;
+            let formation = kind.read(&source)?;
             if kinds.iter().any(|other| other.name == formation.name) {
-                return Err(place.refuse(kind.name.span(), format!("kind {} stands twice", formation.name)));
+                return Err(source.refuse(kind.name.span(), format!("kind {} stands twice", formation.name)));
             }
             kinds.push(formation);
         }
@@ -154,7 +154,7 @@ impl Formations {
         let find = |name: &str| kinds.iter().position(|kind| &*kind.name == name).map(|index| index as u32);
         let named = |name: &Spanned<String>| {
             let kind = find(name.get_ref());
-            kind.ok_or_else(|| place.refuse(name.span(), format!("unknown kind {}", name.get_ref())))
+            kind.ok_or_else(|| source.refuse(name.span(), format!("unknown kind {}", name.get_ref())))
         };
         let default = match &parsed.default {
             Some(name) => named(name)?,
@@ -165,11 +165,11 @@ impl Formations {
             let kind = named(&rule.kind)?;
             if rule.trains.is_empty() && rule.route_types.is_empty() {
                 let what = "a rule for neither trains nor route_types: that is what default is for";
-                return Err(place.refuse(rule.kind.span(), what));
+                return Err(source.refuse(rule.kind.span(), what));
             }
             if let Some(long) = rule.trains.iter().find(|train| train.get_ref().len() > PATTERN_BYTES_MAX) {
                 let what = format!("a pattern of more than {PATTERN_BYTES_MAX} bytes");
-                return Err(place.refuse(long.span(), what));
+                return Err(source.refuse(long.span(), what));
             }
             let trains = rule.trains.into_iter().map(Spanned::into_inner).collect();
             rules.push(Rule { kind, trains, route_types: rule.route_types });
@@ -197,14 +197,14 @@ impl Rule {
 }
 
 impl KindText {
-    fn read(&self, place: &Place<'_>) -> Result<Formation, LoadError> {
+    fn read(&self, source: &SourceText<'_>) -> Result<Formation, LoadError> {
         let name = self.name.get_ref();
         let mut numbers: Vec<&str> = Vec::new();
         let mut classes: Vec<(&Spanned<String>, Vec<Coach>)> = Vec::new();
         for coach in &self.coaches {
-            let blocks = coach.blocks(place)?;
+            let blocks = coach.blocks(source)?;
             for number in coach.numbers.get_ref() {
-                let refuse = |what: String| place.refuse(coach.numbers.span(), what);
+                let refuse = |what: String| source.refuse(coach.numbers.span(), what);
                 if numbers.contains(&number.as_str()) {
                     return Err(refuse(format!("coach {number} stands twice in kind {name}")));
                 }
@@ -223,13 +223,13 @@ impl KindText {
         }
         if classes.is_empty() || classes.len() > CLASSES_MAX {
             let what = format!("kind {name} has {} classes, not 1 to {CLASSES_MAX}", classes.len());
-            return Err(place.refuse(self.name.span(), what));
+            return Err(source.refuse(self.name.span(), what));
         }
         let mut read = Vec::with_capacity(classes.len());
         for (class, coaches) in classes {
             let layout = Layout::Labelled(coaches);
             let what = |e| format!("kind {name}, class {}: {e}", class.get_ref());
-            layout.validate().map_err(|e| place.refuse(class.span(), what(e)))?;
+            layout.validate().map_err(|e| source.refuse(class.span(), what(e)))?;
             let seats = layout.seats();
             read.push(Class { name: class.get_ref().as_str().into(), layout: Arc::new(layout), seats });
         }
@@ -239,11 +239,11 @@ impl KindText {
 
 impl CoachText {
     /// The blocks of rows with their classes, numbered on where the file leaves their numbers out.
-    fn blocks(&self, place: &Place<'_>) -> Result<Vec<(&Spanned<String>, RowBlock)>, LoadError> {
+    fn blocks(&self, source: &SourceText<'_>) -> Result<Vec<(&Spanned<String>, RowBlock)>, LoadError> {
         let mut next_row = 1u16;
         let mut blocks = Vec::with_capacity(self.seats.len());
         for SeatsText { class, first_row, rows, plan } in &self.seats {
-            check_class(class.get_ref()).map_err(|what| place.refuse(class.span(), what))?;
+            check_class(class.get_ref()).map_err(|what| source.refuse(class.span(), what))?;
             let first_row = first_row.unwrap_or(next_row);
             next_row = first_row.saturating_add(*rows);
             blocks.push((class, RowBlock { first_row, rows: *rows, plan: plan.clone() }));
@@ -281,13 +281,13 @@ fn check_class(name: &str) -> Result<(), String> {
     ))
 }
 
-/// Where in a file something is.
-struct Place<'a> {
+/// The text of the file, for the line of a refusal.
+struct SourceText<'a> {
     text: &'a str,
     file: &'a str,
 }
 
-impl Place<'_> {
+impl SourceText<'_> {
     fn refuse(&self, span: Range<usize>, what: impl Into<String>) -> LoadError {
         let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;

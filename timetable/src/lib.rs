@@ -1,25 +1,25 @@
-//! Which trains run on which date, where they stop, and which seats they have.
+//! The timetable: trains, the dates on which they run, their stops and their seats.
 //!
-//! A [`Timetable`] is read from a GTFS feed (a directory or a zip file) and a file of formations, whole or not at all:
-//! what is wrong is refused with its file and line. It never changes after that, so that all cores share one. It knows
-//! nothing of what is sold.
+//! A [`Timetable`] is read from a GTFS feed (a directory or a zip file) and a file of formations, completely or not at all:
+//! errors are refused by file and line. It never changes after that, so that all cores share one. It knows nothing of sales.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `source.rs`, `table.rs` | a feed's files; the records of one table with their lines |
-//! | `trips.rs`, `stops.rs`, `calendar.rs`, `stop_times.rs` | what the tables of GTFS say |
+//! | `trips.rs`, `stops.rs`, `calendar.rs`, `stop_times.rs` | the tables of GTFS |
 //! | `formations.rs` | kinds of train with their coaches and classes |
-//! | `catalogue.rs` | all of it put together |
-//! | `search.rs`, `station.rs`, `run.rs` | the questions that can be asked |
+//! | `catalogue.rs` | the whole feed, indexed |
+//! | `search.rs`, `station.rs`, `run.rs` | queries |
 //!
-//! What is read where GTFS leaves a choice:
+//! Choices that GTFS leaves open:
 //!
 //! - A run is named by its train and its date. The train's number is `trip_short_name`, or the trip's id where it has
 //!   none. One number may have several trips as long as no two of them run on the same day: such a feed is refused.
 //! - Times count from twelve hours before noon of the run's date in the agency's time zone, and go past 24:00:00.
 //! - A stop without times gets some, evenly between the timed stops on either side.
 //! - A platform is its parent station. A train may call at a station more than once.
-//! - Stops that cannot be boarded or left (`pickup_type`, `drop_off_type` 1) are not offered to passengers.
+//! - A journey begins where passengers may board and ends where they may alight (`pickup_type`, `drop_off_type` are not 1). The
+//!   stops of a run say so too.
 //! - Trips by frequency (`frequencies.txt`) have no single run on a date, and are refused.
 
 #![forbid(unsafe_code)]
@@ -68,7 +68,7 @@ pub struct Timetable {
     window: DateWindow,
 }
 
-/// How much there is, for a log line.
+/// The size of a timetable, for a log line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Summary {
     pub stations: usize,
@@ -80,7 +80,7 @@ pub struct Summary {
     pub runs: u64,
 }
 
-/// The file that tells the formations of a feed, beside its tables.
+/// The formations file beside a feed's tables.
 const FORMATIONS_FILE: &str = "formations.toml";
 
 impl Timetable {
@@ -108,7 +108,7 @@ impl Timetable {
         Timetable { catalogue: Arc::clone(&self.catalogue), window }
     }
 
-    /// Whether the feed has a train of this number on any date, on sale or not.
+    /// True if the feed has a train of this number on any date, on sale or not.
     #[must_use]
     pub fn has_train(&self, train: &str) -> bool {
         self.catalogue.has_train(train)

@@ -1,4 +1,4 @@
-//! Every bound of a timetable, by name. What lies beyond one is refused with its file and line, never read on.
+//! The limits of a timetable, by name. A feed beyond one is refused by file and line.
 
 /// Bytes of a partition key, `train|date|class`.
 pub const PARTITION_KEY_BYTES_MAX: usize = 128;

@@ -1,6 +1,6 @@
 //! Patterns of train numbers: `*` is any text, `#` is one digit, all else is itself.
 
-/// Whether the pattern is that of the whole text.
+/// True if the pattern matches the whole text.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);

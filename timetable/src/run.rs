@@ -25,9 +25,9 @@ pub struct Stop<'a> {
     /// From 0.
     pub index: u16,
     pub station: &'a Station,
-    /// At the first stop what the feed says, which commonly is the departure.
+    /// At the first stop as in the feed, where it commonly equals the departure.
     pub arrives_at: LocalTime,
-    /// At the last stop what the feed says, which commonly is the arrival.
+    /// At the last stop as in the feed, where it commonly equals the arrival.
     pub departs_at: LocalTime,
     /// Passengers may get on: GTFS `pickup_type` is not 1.
     pub board: bool,
@@ -42,8 +42,7 @@ impl<'a> Run<'a> {
         self.catalogue.number(self.trip)
     }
 
-    /// The date by which the run is known, that of partition keys: where times go past midnight, they are on the dates
-    /// after it.
+    /// The date of partition keys. Times past midnight are on the dates after it.
     #[must_use]
     pub fn date(&self) -> Date {
         self.date
@@ -63,7 +62,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// How many stretches there are between its stops: 1 to [`allocator::SEGMENTS_MAX`].
+    /// The number of segments between its stops: 1 to [`allocator::SEGMENTS_MAX`].
     #[must_use]
     pub fn segments(&self) -> u16 {
         (self.catalogue.calls(self.trip).len() - 1) as u16
@@ -81,19 +80,19 @@ impl<'a> Run<'a> {
         self.classes().iter().find(|class| &*class.name == name).map(|class| &class.layout)
     }
 
-    /// The kind of train that runs, as the formations call it.
+    /// The kind of train, as the formations name it.
     #[must_use]
     pub fn kind(&self) -> &'a str {
         &self.catalogue.formation(self.trip).name
     }
 
-    /// When it leaves its first stop, in milliseconds since the Unix epoch.
+    /// Departure from its first stop, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn departs_ms(&self) -> i64 {
         self.ms(self.catalogue.calls(self.trip)[0].departs)
     }
 
-    /// When it has arrived at its last stop, in milliseconds since the Unix epoch.
+    /// Arrival at its last stop, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn ends_ms(&self) -> i64 {
         let calls = self.catalogue.calls(self.trip);

@@ -1,4 +1,4 @@
-//! From one station to another on a date.
+//! Journeys from one station to another on a date.
 
 use jiff::ToSpan;
 use jiff::civil::Date;

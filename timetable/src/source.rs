@@ -1,4 +1,4 @@
-//! Where a feed's files come from: a directory, a zip file, or the program itself. Opens them by name, bounded in
+//! Sources of a feed: a directory, a zip file, or the program itself. Opens files by name, bounded in
 //! size; what is in them is read elsewhere.
 
 use std::fs::File;
@@ -41,7 +41,7 @@ impl Source {
         Ok(Source::Zip { path: path.to_owned(), archive: Box::new(archive), folder })
     }
 
-    /// How messages call a file of this feed.
+    /// The name of a file of this feed, for messages.
     pub(crate) fn shown(&self, name: &str) -> String {
         match self {
             Source::Directory(path) => path.join(name).display().to_string(),

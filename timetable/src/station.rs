@@ -1,8 +1,8 @@
-//! Stations: what a passenger calls them, and how they are found.
+//! Stations, by code and by name.
 
 use hashbrown::HashMap;
 
-/// A station. Its platforms are not told apart.
+/// A station. Its platforms count as the station.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Station {
     /// `stop_code`, or the stop's id where it has none. No two stations share one.

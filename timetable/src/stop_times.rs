@@ -1,4 +1,4 @@
-//! `stop_times.txt`: where each trip calls, in order, and when.
+//! `stop_times.txt`: the calls of each trip, in order, with their times.
 
 use crate::error::LoadError;
 use crate::limits::{STOP_TIMES_MAX, STOPS_PER_RUN_MAX, STOPS_PER_RUN_MIN};
@@ -25,7 +25,7 @@ const _: () = assert!(size_of::<Call>() == 16);
 /// The calls of all trips, those of one trip together.
 pub(crate) struct Calls {
     pub(crate) calls: Vec<Call>,
-    /// Where each trip's calls start, by the trip's index; one more for the end.
+    /// Index of each trip's first call, by the trip's index; one more for the end.
     pub(crate) starts: Vec<u32>,
 }
 
@@ -130,8 +130,8 @@ fn read_time(row: Row<'_>, column: Column, name: &str) -> Result<Option<i32>, Lo
     }
 }
 
-/// A `pickup_type` or `drop_off_type`: only 1 forbids. 2 and 3, by arrangement with the railway or the driver, allow.
-/// See <https://gtfs.org/documentation/schedule/reference/#stop_timestxt>.
+/// A `pickup_type` or `drop_off_type`. Only 1 forbids; 2 and 3 allow by arrangement with the railway or the driver
+/// (<https://gtfs.org/documentation/schedule/reference/#stop_timestxt>).
 fn is_allowed(row: Row<'_>, column: Option<Column>, name: &str) -> Result<bool, LoadError> {
     match row.get(column) {
         "" | "0" | "2" | "3" => Ok(true),

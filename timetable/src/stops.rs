@@ -11,11 +11,12 @@ use crate::table::{Row, Table};
 /// The stops of a feed by their ids, for the tables that name them.
 pub(crate) struct Stops {
     pub(crate) stations: Stations,
-    places: HashMap<String, Place>,
+    by_id: HashMap<String, ResolvedStop>,
 }
 
+/// A stop, resolved to its station.
 #[derive(Clone, Copy)]
-enum Place {
+enum ResolvedStop {
     Station(StationId),
     /// An entrance, or another place where no train calls.
     Elsewhere,
@@ -47,29 +48,31 @@ impl Stops {
         let ids = ids.map(|(index, (_, row))| (row.id.as_str(), (StationId(index as u32), row.kind)));
         let ids: HashMap<&str, (StationId, Kind)> = ids.collect();
         let stations = Stations::new(found.into_iter().map(|(station, _)| station.clone()).collect());
-        let mut places = HashMap::with_capacity(rows.len());
+        let mut by_id = HashMap::with_capacity(rows.len());
         for row in &rows {
-            let place = match (row.kind, row.parent.as_str()) {
-                (Kind::Elsewhere, _) => Place::Elsewhere,
-                (Kind::Station, _) | (Kind::Platform, "") => Place::Station(ids[row.id.as_str()].0),
+            let resolved = match (row.kind, row.parent.as_str()) {
+                (Kind::Elsewhere, _) => ResolvedStop::Elsewhere,
+                (Kind::Station, _) | (Kind::Platform, "") => ResolvedStop::Station(ids[row.id.as_str()].0),
                 (Kind::Platform, parent) => match ids.get(parent) {
-                    Some((id, Kind::Station)) => Place::Station(*id),
+                    Some((id, Kind::Station)) => ResolvedStop::Station(*id),
                     _ => {
                         let what = format!("parent_station {parent} is no station (location_type 1)");
                         return Err(LoadError::at(&file, row.line, what));
                     }
                 },
             };
-            places.insert(row.id.clone(), place);
+            by_id.insert(row.id.clone(), resolved);
         }
-        Ok(Stops { stations, places })
+        Ok(Stops { stations, by_id })
     }
 
     /// The station of the stop that a row names.
     pub(crate) fn station(&self, stop: &str, row: Row<'_>) -> Result<StationId, LoadError> {
-        match self.places.get(stop) {
-            Some(Place::Station(id)) => Ok(*id),
-            Some(Place::Elsewhere) => Err(row.refuse(format!("no train calls at {stop}: it is no platform"))),
+        match self.by_id.get(stop) {
+            Some(ResolvedStop::Station(id)) => Ok(*id),
+            Some(ResolvedStop::Elsewhere) => {
+                Err(row.refuse(format!("no train calls at {stop}: it is no platform")))
+            }
             None => Err(row.refuse(format!("unknown stop {stop}"))),
         }
     }

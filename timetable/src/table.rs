@@ -1,4 +1,4 @@
-//! Reads one comma-separated table of a feed, record by record, each with the line on which it starts.
+//! CSV reader for the tables of a feed: record by record, each with the line on which it starts.
 //!
 //! RFC 4180 as GTFS has it: quoted fields with doubled quotes, commas and line breaks in them; a byte order mark, CRLF,
 //! blank lines and blanks around fields are fine. It is our own reader for the sake of the lines: the `csv` crate counts
@@ -146,7 +146,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Whether the text ends within quotes. A doubled quote closes and opens, so counting them is enough.
+/// True if the text ends within quotes. A doubled quote closes and opens, so counting them is enough.
 fn open_quote(raw: &[u8]) -> bool {
     raw.iter().filter(|byte| **byte == b'"').count() % 2 == 1
 }

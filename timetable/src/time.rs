@@ -1,4 +1,4 @@
-//! Times of day as feeds write them, and the moments that they are on a date.
+//! Times of day as feeds write them, and the moments that they stand for on a date.
 
 use std::fmt;
 

@@ -39,7 +39,7 @@ pub(crate) fn read_zone(source: &mut Source) -> Result<Zone, LoadError> {
     found.map(|(_, zone)| zone).ok_or_else(|| LoadError::at(file, 1, "no agency, hence no time zone"))
 }
 
-/// What `routes.txt` says: the `route_type` of each route by its id.
+/// Reads `routes.txt`: the `route_type` of each route by its id.
 pub(crate) fn read_routes(source: &mut Source) -> Result<HashMap<String, u16>, LoadError> {
     let mut table = Table::required(source, "routes.txt")?;
     let id_column = table.required_column("route_id")?;
@@ -128,7 +128,7 @@ fn check_train(train: &str, row: Row<'_>) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// Trains that run every so many minutes have no date and time to sell a seat for.
+/// Refuses `frequencies.txt`: a trip that runs every so many minutes has no run on a date to sell a seat on.
 pub(crate) fn refuse_frequencies(source: &mut Source) -> Result<(), LoadError> {
     let Some(mut table) = Table::optional(source, "frequencies.txt")? else { return Ok(()) };
     match table.next()? {

@@ -37,10 +37,6 @@ impl Backend for Nobody {
         self.0.clone()
     }
 
-    fn has_departed(&self, _ends_ms: i64) -> bool {
-        false
-    }
-
     fn ready(&self, _: Service) -> Result<(), Dependency> {
         Ok(())
     }

@@ -206,6 +206,7 @@ pub(crate) fn of(route: Route, rejection: Rejection) -> Problem {
         }
         (R::LogFull, _) => (LATER, Code::LogFull, "log full"),
         (R::Stopping, _) => (LATER, Code::Stopping, "stopping"),
+        (R::RunNotFound, _) => (ABSENT, Code::TrainNotFound, "train not found"),
     };
     Problem::new(status, code, text)
 }
@@ -259,7 +260,8 @@ pub const fn refusals(route: Route) -> &'static [Rejection] {
             R::LogFull,
         ],
         Route::GetOrder | Route::QueryOrder => &[R::OrderNotFound, R::LogFull],
-        Route::Trains | Route::Train => &[R::LogFull],
+        Route::Trains => &[R::LogFull],
+        Route::Train => &[R::RunNotFound, R::LogFull],
         Route::SettleRefund => &[R::RefundNotFound, R::RefundSettled, R::LogFull],
         _ => &[],
     }

@@ -64,10 +64,6 @@ impl Backend for CoreBackend {
         self.on_sale.timetable.clone()
     }
 
-    fn has_departed(&self, ends_ms: i64) -> bool {
-        self.on_sale.has_departed(ends_ms, self.now.get())
-    }
-
     fn ready(&self, _service: Service) -> Result<(), Dependency> {
         // A log that is full but for its reserve still takes payments and cancellations, which must find their way here.
         if self.stop.is_asked() || self.rooms.is_any_exhausted() { Err(Dependency::Wal) } else { Ok(()) }

@@ -47,10 +47,12 @@ pub struct HoldView {
     pub expires_at: Time,
 }
 
-/// What the opened partitions of a run offer. `definition` is absent where none was opened: the timetable speaks.
+/// A run and what each of its classes offers, opened or not.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RunView {
-    pub definition: Option<Arc<RunDefinition>>,
+    /// As the run was opened, or as the timetable has it where nothing of it was.
+    pub run: Arc<RunDefinition>,
+    /// The timetable's classes in its order, then what was opened beside them.
     pub classes: Vec<ClassView>,
 }
 
@@ -58,6 +60,7 @@ pub struct RunView {
 pub struct ClassView {
     pub partition: PartitionKey,
     pub capacity: u32,
+    /// Seats that can still be taken on the asked span; none where it leaves the run, or where the run has departed.
     pub available: u32,
     /// Coach numbers and the seats in each.
     pub coaches: Vec<(Text, u32)>,
@@ -148,4 +151,6 @@ pub enum Rejection {
     LogFull,
     /// The server is stopping and takes nothing new.
     Stopping,
+    /// No such train runs on the date, nor was it ever sold.
+    RunNotFound,
 }

@@ -1,9 +1,10 @@
 //! What the engine asks of a timetable when a partition is asked for that is not open yet.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use allocator::Layout;
+use allocator::{Layout, Span};
 
 use crate::ids::{PartitionKey, Time};
 
@@ -11,6 +12,9 @@ use crate::ids::{PartitionKey, Time};
 /// partition's opening, and never asked again for that partition.
 pub trait Catalogue {
     fn find(&self, key: &PartitionKey) -> Listing;
+
+    /// A run with all its classes. `date` is `YYYY-MM-DD`; `None` where no such train runs on it.
+    fn run(&self, train: &str, date: &str) -> Option<RunListing>;
 }
 
 #[derive(Debug)]
@@ -29,12 +33,40 @@ pub struct Definition {
     pub run: RunDefinition,
 }
 
+/// A run as the timetable sells it.
+#[derive(Debug)]
+pub struct RunListing {
+    pub run: RunDefinition,
+    /// In the order in which they are shown.
+    pub classes: Vec<ClassListing>,
+}
+
+#[derive(Debug)]
+pub struct ClassListing {
+    pub name: String,
+    pub layout: Arc<Layout>,
+}
+
 /// The stops of a run, fixed when its first partition opens.
 #[derive(Clone, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct RunDefinition {
     pub stops: Vec<Stop>,
     /// When the run has arrived at its last stop.
     pub ends_at: Time,
+}
+
+impl RunDefinition {
+    /// Stretches between its stops.
+    #[must_use]
+    pub fn segments(&self) -> u16 {
+        (self.stops.len() - 1) as u16
+    }
+
+    /// The span lies within the run; the whole run does.
+    #[must_use]
+    pub fn has_span(&self, span: Option<Span>) -> bool {
+        span.is_none_or(|span| span.to() <= self.segments())
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]

@@ -25,7 +25,7 @@ pub enum Command {
         partition: PartitionKey,
         span: Option<Span>,
     },
-    /// What a run's opened partitions still offer; a run that none was opened of answers with none.
+    /// A run's stops, and what each of its classes still offers.
     Run(RunQuery),
     CreateOrder(CreateOrder),
     Reserve(Reserve),

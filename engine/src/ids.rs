@@ -181,8 +181,9 @@ impl PartitionKey {
     }
 }
 
-/// `YYYY-MM-DD` by shape; whether the day exists is the catalogue's business.
-fn is_date(text: &str) -> bool {
+/// The shape `YYYY-MM-DD`; the day need not exist.
+#[must_use]
+pub fn is_date(text: &str) -> bool {
     text.len() == 10
         && text
             .bytes()

@@ -33,10 +33,6 @@ impl Backend for EmptyBackend {
         self.0.clone()
     }
 
-    fn has_departed(&self, _ends_ms: i64) -> bool {
-        false
-    }
-
     fn ready(&self, _: Service) -> Result<(), Dependency> {
         Ok(())
     }

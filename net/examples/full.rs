@@ -48,10 +48,6 @@ impl Backend for Nothing {
         self.timetable.clone()
     }
 
-    fn has_departed(&self, _ends_ms: i64) -> bool {
-        false
-    }
-
     fn ready(&self, _: Service) -> Result<(), Dependency> {
         Ok(())
     }

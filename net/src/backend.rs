@@ -21,9 +21,6 @@ pub trait Backend: 'static {
     /// The timetable that trains are sold from, as of now.
     fn timetable(&self) -> timetable::Timetable;
 
-    /// Whether a run that comes to its last stop at `ends_ms` (milliseconds since 1970) is not sold any more.
-    fn has_departed(&self, ends_ms: i64) -> bool;
-
     /// Whether the service can do its work; the first thing that it misses, if not.
     ///
     /// # Errors

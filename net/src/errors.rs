@@ -216,6 +216,7 @@ impl From<Rejection> for Problem {
             R::LimitReached => (Code::LimitReached, "limit reached"),
             R::LogFull => (Code::LogFull, "log full"),
             R::Stopping => (Code::Stopping, "stopping"),
+            R::RunNotFound => return Problem::TRAIN_NOT_FOUND,
         };
         problem(code, text)
     }

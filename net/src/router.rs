@@ -177,7 +177,7 @@ pub static ROUTES: [RouteSpec; 22] = [
         .asks(&[R::LogFull]),
     get(Route::Train, "/v1/trains/{train}/{date}", GATEWAY)
         .refuses(&[C::InvalidDate, C::TrainNotFound, C::DateNotFound])
-        .asks(&[R::LogFull]),
+        .asks(&[R::RunNotFound, R::LogFull]),
     get(Route::Refunds, "/v1/refunds", GATEWAY)
         .refuses(&[C::InvalidQuery, C::InvalidStatus, C::InvalidCursor, C::InvalidLimit])
         .asks(&[]),

@@ -50,10 +50,6 @@ impl Backend for CoreBackend {
         self.process.on_sale.timetable.clone()
     }
 
-    fn has_departed(&self, ends_ms: i64) -> bool {
-        self.process.on_sale.has_departed(ends_ms, self.now.get())
-    }
-
     fn ready(&self, _service: Service) -> Result<(), Dependency> {
         // A log that is full but for its reserve still takes payments and cancellations, which must find their way here.
         let process = &self.process;

@@ -1,6 +1,8 @@
 //! The timetable as the engine asks for it.
 
-use engine::catalogue::{Catalogue, Definition, Listing, LocalTime, RunDefinition, Stop};
+use engine::catalogue::{
+    Catalogue, ClassListing, Definition, Listing, LocalTime, RunDefinition, RunListing, Stop,
+};
 use engine::ids::{PartitionKey, Time};
 use timetable::{Date, Run, Timetable};
 
@@ -11,8 +13,6 @@ pub(crate) struct OnSale {
     pub(crate) ad_hoc: bool,
     /// Sold ad hoc where the timetable does not have it, whatever is configured.
     pub(crate) default_partition: PartitionKey,
-    /// So long after its last stop a run is not sold any more.
-    pub(crate) departed_ms: u64,
 }
 
 impl Catalogue for OnSale {
@@ -30,14 +30,18 @@ impl Catalogue for OnSale {
         let ad_hoc = self.ad_hoc && !of_train;
         if ad_hoc || *key == self.default_partition { Listing::AdHoc } else { Listing::NotSold }
     }
+
+    fn run(&self, train: &str, date: &str) -> Option<RunListing> {
+        let run = self.timetable.run(train, date.parse::<Date>().ok()?)?;
+        let classes = run
+            .classes()
+            .iter()
+            .map(|class| ClassListing { name: class.name.to_string(), layout: class.layout.clone() });
+        Some(RunListing { run: definition(&run), classes: classes.collect() })
+    }
 }
 
 impl OnSale {
-    /// As the engine decides it for a run that is not open.
-    pub(crate) fn has_departed(&self, ends_ms: i64, now: Time) -> bool {
-        time(ends_ms).plus(self.departed_ms) <= now
-    }
-
     fn of_timetable(&self, train: &str, date: &str, class: &str) -> Option<Definition> {
         let run = self.timetable.run(train, date.parse::<Date>().ok()?)?;
         let layout = run.class(class)?;

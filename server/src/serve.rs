@@ -59,7 +59,6 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         timetable,
         ad_hoc: config.ad_hoc,
         default_partition: config.default_partition.clone(),
-        departed_ms: config.policy.departed_ms,
     });
     let bells = (0..cores).map(|_| Bell::new()).collect::<Result<Vec<_>, _>>()?;
     let rung = bells.clone();

@@ -1,8 +1,10 @@
 //! The timetable of the simulated world: runs by rule instead of by table. Each edition differs from the others in stops,
 //! seats and in what is sold at all, so that a start with another edition finds other answers for what is not open yet.
 
+use std::sync::Arc;
+
 use allocator::{Coach, Layout, RowBlock};
-use engine::catalogue::{Catalogue, Definition, Listing, RunDefinition, Stop};
+use engine::catalogue::{Catalogue, ClassListing, Definition, Listing, RunDefinition, RunListing, Stop};
 use engine::ids::{PartitionKey, Time};
 
 /// The date of every run.
@@ -26,7 +28,7 @@ impl Edition {
         Some((train.strip_prefix('G')?.parse().ok()?, class))
     }
 
-    fn run(&self, train: u64) -> RunDefinition {
+    fn definition(&self, train: u64) -> RunDefinition {
         let stops = 2 + ((train + self.number) % 3);
         let stop = |i: u64| Stop {
             code: format!("S{i}"),
@@ -52,6 +54,19 @@ impl Catalogue for Edition {
         };
         let rows = vec![RowBlock { first_row: 1, rows, plan: "A C".to_owned() }];
         let layout = Layout::Labelled(vec![Coach { number: class.to_owned(), rows }]);
-        Listing::Sold(Definition { layout, run: self.run(train) })
+        Listing::Sold(Definition { layout, run: self.definition(train) })
+    }
+
+    fn run(&self, train: &str, date: &str) -> Option<RunListing> {
+        let sold = ["1st", "2nd"].into_iter().filter_map(|class| {
+            let key = PartitionKey::parse(&format!("{train}|{date}|{class}")).ok()?;
+            match self.find(&key) {
+                Listing::Sold(Definition { layout, run }) => Some((class, layout, run)),
+                Listing::NotSold | Listing::AdHoc => None,
+            }
+        });
+        let (_, _, run) = sold.clone().next()?;
+        let class = |(name, layout, _)| ClassListing { name: str::to_owned(name), layout: Arc::new(layout) };
+        Some(RunListing { run, classes: sold.map(class).collect() })
     }
 }

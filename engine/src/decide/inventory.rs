@@ -2,13 +2,15 @@
 //! else is decided about it.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::vec::Vec;
 
 use allocator::{Layout, SEGMENTS_MAX, Span};
 
 use super::due::expired;
 use super::{Context, Decision, Pending, views};
-use crate::answer::{Answer, Rejection, RunView};
+use crate::answer::{Answer, ClassView, Rejection, RunView};
 use crate::catalogue::Listing;
 use crate::command::{AdHoc, HoldRef, Reserve, RunQuery, SeatRequest};
 use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
@@ -166,7 +168,7 @@ fn offer(slot: &Slot, cx: &Context<'_>, key: &PartitionKey) -> Offer {
             if run.ends_at.plus(cx.policy.departed_ms) <= cx.now {
                 return Offer::NotSold;
             }
-            let segments = (run.stops.len() - 1) as u16;
+            let segments = run.segments();
             Offer::Sold { layout: definition.layout, segments, run }
         }
     }
@@ -233,19 +235,38 @@ pub(super) fn availability(
 }
 
 pub(super) fn run(slot: &Slot, cx: &Context<'_>, c: &RunQuery) -> Decision<Answer> {
-    let run = c.key();
-    let mut view = RunView { definition: None, classes: Vec::new() };
-    for (key, p) in slot.partitions().of_run(&run) {
-        // What is sold ad hoc under such a key is no class of a run.
-        let Some(definition) = p.run() else { continue };
-        expire(key, p, cx)?;
-        view.definition = Some(definition.clone());
-        // A span that leaves the run as it was opened offers nothing; the caller sees the stops and asks again.
-        if let Some(span) = p.span(c.span) {
-            view.classes.push(views::class(key, p, span));
-        }
+    let key = c.key();
+    let mut opened = BTreeMap::new();
+    for (partition, p) in slot.partitions().of_run(&key) {
+        expire(partition, p, cx)?;
+        opened.insert(partition, p);
     }
-    Ok(Answer::Run(view))
+    // As for what could be opened: the stops are those of the first open partition.
+    let fixed = opened.values().find_map(|p| p.run().cloned());
+    let (listed, run) = match cx.catalogue.run(c.train.as_str(), c.date.as_str()) {
+        Some(listing) => (listing.classes, fixed.unwrap_or_else(|| listing.run.into())),
+        None => (Vec::new(), fixed.ok_or(Rejection::RunNotFound)?),
+    };
+    let is_sold = run.ends_at.plus(cx.policy.departed_ms) > cx.now && run.has_span(c.span);
+    let mut classes = Vec::with_capacity(listed.len() + opened.len());
+    for class in listed {
+        // A key that is too long is nobody's: such a class cannot be sold.
+        let Ok(partition) = PartitionKey::parse(&format!("{key}|{}", class.name)) else { continue };
+        classes.push(match opened.remove(&partition) {
+            Some(p) => opened_class(&partition, p, c.span),
+            None => {
+                let available = if is_sold { class.layout.seats() } else { 0 };
+                views::class(partition, &class.layout, available)
+            }
+        });
+    }
+    classes.extend(opened.into_iter().map(|(partition, p)| opened_class(partition, p, c.span)));
+    Ok(Answer::Run(RunView { run, classes }))
+}
+
+fn opened_class(key: &PartitionKey, p: &Partition, span: Option<Span>) -> ClassView {
+    let available = p.span(span).map_or(0, |span| p.inventory().available(span));
+    views::class(key.clone(), p.inventory().layout(), available)
 }
 
 pub(super) fn release_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold) -> Decision<Fact> {

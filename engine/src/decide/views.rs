@@ -1,8 +1,6 @@
 //! The state as answers show it.
 
-use alloc::vec::Vec;
-
-use allocator::Span;
+use allocator::{Layout, Span};
 
 use crate::answer::{
     ClassView, HoldView, OrderView, PartitionView, RefundStatus, RefundView, ReservationView,
@@ -36,19 +34,9 @@ pub(super) fn partition(
     }
 }
 
-pub(super) fn class(key: &PartitionKey, p: &Partition, span: Span) -> ClassView {
-    let coaches: Vec<(Text, u32)> = p
-        .inventory()
-        .layout()
-        .coaches()
-        .map(|(number, seats)| (Text::from(number.as_ref()), seats))
-        .collect();
-    ClassView {
-        partition: key.clone(),
-        capacity: p.inventory().seats(),
-        available: p.inventory().available(span),
-        coaches,
-    }
+pub(super) fn class(partition: PartitionKey, layout: &Layout, available: u32) -> ClassView {
+    let coaches = layout.coaches().map(|(number, seats)| (Text::from(number.as_ref()), seats)).collect();
+    ClassView { partition, capacity: layout.seats(), available, coaches }
 }
 
 pub(super) fn order(slot: &Slot, order: &Order) -> OrderView {

@@ -167,38 +167,69 @@ fn the_first_open_class_fixes_the_stops_of_its_run() {
     check::replay(&world);
     world.reload();
     let view = run_view(&mut world, "G1", None);
-    assert_eq!(view.definition.as_deref(), Some(&run("stop", 3, LAST_STOP)));
+    assert_eq!(*view.run, run("stop", 3, LAST_STOP));
+}
+
+fn rows(view: &RunView) -> Vec<(&str, u32, u32)> {
+    view.classes.iter().map(|class| (class.partition.as_str(), class.capacity, class.available)).collect()
+}
+
+/// Opened or not: what is open says what it has left, the others have all their seats.
+#[test]
+fn all_classes_of_a_run() {
+    let mut world = World::new(table());
+    let view = run_view(&mut world, "G1", None);
+    assert_eq!(rows(&view), [(FIRST, 6, 6), (SECOND, 12, 12)]);
+    assert_eq!(*view.run, run("stop", 3, LAST_STOP));
+    assert_eq!(view.classes[1].coaches, [(Text::from("05"), 6), (Text::from("06"), 6)]);
+    assert!(world.log.is_empty());
+    for key in [SECOND, "G1|2026-02-12|2nd", "G11|2026-02-11|2nd", "G1|2026-02-11x", "G1|2026-02-11"] {
+        assert_eq!(hold_in(&mut world, key, "h", 2, Some((0, 1))), "Held");
+    }
+    let view = run_view(&mut world, "G1", Some((0, 1)));
+    assert_eq!(rows(&view), [(FIRST, 6, 6), (SECOND, 12, 10)]);
+    assert_eq!(*view.run, run("stop", 3, LAST_STOP));
+    assert_eq!(rows(&run_view(&mut world, "G1", Some((1, 2)))), [(FIRST, 6, 6), (SECOND, 12, 12)]);
+    // A span beyond the stops offers nothing.
+    assert_eq!(rows(&run_view(&mut world, "G1", Some((1, 3)))), [(FIRST, 6, 0), (SECOND, 12, 0)]);
+    // What is due ends first.
+    world.wait(120_000);
+    assert_eq!(rows(&run_view(&mut world, "G1", None)), [(FIRST, 6, 6), (SECOND, 12, 12)]);
+    check::always(&world);
+}
+
+/// A class that was sold before a timetable had its train: it has the seats that it was opened with, and ends with the others.
+#[test]
+fn a_class_sold_ad_hoc_is_shown_as_it_was_opened() {
+    const DINING: &str = "G1|2026-02-11|dining car";
+    let mut world = World::new(Table::default());
+    for (key, on) in [(SECOND, (0, 1)), (DINING, (0, 1))] {
+        assert_eq!(hold_in(&mut world, key, "h", 2, Some(on)), "Held");
+    }
+    let query =
+        |span| Command::Run(RunQuery { train: Text::from("G1"), date: Text::from("2026-02-11"), span });
+    // Nobody knows its stops.
+    assert_eq!(word(&world.run(query(None))), "!RunNotFound");
+    world.catalogue = Rc::new(table());
+    let view = run_view(&mut world, "G1", Some((0, 1)));
+    assert_eq!(rows(&view), [(FIRST, 6, 6), (SECOND, 9, 7), (DINING, 9, 7)]);
+    assert_eq!(*view.run, run("stop", 3, LAST_STOP));
+    world.wait(120_000);
+    assert_eq!(rows(&run_view(&mut world, "G1", None)), [(FIRST, 6, 6), (SECOND, 9, 9), (DINING, 9, 9)]);
+    check::always(&world);
 }
 
 #[test]
-fn a_runs_open_classes() {
+fn a_run_that_nobody_knows_is_not_found() {
     let mut world = World::new(table());
-    // Nothing is open: the timetable speaks. What is sold ad hoc under such a key is no class of the run.
-    assert_eq!(hold_in(&mut world, "G1|2026-02-11|dining car", "h", 2, Some((0, 1))), "Held");
-    assert_eq!(run_view(&mut world, "G1", None), RunView { definition: None, classes: vec![] });
-    for key in [SECOND, FIRST, "G1|2026-02-12|2nd", "G11|2026-02-11|2nd", "G1|2026-02-11x", "G1|2026-02-11"] {
-        assert_eq!(hold_in(&mut world, key, "h", 2, Some((0, 1))), "Held");
+    for (train, date) in [("G1", "2026-02-13"), ("G9", "2026-02-11"), ("G1", ""), ("", "")] {
+        let query = RunQuery { train: Text::from(train), date: Text::from(date), span: None };
+        assert_eq!(word(&world.run(Command::Run(query))), "!RunNotFound", "{train} on {date}");
     }
-    let rows = |view: &RunView| -> Vec<(String, u32, u32)> {
-        let row = |class: &engine::answer::ClassView| {
-            (class.partition.to_string(), class.capacity, class.available)
-        };
-        view.classes.iter().map(row).collect()
-    };
-    let view = run_view(&mut world, "G1", Some((0, 1)));
-    assert_eq!(rows(&view), [(FIRST.into(), 6, 4), (SECOND.into(), 12, 10)]);
-    assert_eq!(view.classes[1].coaches, [(Text::from("05"), 6), (Text::from("06"), 6)]);
-    assert_eq!(view.definition.as_deref(), Some(&run("stop", 3, LAST_STOP)));
-    let view = run_view(&mut world, "G1", Some((1, 2)));
-    assert_eq!(rows(&view), [(FIRST.into(), 6, 6), (SECOND.into(), 12, 12)]);
-    // A span beyond the stops offers nothing, but the stops are shown.
-    let view = run_view(&mut world, "G1", Some((1, 3)));
-    assert_eq!((rows(&view), view.definition.is_some()), (vec![], true));
-    // What is due ends first.
-    world.wait(120_000);
-    let view = run_view(&mut world, "G1", None);
-    assert_eq!(rows(&view), [(FIRST.into(), 6, 6), (SECOND.into(), 12, 12)]);
-    check::always(&world);
+    // One that was sold outlives its timetable, with the classes that are open.
+    assert_eq!(hold_in(&mut world, SECOND, "h", 2, None), "Held");
+    world.catalogue = Rc::new(Table::default());
+    assert_eq!(rows(&run_view(&mut world, "G1", None)), [(SECOND, 12, 10)]);
 }
 
 #[test]
@@ -244,6 +275,7 @@ fn a_departed_run_is_forgotten_after_three_days() {
         assert_eq!(available(&mut world, key, None), "!PartitionNotFound");
         assert_eq!(hold_in(&mut world, key, "h", 1, None), "!PartitionNotFound");
     }
+    assert_eq!(rows(&run_view(&mut world, "G1", None)), [(FIRST, 6, 0), (SECOND, 12, 0)]);
     assert_eq!(word(&world.run(Command::ConfirmHold(sold))), "!HoldNotFound");
     assert_eq!(world.log.len(), before + 1);
     check::replay(&world);

@@ -1,8 +1,8 @@
 //! The contract's JSON answers, written from the engine's views and the timetable.
 
 use engine::Span;
-use engine::answer::{ClassView, OrderStatus, OrderView, PartitionView, RefundView};
-use engine::catalogue::{LocalTime, Stop};
+use engine::answer::{ClassView, OrderStatus, OrderView, PartitionView, RefundView, RunView};
+use engine::catalogue::LocalTime;
 use engine::command::RefundCursor;
 use engine::ids::SlotId;
 use engine::text::Text;
@@ -151,9 +151,17 @@ pub(crate) struct TrainOffer<'t> {
     /// The run's own: the day before, for whoever boards a night train after midnight.
     pub(crate) date: Date,
     pub(crate) span: Span,
-    pub(crate) departs_at: LocalTime,
-    pub(crate) arrives_at: LocalTime,
-    pub(crate) classes: Vec<ClassView>,
+    pub(crate) view: RunView,
+}
+
+impl TrainOffer<'_> {
+    pub(crate) fn departs_at(&self) -> Option<LocalTime> {
+        self.view.run.stops[usize::from(self.span.from())].departs_at
+    }
+
+    fn arrives_at(&self) -> Option<LocalTime> {
+        self.view.run.stops[usize::from(self.span.to())].arrives_at
+    }
 }
 
 /// The trains between two stations on a date.
@@ -167,30 +175,26 @@ pub(crate) fn trains(date: Date, from: &Station, to: &Station, offers: &[TrainOf
             o.text("date", &offer.date.to_string());
             o.number("from_index", offer.span.from());
             o.number("to_index", offer.span.to());
-            o.local_time("departs_at", offer.departs_at);
-            o.local_time("arrives_at", offer.arrives_at);
-            o.objects("classes", offer.classes.iter(), class_fields);
+            time_field(o, "departs_at", offer.departs_at());
+            time_field(o, "arrives_at", offer.arrives_at());
+            o.objects("classes", offer.view.classes.iter(), class_fields);
         });
     })
 }
 
 /// One train with all its stops, classes and coaches.
-pub(crate) fn train(train: &str, date: Date, stops: &[Stop], classes: &[ClassView]) -> Vec<u8> {
+pub(crate) fn train(train: &str, date: Date, view: &RunView) -> Vec<u8> {
     json(|o| {
         o.text("train", train);
         o.text("date", &date.to_string());
-        o.objects("stops", stops.iter().enumerate(), |o, (index, stop)| {
+        o.objects("stops", view.run.stops.iter().enumerate(), |o, (index, stop)| {
             o.number("index", index);
             o.text("code", &stop.code);
             o.text("name", &stop.name);
-            for (key, time) in [("arrives_at", stop.arrives_at), ("departs_at", stop.departs_at)] {
-                match time {
-                    Some(time) => o.local_time(key, time),
-                    None => o.null(key),
-                }
-            }
+            time_field(o, "arrives_at", stop.arrives_at);
+            time_field(o, "departs_at", stop.departs_at);
         });
-        o.objects("classes", classes.iter(), |o, class| {
+        o.objects("classes", view.classes.iter(), |o, class| {
             class_fields(o, class);
             o.objects("coaches", class.coaches.iter(), |o, (coach, seats)| {
                 o.text("coach", coach.as_str());
@@ -198,6 +202,13 @@ pub(crate) fn train(train: &str, date: Date, stops: &[Stop], classes: &[ClassVie
             });
         });
     })
+}
+
+fn time_field(o: &mut Object<'_>, key: &str, time: Option<LocalTime>) {
+    match time {
+        Some(time) => o.local_time(key, time),
+        None => o.null(key),
+    }
 }
 
 fn class_fields(o: &mut Object<'_>, view: &ClassView) {

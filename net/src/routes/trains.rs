@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use engine::Span;
-use engine::answer::{Answer as Engine, ClassView, RunView};
-use engine::catalogue::{LocalTime, RunDefinition, Stop};
+use engine::answer::{Answer as Engine, RunView};
+use engine::catalogue::RunDefinition;
 use engine::command::{Command, RunQuery};
-use engine::ids::PartitionKey;
+use engine::ids::is_date;
 use engine::text::Text;
-use timetable::{Date, Journey, Run, Station, Timetable};
+use timetable::{Date, Journey, Station, Timetable};
 
 use crate::app::{App, RequestContext};
 use crate::backend::Backend;
@@ -50,93 +50,52 @@ pub(super) async fn search<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) ->
         }
     }
     // An opened run keeps the times that it was opened with.
-    offers.sort_by_key(|offer| offer.departs_at.unix_secs);
+    offers.sort_by_key(|offer| offer.departs_at().map(|at| at.unix_secs));
     Ok(Answer::json(views::trains(date, timetable.station(from), timetable.station(to), &offers)))
 }
 
-/// The offer of a run for a journey; `None` if the run was opened with stops that do not make it.
+/// The offer of a run for a journey; `None` where its stops do not make it: it was opened by another timetable.
 async fn offer<'t, B: Backend>(
     app: &App<B>,
     cx: &RequestContext<'_>,
     journey: &Journey<'t>,
 ) -> Result<Option<TrainOffer<'t>>, Problem> {
-    let run = journey.run;
-    let Some(mut span) = Span::new(journey.from_index, journey.to_index) else { return Ok(None) };
-    let (mut departs_at, mut arrives_at) = (local(journey.departs_at), local(journey.arrives_at));
-    let mut view = run_view(app, cx, run.train(), run.date(), Some(span)).await?;
-    if let Some(definition) = view.definition.clone() {
-        let Some(opened) = opened_span(&definition, journey) else { return Ok(None) };
-        if opened != span {
-            // Opened with other stops than the feed has now: the first answer is of another stretch.
-            view = run_view(app, cx, run.train(), run.date(), Some(opened)).await?;
-        }
-        let stop = |index: u16| &definition.stops[usize::from(index)];
-        departs_at = stop(opened.from()).departs_at.unwrap_or(departs_at);
-        arrives_at = stop(opened.to()).arrives_at.unwrap_or(arrives_at);
-        span = opened;
+    let (train, date) = (journey.run.train(), journey.run.date());
+    let wanted = Span::new(journey.from_index, journey.to_index);
+    let mut view = run_view(app, cx, train, date, wanted).await?;
+    let Some(span) = span_on(&view.run, journey) else { return Ok(None) };
+    if wanted != Some(span) {
+        // The first answer is of another stretch.
+        view = run_view(app, cx, train, date, Some(span)).await?;
     }
-    let (train, date, classes) = (run.train(), run.date(), classes(app, &run, view));
-    Ok(Some(TrainOffer { train, date, span, departs_at, arrives_at, classes }))
+    Ok(Some(TrainOffer { train, date, span, view }))
 }
 
-/// Where an opened run calls at the ends of a journey: the later `from` and the earlier `to` that fit.
-fn opened_span(definition: &RunDefinition, journey: &Journey<'_>) -> Option<Span> {
+/// Where a run calls at the ends of a journey: there where the timetable has them, or else the shortest stretch.
+fn span_on(run: &RunDefinition, journey: &Journey<'_>) -> Option<Span> {
     let mut stops = journey.run.stops();
     let from = stops.nth(usize::from(journey.from_index))?.station;
     let to = stops.nth(usize::from(journey.to_index - journey.from_index - 1))?.station;
-    let calls = |station: &Station| {
-        let code = station.code.to_string();
-        let called = definition.stops.iter().enumerate().filter(move |(_, stop)| stop.code == code);
-        called.filter_map(|(index, _)| u16::try_from(index).ok())
+    let is_at = |index: u16, station: &Station| {
+        run.stops.get(usize::from(index)).is_some_and(|stop| *stop.code == *station.code)
     };
+    if is_at(journey.from_index, from) && is_at(journey.to_index, to) {
+        return Span::new(journey.from_index, journey.to_index);
+    }
+    let calls = |station| (0..=run.segments()).filter(move |index| is_at(*index, station));
     let spans = calls(to).filter_map(|to| Some((calls(from).rfind(|from| *from < to)?, to)));
     let (from, to) = spans.min_by_key(|(from, to)| to - from)?;
     Span::new(from, to)
 }
 
 pub(super) async fn train<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
-    let timetable = app.backend.timetable();
     let train = decoded(cx.path[0])?;
     let date = date(&decoded(cx.path[1])?)?;
-    let run = timetable.run(&train, date);
-    let view = run_view(app, cx, &train, date, None).await?;
-    let stops: Vec<Stop> = match (&view.definition, &run) {
-        (Some(definition), _) => definition.stops.clone(),
-        (None, Some(run)) => run.stops().map(timetable_stop).collect(),
-        (None, None) if timetable.has_train(&train) => return Err(Problem::DATE_NOT_FOUND),
-        (None, None) => return Err(Problem::TRAIN_NOT_FOUND),
-    };
-    let classes = match &run {
-        Some(run) => classes(app, run, view),
-        None => view.classes,
-    };
-    Ok(Answer::json(views::train(&train, date, &stops, &classes)))
-}
-
-/// All classes of a run: those of the timetable, each as the engine has it if it was opened, then those that were opened
-/// before the timetable changed. The one place where the two are merged.
-fn classes<B: Backend>(app: &App<B>, run: &Run<'_>, view: RunView) -> Vec<ClassView> {
-    // An open run ends when it was opened to end.
-    let opened_end = view.definition.as_ref().and_then(|definition| i64::try_from(definition.ends_at.0).ok());
-    let has_departed = app.backend.has_departed(opened_end.unwrap_or_else(|| run.ends_ms()));
-    let key = format!("{}|{}", run.train(), run.date());
-    let mut opened = view.classes;
-    let of_timetable = run.classes().iter().map(|class| {
-        let partition = format!("{key}|{}", class.name);
-        match opened.iter().position(|view| view.partition.as_str() == partition) {
-            Some(place) => opened.remove(place),
-            None => ClassView {
-                partition: PartitionKey::parse(&partition).expect("the timetable's names make good keys"),
-                capacity: class.seats,
-                // Nothing is free in a class that cannot be opened any more.
-                available: if has_departed { 0 } else { class.seats },
-                coaches: class.layout.coaches().map(|(coach, seats)| (Text::from(&*coach), seats)).collect(),
-            },
-        }
-    });
-    let mut classes: Vec<ClassView> = of_timetable.collect();
-    classes.append(&mut opened);
-    classes
+    let view = run_view(app, cx, &train, date, None).await.map_err(|problem| {
+        let is_other_date = problem == Problem::TRAIN_NOT_FOUND && app.backend.timetable().has_train(&train);
+        if is_other_date { Problem::DATE_NOT_FOUND } else { problem }
+    })?;
+    Ok(Answer::json(views::train(&train, date, &view)))
 }
 
 /// The engine's view of a run.
@@ -165,7 +124,7 @@ fn decoded(segment: &str) -> Result<Cow<'_, str>, Problem> {
 
 /// `YYYY-MM-DD` and no other form of a date.
 fn date(text: &str) -> Result<Date, Problem> {
-    let date = text.parse::<Date>().ok().filter(|date| date.year() >= 0 && date.to_string() == text);
+    let date = is_date(text).then(|| text.parse::<Date>().ok()).flatten();
     date.ok_or(Problem::INVALID_DATE)
 }
 
@@ -175,17 +134,4 @@ fn on_sale(timetable: &Timetable, date: Date) -> Result<(), Problem> {
         Some((first, last)) if (first..=last).contains(&date) => Ok(()),
         _ => Err(Problem::DATE_NOT_FOUND),
     }
-}
-
-fn timetable_stop(stop: timetable::Stop<'_>) -> Stop {
-    Stop {
-        code: stop.station.code.to_string(),
-        name: stop.station.name.to_string(),
-        arrives_at: Some(local(stop.arrives_at)),
-        departs_at: Some(local(stop.departs_at)),
-    }
-}
-
-fn local(time: timetable::LocalTime) -> LocalTime {
-    LocalTime { unix_secs: time.unix_secs(), offset_secs: time.offset_secs() }
 }

@@ -12,12 +12,12 @@ use net::Service;
 use serde_json::{Value, json};
 
 use crate::common::client::{Client, Reply};
-use crate::common::{Played, Server};
+use crate::common::{Played, Server, samples};
 
 /// No partition of any run was opened.
 fn unopened() -> Server {
     let server = Server::start();
-    server.script.reply(Ok(Answer::Run(RunView { definition: None, classes: Vec::new() })));
+    server.script.play(|command| Played::Reply(samples::unopened_run(run_of(command))));
     server
 }
 
@@ -38,7 +38,7 @@ fn opened(codes: &[&str], classes: Vec<ClassView>) -> RunView {
         Stop { name: format!("Old {code}"), code, arrives_at: Some(time), departs_at: Some(time) }
     });
     let definition = RunDefinition { stops: stops.collect(), ends_at: Time(0) };
-    RunView { definition: Some(Arc::new(definition)), classes }
+    RunView { run: Arc::new(definition), classes }
 }
 
 fn run_of(command: &Command) -> &RunQuery {
@@ -102,16 +102,16 @@ fn a_run_that_calls_twice_offers_the_shortest_way() {
 }
 
 #[test]
-fn an_opened_class_shows_what_is_left_and_the_others_all_they_have() {
+fn a_class_shows_what_the_engine_says_is_left() {
     let server = Server::start();
     server.script.play(|command| {
-        let sold = run_of(command).train.as_str() == "G1";
-        let view = opened(&["BJS", "JNW", "NJS", "SHH"], vec![class("G1|2026-02-11|2nd", 4)]);
-        Played::Reply(Ok(Answer::Run(if sold {
-            view
-        } else {
-            RunView { definition: None, classes: vec![] }
-        })))
+        let mut reply = samples::unopened_run(run_of(command));
+        let Ok(Answer::Run(view)) = &mut reply else { panic!("not a run: {reply:?}") };
+        let sold = view.classes.iter_mut().find(|class| class.partition.as_str() == "G1|2026-02-11|2nd");
+        if let Some(sold) = sold {
+            (sold.capacity, sold.available) = (10, 4);
+        }
+        Played::Reply(reply)
     });
     let reply = get(&server, "/v1/trains?from=BJS&to=SHH&date=2026-02-11").json();
     let classes = reply["trains"][0]["classes"].as_array().unwrap();
@@ -131,7 +131,7 @@ fn the_stops_of_an_opened_run_count_and_not_the_feeds() {
     server.script.play(|command| {
         let run = run_of(command);
         if run.train.as_str() != "G1" {
-            return Played::Reply(Ok(Answer::Run(RunView { definition: None, classes: Vec::new() })));
+            return Played::Reply(samples::unopened_run(run));
         }
         // Opened with one stop more before Shanghai.
         let available = if run.span == Span::new(0, 4) { 3 } else { 9 };

@@ -1,9 +1,12 @@
 //! A timetable by table: what is not in it is ad hoc.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use allocator::{Coach, Layout, RowBlock};
-use engine::catalogue::{Catalogue, Definition, Listing, LocalTime, RunDefinition, Stop};
+use engine::catalogue::{
+    Catalogue, ClassListing, Definition, Listing, LocalTime, RunDefinition, RunListing, Stop,
+};
 use engine::ids::{PartitionKey, Time};
 
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,20 @@ impl Catalogue for Table {
                 Listing::Sold(Definition { layout: layout.clone(), run: run.clone() })
             }
         }
+    }
+
+    fn run(&self, train: &str, date: &str) -> Option<RunListing> {
+        let prefix = format!("{train}|{date}|");
+        let sold = self.entries.iter().filter_map(|(key, entry)| {
+            let (layout, run) = entry.as_ref()?;
+            Some((key.strip_prefix(&prefix)?, layout, run))
+        });
+        let (_, _, run) = sold.clone().next()?;
+        let class = |(name, layout, _): (&str, &Layout, _)| ClassListing {
+            name: name.to_owned(),
+            layout: Arc::new(layout.clone()),
+        };
+        Some(RunListing { run: run.clone(), classes: sold.map(class).collect() })
     }
 }
 

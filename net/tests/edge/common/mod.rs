@@ -130,10 +130,6 @@ impl Backend for Scripted {
         self.timetable.clone()
     }
 
-    fn has_departed(&self, _ends_ms: i64) -> bool {
-        false
-    }
-
     fn ready(&self, _: Service) -> Result<(), Dependency> {
         self.script.down.lock().unwrap().map_or(Ok(()), Err)
     }

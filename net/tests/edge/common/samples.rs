@@ -1,12 +1,40 @@
 //! Views that the backend answers with.
 
+use std::sync::Arc;
+
 use engine::answer::{
-    Answer, HoldStatus, HoldView, OrderStatus, OrderView, PartitionView, RefundReason, RefundStatus,
-    RefundView, ReservationView,
+    Answer, ClassView, HoldStatus, HoldView, OrderStatus, OrderView, PartitionView, RefundReason,
+    RefundStatus, RefundView, Rejection, Reply, ReservationView, RunView,
 };
-use engine::command::RefundCursor;
+use engine::catalogue::{LocalTime, RunDefinition, Stop};
+use engine::command::{RefundCursor, RunQuery};
 use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId};
 use engine::text::Text;
+use timetable::{DateWindow, Timetable};
+
+/// What the engine says of a run that nothing was sold of: the built-in timetable's word.
+pub(crate) fn unopened_run(query: &RunQuery) -> Reply {
+    let timetable = Timetable::built_in(DateWindow::WHOLE);
+    let date = query.date.as_str().parse().unwrap();
+    let run = timetable.run(query.train.as_str(), date).ok_or(Rejection::RunNotFound)?;
+    let local = |time: timetable::LocalTime| {
+        Some(LocalTime { unix_secs: time.unix_secs(), offset_secs: time.offset_secs() })
+    };
+    let stops = run.stops().map(|stop| Stop {
+        code: stop.station.code.to_string(),
+        name: stop.station.name.to_string(),
+        arrives_at: local(stop.arrives_at),
+        departs_at: local(stop.departs_at),
+    });
+    let classes = run.classes().iter().map(|class| ClassView {
+        partition: PartitionKey::parse(&format!("{}|{}", query.key(), class.name)).unwrap(),
+        capacity: class.seats,
+        available: class.seats,
+        coaches: class.layout.coaches().map(|(coach, seats)| (Text::from(&*coach), seats)).collect(),
+    });
+    let definition = RunDefinition { stops: stops.collect(), ends_at: Time(0) };
+    Ok(Answer::Run(RunView { run: Arc::new(definition), classes: classes.collect() }))
+}
 
 pub(crate) const DEFAULT_PARTITION: &str = "G123|2026-02-11|2nd";
 /// `2026-02-11T08:10:06.007Z`

@@ -1,8 +1,10 @@
 //! Answers about holds and seats.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use allocator::Span;
-use engine::answer::{Answer, HoldStatus, PartitionView, Rejection, Reply};
-use engine::catalogue::{Catalogue, Definition, Listing};
+use engine::answer::{Answer, ClassView, HoldStatus, PartitionView, Rejection, Reply};
+use engine::catalogue::{Catalogue, ClassListing, Definition, Listing};
 use engine::command::{HoldRef, Reserve, RunQuery, SeatRequest};
 use engine::ids::{HoldId, OrderId, PartitionKey, Time};
 
@@ -218,26 +220,49 @@ pub(super) fn availability(
     }
 }
 
-pub(super) fn run(slot: &Slot, now: Time, c: &RunQuery, reply: &Reply) -> bool {
-    let Ok(Answer::Run(view)) = reply else { return false };
-    let run = c.key();
-    let open = slot.partitions.iter().filter(|(key, p)| p.run.is_some() && key.run() == Some(&run));
-    let open: Vec<_> = open.collect();
+/// The run's stops, and each of its classes once: what is open as it is, the others with all their seats.
+pub(super) fn run(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &RunQuery, reply: &Reply) -> bool {
+    let key = c.key();
+    let open: Vec<_> = slot.partitions.iter().filter(|(other, _)| other.run() == Some(&key)).collect();
     if open.iter().any(|(_, p)| p.overdue(now).is_some()) {
         return false;
     }
-    let fits = |p: &Partition| c.span.is_none_or(|span| span.to() <= p.segments());
-    let mut classes = view.classes.iter();
-    let same = open.iter().filter(|(_, p)| fits(p)).all(|(key, p)| {
-        let (from, to) = asked(c.span, p.segments());
-        classes.next().is_some_and(|class| {
-            let coaches = class.coaches.iter().map(|(coach, seats)| (coach.as_str(), *seats));
-            class.partition == **key
-                && class.capacity == p.capacity()
-                && class.available == p.free(from, to)
-                && coaches.eq(p.coaches.iter().map(|(coach, seats)| (coach.as_str(), *seats)))
+    let listing = inputs.edition.run(c.train.as_str(), c.date.as_str());
+    let fixed = open.iter().find_map(|(_, p)| p.run.as_ref());
+    let Some(run) = fixed.or(listing.as_ref().map(|listing| &listing.run)) else {
+        return *reply == Err(Rejection::RunNotFound);
+    };
+    let Ok(Answer::Run(view)) = reply else { return false };
+    let listed: BTreeMap<String, &ClassListing> = { listing.iter() }
+        .flat_map(|listing| &listing.classes)
+        .map(|class| (format!("{key}|{}", class.name), class))
+        .collect();
+    let mut expected: BTreeSet<&str> = listed.keys().map(String::as_str).collect();
+    expected.extend(open.iter().map(|(key, _)| key.as_str()));
+    let shown: BTreeSet<&str> = view.classes.iter().map(|class| class.partition.as_str()).collect();
+    let unopened = |class: &ClassView| {
+        let layout = &listed[class.partition.as_str()].layout;
+        let is_within = c.span.is_none_or(|span| usize::from(span.to()) < run.stops.len());
+        let is_sold = is_within && run.ends_at.plus(inputs.policy.departed_ms) > now;
+        // It may have departed in the meantime: then both answers are true.
+        let may_be_gone = !is_sold || run.ends_at.0 < 1 << 41;
+        class.capacity == layout.seats()
+            && ((is_sold && class.available == layout.seats()) || (may_be_gone && class.available == 0))
+    };
+    *view.run == *run
+        && shown == expected
+        && shown.len() == view.classes.len()
+        && view.classes.iter().all(|class| match slot.partitions.get(&class.partition) {
+            Some(p) => shows_class(p, c.span, class),
+            None => unopened(class),
         })
-    });
-    let definition = open.last().and_then(|(_, p)| p.run.as_ref());
-    same && classes.next().is_none() && view.definition.as_deref() == definition
+}
+
+fn shows_class(p: &Partition, span: Option<Span>, class: &ClassView) -> bool {
+    let (from, to) = asked(span, p.segments());
+    let free = if to <= p.segments() { p.free(from, to) } else { 0 };
+    let coaches = class.coaches.iter().map(|(coach, seats)| (coach.as_str(), *seats));
+    class.capacity == p.capacity()
+        && class.available == free
+        && coaches.eq(p.coaches.iter().map(|(coach, seats)| (coach.as_str(), *seats)))
 }

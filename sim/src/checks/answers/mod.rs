@@ -69,7 +69,7 @@ pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
         Command::Availability { partition, span } => {
             main.any(|s| inventory::availability(s, inputs, main.time, partition, *span, reply))
         }
-        Command::Run(c) => main.any(|s| inventory::run(s, main.time, c, reply)),
+        Command::Run(c) => main.any(|s| inventory::run(s, inputs, main.time, c, reply)),
         Command::CreateOrder(c) => main.any(|s| orders::create(s, main.time, c, reply)),
         Command::GetOrder { order } => main.any(|s| orders::get(s, main.time, *order, reply)),
         Command::IssueTicket { order } => main.any(|s| orders::ticket(s, *order, reply)),

@@ -64,7 +64,7 @@ if is_wanted no-dsync; then
 fi
 if is_wanted early-ack; then
     # A reply does not wait for the log.
-    mutate early-ack shard/src/gate.rs 's/if gate <= durable {/if gate <= durable || gate > durable {/'
+    mutate early-ack shard/src/durability_gate.rs 's/if visible_at <= self.durable {/if visible_at <= self.durable || visible_at > self.durable {/'
     expect early-ack-kill kill
     expect early-ack-power power --driver uring
 fi

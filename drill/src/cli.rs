@@ -61,6 +61,23 @@ fn driver_option() -> Arg {
         .help("how the server writes its log")
 }
 
+/// The drills that a command runs, each with its disk driver, if it has one.
+pub(crate) fn chosen<'a>(
+    drills: &'a [Drill],
+    name: &str,
+    matches: &'a ArgMatches,
+) -> Vec<(&'a Drill, Option<&'a str>)> {
+    let mut chosen = Vec::new();
+    for drill in drills.iter().filter(|drill| name == "all" || drill.name == name) {
+        match (drill.has_driver, driver(matches)) {
+            (false, _) => chosen.push((drill, None)),
+            (true, Some(driver)) => chosen.push((drill, Some(driver))),
+            (true, None) => chosen.extend(DRIVERS.map(|driver| (drill, Some(driver)))),
+        }
+    }
+    chosen
+}
+
 pub(crate) fn seed(matches: &ArgMatches) -> u64 {
     *matches.get_one::<u64>("seed").unwrap_or(&(time::now_ms() % 1_000_000_000))
 }
@@ -115,13 +132,23 @@ mod tests {
     }
 
     #[test]
+    fn all_is_every_drill_with_every_driver() {
+        let matches = command(&DRILLS).get_matches_from(["drill", "all"]);
+        let (name, matches) = matches.subcommand().expect("a drill");
+        let chosen = chosen(&DRILLS, name, matches);
+        let chosen = chosen.iter().map(|(drill, driver)| format!("{} {}", drill.name, driver.unwrap_or("-")));
+        assert_eq!(
+            chosen.collect::<Vec<_>>().join(", "),
+            "kill -, power uring, power plain, fault uring, fault plain, full uring, full plain, pause -, clock -"
+        );
+    }
+
+    #[test]
     fn a_repeat_names_what_was_given_and_not_the_defaults() {
         let given = ["drill", "power", "--cores", "1,2", "--driver", "plain", "--cycles", "9"];
         let matches = command(&DRILLS).get_matches_from(given);
         let (name, matches) = matches.subcommand().expect("a drill");
-        assert_eq!(
-            command_line(name, driver(matches), matches),
-            "cargo run -p drill -- power --driver plain --cores 1,2"
-        );
+        let line = command_line(name, driver(matches), matches);
+        assert_eq!(line, "cargo run -p drill -- power --driver plain --cores 1,2");
     }
 }

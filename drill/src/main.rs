@@ -86,7 +86,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     // A drill panics with what it finds, and has printed it by then.
     let passed = catch_unwind(AssertUnwindSafe(|| {
-        for (drill, driver) in chosen(name, matches) {
+        for (drill, driver) in cli::chosen(&DRILLS, name, matches) {
             run(drill, driver, matches, seed);
         }
     }))
@@ -101,19 +101,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// The drills that a command runs, each with its disk driver, if it has one.
-fn chosen<'a>(name: &str, matches: &'a ArgMatches) -> Vec<(&'static Drill, Option<&'a str>)> {
-    let mut chosen = Vec::new();
-    for drill in DRILLS.iter().filter(|drill| name == "all" || drill.name == name) {
-        match (drill.has_driver, cli::driver(matches)) {
-            (false, _) => chosen.push((drill, None)),
-            (true, Some(driver)) => chosen.push((drill, Some(driver))),
-            (true, None) => chosen.extend(cli::DRIVERS.map(|driver| (drill, Some(driver)))),
-        }
-    }
-    chosen
-}
-
 fn run(drill: &Drill, driver: Option<&str>, matches: &ArgMatches, seed: u64) {
     let mut launch = cli::launch(matches);
     if let Some(driver) = driver {
@@ -123,28 +110,4 @@ fn run(drill: &Drill, driver: Option<&str>, matches: &ArgMatches, seed: u64) {
     println!("{} --seed {seed} --first {} --cycles {}", settings.command, settings.first, settings.cycles);
     // The launch goes last: with it goes the directory on which a disk may be mounted.
     (drill.run)(&settings, &launch);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_is_every_drill_with_every_driver() {
-        let matches = cli::command(&DRILLS).get_matches_from(["drill", "all"]);
-        let (name, matches) = matches.subcommand().expect("a drill");
-        let chosen = chosen(name, matches).into_iter().map(|(drill, driver)| (drill.name, driver));
-        let expected = [
-            ("kill", None),
-            ("power", Some("uring")),
-            ("power", Some("plain")),
-            ("fault", Some("uring")),
-            ("fault", Some("plain")),
-            ("full", Some("uring")),
-            ("full", Some("plain")),
-            ("pause", None),
-            ("clock", None),
-        ];
-        assert_eq!(chosen.collect::<Vec<_>>(), expected);
-    }
 }

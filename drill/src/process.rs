@@ -302,8 +302,9 @@ impl Server {
     /// Waits until the gateway says that it is ready.
     pub fn until_ready(&mut self) {
         until("the server to be ready", || {
-            let ended = self.ended();
-            assert!(ended.is_none(), "the server ended while it started: {ended:?}\n{}", self.log_tail());
+            if let Some(status) = self.ended() {
+                panic!("the server ended while it started: {status}\n{}", self.log_tail());
+            }
             let answer =
                 Conn::open(self.addr(Port::Gateway)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
             answer.is_ok_and(|answer| answer.status == 200).then_some(())

@@ -162,11 +162,8 @@ mod tests {
         check(paid(), order("TICKETED", json!({})), false);
         check(paid(), order("TICKETED", json!({"ProviderTxnID": "t", "Seats": ["1-2"]})), false);
         check(paid(), order("TICKETED", json!({"ProviderTxnID": "t", "Seats": null})), false);
-        check(
-            order("RESERVED", json!({})),
-            order("RESERVED", json!({"ExpiresAt": "2026-01-01T00:00:09Z"})),
-            false,
-        );
+        let later = json!({"ExpiresAt": "2026-01-01T00:00:09Z"});
+        check(order("RESERVED", json!({})), order("RESERVED", later), false);
         check(order("INIT", json!({})), order("INIT", json!({"AmountCents": 6})), false);
         check(order("INIT", json!({})), order("INIT", json!({"UpdatedAt": "2026-01-01T00:00:00Z"})), false);
         let cancelled =
@@ -180,17 +177,13 @@ mod tests {
 
     #[test]
     fn seats_held_twice_are_found() {
-        let occupancy = |who: &str, start_ms, end_ms| Occupancy { who: who.to_owned(), start_ms, end_ms };
-        assert!(
-            overlap(&[occupancy("a", 0, 10), occupancy("b", 10, 20), occupancy("c", 20, u64::MAX)]).is_none()
-        );
-        assert!(overlap(&[occupancy("b", 9, 20), occupancy("a", 0, 10)]).is_some());
-        assert!(
-            overlap(&[occupancy("a", 0, u64::MAX), occupancy("b", 5, 6), occupancy("c", 7, 8)]).is_some()
-        );
-        assert!(
-            overlap(&[occupancy("a", 0, u64::MAX), occupancy("b", 6, 6)]).is_none(),
-            "an occupancy without length"
-        );
+        let is_found = |times: &[(u64, u64)]| {
+            let occupancy = |&(start_ms, end_ms)| Occupancy { who: String::new(), start_ms, end_ms };
+            overlap(&times.iter().map(occupancy).collect::<Vec<_>>()).is_some()
+        };
+        assert!(!is_found(&[(0, 10), (10, 20), (20, Occupancy::SOLD)]));
+        assert!(is_found(&[(9, 20), (0, 10)]));
+        assert!(is_found(&[(0, Occupancy::SOLD), (5, 6), (7, 8)]));
+        assert!(!is_found(&[(0, Occupancy::SOLD), (6, 6)]), "an occupancy without length");
     }
 }

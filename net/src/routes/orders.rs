@@ -104,7 +104,7 @@ pub(super) fn order(answer: Engine) -> Outcome {
     }
 }
 
-/// What a caller believes an order holds.
+/// The hold that a caller expects the order to have.
 pub(super) fn named(partition: &Option<Str<'_>>, hold: &Option<Str<'_>>) -> Result<Named, Problem> {
     Ok(Named {
         partition: fields::optional("partition_key", partition.as_deref(), PartitionKey::parse)?,

@@ -79,7 +79,7 @@ async fn offer<'t, B: Backend>(
     Ok(Some(TrainOffer { train, date, span, departs_at, arrives_at, classes }))
 }
 
-/// Where an opened run calls at the ends of a journey: the later `from` and the earlier `to` that fit.
+/// The shortest span of an opened run from a call at the one end of a journey to a call at the other.
 fn opened_span(definition: &RunDefinition, journey: &Journey<'_>) -> Option<Span> {
     let mut stops = journey.run.stops();
     let from = stops.nth(usize::from(journey.from_index))?.station;

@@ -1,4 +1,4 @@
-//! What the requests of one core share, and what a route knows about the one that it answers.
+//! The application of one core: backend, settings and counters that its requests share, and the context of one request.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -27,7 +27,7 @@ pub(crate) struct App<B> {
     pub(crate) random: Random,
     /// Milliseconds since the start, as of the last sweep.
     pub(crate) clock: Rc<Cell<u64>>,
-    /// When an overload was last logged, on the clock.
+    /// The last log line about overload, on the clock.
     pub(crate) overload_logged_at: Cell<Option<u64>>,
     in_flight: Cell<usize>,
 }

@@ -1,4 +1,4 @@
-//! What the edge asks of the engine, as the server puts it together on each core.
+//! The interface between the edge and the engine; the server implements it for each core.
 
 use std::future::Future;
 
@@ -21,17 +21,17 @@ pub trait Backend: 'static {
     /// The timetable that trains are sold from, as of now.
     fn timetable(&self) -> timetable::Timetable;
 
-    /// Whether the service can do its work; the first thing that it misses, if not.
+    /// Readiness of a service.
     ///
     /// # Errors
-    /// The dependency that is down.
+    /// The first dependency that is down.
     fn ready(&self, service: Service) -> Result<(), Dependency>;
 
-    /// How far the ticket worker is.
+    /// Progress of the ticket worker.
     fn worker(&self) -> WorkerStatus;
 }
 
-/// What a service can be waiting for.
+/// A part that a service cannot do without.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dependency {
     Wal,
@@ -59,8 +59,8 @@ pub struct WorkerStatus {
     pub position: u64,
     /// Paid orders that wait for their tickets.
     pub backlog: u64,
-    /// How long the oldest of them has waited; 0 where there is none.
+    /// Wait of the oldest of them; 0 if there is none.
     pub lag_ms: u64,
-    /// What went wrong last, until it goes right again.
+    /// The last error, until it goes right again.
     pub last_error: Option<String>,
 }

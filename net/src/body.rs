@@ -8,7 +8,7 @@ use hyper::body::{Body as _, Bytes, Incoming};
 
 use crate::errors::Problem;
 
-/// Why a body could not be read.
+/// The reason why a body could not be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum BodyError {
     TooLarge,
@@ -25,7 +25,7 @@ impl BodyError {
     }
 }
 
-/// Reads a body whole.
+/// Future of a whole body. Made with the limit, polled to its end once.
 #[derive(Debug)]
 pub(crate) struct ReadBody<'b> {
     body: &'b mut Incoming,
@@ -89,7 +89,7 @@ impl Future for ReadBody<'_> {
     }
 }
 
-/// Whether the body is there already, to its end; takes it if so.
+/// True, and the body is dropped, if all of it is there already.
 pub(crate) fn is_drained(body: &mut Incoming, bytes_max: usize, cx: &mut Context<'_>) -> bool {
     matches!(Pin::new(&mut ReadBody::new(body, bytes_max)).poll(cx), Poll::Ready(Ok(_)))
 }

@@ -1,4 +1,4 @@
-//! What the edge is told at start.
+//! Settings of the edge, fixed at start.
 
 use engine::ids::PartitionKey;
 
@@ -18,7 +18,7 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// What a request means that does not say.
+/// Values for fields that a request leaves out.
 #[derive(Clone, Debug)]
 pub struct Defaults {
     /// Partition of a reservation that names none (`ORDER_INVENTORY_PARTITION_KEY`).

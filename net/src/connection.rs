@@ -16,7 +16,7 @@ use crate::guard::Guard;
 use crate::limits::{LINGER_MS, PIPELINED_REQUESTS_MAX};
 use crate::runtime::Stream;
 
-/// What a connection is doing.
+/// Phase of a connection; each has its own deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
     /// Between requests, or sending an answer.
@@ -31,7 +31,7 @@ pub(crate) enum Phase {
     Linger,
 }
 
-/// How a connection was told to end.
+/// The end that a connection was told to come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum End {
     /// Go on.
@@ -48,7 +48,13 @@ pub(crate) enum End {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Overdue;
 
-/// What the tasks of a core share about one connection.
+/// State of one connection, shared by its task, its requests and the sweep of its core.
+///
+/// Its task calls [`driven_by`](Connection::driven_by) whenever it is polled, then looks at [`end`](Connection::end).
+/// [`GuardedStream`] enters [`Phase::Head`]. A request counts against the budget with
+/// [`has_spent_budget`](Connection::has_spent_budget), enters [`Phase::Body`] and [`Phase::Asked`], waits through
+/// [`in_time`](Connection::in_time) in both, and calls [`answered`](Connection::answered) last. The sweep calls
+/// [`check`](Connection::check); only that acts on a deadline.
 #[derive(Debug)]
 pub(crate) struct Connection {
     phase: Cell<Phase>,
@@ -56,7 +62,7 @@ pub(crate) struct Connection {
     deadline_ms: Cell<u64>,
     /// The limit of the phase has struck, and the request should answer so.
     overdue: Cell<bool>,
-    /// The bytes that are there begin another head.
+    /// The bytes read so far end within another head.
     head_begun: Cell<bool>,
     /// Pipelined requests served since the socket last ran dry: the connection's fairness budget.
     pipelined: Cell<u32>,
@@ -193,7 +199,7 @@ impl GuardedStream {
         }
     }
 
-    /// Whether hyper was refused more of a spoiled head, and so has not answered it.
+    /// True if hyper was refused more of a spoiled head, and so has not answered it.
     pub(crate) fn took_refusal(&self) -> bool {
         self.refused
     }

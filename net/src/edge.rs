@@ -50,7 +50,7 @@ impl<B: Backend> Edge<B> {
     /// finish within [`Limits::stop_ms`](crate::Limits::stop_ms), and ends. To be called on the core's own runtime.
     ///
     /// # Errors
-    /// When a listener cannot be handed to the runtime.
+    /// If a listener cannot be handed to the runtime.
     pub async fn serve(self: &Rc<Self>, listeners: Vec<ServiceListener>, stop: Rc<Switch>) -> io::Result<()> {
         let accepting = Rc::new(Cell::new(listeners.len()));
         for (service, socket) in listeners {
@@ -145,23 +145,23 @@ impl<B: Backend> Edge<B> {
         });
     }
 
-    /// Serves one connection to its end.
+    /// Serves one connection to its end. Its task is polled by hyper's events and by the sweep, through [`Connection`].
     async fn drive(self: &Rc<Self>, service: Service, stream: Stream, connection: &Rc<Connection>) {
         let header_ms = self.app.config.limits.header_ms;
         let io = GuardedStream::new(stream, connection.clone(), self.app.clock.clone(), header_ms);
         let answer = service_fn(|request| handle(self.app.clone(), connection.clone(), service, request));
         let mut http = self.protocol.serve_connection(io, answer);
-        let mut told = false;
+        let mut is_closing = false;
         let ended = std::future::poll_fn(|cx| {
             connection.driven_by(cx);
             match connection.end() {
                 End::Now | End::SlowHead => return Poll::Ready(None),
-                End::WhenIdle if !told => {
+                End::WhenIdle if !is_closing => {
                     // First what is there already: a request that was accepted is answered.
                     if let Poll::Ready(ended) = Pin::new(&mut http).poll(cx) {
                         return Poll::Ready(Some(ended));
                     }
-                    told = true;
+                    is_closing = true;
                     Pin::new(&mut http).graceful_shutdown();
                 }
                 End::WhenIdle | End::No => {}
@@ -172,7 +172,7 @@ impl<B: Backend> Edge<B> {
         self.part(http.into_parts().io, connection, ended.is_some_and(|ended| ended.is_ok())).await;
     }
 
-    /// Says the last word on a connection that HTTP is done with, and sees that the client gets it.
+    /// Ends a connection that HTTP is done with: sends a canned refusal if one is due, then lingers so that the client gets it.
     async fn part(&self, mut io: GuardedStream, connection: &Connection, well: bool) {
         let end = connection.end();
         if end == End::Now || io.has_ended() || (well && end == End::WhenIdle) {
@@ -205,7 +205,7 @@ fn protocol(config: &Config) -> http1::Builder {
     protocol
 }
 
-/// Whether a connection may be waiting; not, once stopped.
+/// True if a connection may be waiting; false once `stop` is thrown.
 async fn readable_or_stopped(listener: &Listener, stop: &Switch) -> bool {
     let mut readable = std::pin::pin!(listener.readable());
     let mut stopped = std::pin::pin!(stop.wait());
@@ -218,7 +218,7 @@ async fn readable_or_stopped(listener: &Listener, stop: &Switch) -> bool {
     .await
 }
 
-/// The open connections of a core, each at a place of its own.
+/// The open connections of a core: a slab, so that each is removed without a search.
 #[derive(Debug, Default)]
 struct Connections {
     places: RefCell<Vec<Option<Rc<Connection>>>>,

@@ -77,7 +77,7 @@ pub(crate) fn query_span(query: Option<&str>) -> Result<Option<Span>, Problem> {
     span(index("from_index")?, index("to_index")?)
 }
 
-/// How many to list: `default` where the query does not say, never more than `max`.
+/// Page size: `default` if the query does not say, never more than `max`.
 pub(crate) fn limit(query: Option<&str>, default: usize, max: usize) -> Result<usize, Problem> {
     match crate::query::get(query, "limit")? {
         None => Ok(default),

@@ -1,18 +1,18 @@
-//! Refuses requests whose end two readers could place differently, before hyper sees them.
+//! HTTP request-smuggling guard: rejects ambiguous message framing (RFC 9112, section 6.3) before hyper parses it.
 //!
 //! hyper drops a `Content-Length` that stands beside a `Transfer-Encoding`, and takes the same length twice. A proxy in
 //! front may choose otherwise, and then bytes of one request pass for another one's. So the bytes of a connection go
 //! through here first, head by head; where a head is ambiguous, a byte of it is spoiled, so that hyper refuses it. All
-//! that is kept is the place in the message and the line that is not yet complete. Never decides anything else.
+//! that is kept is the position in the message and the line that is not yet complete. Never decides anything else.
 
 use memchr::memchr;
 
 /// Bytes kept of a line that came in pieces; more is not needed to know what it says.
 const LINE_BYTES_MAX: usize = 512;
 
-/// Where in the stream of requests the next byte is.
+/// Position of the next byte in the stream of requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
+enum Position {
     /// In a head, its request line included.
     Head { begun: bool, length: Option<u64>, chunked: bool },
     /// In a body of known length.
@@ -27,49 +27,50 @@ enum Place {
     Refused,
 }
 
-const START: Place = Place::Head { begun: false, length: None, chunked: false };
+const START: Position = Position::Head { begun: false, length: None, chunked: false };
 
-/// Follows the requests of one connection.
+/// Follows the requests of one connection. [`follow`](Guard::follow) is given every byte that was read, in order and once,
+/// before hyper sees it.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    place: Place,
+    position: Position,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
 }
 
 impl Guard {
     pub(crate) const fn new() -> Guard {
-        Guard { place: START, line: Vec::new() }
+        Guard { position: START, line: Vec::new() }
     }
 
-    /// Whether a head has begun and not ended.
+    /// A head has begun and not ended.
     pub(crate) fn in_head(&self) -> bool {
-        matches!(self.place, Place::Head { begun, .. } if begun || !self.line.is_empty())
+        matches!(self.position, Position::Head { begun, .. } if begun || !self.line.is_empty())
     }
 
-    /// Whether a head was refused. What comes after is not looked at.
+    /// A head was refused. Later bytes are not looked at.
     pub(crate) fn has_refused(&self) -> bool {
-        self.place == Place::Refused
+        self.position == Position::Refused
     }
 
     /// Follows what was just read. Spoils the line end that makes a head ambiguous.
     pub(crate) fn follow(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
-            match self.place {
-                Place::Refused => return,
-                Place::Body { left } => {
+            match self.position {
+                Position::Refused => return,
+                Position::Body { left } => {
                     let taken = skip(left, bytes.len());
                     bytes = &mut bytes[taken..];
                     let left = left - taken as u64;
-                    self.place = if left == 0 { START } else { Place::Body { left } };
+                    self.position = if left == 0 { START } else { Position::Body { left } };
                 }
-                Place::Chunk { left } => {
+                Position::Chunk { left } => {
                     let taken = skip(left, bytes.len());
                     bytes = &mut bytes[taken..];
                     let left = left - taken as u64;
-                    self.place = if left == 0 { Place::ChunkSize } else { Place::Chunk { left } };
+                    self.position = if left == 0 { Position::ChunkSize } else { Position::Chunk { left } };
                 }
-                Place::Head { .. } | Place::ChunkSize | Place::Trailers => {
+                Position::Head { .. } | Position::ChunkSize | Position::Trailers => {
                     let Some(end) = memchr(b'\n', bytes) else {
                         self.keep(bytes);
                         return;
@@ -90,13 +91,13 @@ impl Guard {
     fn end_line(&mut self, last: &mut [u8]) {
         let end = last.len() - 1;
         if self.line.is_empty() {
-            self.place = next(self.place, without_return(&last[..end]));
+            self.position = next(self.position, without_return(&last[..end]));
         } else {
             self.keep(&last[..end]);
-            self.place = next(self.place, without_return(&self.line));
+            self.position = next(self.position, without_return(&self.line));
             self.line.clear();
         }
-        if self.place == Place::Refused {
+        if self.position == Position::Refused {
             last[end] = 0;
         }
     }
@@ -110,32 +111,34 @@ fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// The place after a whole line.
-fn next(place: Place, line: &[u8]) -> Place {
-    match place {
-        Place::Head { begun: false, .. } if line.is_empty() => START,
-        Place::Head { begun: false, length, chunked } => Place::Head { begun: true, length, chunked },
-        Place::Head { length, chunked, .. } if line.is_empty() => match (chunked, length) {
-            (true, _) => Place::ChunkSize,
+/// The position after a whole line.
+fn next(position: Position, line: &[u8]) -> Position {
+    match position {
+        Position::Head { begun: false, .. } if line.is_empty() => START,
+        Position::Head { begun: false, length, chunked } => Position::Head { begun: true, length, chunked },
+        Position::Head { length, chunked, .. } if line.is_empty() => match (chunked, length) {
+            (true, _) => Position::ChunkSize,
             (false, None | Some(0)) => START,
-            (false, Some(left)) => Place::Body { left },
+            (false, Some(left)) => Position::Body { left },
         },
-        Place::Head { length, chunked, .. } => header(line, length, chunked),
-        Place::ChunkSize => match chunk_size(line) {
-            Some(0) => Place::Trailers,
+        Position::Head { length, chunked, .. } => header(line, length, chunked),
+        Position::ChunkSize => match chunk_size(line) {
+            Some(0) => Position::Trailers,
             // The chunk's own line end counts with it: hyper closes where it is not one.
-            Some(size) => Place::Chunk { left: size.saturating_add(2) },
-            None => Place::Refused,
+            Some(size) => Position::Chunk { left: size.saturating_add(2) },
+            None => Position::Refused,
         },
-        Place::Trailers if line.is_empty() => START,
-        Place::Trailers => Place::Trailers,
-        Place::Body { .. } | Place::Chunk { .. } | Place::Refused => unreachable!("these have no lines"),
+        Position::Trailers if line.is_empty() => START,
+        Position::Trailers => Position::Trailers,
+        Position::Body { .. } | Position::Chunk { .. } | Position::Refused => {
+            unreachable!("these have no lines")
+        }
     }
 }
 
-/// The place after a header line of a head that has said so much about its body.
-fn header(line: &[u8], length: Option<u64>, chunked: bool) -> Place {
-    let same = Place::Head { begun: true, length, chunked };
+/// The position after a header line of a head that has said so much about its body.
+fn header(line: &[u8], length: Option<u64>, chunked: bool) -> Position {
+    let same = Position::Head { begun: true, length, chunked };
     // So begin the two that matter.
     if !matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
         return same;
@@ -143,22 +146,22 @@ fn header(line: &[u8], length: Option<u64>, chunked: bool) -> Place {
     if let Some(value) = value_of(b"content-length", line) {
         match decimal(value.trim_ascii()) {
             Some(given) if length.is_none() && !chunked => {
-                Place::Head { begun: true, length: Some(given), chunked }
+                Position::Head { begun: true, length: Some(given), chunked }
             }
-            _ => Place::Refused,
+            _ => Position::Refused,
         }
     } else if value_of(b"transfer-encoding", line).is_some() {
         if length.is_none() && !chunked {
-            Place::Head { begun: true, length, chunked: true }
+            Position::Head { begun: true, length, chunked: true }
         } else {
-            Place::Refused
+            Position::Refused
         }
     } else {
         same
     }
 }
 
-/// What stands behind a header's name and colon, if the line is that header's.
+/// The value behind a header's name and colon, if the line is that header's.
 fn value_of<'l>(name: &[u8], line: &'l [u8]) -> Option<&'l [u8]> {
     let (before, behind) = line.split_at_checked(name.len())?;
     let value = behind.strip_prefix(b":")?;
@@ -186,7 +189,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Follows `stream` cut at every place into two pieces, and in single bytes.
+    /// Follows `stream` cut at every position into two pieces, and in single bytes.
     fn check(stream: &str, refused: bool, in_head: bool) {
         for cut in 0..=stream.len() {
             let mut guard = Guard::new();

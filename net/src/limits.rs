@@ -25,7 +25,7 @@ pub struct Limits {
     pub stop_ms: u64,
     /// A request slower than this is a warning in the log.
     pub slow_ms: u64,
-    /// How often a core looks for what is overdue.
+    /// Interval of the sweep that looks for overdue connections.
     pub sweep_ms: u64,
 }
 
@@ -47,9 +47,9 @@ pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
 pub(crate) const STOP_GRACE_MS: u64 = 20;
 /// Connections taken from one listener before other tasks come first.
 pub(crate) const ACCEPT_BURST: usize = 64;
-/// How long a start waits for ports that somebody has, and how often it looks.
-pub(crate) const CLAIM_PATIENCE_MS: u64 = 2_000;
-pub(crate) const CLAIM_PAUSE_MS: u64 = 20;
+/// For ports that somebody has to become free at start, and between two attempts.
+pub(crate) const PORT_CLAIM_TIMEOUT_MS: u64 = 2_000;
+pub(crate) const PORT_CLAIM_PAUSE_MS: u64 = 20;
 /// Connections that may wait to be accepted, for each listener.
 pub(crate) const BACKLOG: i32 = 4_096;
 
@@ -89,7 +89,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What a connection may buffer while a request is read.
+    /// Bytes that a connection may buffer while a request is read.
     #[must_use]
     pub(crate) fn buffer_bytes(&self) -> usize {
         self.header_bytes_max.max(HYPER_BUFFER_MIN)

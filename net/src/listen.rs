@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::limits::{BACKLOG, CLAIM_PATIENCE_MS, CLAIM_PAUSE_MS};
+use crate::limits::{BACKLOG, PORT_CLAIM_PAUSE_MS, PORT_CLAIM_TIMEOUT_MS};
 use crate::service::Service;
 
-/// Where the five services listen.
+/// Addresses of the five services.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Addresses {
     pub ip: IpAddr,
@@ -46,7 +46,7 @@ pub type ServiceListener = (Service, TcpListener);
 
 impl Addresses {
     /// # Panics
-    /// When the offset is beyond [`PORT_OFFSET_MAX`].
+    /// If the offset is beyond [`PORT_OFFSET_MAX`].
     #[must_use]
     pub fn of(&self, service: Service) -> SocketAddr {
         assert!(self.offset <= PORT_OFFSET_MAX, "ports end at 65535");
@@ -54,21 +54,21 @@ impl Addresses {
     }
 }
 
-/// Finds out whether another process has any of the ports: cores bind with `SO_REUSEPORT`, and would share them with it
-/// unnoticed. Nothing listens afterwards.
+/// Refuses ports that another process has: cores bind with `SO_REUSEPORT`, and would share them with it unnoticed. Nothing
+/// listens afterwards.
 ///
 /// A process that was killed keeps its ports until the kernel has taken its rings down, some milliseconds after it is
-/// gone: a port in use is tried again for a while (`CLAIM_PATIENCE_MS`).
+/// gone: a port in use is tried again for a while (`PORT_CLAIM_TIMEOUT_MS`).
 ///
 /// # Errors
 /// The first port that cannot be had.
 pub fn claim_ports(addresses: &Addresses) -> Result<(), PortError> {
-    let deadline = Instant::now() + Duration::from_millis(CLAIM_PATIENCE_MS);
+    let deadline = Instant::now() + Duration::from_millis(PORT_CLAIM_TIMEOUT_MS);
     loop {
         let sockets = Service::ALL.map(|service| bind(addresses, service, false));
         match sockets.into_iter().try_for_each(|socket| socket.map(drop)) {
             Err(taken) if taken.error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(CLAIM_PAUSE_MS));
+                std::thread::sleep(Duration::from_millis(PORT_CLAIM_PAUSE_MS));
             }
             done => return done,
         }

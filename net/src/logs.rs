@@ -93,7 +93,7 @@ impl Visit for Fields<'_, '_> {
     }
 }
 
-/// What a request's line is about.
+/// Occasion of a request's line; decides its level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LineKind {
     /// For those who look closely.

@@ -15,7 +15,7 @@ use crate::json::write::Object;
 use crate::limits::RETRY_AFTER_SECS;
 use crate::trace::{Ids, X_REQUEST_ID, X_TRACE_ID};
 
-/// Last words to connections that no request was taken from.
+/// Canned responses for connections that are closed before a request was parsed.
 pub(crate) const REFUSED_FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 47\r\n\r\n\
     {\"error\":\"too many connections\",\"code\":\"busy\"}\n";
@@ -131,9 +131,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn last_words_are_as_long_as_they_say() {
-        for words in [REFUSED_FULL, REFUSED_SLOW_HEAD, REFUSED_FRAMING] {
-            let text = std::str::from_utf8(words).unwrap();
+    fn canned_responses_are_as_long_as_they_say() {
+        for response in [REFUSED_FULL, REFUSED_SLOW_HEAD, REFUSED_FRAMING] {
+            let text = std::str::from_utf8(response).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("content-length: {}", body.len())), "{text}");
         }

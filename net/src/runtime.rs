@@ -57,7 +57,7 @@ impl Runtime {
     /// Builds the executor of the calling thread.
     ///
     /// # Errors
-    /// What the kernel said; with [`DriverChoice::Auto`] only when epoll is refused too.
+    /// The kernel's error; with [`DriverChoice::Auto`] only if epoll is refused too.
     pub fn new(choice: DriverChoice) -> io::Result<Runtime> {
         match choice {
             DriverChoice::Uring => Runtime::uring(),
@@ -85,7 +85,7 @@ impl Runtime {
         self.driver
     }
 
-    /// Why io_uring was not used, where [`DriverChoice::Auto`] had to fall back.
+    /// The reason for which [`DriverChoice::Auto`] fell back from io_uring.
     ///
     /// `ENOMEM` means that the locked-memory limit (`ulimit -l`) is too small, `EPERM` that a sandbox forbids it.
     #[must_use]
@@ -111,7 +111,7 @@ pub async fn sleep(duration: Duration) {
 /// The shortest time that the timer knows.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Gives everything else a turn: other tasks, sockets, timers. Takes about a millisecond.
+/// Yields to everything else: other tasks, sockets, timers. Takes about a millisecond.
 ///
 /// A task that only wakes itself would not: the runtime runs it again before any other, and does not look at sockets and
 /// timers while a task is ready to run.
@@ -130,7 +130,7 @@ pub struct Readable {
 
 impl Readable {
     /// # Errors
-    /// When the descriptor cannot be duplicated or polled.
+    /// If the descriptor cannot be duplicated or polled.
     pub fn new(fd: &impl AsFd) -> io::Result<Readable> {
         let duplicate: OwnedFd = fd.as_fd().try_clone_to_owned()?;
         let inner = monoio::net::UnixStream::from_std(duplicate.into())?;
@@ -140,7 +140,7 @@ impl Readable {
     /// Ends when the descriptor is readable, has hung up or is in error. At once where it already is.
     ///
     /// # Errors
-    /// What the driver said.
+    /// The driver's error.
     pub async fn wait(&self) -> io::Result<()> {
         self.inner.readable(false).await
     }
@@ -167,7 +167,7 @@ pub struct BellWaiter {
 
 impl Bell {
     /// # Errors
-    /// When no event descriptor can be had.
+    /// If no event descriptor can be had.
     pub fn new() -> io::Result<Bell> {
         let event = File::from(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         Ok(Bell { shared: Arc::new(BellShared { event, chime: Chime::default() }) })
@@ -182,7 +182,7 @@ impl Bell {
     /// The receiving end, on the core that calls. One for each bell.
     ///
     /// # Errors
-    /// When the event descriptor cannot be polled.
+    /// If the event descriptor cannot be polled.
     pub fn waiter(&self) -> io::Result<BellWaiter> {
         Ok(BellWaiter { shared: self.shared.clone(), readable: Readable::new(&self.shared.event)? })
     }
@@ -192,7 +192,7 @@ impl BellWaiter {
     /// Ends once the bell has rung since the last call ended. What was published before the ring is visible after.
     ///
     /// # Errors
-    /// What the driver said.
+    /// The driver's error.
     pub async fn wait(&self) -> io::Result<()> {
         self.shared.chime.wait(async || self.readable.wait().await, || self.drain()).await
     }
@@ -253,7 +253,7 @@ pub struct Listener {
 
 impl Listener {
     /// # Errors
-    /// When the socket cannot be made non-blocking or polled.
+    /// If the socket cannot be made non-blocking or polled.
     pub fn new(socket: std::net::TcpListener) -> io::Result<Listener> {
         socket.set_nonblocking(true)?;
         let readable = Readable::new(&socket)?;
@@ -263,7 +263,7 @@ impl Listener {
     /// A connection that is waiting, without waiting for one.
     ///
     /// # Errors
-    /// What the kernel said; `WouldBlock` is `Ok(None)`.
+    /// The kernel's error; `WouldBlock` is `Ok(None)`.
     pub fn try_accept(&self) -> io::Result<Option<std::net::TcpStream>> {
         match self.socket.accept() {
             Ok((stream, _)) => Ok(Some(stream)),
@@ -275,7 +275,7 @@ impl Listener {
     /// Waits until a connection is waiting or the socket was shut down.
     ///
     /// # Errors
-    /// What the driver said.
+    /// The driver's error.
     pub async fn readable(&self) -> io::Result<()> {
         self.readable.wait().await
     }
@@ -286,7 +286,7 @@ impl Listener {
     }
 
     /// # Errors
-    /// What the kernel said.
+    /// The kernel's error.
     pub fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
         self.socket.local_addr()
     }
@@ -300,7 +300,7 @@ pub struct Stream {
 
 impl Stream {
     /// # Errors
-    /// When the socket cannot be handed to the driver.
+    /// If the socket cannot be handed to the driver.
     pub fn new(socket: std::net::TcpStream) -> io::Result<Stream> {
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;

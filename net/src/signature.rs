@@ -27,7 +27,7 @@ impl SignKey {
         SignKey { mac }
     }
 
-    /// Whether `signature` is that of the callback. Blanks around it and its case do not matter, nor does the case of
+    /// True if `signature` is that of the callback. Blanks around it and its case do not matter, nor does the case of
     /// `status`. Takes the same time wherever a well-formed signature is wrong.
     #[must_use]
     pub fn verifies(&self, order: &str, txn: &str, status: &str, signature: &str) -> bool {

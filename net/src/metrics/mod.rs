@@ -1,4 +1,4 @@
-//! What is counted, and how it is shown to Prometheus.
+//! Metrics: counters, gauges and histograms, and their text format for Prometheus.
 //!
 //! Every core writes cells of its own, with plain loads and stores; a scrape reads all cores' cells and adds them up.
 //! Nothing here locks, and nothing is read, modified and written by two threads.
@@ -41,7 +41,7 @@ impl Metrics {
         self.http[core].clone()
     }
 
-    /// What the service's port shows: its own HTTP series and the process; business and engine on the gateway alone.
+    /// The text of a service's port: its own HTTP series and the process; business and engine on the gateway alone.
     #[must_use]
     pub fn scrape(&self, service: Service) -> String {
         let mut encoder = Encoder::new();

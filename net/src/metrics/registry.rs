@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cell::{Cells, Histograms};
 use super::encode::{Encoder, HistogramData, Labels, push_label};
 
-/// What the gateway's port shows beside HTTP. Filled at start, then only read.
+/// Series that the gateway's port shows beside HTTP. Filled at start, then only read.
 #[derive(Debug)]
 pub struct Registry {
     cores: usize,

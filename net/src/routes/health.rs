@@ -1,4 +1,4 @@
-//! How the process is: for those who watch it.
+//! Health, readiness, metrics and the ticket worker's progress, for monitoring.
 
 use hyper::StatusCode;
 

@@ -99,7 +99,7 @@ pub(super) fn order(answer: Engine) -> Outcome {
     }
 }
 
-/// What a caller believes an order holds.
+/// The hold that a caller expects the order to have.
 pub(super) fn expected(partition: &Option<Str<'_>>, hold: &Option<Str<'_>>) -> Result<ExpectedHold, Problem> {
     Ok(ExpectedHold {
         partition: fields::optional("partition_key", partition.as_deref(), PartitionKey::parse)?,

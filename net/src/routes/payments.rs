@@ -1,4 +1,4 @@
-//! What the payment provider calls.
+//! Callbacks of the payment provider.
 
 use engine::command::{Command, Pay};
 use engine::ids::{OrderName, TxnId};

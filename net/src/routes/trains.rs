@@ -71,7 +71,7 @@ async fn offer<'t, B: Backend>(
     Ok(Some(TrainOffer { train, date, span, view }))
 }
 
-/// Where a run calls at the ends of a journey: there where the timetable has them, or else the shortest stretch.
+/// The span of a run between the ends of a journey: the timetable's own, or else the shortest.
 fn span_on(run: &RunDefinition, journey: &Journey<'_>) -> Option<Span> {
     let mut stops = journey.run.stops();
     let from = stops.nth(usize::from(journey.from_index))?.station;

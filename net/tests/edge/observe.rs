@@ -1,4 +1,4 @@
-//! What those see who watch: health, metrics, ids of requests, methods and paths that are none.
+//! Monitoring: health, metrics, ids of requests, methods and paths that are none.
 
 use net::metrics::Registry;
 use net::runtime::DriverChoice;

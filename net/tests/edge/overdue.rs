@@ -1,4 +1,4 @@
-//! What takes too long, and what is too much at once.
+//! Time limits and load limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

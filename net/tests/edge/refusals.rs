@@ -1,4 +1,4 @@
-//! What every refusal of the engine comes to on every route.
+//! Every refusal of the engine on every route: status, text and code.
 
 use engine::answer::Rejection as R;
 use net::Service;

@@ -85,11 +85,18 @@ pub enum OpenError {
     },
 }
 
-impl OpenError {
-    pub(crate) fn io(op: &'static str, file: &str, source: io::Error) -> OpenError {
-        OpenError::Io { op, file: file.to_owned(), source }
-    }
+/// Gives a system error its operation and its file.
+pub(crate) trait During<T> {
+    fn during(self, op: &'static str, file: &str) -> Result<T, OpenError>;
+}
 
+impl<T> During<T> for io::Result<T> {
+    fn during(self, op: &'static str, file: &str) -> Result<T, OpenError> {
+        self.map_err(|source| OpenError::Io { op, file: file.to_owned(), source })
+    }
+}
+
+impl OpenError {
     pub(crate) fn damaged(file: &str, offset: u64, reason: impl Into<String>) -> OpenError {
         OpenError::Damaged { file: file.to_owned(), offset, reason: reason.into() }
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use crate::core_dir::CoreDir;
-use crate::error::OpenError;
+use crate::error::{During, OpenError};
 use crate::files::{Files, OsFiles};
 use crate::frame::Owner;
 use crate::names;
@@ -202,7 +202,7 @@ impl<F: Files> Records<F> {
 }
 
 fn os_files(path: &Path) -> Result<OsFiles, OpenError> {
-    OsFiles::new(path).map_err(|error| OpenError::io("find", &path.display().to_string(), error))
+    OsFiles::new(path).during("find", &path.display().to_string())
 }
 
 fn lock_and_read<F: Files>(files: &F) -> Result<(superblock::Loaded, F::Lock), OpenError> {
@@ -213,8 +213,7 @@ fn lock_and_read<F: Files>(files: &F) -> Result<(superblock::Loaded, F::Lock), O
         })
     };
     read()?;
-    let locked = files.lock(names::LOCK, false);
-    let locked = locked.map_err(|error| OpenError::io("lock", &files.display(names::LOCK), error))?;
+    let locked = files.lock(names::LOCK, false).during("lock", &files.display(names::LOCK))?;
     let lock = locked.map_err(|holder| OpenError::Locked { path: files.display(""), holder })?;
     Ok((read()?, lock))
 }

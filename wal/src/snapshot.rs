@@ -20,8 +20,8 @@
 //! ```
 
 use crate::bytes::{array, is_zero, put, u16_at, u32_at, u64_at};
-use crate::error::OpenError;
-use crate::files::{File, Files};
+use crate::error::{During, OpenError};
+use crate::files::{File, Files, open_listed};
 use crate::frame::Owner;
 use crate::limits::{SLOT_IMAGE_BYTES_MAX, SLOTS};
 use crate::replay::Recover;
@@ -136,13 +136,7 @@ pub(crate) fn read<F: Files>(
     number: u64,
     sink: &mut dyn Recover,
 ) -> Result<SnapshotInfo, OpenError> {
-    let name = files.display(path);
-    let opened = files.open_read(path).map_err(|error| OpenError::io("open", &name, error))?;
-    let file = opened.ok_or_else(|| OpenError::Missing {
-        file: name.clone(),
-        reason: "it was in the directory a moment ago".to_owned(),
-    })?;
-    let bytes = file.size().map_err(|error| OpenError::io("read", &name, error))?;
+    let (file, name, bytes) = open_listed(files, path)?;
     let mut reader = Reader { file, name, at: 0, bytes, buffer: Vec::new() };
     reader.whole(owner, number, sink)
 }
@@ -178,8 +172,7 @@ impl<T: File> Reader<T> {
             return self.damaged(self.at, "the snapshot is cut off");
         }
         self.buffer.resize(length, 0);
-        let read = self.file.read_at(&mut self.buffer, self.at);
-        let read = read.map_err(|error| OpenError::io("read", &self.name, error))?;
+        let read = self.file.read_at(&mut self.buffer, self.at).during("read", &self.name)?;
         if read < length {
             return self.damaged(self.at, "the snapshot is cut off");
         }

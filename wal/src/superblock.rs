@@ -15,7 +15,7 @@
 //! ```
 
 use crate::bytes::{array, is_zero, put, u16_at, u32_at, u64_at};
-use crate::error::OpenError;
+use crate::error::{During, OpenError};
 use crate::files::{File, Files};
 use crate::limits::{BLOCK_BYTES, CORES_MAX, SLOTS};
 use crate::names;
@@ -101,12 +101,11 @@ pub(crate) struct Loaded {
 /// Reads both copies. Nothing is written.
 pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Loaded>, OpenError> {
     let name = files.display(names::SUPERBLOCK);
-    let io = |op, source| OpenError::io(op, &name, source);
-    let Some(file) = files.open_read(names::SUPERBLOCK).map_err(|error| io("open", error))? else {
+    let Some(file) = files.open_read(names::SUPERBLOCK).during("open", &name)? else {
         return Ok(None);
     };
     let mut bytes = [0; FILE_BYTES + 1];
-    let length = file.read_at(&mut bytes, 0).map_err(|error| io("read", error))?;
+    let length = file.read_at(&mut bytes, 0).during("read", &name)?;
     let bytes = &bytes[..length];
     let copies = [
         decode(&bytes[..length.min(BLOCK_BYTES)], 0),
@@ -140,12 +139,11 @@ pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Loaded>, OpenError> {
 /// Writes both copies, each synced before the next is begun, so that one of them is sound at every moment.
 pub(crate) fn write<F: Files>(files: &F, superblock: &Superblock) -> Result<(), OpenError> {
     let name = files.display(names::SUPERBLOCK);
-    let io = |op, source| OpenError::io(op, &name, source);
-    let file = files.open_write(names::SUPERBLOCK).map_err(|error| io("open", error))?;
-    for copy in copies_to_write(&file, superblock).map_err(|error| io("read", error))? {
+    let file = files.open_write(names::SUPERBLOCK).during("open", &name)?;
+    for copy in copies_to_write(&file, superblock).during("read", &name)? {
         let block = superblock.encode(copy);
-        file.write_at(&block, u64::from(copy) * BLOCK_BYTES as u64).map_err(|error| io("write", error))?;
-        file.sync().map_err(|error| io("sync", error))?;
+        file.write_at(&block, u64::from(copy) * BLOCK_BYTES as u64).during("write", &name)?;
+        file.sync().during("sync", &name)?;
     }
     Ok(())
 }

@@ -49,18 +49,17 @@ fn lives(seed: u64) {
         }
         let turns = rng.u64(20..220);
         work(&mut pair, &mut rng, turns);
-        pair = crash_until_started(pair, &mut rng);
+        crash_until_started(&mut pair, &mut rng);
     }
     // At last without a crash: all that was appended comes back.
     pair.files.stop_at(u64::MAX);
     pair.finish_all().unwrap();
     assert_eq!(pair.log.durable(), pair.log.appended());
-    let files = pair.files.restart();
-    assert!(pair.again(files).is_ok());
+    pair.restart(pair.files.restart()).unwrap();
 }
 
 /// Crashes, and starts again until a start is not cut short by the next crash.
-fn crash_until_started(mut pair: Pair, rng: &mut fastrand::Rng) -> Pair {
+fn crash_until_started(pair: &mut Pair, rng: &mut fastrand::Rng) {
     loop {
         let survives = [0, 10, 50, 90, 100][rng.usize(..5)];
         let files = if chance(rng, 15) {
@@ -72,13 +71,12 @@ fn crash_until_started(mut pair: Pair, rng: &mut fastrand::Rng) -> Pair {
         if chance(rng, 30) {
             files.stop_at(files.steps() + rng.u64(..12));
         }
-        match pair.again(files) {
-            Ok(started) => return started,
-            Err((failed, OpenError::Io { source, .. })) => {
+        match pair.restart(files) {
+            Ok(()) => return,
+            Err(OpenError::Io { source, .. }) => {
                 assert_eq!(source.kind(), std::io::ErrorKind::Other, "{source}");
-                pair = failed;
             }
-            Err((_, error)) => panic!("refused: {error}"),
+            Err(error) => panic!("refused: {error}"),
         }
     }
 }
@@ -147,21 +145,14 @@ fn a_crash_at_every_step_of_a_story() {
                 1 => true,
                 _ => chance(&mut rng, 50),
             });
-            let (mut pair, error) = match pair.again(files) {
-                Ok(pair) => (pair, None),
-                Err((pair, error)) => (pair, Some(error)),
-            };
-            assert!(error.is_none(), "step {step}, pattern {pattern}: {error:?}");
+            let result = pair.restart(files);
+            assert!(result.is_ok(), "step {step}, pattern {pattern}: {result:?}");
             // And it goes on from there.
             pair.group(&[20_000]);
             pair.finish_all().unwrap();
             let files = pair.files.crash(|| false);
-            let again = pair.again(files);
-            assert!(
-                again.is_ok(),
-                "step {step}, pattern {pattern}: {:?}",
-                again.err().map(|(_, error)| error)
-            );
+            let result = pair.restart(files);
+            assert!(result.is_ok(), "step {step}, pattern {pattern}: {result:?}");
         }
     }
 }
@@ -181,41 +172,15 @@ fn a_torn_frame_is_made_zero_before_it_is_overwritten() {
             sector += 1;
             sector != kept
         });
-        let mut pair = pair.again(files).map_err(|(_, error)| error).unwrap();
+        pair.restart(files).unwrap();
         for size in [10, 6_000, 10] {
             pair.group(&[size]);
             pair.poll().unwrap();
             let mut rng = fastrand::Rng::with_seed(kept);
             let files = pair.files.crash(|| chance(&mut rng, 50));
-            pair = pair.again(files).map_err(|(_, error)| error).unwrap();
+            pair.restart(files).unwrap();
         }
     }
-}
-
-/// The snapshot has passed a full segment, and the first frame of the next one is in flight: without it the full segment is
-/// all the log there is.
-#[test]
-fn a_log_is_never_without_a_frame() {
-    let files = MemoryFiles::new();
-    let mut pair = Pair::new(&files, options());
-    for _ in 0..7 {
-        pair.group(&[30_000]);
-        pair.finish_all().unwrap();
-    }
-    while pair.log.snapshot_state() != SnapshotState::Finishing {
-        pair.snapshot_step();
-    }
-    pair.group(&[30_000]);
-    pair.poll().unwrap();
-    while pair.log.disk_mut().finish(Lane::Jobs) {
-        pair.poll().unwrap();
-    }
-    assert_eq!((pair.log.stats().snapshots, pair.log.durable().0), (1, 7));
-    assert_eq!(pair.log.stats().segments_recycled, 0, "not yet");
-    let lost = pair.files.fork().crash(|| false);
-    assert!(common::read(&lost, &options()).is_ok_and(|(_, at)| at.last.0 == 7));
-    pair.finish_all().unwrap();
-    assert_eq!(pair.log.stats().segments_recycled, 1, "now it is followed");
 }
 
 /// Many segments are removed at once, with a crash at every step: never a gap between them.
@@ -278,12 +243,12 @@ fn a_torn_frame_in_the_next_segment_is_gone_before_the_log_goes_on() {
     let cut = at.cut.unwrap();
     assert!(cut.file.ends_with("log-00000000000000000002"), "{cut:?}");
     assert_eq!((cut.offset, cut.bytes), (0, 32_768));
-    let mut pair = pair.again(files).map_err(|(_, error)| error).unwrap();
+    pair.restart(files).unwrap();
     for _ in 0..2 {
         pair.group(&[10]);
         pair.finish_all().unwrap();
         let files = pair.files.crash(|| false);
-        pair = pair.again(files).map_err(|(_, error)| error).unwrap();
+        pair.restart(files).unwrap();
     }
     assert_eq!(pair.log.durable().0, 9);
 }

@@ -240,7 +240,7 @@ fn what_a_recycled_segment_held_counts_as_nothing() {
             && bytes.as_ref().unwrap().chunks(4096).any(|block| block.starts_with(b"ILKFRAME"))
     });
     assert!(remnants.count() > 2);
-    let pair = pair.again(files).map_err(|(_, error)| error).unwrap();
+    pair.restart(files).unwrap();
     assert_eq!(pair.log.appended(), last);
 }
 

@@ -174,8 +174,7 @@ fn a_full_disk_that_a_snapshot_can_relieve() {
     pair.finish_all().unwrap();
     assert_eq!(pair.log.space(), Space::Plenty);
     assert!(pair.log.stats().segments_recycled > 0);
-    let again = pair.files.restart();
-    assert!(pair.again(again).is_ok());
+    pair.restart(pair.files.restart()).unwrap();
 }
 
 #[test]
@@ -209,8 +208,7 @@ fn slots_are_imaged_between_batches_and_records_go_on() {
     }
     pair.finish_all().unwrap();
     assert_eq!(pair.log.stats().snapshots, 1);
-    let files = pair.files.crash(|| false);
-    assert!(pair.again(files).is_ok());
+    pair.restart(pair.files.crash(|| false)).unwrap();
 }
 
 #[test]
@@ -259,8 +257,7 @@ fn old_segments_are_recycled_and_those_beyond_removed() {
     assert_eq!(after.last().unwrap() - after[0], 3, "without a gap");
     let stats = pair.log.stats();
     assert!(stats.segments_recycled == 1 && stats.segments_removed >= 5, "{stats:?}");
-    let again = pair.files.restart();
-    assert!(pair.again(again).is_ok());
+    pair.restart(pair.files.restart()).unwrap();
 }
 
 #[test]
@@ -302,8 +299,7 @@ fn a_snapshot_is_due_by_log_bytes() {
     assert!(!pair.log.snapshot_due());
     assert_eq!(due(&mut pair), first.max(16));
     // What the log has grown by is known after a start too.
-    let again = pair.files.restart();
-    let pair = pair.again(again).map_err(|(_, error)| error).unwrap();
+    pair.restart(pair.files.restart()).unwrap();
     assert!(pair.log.snapshot_due());
 }
 
@@ -332,8 +328,7 @@ fn a_snapshot_on_a_full_disk_is_given_up_and_due_again_later() {
     pair.now = pair.log.next_wake().unwrap().max(pair.now.after(limits::SNAPSHOT_RETRY_MS));
     pair.finish_all().unwrap();
     assert!(pair.log.snapshot_due());
-    let again = pair.files.restart();
-    let mut pair = pair.again(again).map_err(|(_, error)| error).unwrap();
+    pair.restart(pair.files.restart()).unwrap();
     pair.snapshot();
     assert_eq!(pair.log.stats().snapshots, 1);
 }
@@ -366,7 +361,7 @@ fn fail_each(errno: i32, check: impl Fn(u64, Result<(), wal::DiskError>, &Pair))
         check(step, result, &pair);
         // Whatever happened, what was reported durable comes back.
         let files = pair.files.crash(|| false);
-        assert!(pair.again(files).is_ok(), "step {step}");
+        assert!(pair.restart(files).is_ok(), "step {step}");
     }
 }
 
@@ -427,9 +422,8 @@ fn another_segment_size_takes_over_from_the_next_segment_on() {
     let mut pair = Pair::new(&files, options());
     pair.group(&[100]);
     pair.finish_all().unwrap();
-    let again = pair.files.restart();
     pair.options = Options { segment_bytes: 512 << 10, snapshot_log_bytes: 1 << 20, ..options() };
-    let mut pair = pair.again(again).map_err(|(_, error)| error).unwrap();
+    pair.restart(pair.files.restart()).unwrap();
     for _ in 0..20 {
         pair.group(&[60_000]);
         pair.finish_all().unwrap();
@@ -440,8 +434,7 @@ fn another_segment_size_takes_over_from_the_next_segment_on() {
         .map(|(_, bytes)| bytes.unwrap().len())
         .collect();
     assert!(sizes.iter().all(|size| *size == 512 << 10), "{sizes:?}");
-    let again = pair.files.restart();
-    assert!(pair.again(again).is_ok());
+    pair.restart(pair.files.restart()).unwrap();
 }
 
 #[test]

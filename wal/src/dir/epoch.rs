@@ -6,7 +6,7 @@ use std::io;
 use crate::buffer::Buffer;
 use crate::core_dir::CoreDir;
 use crate::disk::jobs::zeroed_file;
-use crate::error::OpenError;
+use crate::error::{During, OpenError};
 use crate::files::{File, Files, join};
 use crate::frame::{Builder, Owner, Position};
 use crate::limits::CHUNK_BYTES;
@@ -50,8 +50,7 @@ impl SnapshotSink<'_> {
     }
 
     fn flush(&mut self) -> Result<(), OpenError> {
-        let written = self.file.write_at(&self.buffer, self.offset);
-        written.map_err(|error| OpenError::io("write", self.name, error))?;
+        self.file.write_at(&self.buffer, self.offset).during("write", self.name)?;
         self.offset += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
@@ -84,14 +83,14 @@ pub(super) fn build<F: Files>(
 /// Removes every other epoch: one that was left unfinished, or the one before. Nothing reads them any more.
 pub(super) fn remove_others<F: Files>(files: &F, epoch: u32) -> Result<(), OpenError> {
     let root = files.display("");
-    let found = files.list("").map_err(|error| OpenError::io("list", &root, error))?.unwrap_or_default();
+    let found = files.list("").during("list", &root)?.unwrap_or_default();
     let mut any = false;
     for name in found.iter().filter(|name| names::parse_epoch(name).is_some_and(|other| other != epoch)) {
         for core in list(files, name)? {
             let core = join(name, &core);
             for file in list(files, &core)? {
                 let file = join(&core, &file);
-                files.remove(&file).map_err(|error| OpenError::io("remove", &files.display(&file), error))?;
+                files.remove(&file).during("remove", &files.display(&file))?;
             }
             remove_dir(files, &core)?;
         }
@@ -109,16 +108,15 @@ fn snapshot<F: Files>(
 ) -> Result<(), OpenError> {
     let path = core.path(names::SNAPSHOT_NEW);
     let name = core.files.display(&path);
-    let io = |op, error| OpenError::io(op, &name, error);
-    let file = core.files.create(&path).map_err(|error| io("create", error))?;
+    let file = core.files.create(&path).during("create", &name)?;
     let mut buffer = Vec::new();
     let encoder = Encoder::begin(&mut buffer, owner, FIRST_SNAPSHOT, 0);
     let mut sink = SnapshotSink { file: &file, name: &name, encoder, buffer, offset: 0, seen };
     images(&mut sink)?;
     let mut rest = sink.buffer;
     sink.encoder.end(&mut rest, 0);
-    file.write_at(&rest, sink.offset).map_err(|error| io("write", error))?;
-    file.sync().map_err(|error| io("sync", error))?;
+    file.write_at(&rest, sink.offset).during("write", &name)?;
+    file.sync().during("sync", &name)?;
     rename(core, names::SNAPSHOT_NEW, &names::snapshot(FIRST_SNAPSHOT))
 }
 
@@ -126,35 +124,34 @@ fn snapshot<F: Files>(
 fn segment<F: Files>(core: &CoreDir<F>, owner: Owner, bytes: u64) -> Result<(), OpenError> {
     let new = names::segment_new(1);
     let name = core.files.display(&core.path(&new));
-    let io = |op, error| OpenError::io(op, &name, error);
-    let file = zeroed_file(core, &new, bytes).map_err(|(op, _, error)| io(op, error))?;
+    let file = zeroed_file(core, &new, bytes).or_else(|(op, _, error)| Err(error).during(op, &name))?;
     let position = Position { generation: 1, offset: 0, segment_bytes: bytes };
     let frame = Builder::new(Buffer::zeroed(0)).seal(owner, position, 1, 0, 0);
-    file.write_at(&frame.buffer[..frame.bytes], 0).map_err(|error| io("write", error))?;
-    file.sync().map_err(|error| io("sync", error))?;
+    file.write_at(&frame.buffer[..frame.bytes], 0).during("write", &name)?;
+    file.sync().during("sync", &name)?;
     rename(core, &new, &names::segment(1))
 }
 
 fn rename<F: Files>(core: &CoreDir<F>, from: &str, to: &str) -> Result<(), OpenError> {
     let (from, to) = (core.path(from), core.path(to));
-    core.files.rename(&from, &to).map_err(|error| OpenError::io("rename", &core.files.display(&from), error))
+    core.files.rename(&from, &to).during("rename", &core.files.display(&from))
 }
 
 fn make_dir<F: Files>(files: &F, dir: &str) -> Result<(), OpenError> {
-    files.make_dir(dir).map_err(|error| OpenError::io("make", &files.display(dir), error))
+    files.make_dir(dir).during("make", &files.display(dir))
 }
 
 fn remove_dir<F: Files>(files: &F, dir: &str) -> Result<(), OpenError> {
-    files.remove_dir(dir).map_err(|error| OpenError::io("remove", &files.display(dir), error))
+    files.remove_dir(dir).during("remove", &files.display(dir))
 }
 
 fn sync_dir<F: Files>(files: &F, dir: &str) -> Result<(), OpenError> {
-    files.sync_dir(dir).map_err(|error| OpenError::io("sync", &files.display(dir), error))
+    files.sync_dir(dir).during("sync", &files.display(dir))
 }
 
 /// The names in a directory that was listed a moment ago. Not a directory: an error.
 fn list<F: Files>(files: &F, dir: &str) -> Result<Vec<String>, OpenError> {
     let gone = || io::Error::from(io::ErrorKind::NotFound);
     let found = files.list(dir).and_then(|found| found.ok_or_else(gone));
-    found.map_err(|error| OpenError::io("list", &files.display(dir), error))
+    found.during("list", &files.display(dir))
 }

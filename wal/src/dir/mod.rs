@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::core_dir::{CoreDir, DirLock};
 use crate::disk::{Choice, Disk, Driver};
-use crate::error::OpenError;
+use crate::error::{During, OpenError};
 use crate::files::{Files, OsFiles};
 use crate::frame::Owner;
 use crate::limits::{CORES_MAX, SLOTS};
@@ -38,8 +38,7 @@ impl DataDir<OsFiles> {
     /// changed.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<DataDir, OpenError> {
         let path = path.as_ref();
-        let files = OsFiles::new(path);
-        let files = files.map_err(|error| OpenError::io("find", &path.display().to_string(), error))?;
+        let files = OsFiles::new(path).during("find", &path.display().to_string())?;
         DataDir::open_on(files, options)
     }
 
@@ -50,7 +49,7 @@ impl DataDir<OsFiles> {
     pub fn disk(&self, core: u16, choice: &Choice) -> Result<Driver, OpenError> {
         let dir = self.core_dir(core);
         let name = self.files.display(&dir.dir);
-        Driver::new(dir, choice).map_err(|error| OpenError::io("start a driver for", &name, error))
+        Driver::new(dir, choice).during("start a driver for", &name)
     }
 }
 

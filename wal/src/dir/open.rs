@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::epoch;
 use crate::core_dir::DirLock;
-use crate::error::OpenError;
+use crate::error::{During, OpenError};
 use crate::files::{File, Files};
 use crate::names;
 use crate::options::Options;
@@ -28,11 +28,11 @@ enum Contents {
 pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, Superblock), OpenError> {
     let before = recognise(files)?;
     if matches!(before, Contents::Empty) {
-        files.make_dir("").map_err(|error| OpenError::io("make", &files.display(""), error))?;
+        files.make_dir("").during("make", &files.display(""))?;
     }
     let lock = lock(files)?;
     // Sync first: a dead process may have written things that are not on the disk yet.
-    files.sync_all().map_err(|error| OpenError::io("sync", &files.display(""), error))?;
+    files.sync_all().during("sync", &files.display(""))?;
     // Another process may have changed it, or made it, before the lock was ours.
     let read = match recognise(files)? {
         Contents::Ours(read) => read,
@@ -56,8 +56,7 @@ pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, S
 /// Tells the contents apart. Changes nothing.
 fn recognise<F: Files>(files: &F) -> Result<Contents, OpenError> {
     let root = files.display("");
-    let found = files.list("").map_err(|error| OpenError::io("list", &root, error))?;
-    let found = found.unwrap_or_default();
+    let found = files.list("").during("list", &root)?.unwrap_or_default();
     if found.iter().any(|name| name == names::SUPERBLOCK) {
         let read = superblock::read(files)?;
         return read.map(Contents::Ours).ok_or_else(|| no_superblock(files));
@@ -78,8 +77,7 @@ fn no_superblock<F: Files>(files: &F) -> OpenError {
 }
 
 fn lock<F: Files>(files: &F) -> Result<DirLock, OpenError> {
-    let locked = files.lock(names::LOCK, true);
-    let locked = locked.map_err(|error| OpenError::io("lock", &files.display(names::LOCK), error))?;
+    let locked = files.lock(names::LOCK, true).during("lock", &files.display(names::LOCK))?;
     match locked {
         Ok(lock) => Ok(Arc::new(lock)),
         Err(holder) => Err(OpenError::Locked { path: files.display(""), holder }),
@@ -89,11 +87,10 @@ fn lock<F: Files>(files: &F) -> Result<DirLock, OpenError> {
 /// Writes the superblock of a directory that has no epoch yet.
 fn begin<F: Files>(files: &F, options: &Options) -> Result<superblock::Loaded, OpenError> {
     let name = files.display(names::SUPERBLOCK_NEW);
-    let io = |op, error| OpenError::io(op, &name, error);
     let mut entropy = [0; 32];
     match options.entropy {
         Some(given) => entropy = given,
-        None => random(&mut entropy).map_err(|error| io("take random bits for", error))?,
+        None => random(&mut entropy).during("take random bits for", &name)?,
     }
     let (id, secret) = entropy.split_at(16);
     let superblock = Superblock {
@@ -103,12 +100,12 @@ fn begin<F: Files>(files: &F, options: &Options) -> Result<superblock::Loaded, O
         sequence: 1,
         epoch: 0,
     };
-    let file = files.create(names::SUPERBLOCK_NEW).map_err(|error| io("create", error))?;
+    let file = files.create(names::SUPERBLOCK_NEW).during("create", &name)?;
     let both = [superblock.encode(0), superblock.encode(1)];
-    file.write_at(both.as_flattened(), 0).map_err(|error| io("write", error))?;
-    file.sync().map_err(|error| io("sync", error))?;
-    files.rename(names::SUPERBLOCK_NEW, names::SUPERBLOCK).map_err(|error| io("rename", error))?;
-    files.sync_dir("").map_err(|error| OpenError::io("sync", &files.display(""), error))?;
+    file.write_at(both.as_flattened(), 0).during("write", &name)?;
+    file.sync().during("sync", &name)?;
+    files.rename(names::SUPERBLOCK_NEW, names::SUPERBLOCK).during("rename", &name)?;
+    files.sync_dir("").during("sync", &files.display(""))?;
     Ok(superblock::Loaded { superblock, both_agree: true })
 }
 

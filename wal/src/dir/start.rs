@@ -6,7 +6,7 @@ use crate::bytes::is_zero;
 use crate::core_dir::CoreDir;
 use crate::disk::jobs::JobRunner;
 use crate::disk::{Job, JobError};
-use crate::error::OpenError;
+use crate::error::{During, OpenError};
 use crate::files::{File, Files};
 use crate::limits::{CHUNK_BYTES, FRAME_BYTES_MAX};
 use crate::names;
@@ -62,7 +62,7 @@ fn add_spares<F: Files>(core: &CoreDir<F>, at: &mut Recovered, options: &Options
             Err(JobError::NoSpace(_)) => break,
             Err(JobError::Abandoned(error) | JobError::Fatal(error)) => {
                 let source = Arc::try_unwrap(error.source).unwrap_or_else(|error| error.kind().into());
-                return Err(OpenError::io(error.op, &core.files.display(&core.path(&error.file)), source));
+                return Err(source).during(error.op, &core.files.display(&core.path(&error.file)));
             }
         }
     }
@@ -77,16 +77,15 @@ fn zero_unless_zero<F: Files>(
 ) -> Result<(), OpenError> {
     let path = core.path(&names::segment(generation));
     let name = core.files.display(&path);
-    let io = |op, error| OpenError::io(op, &name, error);
-    let file = core.files.open_write(&path).map_err(|error| io("open", error))?;
+    let file = core.files.open_write(&path).during("open", &name)?;
     let mut bytes = vec![0; CHUNK_BYTES];
     let mut offset = from;
     while offset < to {
         let piece = usize::try_from((to - offset).min(CHUNK_BYTES as u64)).expect("at most a chunk");
-        let read = file.read_at(&mut bytes[..piece], offset).map_err(|error| io("read", error))?;
+        let read = file.read_at(&mut bytes[..piece], offset).during("read", &name)?;
         if !is_zero(&bytes[..read]) {
-            file.fill(from, to).map_err(|error| io("write", error))?;
-            return file.sync().map_err(|error| io("sync", error));
+            file.fill(from, to).during("write", &name)?;
+            return file.sync().during("sync", &name);
         }
         offset += piece as u64;
     }
@@ -95,7 +94,7 @@ fn zero_unless_zero<F: Files>(
 
 fn remove<F: Files>(core: &CoreDir<F>, name: &str) -> Result<(), OpenError> {
     let path = core.path(name);
-    let io = |op, error| OpenError::io(op, &core.files.display(&path), error);
-    core.files.remove(&path).map_err(|error| io("remove", error))?;
-    core.files.sync_dir(&core.dir).map_err(|error| io("sync the directory of", error))
+    let name = core.files.display(&path);
+    core.files.remove(&path).during("remove", &name)?;
+    core.files.sync_dir(&core.dir).during("sync the directory of", &name)
 }

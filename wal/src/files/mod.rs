@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::buffer::Buffer;
+use crate::error::{During, OpenError};
 use crate::limits::CHUNK_BYTES;
 
 pub use memory::{MemoryFile, MemoryFiles, MemoryLock, Trouble, Unsynced};
@@ -82,6 +83,17 @@ fn fill_in_chunks(file: &impl File, from: u64, to: u64) -> io::Result<()> {
         at += length;
     }
     Ok(())
+}
+
+/// Opens a file that its directory listed a moment ago, for reading: with its name for messages, and its size.
+pub(crate) fn open_listed<F: Files>(files: &F, path: &str) -> Result<(F::File, String, u64), OpenError> {
+    let name = files.display(path);
+    let Some(file) = files.open_read(path).during("open", &name)? else {
+        let reason = "it was in the directory a moment ago".to_owned();
+        return Err(OpenError::Missing { file: name, reason });
+    };
+    let size = file.size().during("read", &name)?;
+    Ok((file, name, size))
 }
 
 /// `dir/name`, or `name` alone within the data directory itself.

@@ -1,7 +1,7 @@
 //! The files of one core.
 
 use crate::core_dir::CoreDir;
-use crate::error::OpenError;
+use crate::error::{During, OpenError};
 use crate::files::Files;
 use crate::names;
 
@@ -19,12 +19,9 @@ pub(crate) struct Listing {
 impl Listing {
     pub(crate) fn read<F: Files>(core: &CoreDir<F>) -> Result<Listing, OpenError> {
         let name = core.files.display(&core.dir);
-        let found = core.files.list(&core.dir).map_err(|error| OpenError::io("list", &name, error))?;
-        let Some(found) = found else {
-            return Err(OpenError::Missing {
-                file: name,
-                reason: "the superblock counts this core".to_owned(),
-            });
+        let Some(found) = core.files.list(&core.dir).during("list", &name)? else {
+            let reason = "the superblock counts this core".to_owned();
+            return Err(OpenError::Missing { file: name, reason });
         };
         let mut listing = Listing::default();
         for name in found {

@@ -7,7 +7,7 @@ mod window;
 use std::time::Duration;
 
 use crate::core_dir::CoreDir;
-use crate::error::OpenError;
+use crate::error::{During, OpenError};
 use crate::files::{File, Files};
 use crate::frame::Owner;
 use crate::limits::CLAIM_WAIT_MS;
@@ -124,14 +124,11 @@ fn await_stray_writes<F: Files>(core: &CoreDir<F>, listing: &Listing) -> Result<
     for generation in &listing.segments {
         let path = core.path(&names::segment(*generation));
         let name = core.files.display(&path);
-        let opened = core.files.open_read(&path).map_err(|error| OpenError::io("open", &name, error))?;
+        let opened = core.files.open_read(&path).during("open", &name)?;
         let Some(file) = opened else { continue };
-        let waited = file.wait_for_writes(Duration::from_millis(CLAIM_WAIT_MS));
-        if !waited.map_err(|error| OpenError::io("lock", &name, error))? {
-            return Err(OpenError::Locked {
-                path: name,
-                holder: "a write that is still in flight".to_owned(),
-            });
+        if !file.wait_for_writes(Duration::from_millis(CLAIM_WAIT_MS)).during("lock", &name)? {
+            let holder = "a write that is still in flight".to_owned();
+            return Err(OpenError::Locked { path: name, holder });
         }
     }
     Ok(())

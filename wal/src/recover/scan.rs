@@ -23,6 +23,8 @@ struct Cursor {
     offset: u64,
 }
 
+const START: Cursor = Cursor { segment: 0, offset: 0 };
+
 /// The frame at a place, checked with its payload.
 #[derive(Debug, Clone, Copy)]
 enum FrameCheck {
@@ -93,7 +95,6 @@ impl<F: Files> Scan<F> {
         listing: &Listing,
         from: Option<u64>,
     ) -> Result<Scan<F>, OpenError> {
-        let at = Cursor { segment: 0, offset: 0 };
         let segments = sizes(&core, &listing.segments)?;
         let mut scan = Scan {
             core,
@@ -101,11 +102,11 @@ impl<F: Files> Scan<F> {
             segments,
             last_lsns: Vec::new(),
             window: None,
-            at,
+            at: START,
             expected: None,
             payload: Vec::new(),
             records: 0,
-            frame_at: at,
+            frame_at: START,
         };
         scan.at.segment = scan.begin(from)?;
         Ok(scan)
@@ -114,10 +115,9 @@ impl<F: Files> Scan<F> {
     fn begin(&mut self, from: Option<u64>) -> Result<usize, OpenError> {
         let mut earliest = None;
         let Some(from) = from else {
-            return match self.check_frame(Cursor { segment: 0, offset: 0 })? {
+            return match self.check_frame(START)? {
                 FrameCheck::Sound(..) => Ok(0),
-                _ => self
-                    .damaged(Cursor { segment: 0, offset: 0 }, "the log does not begin with a sound frame"),
+                _ => self.damaged(START, "the log does not begin with a sound frame"),
             };
         };
         for segment in (0..self.segments.len()).rev() {
@@ -128,12 +128,10 @@ impl<F: Files> Scan<F> {
                 earliest = Some(header.first_lsn);
             }
         }
-        let at = Cursor { segment: 0, offset: 0 };
         match earliest {
-            Some(lsn) => {
-                self.damaged(at, format!("the log begins with record {lsn}, its snapshot ends before {from}"))
-            }
-            None => self.damaged(at, "no segment of the log begins with a sound frame"),
+            Some(lsn) => self
+                .damaged(START, format!("the log begins with record {lsn}, its snapshot ends before {from}")),
+            None => self.damaged(START, "no segment of the log begins with a sound frame"),
         }
     }
 
@@ -186,7 +184,7 @@ impl<F: Files> Scan<F> {
         if begin > held.0 + 1 {
             let reason =
                 format!("the log begins with record {begin}, its snapshot holds all up to {held} only");
-            return self.damaged(Cursor { segment: 0, offset: 0 }, reason);
+            return self.damaged(START, reason);
         }
         if tail.next_lsn <= holds.0 {
             let last = tail.next_lsn - 1;
@@ -306,31 +304,36 @@ impl<F: Files> Scan<F> {
     }
 
     fn has_header(&mut self, at: Cursor) -> Result<bool, OpenError> {
-        match self.classify(at)? {
-            Candidate::Sound(..) => Ok(true),
-            Candidate::LaterGeneration(generation) => self.later(at, generation),
-            Candidate::OtherOffset(offset) => self.misplaced(at, offset),
-            Candidate::NewerVersion(version) => self.newer(at, version),
-            Candidate::Corrupt(_) | Candidate::Absent => Ok(false),
-        }
+        Ok(matches!(self.classify(at)?, Candidate::Sound(..)))
     }
 
+    /// The candidate at a place. One that no crash can leave there is an error.
     fn classify(&mut self, at: Cursor) -> Result<Candidate, OpenError> {
         let SegmentFile { generation, bytes } = self.segments[at.segment];
         let owner = self.owner;
-        let window = self.window(at.segment)?;
-        let block = window.get(at.offset, BLOCK_BYTES)?;
-        Ok(frame::classify(block, &owner, &Position { generation, offset: at.offset, segment_bytes: bytes }))
+        let block = self.window(at.segment)?.get(at.offset, BLOCK_BYTES)?;
+        let position = Position { generation, offset: at.offset, segment_bytes: bytes };
+        match frame::classify(block, &owner, &position) {
+            Candidate::LaterGeneration(generation) => {
+                let reason = format!("a frame of generation {generation}, later than that of its segment");
+                self.damaged(at, reason)
+            }
+            Candidate::OtherOffset(offset) => {
+                self.damaged(at, format!("a frame that was written for byte {offset} of this segment"))
+            }
+            Candidate::NewerVersion(version) => {
+                Err(OpenError::Newer { file: self.name(at.segment), version, supported: frame::VERSION })
+            }
+            candidate => Ok(candidate),
+        }
     }
 
     fn check_frame(&mut self, at: Cursor) -> Result<FrameCheck, OpenError> {
         let (header, crc) = match self.classify(at)? {
             Candidate::Sound(header, crc) => (header, crc),
-            Candidate::LaterGeneration(generation) => return self.later(at, generation),
-            Candidate::OtherOffset(offset) => return self.misplaced(at, offset),
-            Candidate::NewerVersion(version) => return self.newer(at, version),
             Candidate::Corrupt(reason) => return Ok(FrameCheck::Corrupt(reason)),
             Candidate::Absent => return Ok(FrameCheck::Absent),
+            other => unreachable!("{other:?} is an error"),
         };
         let size = self.segments[at.segment].bytes;
         if header.position.segment_bytes != size {
@@ -367,18 +370,6 @@ impl<F: Files> Scan<F> {
     fn damaged<T>(&self, at: Cursor, reason: impl Into<String>) -> Result<T, OpenError> {
         Err(OpenError::damaged(&self.name(at.segment), at.offset, reason))
     }
-
-    fn later<T>(&self, at: Cursor, generation: u64) -> Result<T, OpenError> {
-        self.damaged(at, format!("a frame of generation {generation}, later than that of its segment"))
-    }
-
-    fn misplaced<T>(&self, at: Cursor, offset: u64) -> Result<T, OpenError> {
-        self.damaged(at, format!("a frame that was written for byte {offset} of this segment"))
-    }
-
-    fn newer<T>(&self, at: Cursor, version: u16) -> Result<T, OpenError> {
-        Err(OpenError::Newer { file: self.name(at.segment), version, supported: frame::VERSION })
-    }
 }
 
 /// The sizes of all segments. A segment gets its name when it is complete, so a wrong length is damage, not a torn write.
@@ -387,11 +378,8 @@ fn sizes<F: Files>(core: &CoreDir<F>, generations: &[u64]) -> Result<Vec<Segment
         let window = Window::open(&core.files, &core.path(&names::segment(*generation)))?;
         let bytes = window.size;
         if !bytes.is_multiple_of(BLOCK) || !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) {
-            return Err(OpenError::damaged(
-                &window.name,
-                bytes,
-                "no segment has this length: it was cut off",
-            ));
+            let reason = "no segment has this length: it was cut off";
+            return Err(OpenError::damaged(&window.name, bytes, reason));
         }
         Ok(SegmentFile { generation: *generation, bytes })
     };

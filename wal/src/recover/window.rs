@@ -1,7 +1,7 @@
 //! A read window: reads a file forwards in large pieces.
 
-use crate::error::OpenError;
-use crate::files::{File, Files};
+use crate::error::{During, OpenError};
+use crate::files::{File, Files, open_listed};
 use crate::limits::CHUNK_BYTES;
 
 /// The first piece is smaller, because recovery looks only at the beginning of most segments to find the one to start with.
@@ -18,15 +18,7 @@ pub(crate) struct Window<T: File> {
 
 impl<T: File> Window<T> {
     pub(crate) fn open<F: Files<File = T>>(files: &F, path: &str) -> Result<Window<T>, OpenError> {
-        let name = files.display(path);
-        let opened = files.open_read(path).map_err(|error| OpenError::io("open", &name, error))?;
-        let Some(file) = opened else {
-            return Err(OpenError::Missing {
-                file: name,
-                reason: "it was in the directory a moment ago".to_owned(),
-            });
-        };
-        let size = file.size().map_err(|error| OpenError::io("read", &name, error))?;
+        let (file, name, size) = open_listed(files, path)?;
         Ok(Window { file, name, size, start: 0, bytes: Vec::new() })
     }
 
@@ -41,8 +33,7 @@ impl<T: File> Window<T> {
         if !held {
             let piece = if self.bytes.is_empty() { FIRST_BYTES } else { CHUNK_BYTES };
             self.bytes.resize(left.min(length.max(piece)), 0);
-            let read = self.file.read_at(&mut self.bytes, offset);
-            let read = read.map_err(|error| OpenError::io("read", &self.name, error))?;
+            let read = self.file.read_at(&mut self.bytes, offset).during("read", &self.name)?;
             // The file is shorter than a moment ago. The caller sees that its bytes end here.
             self.bytes.truncate(read);
             self.start = offset;

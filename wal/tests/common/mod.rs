@@ -308,13 +308,4 @@ impl Pair {
         (self.log, self.snapshot_slot, self.durable) = (log, None, last);
         Ok(())
     }
-
-    /// The same for one who goes on with another model after a refusal.
-    #[expect(clippy::result_large_err, reason = "the model goes on after a refusal too")]
-    pub fn again(mut self, files: MemoryFiles) -> Result<Pair, (Pair, OpenError)> {
-        match self.restart(files) {
-            Ok(()) => Ok(self),
-            Err(error) => Err((self, error)),
-        }
-    }
 }

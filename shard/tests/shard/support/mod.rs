@@ -2,9 +2,9 @@
 
 pub(crate) mod catalogue;
 pub(crate) mod check;
-pub(crate) mod names;
 pub(crate) mod rng;
 pub(crate) mod world;
 
-pub(crate) use names::Names;
+pub(crate) use testkit::names;
+pub(crate) use testkit::names::Names;
 pub(crate) use world::{Setup, World};

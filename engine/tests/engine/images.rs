@@ -15,18 +15,6 @@ use crate::support::names::{hold, partition, txn};
 use crate::support::world::START;
 use crate::weights::{SLOT, ad_hoc, apply, held, order, refund};
 
-/// Small random numbers that are the same for the same seed.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % end
-    }
-}
-
 /// What holds of every slot that records make.
 pub(crate) fn check(slot: &Slot, from: &dyn Fn() -> String) {
     let bytes = image(slot);
@@ -116,17 +104,17 @@ fn many_changes_at_once() {
         std::env::var("INTERLOCK_IMAGES").map_or(20_000, |text| text.parse().expect("a number"));
     let mut passed = 0;
     for seed in 1..=rounds {
-        let mut rng = Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut rng = fastrand::Rng::with_seed(seed);
         let mut bytes = sound.clone();
-        for _ in 0..1 + rng.below(4) {
-            let at = 1 + rng.below(bytes.len() - 9);
-            match rng.below(5) {
-                0 => bytes[at] = [0, 1, 2, 3, 0x7f, 0x80, 0xff][rng.below(7)],
+        for _ in 0..1 + rng.usize(..4) {
+            let at = 1 + rng.usize(..bytes.len() - 9);
+            match rng.usize(..5) {
+                0 => bytes[at] = [0, 1, 2, 3, 0x7f, 0x80, 0xff][rng.usize(..7)],
                 1 => bytes[at] = bytes[at].wrapping_add(1),
                 2 => bytes[at] = bytes[at].wrapping_sub(1),
-                3 => bytes[at..at + 8].fill([0, 0xff][rng.below(2)]),
+                3 => bytes[at..at + 8].fill([0, 0xff][rng.usize(..2)]),
                 _ => {
-                    let (from, length) = (1 + rng.below(bytes.len() - 33), 1 + rng.below(32));
+                    let (from, length) = (1 + rng.usize(..bytes.len() - 33), 1 + rng.usize(..32));
                     let at = at.min(bytes.len() - length);
                     bytes.copy_within(from..from + length, at);
                 }

@@ -60,8 +60,8 @@ fn world_with(status: &str) -> World {
     if status != "none" {
         run(try_hold("h", 2, Some((0, 2))));
     }
-    let seats = SeatRequest { partition: partition(P), ..names.try_hold("h", 2) };
-    let adopt = Reserve { order: names.order(0), seats: SeatRequest { span: span(0, 2), ..seats } };
+    let Command::TryHold(seats) = try_hold("h", 2, Some((0, 2))) else { unreachable!("that is a hold") };
+    let adopt = Reserve { order: names.order(0), seats };
     match status {
         "none" | "held" => {}
         "overdue" => world.wait(TTL_MS),

@@ -1,7 +1,6 @@
 //! Holds that end while their order has not heard of them, and mail that comes when they are long forgotten.
 
 use engine::answer::HoldStatus;
-use engine::command::Command;
 use engine::message::Ask;
 use engine::record::Body;
 
@@ -20,7 +19,7 @@ fn owned(world: &World) -> Vec<HoldStatus> {
 /// A hold is made and expires, and its order hears of neither.
 fn let_a_hold_end_unheard(world: &mut World, names: &Names) {
     world.run(names.create(0)).unwrap();
-    world.submit(Command::Reserve(names.reserve(0)));
+    world.submit(names.reserve(0));
     world.deliver(0);
     world.crash();
     world.mail.clear();
@@ -45,7 +44,7 @@ fn a_hold_is_remembered_until_its_order_has_heard_all_of_it() {
     world.mail.clear();
     let home = world.hash().partition(&names.partition);
     assert_eq!(world.slot(home).unwrap().next_due(&world.policy), None);
-    assert_eq!(word(&world.run(Command::Reserve(names.reserve(0)))), "!HoldExpired");
+    assert_eq!(word(&world.run(names.reserve(0))), "!HoldExpired");
     // Of its beginning alone is not enough.
     world.resend();
     world.deliver(0);
@@ -68,7 +67,7 @@ fn a_late_request_acts_on_no_later_hold_of_the_same_id() {
     let names = Names::new(APART);
     let mut world = World::new(Table::default());
     world.run(names.create(0)).unwrap();
-    world.submit(Command::Reserve(names.reserve(0)));
+    world.submit(names.reserve(0));
     let reserve = world.mail.clone();
     world.quiet();
     world.submit(names.pay(0, 0));

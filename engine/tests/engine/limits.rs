@@ -2,7 +2,7 @@
 
 use allocator::Layout;
 use engine::answer::{HoldStatus, RefundReason};
-use engine::command::{AdHoc, Command, SeatRequest};
+use engine::command::{AdHoc, Command};
 use engine::decide::{Context, Policy, decide_due};
 use engine::ids::{HoldId, OrderId, SlotId};
 use engine::limits::{
@@ -32,9 +32,9 @@ fn partitions_of_a_slot() {
             Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None }),
         );
     }
-    assert_eq!(word(&world.run(Command::TryHold(names.try_hold("h", 1)))), "!LimitReached");
+    assert_eq!(word(&world.run(names.try_hold("h", 1))), "!LimitReached");
     world.append(slot, Body::PartitionForgotten { partition: partition("7") });
-    assert_eq!(word(&world.run(Command::TryHold(names.try_hold("h", 1)))), "Held");
+    assert_eq!(word(&world.run(names.try_hold("h", 1))), "Held");
 }
 
 /// A slot whose tells are not acknowledged takes no new hold; money and the end of holds go on.
@@ -44,21 +44,21 @@ fn tells_of_a_slot() {
     let mut world = World::new(Table::default());
     let slot = SlotId::new(TOGETHER.partition);
     world.run(names.create(0)).unwrap();
-    world.run(Command::Reserve(names.reserve(0))).unwrap();
-    world.run(Command::TryHold(names.try_hold("mine", 1))).unwrap();
+    world.run(names.reserve(0)).unwrap();
+    world.run(names.try_hold("mine", 1)).unwrap();
     for i in 0..OUTBOX_PER_SLOT_MAX {
         let order = OrderId::new(slot, i as u128);
         world.append(slot, Body::TxnClaimed { txn: txn(&format!("{i}")), order });
         // Its receiver is far away.
         world.mail.clear();
     }
-    assert_eq!(word(&world.run(Command::TryHold(names.try_hold("new", 1)))), "!LimitReached");
-    assert_eq!(word(&world.run(Command::TryHold(names.try_hold("mine", 1)))), "Held");
-    assert_eq!(word(&world.run(Command::ReleaseHold(names.hold_ref("mine")))), "Released");
+    assert_eq!(word(&world.run(names.try_hold("new", 1))), "!LimitReached");
+    assert_eq!(word(&world.run(names.try_hold("mine", 1))), "Held");
+    assert_eq!(word(&world.run(names.release("mine"))), "Released");
     assert_eq!(word(&world.run(names.pay(0, 0))), "Paid");
     let tells = world.slot(slot).unwrap().outbox().keys().copied().collect();
     world.append(slot, Body::TellsAcked { tells });
-    assert_eq!(word(&world.run(Command::TryHold(names.try_hold("new", 1)))), "Held");
+    assert_eq!(word(&world.run(names.try_hold("new", 1))), "Held");
 }
 
 /// A slot that is full takes no new order, partition or hold; money and the end of holds go on.
@@ -68,8 +68,8 @@ fn bytes_of_a_slot() {
     let mut world = World::new(Table::default());
     let slot = SlotId::new(TOGETHER.partition);
     world.run(names.create(0)).unwrap();
-    world.run(Command::Reserve(names.reserve(0))).unwrap();
-    world.run(Command::TryHold(names.try_hold("mine", 1))).unwrap();
+    world.run(names.reserve(0)).unwrap();
+    world.run(names.try_hold("mine", 1)).unwrap();
     for i in 0.. {
         if world.slot(slot).unwrap().weight() >= SLOT_BYTES_MAX {
             break;
@@ -83,9 +83,9 @@ fn bytes_of_a_slot() {
     }
     assert_eq!(word(&world.run(names.create(1))), "!LimitReached");
     assert_eq!(word(&world.run(names.create(0))), "Reserved");
-    assert_eq!(word(&world.run(Command::TryHold(names.try_hold("new", 1)))), "!LimitReached");
-    assert_eq!(word(&world.run(Command::TryHold(names.try_hold("mine", 1)))), "Held");
-    assert_eq!(word(&world.run(Command::ReleaseHold(names.hold_ref("mine")))), "Released");
+    assert_eq!(word(&world.run(names.try_hold("new", 1))), "!LimitReached");
+    assert_eq!(word(&world.run(names.try_hold("mine", 1))), "Held");
+    assert_eq!(word(&world.run(names.release("mine"))), "Released");
     assert_eq!(word(&world.run(names.pay(0, 0))), "Paid");
     world.append(slot, Body::PartitionForgotten { partition: partition("0") });
     assert_eq!(word(&world.run(names.create(1))), "Init");
@@ -151,8 +151,8 @@ fn seats_of_a_hold() {
         let mut world = World::new(Table::default());
         let names = Names::new(TOGETHER);
         let ad_hoc = AdHoc { capacity: 5_000, segments: 1 };
-        let wanted = SeatRequest { ad_hoc, ..names.try_hold("h", quantity) };
-        assert_eq!(word(&world.run(Command::TryHold(wanted))), expected, "{quantity}");
+        let wanted = names.try_hold_with("h", quantity, |seats| seats.ad_hoc = ad_hoc);
+        assert_eq!(word(&world.run(wanted)), expected, "{quantity}");
     }
 }
 

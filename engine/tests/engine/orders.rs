@@ -21,14 +21,14 @@ const STATUSES: [&str; 9] =
 fn world_with(names: &Names, status: &str) -> World {
     let mut world = World::new(Table::default());
     // The partition is open, so that only what becomes of the order is recorded.
-    world.run(Command::TryHold(names.try_hold("opener", 1))).unwrap();
-    world.run(Command::ReleaseHold(names.hold_ref("opener"))).unwrap();
+    world.run(names.try_hold("opener", 1)).unwrap();
+    world.run(names.release("opener")).unwrap();
     let mut run = |command| world.run(command).map(drop).expect("a step of the set-up");
     if status != "unknown" {
         run(names.create(0));
     }
     if !["unknown", "init", "abandoned"].contains(&status) {
-        run(Command::Reserve(names.reserve(0)));
+        run(names.reserve(0));
     }
     if ["paid", "ticketed"].contains(&status) {
         run(names.pay(0, 0));
@@ -52,8 +52,8 @@ fn command(names: &Names, name: &str) -> Command {
         "create for more" => {
             Command::CreateOrder(CreateOrder { key: names.key(0), amount: Cents(101), entropy: u128::MAX })
         }
-        "reserve" => Command::Reserve(names.reserve(0)),
-        "reserve two" => Command::Reserve(names.reserve_with(0, |seats| seats.quantity = 2)),
+        "reserve" => names.reserve(0),
+        "reserve two" => names.reserve_with(0, |seats| seats.quantity = 2),
         "cancel" => names.cancel(0),
         "cancel another hold" => Command::Cancel(Cancel { order: names.order(0), expected: another }),
         "pay again" => names.pay(0, 0),
@@ -178,11 +178,11 @@ fn a_repeat_with_other_contents_is_refused() {
     let mut world = world_with(&names, "reserved");
     let before = world.log.len();
     for other in others {
-        assert_eq!(word(&world.run(Command::Reserve(other.clone()))), "!ReservationDiffers", "{other:?}");
+        assert_eq!(word(&world.run(other.clone())), "!ReservationDiffers", "{other:?}");
     }
     // The whole run by name is the whole run.
     let whole = names.reserve_with(0, |seats| seats.span = span(0, 2));
-    assert_eq!(word(&world.run(Command::Reserve(whole))), "Reserved");
+    assert_eq!(word(&world.run(whole)), "Reserved");
     assert_eq!(world.log.len(), before);
 }
 
@@ -215,13 +215,11 @@ fn naming_another_partition_or_hold_is_refused() {
 fn adopt(change: impl Fn(&mut World, &Names, &mut SeatRequest), expected: &str) -> (World, Names) {
     let names = Names::new(APART);
     let mut world = World::new(Table::default());
-    let mut try_hold = names.try_hold("h", 2);
-    try_hold.span = span(0, 1);
-    world.run(Command::TryHold(try_hold.clone())).unwrap();
+    let mut seats = SeatRequest { span: span(0, 1), ..names.seats(hold("h"), 2) };
+    world.run(Command::TryHold(seats.clone())).unwrap();
     world.run(names.create(0)).unwrap();
-    let mut reserve = Reserve { order: names.order(0), seats: try_hold.clone() };
-    change(&mut world, &names, &mut reserve.seats);
-    let reply = world.run(Command::Reserve(reserve));
+    change(&mut world, &names, &mut seats);
+    let reply = world.run(Command::Reserve(Reserve { order: names.order(0), seats }));
     assert_eq!(word(&reply), expected);
     check::settled(&world);
     (world, names)
@@ -236,11 +234,10 @@ fn a_hold_that_nobody_owns_is_adopted() {
     assert_eq!(reservation.expires_at, START.plus(120_000));
     assert_eq!(reservation.seats.len(), 2);
     // From now on only the order can end it, and the client still sees it.
-    assert_eq!(word(&world.run(Command::ReleaseHold(names.hold_ref("h")))), "!HoldOwned");
-    assert_eq!(word(&world.run(Command::ConfirmHold(names.hold_ref("h")))), "!HoldOwned");
-    let mut again = names.try_hold("h", 2);
-    again.span = span(0, 1);
-    assert_eq!(word(&world.run(Command::TryHold(again))), "Held");
+    assert_eq!(word(&world.run(names.release("h"))), "!HoldOwned");
+    assert_eq!(word(&world.run(names.confirm("h"))), "!HoldOwned");
+    let again = names.try_hold_with("h", 2, |seats| seats.span = span(0, 1));
+    assert_eq!(word(&world.run(again)), "Held");
     assert_eq!(word(&world.run(names.pay(0, 0))), "Paid");
     check::settled(&world);
 }
@@ -251,8 +248,8 @@ fn a_hold_of_other_contents_or_already_ended_is_not_adopted() {
     adopt(|_, _, seats| seats.span = span(1, 2), "!HoldDiffers");
     adopt(|_, _, seats| seats.span = None, "!HoldDiffers");
     adopt(|world, _, _| world.wait(120_000), "!HoldExpired");
-    adopt(|world, names, _| drop(world.run(Command::ReleaseHold(names.hold_ref("h")))), "!HoldReleased");
-    adopt(|world, names, _| drop(world.run(Command::ConfirmHold(names.hold_ref("h")))), "!HoldConfirmed");
+    adopt(|world, names, _| drop(world.run(names.release("h"))), "!HoldReleased");
+    adopt(|world, names, _| drop(world.run(names.confirm("h"))), "!HoldConfirmed");
 }
 
 #[test]
@@ -262,10 +259,10 @@ fn a_hold_belongs_to_one_order() {
         let mut world = World::new(Table::default());
         world.run(names.create(0)).unwrap();
         world.run(names.create(1)).unwrap();
-        let shared = names.reserve_with(0, |seats| seats.hold = hold("shared"));
-        world.run(Command::Reserve(shared.clone())).unwrap();
+        let shared = |nth| names.reserve_with(nth, |seats| seats.hold = hold("shared"));
+        world.run(shared(0)).unwrap();
         end(&mut world, &names);
-        let reply = world.run(Command::Reserve(Reserve { order: names.order(1), ..shared }));
+        let reply = world.run(shared(1));
         assert_eq!(word(&reply), expected);
         check::settled(&world);
     };
@@ -280,17 +277,17 @@ fn sold_out_leaves_the_order_as_it_was() {
     let names = Names::new(APART);
     let mut world = World::new(Table::default());
     world.run(names.create(0)).unwrap();
-    world.run(Command::TryHold(names.try_hold("all but one", 3))).unwrap();
+    world.run(names.try_hold("all but one", 3)).unwrap();
     let before = world.log.len();
     let two = names.reserve_with(0, |seats| seats.quantity = 2);
     let beyond = names.reserve_with(0, |seats| (seats.quantity, seats.span) = (2, span(1, 3)));
-    assert_eq!(word(&world.run(Command::Reserve(two))), "!InsufficientStock");
-    assert_eq!(word(&world.run(Command::Reserve(beyond))), "!InvalidSpan");
+    assert_eq!(word(&world.run(two)), "!InsufficientStock");
+    assert_eq!(word(&world.run(beyond)), "!InvalidSpan");
     assert_eq!(world.log.len(), before);
     assert_eq!(word(&world.run(names.get(0))), "Init");
-    assert_eq!(word(&world.run(Command::Reserve(names.reserve(0)))), "Reserved");
+    assert_eq!(word(&world.run(names.reserve(0))), "Reserved");
     // A repeat of the last seat's reservation is not short of seats.
-    assert_eq!(word(&world.run(Command::Reserve(names.reserve(0)))), "Reserved");
+    assert_eq!(word(&world.run(names.reserve(0))), "Reserved");
 }
 
 #[test]
@@ -361,7 +358,7 @@ fn records_are_enough_by_themselves() {
     world.run(names.create(0)).unwrap();
     world.wait(10);
     let reserve = names.reserve_with(0, |seats| (seats.quantity, seats.span) = (2, span(1, 2)));
-    let reply = world.run(Command::Reserve(reserve));
+    let reply = world.run(reserve);
     let seats: Vec<Text> = ["1-1", "1-2"].map(Text::from).to_vec();
     assert_eq!(
         order_of(&reply).reservation,
@@ -412,7 +409,7 @@ fn why_a_hold_ended_is_recorded() {
     assert_eq!(row.keep_until, START.plus(24 * HOUR_MS));
     // A hold whose order was cancelled while it was being made is declined.
     world.run(names.create(1)).unwrap();
-    world.submit(Command::Reserve(names.reserve(1)));
+    world.submit(names.reserve(1));
     world.deliver(0);
     world.crash();
     assert_eq!(word(&world.run(names.cancel(1))), CANCELLED);
@@ -431,9 +428,9 @@ fn time_in_records_never_goes_back() {
     let names = Names::new(APART);
     let mut world = world_with(&names, "init");
     world.wait(1_000);
-    world.run(Command::TryHold(names.try_hold("late", 1))).unwrap();
+    world.run(names.try_hold("late", 1)).unwrap();
     world.now = Time(START.0 + 500);
-    let reply = world.run(Command::TryHold(names.try_hold("early", 1)));
+    let reply = world.run(names.try_hold("early", 1));
     assert_eq!(partition_of(&reply).hold.expires_at, START.plus(120_500));
     assert_eq!(last(&world, "HoldMade").time, START.plus(1_000));
     assert_eq!(world.slot(SlotId::new(8)).unwrap().time(), START.plus(1_000));
@@ -471,7 +468,7 @@ fn a_slot_knows_which_orders_wait_for_what() {
     };
     world.run(names.create(0)).unwrap();
     check(&world, [true, false, false]);
-    world.run(Command::Reserve(names.reserve(0))).unwrap();
+    world.run(names.reserve(0)).unwrap();
     check(&world, [false, true, false]);
     world.run(names.pay(0, 0)).unwrap();
     check(&world, [false, false, true]);
@@ -486,7 +483,7 @@ fn a_paid_order_is_due_for_its_ticket_at_once() {
     let slot = SlotId::new(APART.order);
     for reload in [false, true] {
         let mut world = World::new(Table::default());
-        for command in [names.create(0), Command::Reserve(names.reserve(0)), names.pay(0, 0)] {
+        for command in [names.create(0), names.reserve(0), names.pay(0, 0)] {
             world.run(command).unwrap();
         }
         if reload {
@@ -509,7 +506,7 @@ fn tickets_are_issued_in_the_order_of_payments() {
     let mut world = World::new(Table::default());
     for nth in 0..3 {
         world.run(names.create(nth)).unwrap();
-        world.run(Command::Reserve(names.reserve(nth))).unwrap();
+        world.run(names.reserve(nth)).unwrap();
     }
     for nth in [1, 2, 0] {
         world.wait(1);

@@ -24,12 +24,12 @@ fn world_with(names: &Names, status: &str) -> World {
     let mut world = World::new(Table::default());
     let mut run = |command| world.run(command).map(drop).expect("a step of the set-up");
     run(names.create(1));
-    run(Command::Reserve(names.reserve_with(1, |seats| seats.span = span(0, 1))));
+    run(names.reserve_with(1, |seats| seats.span = span(0, 1)));
     if status != "unknown" {
         run(names.create(0));
     }
     if !["unknown", "init", "abandoned"].contains(&status) {
-        run(Command::Reserve(names.reserve(0)));
+        run(names.reserve(0));
     }
     match status {
         "unknown" | "init" | "reserved" => {}
@@ -209,7 +209,7 @@ fn a_sale_that_was_not_told_keeps_its_partition() {
     let definition = catalogue::run("stop", 3, START.plus(1_000));
     let mut world = World::new(Table::default().sells(key, catalogue::coaches(&["05"]), definition));
     world.run(names.create(0)).unwrap();
-    world.run(Command::Reserve(names.reserve_with(0, |seats| seats.partition = partition(key)))).unwrap();
+    world.run(names.reserve_with(0, |seats| seats.partition = partition(key))).unwrap();
     world.submit(names.pay(0, 0));
     // Claim, its answer, and the confirmation; none of it is told.
     for _ in 0..3 {
@@ -285,7 +285,7 @@ fn a_payment_owed_back_pays_nothing_any_more() {
     let names = Names::new(APART);
     let mut world = world_with(&names, "init");
     assert_eq!(word(&world.run(names.pay(0, 0))), "!InvalidTransition");
-    world.run(Command::Reserve(names.reserve(0))).unwrap();
+    world.run(names.reserve(0)).unwrap();
     assert_eq!(word(&world.run(names.pay(0, 0))), "!InvalidTransition");
     assert_eq!(word(&world.run(names.get(0))), "Reserved");
     assert_eq!(word(&world.run(names.pay(0, 1))), "Paid");

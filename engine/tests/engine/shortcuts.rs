@@ -15,11 +15,11 @@ fn new_sales_are_three_kinds_of_commands() {
     let reference = Reference::parse("r").unwrap();
     let [train, date] = ["G1", "2027-01-01"].map(Text::from);
     for (command, is_new_sale) in [
-        (Command::TryHold(names.try_hold("h", 1)), true),
+        (names.try_hold("h", 1), true),
         (names.create(0), true),
-        (Command::Reserve(names.reserve(0)), true),
-        (Command::ReleaseHold(names.hold_ref("h")), false),
-        (Command::ConfirmHold(names.hold_ref("h")), false),
+        (names.reserve(0), true),
+        (names.release("h"), false),
+        (names.confirm("h"), false),
         (Command::Availability { partition, span: None }, false),
         (Command::Run(RunQuery { train, date, span: None }), false),
         (names.cancel(0), false),

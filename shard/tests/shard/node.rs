@@ -78,7 +78,7 @@ impl OneNode {
         let nodes = shard::start(&dir, recovered, &shared, || clocks(0), disk, peers, &shutdown);
         let node = nodes.expect("nodes").swap_remove(0);
         let capacity = AdHoc { capacity: 4, segments: 2 };
-        let names = Names::new(&hash, 2, [0; 3], capacity);
+        let names = Names::on_cores(&hash, 2, [0; 3], capacity);
         let mut one = OneNode { node, other: ends[0].clone(), shutdown, names, hash, steady_us: 0, calls: 0 };
         one.settle();
         one

@@ -43,22 +43,20 @@ fn command(names: &Names, event: Event) -> Option<Command> {
     let own = names.order(0).hold_id().to_string();
     Some(match event {
         Event::Create => names.create(0),
-        Event::Reserve => Command::Reserve(names.reserve(0)),
-        Event::ReserveOther => Command::Reserve(names.reserve_with(0, |seats| seats.hold = hold("other"))),
+        Event::Reserve => names.reserve(0),
+        Event::ReserveOther => names.reserve_with(0, |seats| seats.hold = hold("other")),
         Event::Cancel => names.cancel(0),
         Event::Pay => names.pay(0, 0),
         Event::PayAgain => names.pay(0, 1),
         Event::Ticket => names.ticket(0),
         Event::Get => names.get(0),
         Event::PayNeighbour => names.pay(1, 0),
-        Event::ReserveNeighbour => Command::Reserve(names.reserve(1)),
+        Event::ReserveNeighbour => names.reserve(1),
         Event::CancelNeighbour => names.cancel(1),
-        Event::ReserveSameHold => {
-            Command::Reserve(names.reserve_with(1, |seats| seats.hold = names.order(0).hold_id()))
-        }
-        Event::TryHold => Command::TryHold(names.try_hold(&own, 1)),
-        Event::ReleaseHold => Command::ReleaseHold(names.hold_ref(&own)),
-        Event::ConfirmHold => Command::ConfirmHold(names.hold_ref(&own)),
+        Event::ReserveSameHold => names.reserve_with(1, |seats| seats.hold = names.order(0).hold_id()),
+        Event::TryHold => names.try_hold(&own, 1),
+        Event::ReleaseHold => names.release(&own),
+        Event::ConfirmHold => names.confirm(&own),
         Event::Expire | Event::Abandon => return None,
     })
 }
@@ -80,19 +78,17 @@ enum Start {
 fn world(names: &Names, start: Start) -> World {
     let mut world = World::new(Table::default());
     let seats = if start == Start::OneSeat { 1 } else { 4 };
-    let mut opener = names.try_hold("opener", 1);
-    opener.ad_hoc.capacity = seats;
     let mut run = |command| world.run(command).map(drop).expect("a step of the set-up");
-    run(Command::TryHold(opener));
-    run(Command::ReleaseHold(names.hold_ref("opener")));
+    run(names.try_hold_with("opener", 1, |opener| opener.ad_hoc.capacity = seats));
+    run(names.release("opener"));
     run(names.create(0));
     run(names.create(1));
     if matches!(start, Start::Reserved | Start::Paid | Start::Both) {
-        run(Command::Reserve(names.reserve(0)));
+        run(names.reserve(0));
     }
     match start {
         Start::Paid => run(names.pay(0, 0)),
-        Start::Both => run(Command::Reserve(names.reserve(1))),
+        Start::Both => run(names.reserve(1)),
         Start::Held => run(command(names, Event::TryHold).unwrap()),
         _ => {}
     }

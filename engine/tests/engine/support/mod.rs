@@ -1,12 +1,11 @@
-//! What the tests share: names, a catalogue by table, a world of slots, and what must hold in it.
+//! What the tests share: a world of slots, what must hold in it, and replies in one word.
 
-pub(crate) mod catalogue;
 pub(crate) mod check;
-pub(crate) mod names;
 pub(crate) mod world;
 
 use engine::answer::{Answer, OrderView, PartitionView, Reply};
 use engine::record::{Body, Record};
+pub(crate) use testkit::{catalogue, names};
 
 /// The order that a reply shows.
 #[track_caller]

@@ -2,10 +2,10 @@
 
 pub(crate) mod catalogue;
 pub(crate) mod check;
-pub(crate) mod names;
 pub(crate) mod world;
 
-pub(crate) use names::Names;
+pub(crate) use testkit::names;
+pub(crate) use testkit::names::Names;
 pub(crate) use world::{Setup, World};
 
 /// True in so many of a hundred cases.

@@ -149,7 +149,7 @@ impl World {
     }
 
     pub(crate) fn names(&self, on: [u16; 3]) -> Names {
-        Names::new(&self.hash, self.cores(), on, AdHoc { capacity: 4, segments: 2 })
+        Names::on_cores(&self.hash, self.cores(), on, AdHoc { capacity: 4, segments: 2 })
     }
 
     pub(crate) fn shard(&self, core: u16) -> &Shard<MemoryDisk> {

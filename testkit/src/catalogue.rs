@@ -10,17 +10,19 @@ use engine::catalogue::{
 use engine::ids::{PartitionKey, Time};
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
+pub struct Table {
     entries: BTreeMap<String, Option<(Layout, RunDefinition)>>,
 }
 
 impl Table {
-    pub(crate) fn sells(mut self, key: &str, layout: Layout, run: RunDefinition) -> Table {
+    #[must_use]
+    pub fn sells(mut self, key: &str, layout: Layout, run: RunDefinition) -> Table {
         self.entries.insert(key.into(), Some((layout, run)));
         self
     }
 
-    pub(crate) fn refuses(mut self, key: &str) -> Table {
+    #[must_use]
+    pub fn refuses(mut self, key: &str) -> Table {
         self.entries.insert(key.into(), None);
         self
     }
@@ -53,7 +55,8 @@ impl Catalogue for Table {
 }
 
 /// A run with so many stops, called `<name> 0`, `<name> 1` and so on.
-pub(crate) fn run(name: &str, stops: usize, ends_at: Time) -> RunDefinition {
+#[must_use]
+pub fn run(name: &str, stops: usize, ends_at: Time) -> RunDefinition {
     let at = |secs: i64| Some(LocalTime { unix_secs: secs, offset_secs: 28_800 });
     let stop = |i: usize| Stop {
         code: format!("{name}{i}"),
@@ -65,7 +68,15 @@ pub(crate) fn run(name: &str, stops: usize, ends_at: Time) -> RunDefinition {
 }
 
 /// Coaches of two rows each, `A`, `C` and `F` in a row: six seats a coach.
-pub(crate) fn coaches(numbers: &[&str]) -> Layout {
+#[must_use]
+pub fn coaches(numbers: &[&str]) -> Layout {
     let rows = || vec![RowBlock { first_row: 1, rows: 2, plan: "AC F".into() }];
     Layout::Labelled(numbers.iter().map(|number| Coach { number: (*number).into(), rows: rows() }).collect())
+}
+
+/// One coach with so many rows of `A` and `C`.
+#[must_use]
+pub fn coach(number: &str, first_row: u16, rows: u16) -> Layout {
+    let rows = vec![RowBlock { first_row, rows, plan: "A C".into() }];
+    Layout::Labelled(vec![Coach { number: number.into(), rows }])
 }

@@ -13,8 +13,8 @@ use net::{Backend, Dependency, Service, WorkerStatus};
 use shard::Routed;
 use timetable::Timetable;
 
-use crate::core::ProcessHandles;
 use crate::mailbox::Mailbox;
+use crate::process::ProcessHandles;
 use crate::ticket_status;
 
 pub(crate) struct CoreBackend {

@@ -4,26 +4,21 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::ids::Time;
-use engine::slots::SlotHash;
-use net::metrics::Metrics;
 use net::runtime::{self, Bell, Readable, Runtime, Switch};
 use net::{Edge, ServiceListener};
-use shard::{Departure, Node, Shutdown, Wake};
+use shard::{Departure, Node, Wake};
 use wal::disk::{Disk as _, Driver};
 use wal::{DiskError, Space};
 
 use crate::backend::CoreBackend;
-use crate::catalogue::OnSale;
 use crate::clocks;
 use crate::links::Links;
-use crate::log_space::LogSpace;
 use crate::mailbox::{Mailbox, Notify, Posted};
 use crate::metrics::CoreGauges;
-use crate::ticket_status::TicketCell;
+use crate::process::ProcessHandles;
 
 /// The precision of deadlines while nothing else happens.
 const TICK: Duration = Duration::from_millis(5);
@@ -38,19 +33,6 @@ pub(crate) struct CoreSetup {
     pub(crate) listeners: Vec<ServiceListener>,
     pub(crate) gauges: CoreGauges,
     pub(crate) process: ProcessHandles,
-}
-
-/// Shared by all cores of the process.
-#[derive(Clone)]
-pub(crate) struct ProcessHandles {
-    pub(crate) cores: u16,
-    pub(crate) hash: SlotHash,
-    pub(crate) on_sale: Arc<OnSale>,
-    pub(crate) shutdown: Arc<Shutdown>,
-    pub(crate) tickets: Arc<[TicketCell]>,
-    pub(crate) log_space: Arc<LogSpace>,
-    pub(crate) edge: Arc<net::Config>,
-    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Shared by the tasks of one core.

@@ -22,10 +22,11 @@ use wal::{DataDir, OpenError, Options};
 use crate::catalogue::OnSale;
 use crate::clocks;
 use crate::config::Config;
-use crate::core::{self, CoreSetup, ProcessHandles};
+use crate::core::{self, CoreSetup};
 use crate::links;
 use crate::log_space::LogSpace;
 use crate::metrics::Gauges;
+use crate::process::ProcessHandles;
 use crate::settings::{RETIRED_VARIABLES, Retired};
 use crate::ticket_status::TicketCell;
 

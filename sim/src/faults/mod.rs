@@ -7,9 +7,8 @@ use wal::disk::Lane;
 
 use crate::counters::Covered;
 use crate::world::World;
+use crate::world::disk::{EIO, ENOSPC};
 
-pub(crate) const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
 const DAY_MS: u64 = 86_400_000;
 
 #[derive(Clone, Copy)]

@@ -6,6 +6,10 @@ use wal::disk::{Disk, Event, Job, Lane, MemoryDisk};
 use wal::files::MemoryFiles;
 use wal::{Buffer, CoreDir};
 
+/// Error numbers of a disk: it fails, and it is full.
+pub(crate) const EIO: i32 = 5;
+pub(crate) const ENOSPC: i32 = 28;
+
 /// A write to the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {

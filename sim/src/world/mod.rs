@@ -21,19 +21,17 @@ use wal::files::Trouble;
 use crate::checks::answers::{self, Question, Shown};
 use crate::checks::model::{DecisionInputs, Model};
 use crate::counters::{Counters, Covered};
-use crate::faults::EIO;
 use crate::history::History;
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::timetable::{Edition, FIRST_END_MS};
-use disk::Frame;
+use disk::{EIO, ENOSPC, Frame};
 use machine::{Machine, START_MS};
 use process::Process;
 
 pub(crate) use process::TICK_MS;
 pub(crate) use restart::End;
 
-const ENOSPC: i32 = 28;
 /// Log writes that are remembered, for the faults that undo one.
 const FRAMES_KEPT: usize = 24;
 

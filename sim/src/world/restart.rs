@@ -7,10 +7,11 @@ use engine::ids::SlotId;
 use wal::SnapshotState;
 
 use super::World;
+use super::disk::EIO;
 use super::start::{self, Found};
 use crate::checks::model::DecisionInputs;
 use crate::counters::Covered;
-use crate::faults::{EIO, damage};
+use crate::faults::damage;
 use crate::rng::Rng;
 use crate::timetable::Edition;
 

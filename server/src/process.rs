@@ -1,0 +1,24 @@
+//! The process: everything that its cores share.
+
+use std::sync::Arc;
+
+use engine::slots::SlotHash;
+use net::metrics::Metrics;
+use shard::Shutdown;
+
+use crate::catalogue::OnSale;
+use crate::log_space::LogSpace;
+use crate::ticket_status::TicketCell;
+
+/// Shared by all cores of the process.
+#[derive(Clone)]
+pub(crate) struct ProcessHandles {
+    pub(crate) cores: u16,
+    pub(crate) hash: SlotHash,
+    pub(crate) on_sale: Arc<OnSale>,
+    pub(crate) shutdown: Arc<Shutdown>,
+    pub(crate) tickets: Arc<[TicketCell]>,
+    pub(crate) log_space: Arc<LogSpace>,
+    pub(crate) edge: Arc<net::Config>,
+    pub(crate) metrics: Arc<Metrics>,
+}

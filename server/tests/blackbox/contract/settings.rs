@@ -25,19 +25,6 @@ fn defaults_come_from_the_environment() {
     assert!((20_000..=41_000).contains(&life), "{life} ms of 40 s");
 }
 
-/// Catches: memory that is asked for and not touched, or that nothing can be sold from.
-#[test]
-fn memory_is_there_at_the_start() {
-    const BYTES: u64 = 96 << 20;
-    let server = Launch::new().args(&["--prefault-bytes", &BYTES.to_string()]).start();
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("its status");
-    let resident =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok());
-    let resident: u64 = resident.expect("what it has in memory");
-    assert!(resident * 1024 > BYTES, "{resident} KiB");
-    server.session().new_order("prefault");
-}
-
 /// Catches: log lines that are no JSON or lack what names their origin; version and environment not passed on.
 #[test]
 fn log_lines_name_their_origin() {
@@ -55,15 +42,20 @@ fn log_lines_name_their_origin() {
     }
 }
 
-/// Catches: settings of the old system that are dropped in silence.
+/// Catches: settings of the old system, or of an earlier version, that are refused or dropped in silence.
 #[test]
 fn a_setting_that_means_nothing_any_more_is_named() {
-    let names =
-        ["INVENTORY_SHARD_COUNT", "INVENTORY_WAL_BUFFER", "SEAT_ALLOCATOR_ADDR", "SEAT_ALLOCATOR_PORT"];
-    let server =
-        names.iter().fold(Launch::new(), |launch, name| launch.env(name, "16")).env("APP_ENV", "").start();
+    let names = [
+        "INVENTORY_SHARD_COUNT",
+        "INVENTORY_WAL_BUFFER",
+        "SEAT_ALLOCATOR_ADDR",
+        "SEAT_ALLOCATOR_PORT",
+        "INTERLOCK_PREFAULT_BYTES",
+    ];
+    let launch = names.iter().fold(Launch::new(), |launch, name| launch.env(name, "16"));
+    let server = launch.env("APP_ENV", "").args(&["--prefault-bytes", "4096"]).start();
     let log = server.log();
-    for name in names {
+    for name in names.into_iter().chain(["flag --prefault-bytes"]) {
         assert!(log.contains(name), "{name} is not named in: {log}");
     }
 }

@@ -1,5 +1,7 @@
 //! The edge against real sockets: one file for each subject.
 
+#[path = "../bad_requests/mod.rs"]
+mod bad_requests;
 mod bodies;
 mod common;
 mod documents;

@@ -122,17 +122,3 @@ fn more_connections_than_a_core_takes_are_turned_away() {
     assert_eq!((reply.status, &*reply.code(), reply.header("retry-after")), (503, "busy", Some("1")));
     assert!(late.is_closed());
 }
-
-#[test]
-fn a_thousand_idle_connections_do_not_disturb() {
-    let server = Server::with_limits(limits());
-    server.script.reply(Ok(samples::held()));
-    let mut idle: Vec<Client> = (0..1_000).map(|_| Client::connect(&server, Service::Inventory)).collect();
-    let mut client = Client::connect(&server, Service::Inventory);
-    for _ in 0..100 {
-        assert_eq!(client.post("/inventory/try-hold", HOLD).status, 200);
-    }
-    for client in &mut idle {
-        assert_eq!(client.get("/healthz").status, 200, "none was dropped");
-    }
-}

@@ -1,6 +1,8 @@
 //! Black-box tests: they start the built binary, talk to it over its sockets, and link none of its code.
 
 mod bad_input;
+#[path = "../../../net/tests/bad_requests/mod.rs"]
+mod bad_requests;
 mod contract;
 mod crash;
 mod expiry;

@@ -7,6 +7,7 @@ mod slow;
 
 use serde_json::{Value, json};
 
+use crate::bad_requests::{self, BadCall, Names};
 use crate::support::http::encode;
 use crate::support::session::{number, text};
 use crate::support::{Conn, Launch, Port, Server, Session};
@@ -73,164 +74,31 @@ impl Victim {
     }
 }
 
-/// Every route that takes a body, with one that would be accepted.
-fn bodies(victim: &Victim) -> [(&'static str, Value); 8] {
-    let (reserved, init) = (&victim.reserved, &victim.init);
-    [
-        ("/orders", json!({"idempotency_key": "never", "amount_cents": 5})),
-        (
-            "/orders/reserve",
-            json!({"order_id": init, "partition_key": PARTITION, "hold_id": "h", "qty": 1, "capacity": 9}),
-        ),
-        ("/orders/cancel", json!({"order_id": reserved, "partition_key": PARTITION, "hold_id": reserved})),
-        ("/payments/callback", json!({"order_id": reserved, "provider_txn_id": "t", "status": "SUCCESS"})),
-        ("/inventory/try-hold", json!({"partition_key": PARTITION, "hold_id": "h", "qty": 1, "capacity": 9})),
-        ("/inventory/release-hold", json!({"partition_key": PARTITION, "hold_id": "victim-hold"})),
-        ("/inventory/confirm-hold", json!({"partition_key": PARTITION, "hold_id": "victim-hold"})),
-        ("/v1/refunds/settle", json!({"order_id": reserved, "provider_txn_id": "t", "reference": "r"})),
-    ]
-}
-
-/// Catches: a body that is no JSON, or JSON of another shape, taken for a request, answered with another error, or
+/// Catches: a body or a query that is none taken for a request, answered with another error, stored or looked up, or
 /// ending the process or the connection.
 #[test]
-fn a_body_that_is_no_request_is_invalid_json() {
+fn bad_calls_are_refused_and_change_nothing() {
     let mut victim = Victim::new();
     let mut conn = victim.server.conn(Port::Gateway);
-    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
-    for (path, good) in bodies(&victim) {
-        let field = good.as_object().and_then(|o| o.keys().next()).expect("a field").clone();
-        let good = good.to_string();
-        let mut bad: Vec<Vec<u8>> = [
-            "",
-            " ",
-            "{",
-            "}",
-            "[",
-            "]",
-            "null",
-            "true",
-            "7",
-            "\"text\"",
-            "[]",
-            "[{}]",
-            "{}{}",
-            "{\"order_id\"}",
-            "{\"a\":1,}",
-            "{'a':1}",
-            "{a:1}",
-            "{\"a\":NaN}",
-            "{\"a\":01}",
-            "{\"a\":\"\\x\"}",
-            "order_id=1&qty=2",
-            "<a/>",
-        ]
-        .map(|text| text.as_bytes().to_vec())
-        .into();
-        bad.extend((1..good.len()).step_by(7).map(|cut| good.as_bytes()[..cut].to_vec()));
-        bad.push(format!("{good} x").into_bytes());
-        bad.push(format!("{good}{good}").into_bytes());
-        bad.push(format!("[{good}]").into_bytes());
-        bad.push(format!("\u{feff}{good}").into_bytes());
-        bad.push(deep("[", "]").into_bytes());
-        bad.push(format!("{{\"{field}\":{}}}", deep("[", "]")).into_bytes());
-        bad.push(format!("{{\"{field}\":{}}}", deep("{\"a\":", "}")).into_bytes());
-        bad.push(format!("{{\"{field}\":\"\\ud800\"}}").into_bytes());
-        bad.push([format!("{{\"{field}\":\"").as_bytes(), b"\xff\xfe\"}"].concat());
-        bad.push(good.replace(':', ":\u{0}").into_bytes());
-        for body in bad {
-            victim.refuses(&mut conn, ("POST", path, Some(&body)), 400, "invalid json");
-        }
-        let answer = conn.call("POST", path, &[], None).expect("an answer");
-        answer.refused(400, "invalid json");
+    let order = victim.reserved.clone();
+    let names = Names { order: &order, partition: PARTITION, hold: "victim-hold" };
+    for BadCall { method, path, body, status, error } in bad_requests::calls(&names) {
+        victim.refuses(&mut conn, (method, &path, body.as_deref()), status, error);
     }
     victim.assert_never_ordered("never");
+    victim.assert_never_ordered("amount");
 }
 
-/// Catches: a field of another type read as something; a field name in another case taken for the real one.
+/// Catches: an id of the greatest length, or the greatest amount, refused.
 #[test]
-fn a_field_of_another_type_is_invalid_json() {
+fn the_longest_ids_and_the_greatest_amount_are_good() {
     let mut victim = Victim::new();
-    let mut conn = victim.server.conn(Port::Gateway);
-    for (path, good) in bodies(&victim) {
-        for (field, value) in good.as_object().expect("an object") {
-            let wrong = match value {
-                Value::String(_) => vec![json!(1), json!(true), json!([value]), json!({"id": value})],
-                _ => vec![json!("1"), json!(true), json!(1.5), json!([1]), json!({}), json!(1e300)],
-            };
-            for wrong in wrong {
-                let mut body = good.clone();
-                body[field] = wrong;
-                let body = body.to_string();
-                victim.refuses(&mut conn, ("POST", path, Some(body.as_bytes())), 400, "invalid json");
-            }
-        }
-        // Names are compared to the letter: these lack every field they need.
-        let shouted = good.as_object().expect("an object").iter().map(|(k, v)| (k.to_uppercase(), v.clone()));
-        let shouted = Value::Object(shouted.collect()).to_string();
-        victim.refuses(&mut conn, ("POST", path, Some(shouted.as_bytes())), 400, "");
-        victim.refuses(&mut conn, ("POST", path, Some(b"{}")), 400, "");
-    }
-    victim.assert_never_ordered("never");
-}
-
-/// Catches: an id that is empty, too long, padded or unprintable stored or looked up; an id of the greatest length
-/// refused. Reserve trims, so padding is no mistake there.
-#[test]
-fn ids_have_a_form() {
-    let mut victim = Victim::new();
-    let mut conn = victim.server.conn(Port::Gateway);
-    let limit = |field: &str| if field == "order_id" { 64 } else { 128 };
-    for (path, good) in bodies(&victim) {
-        for (field, value) in good.as_object().expect("an object") {
-            let Some(value) = value.as_str().filter(|_| field != "status") else { continue };
-            let mut wrong = vec![
-                "\u{0}".to_owned(),
-                format!("{value}\u{0}x"),
-                format!("{value}\nx"),
-                format!("{value}\u{7f}x"),
-                format!("{value}\u{85}x"),
-                "x".repeat(limit(field) + 1),
-                "é".repeat(limit(field) / 2) + "x",
-                "x".repeat(10_000),
-            ];
-            // An empty optional id is as good as an absent one in the old system; where the id is needed it is refused.
-            if path != "/orders/cancel" && path != "/payments/callback" && path != "/orders/reserve" {
-                wrong.extend([String::new(), " ".to_owned(), format!(" {value}"), format!("{value}\t")]);
-            }
-            for wrong in wrong {
-                let mut body = good.clone();
-                body[field] = wrong.into();
-                let body = body.to_string();
-                victim.refuses(&mut conn, ("POST", path, Some(body.as_bytes())), 400, "");
-            }
-        }
-    }
-    for (path, field) in [("/orders/cancel", "order_id"), ("/payments/callback", "order_id")] {
-        let good = bodies(&victim).into_iter().find(|(p, _)| *p == path).expect("a body").1;
-        for wrong in ["", " ", &format!(" {}", victim.reserved), &format!("{}\n", victim.reserved)] {
-            let mut body = good.clone();
-            body[field] = wrong.into();
-            victim.refuses(&mut conn, ("POST", path, Some(body.to_string().as_bytes())), 400, "");
-        }
-    }
-    let reserve_nothing = json!({"order_id": " \t"}).to_string();
-    victim.refuses(&mut conn, ("POST", "/orders/reserve", Some(reserve_nothing.as_bytes())), 400, "");
-
-    let wrong = [" x", "x ", "a\u{0}b", "a\nb", &"x".repeat(129), &"x".repeat(10_000)].map(encode);
-    for id in wrong.iter().map(String::as_str).chain(["", "%ff", "%c3%28"]) {
-        for path in
-            ["/orders/get?order_id=", "/query/orders?order_id=", "/inventory/availability?partition_key="]
-        {
-            victim.refuses(&mut conn, ("GET", &format!("{path}{id}"), None), 400, "");
-        }
-    }
-
     let longest = "é".repeat(64);
     victim.session.create(&longest, 1);
     victim.session.held(&longest, &longest, 1, 5);
     assert_eq!(victim.session.available(&longest), 4, "an id of 128 bytes is good");
-    victim.assert_never_ordered("never");
+    let most = victim.session.create("amount-most", i64::MAX);
+    assert_eq!(most["AmountCents"], i64::MAX);
 }
 
 /// Catches: a span that is turned round, cut to fit, or wrapped to one that fits; a partition opened by a refusal.
@@ -283,44 +151,9 @@ fn spans_lie_within_the_run() {
             victim.refuses(&mut conn, ("GET", &path, None), 400, "");
         }
     }
-    for (from, to) in [("x", "1"), ("0", "1.0"), ("0x0", "1"), ("", "1"), ("0", "")] {
-        let path = format!(
-            "/inventory/availability?partition_key={}&from_index={from}&to_index={to}",
-            encode(&train)
-        );
-        victim.refuses(&mut conn, ("GET", &path, None), 400, "");
-    }
     assert_eq!(victim.session.available(&train), capacity);
     let path = "/inventory/availability?partition_key=ad-hoc-span";
     victim.refuses(&mut conn, ("GET", path, None), 404, "partition not found");
-}
-
-/// Catches: an amount that is nobody's price, or a number that wraps into one.
-#[test]
-fn amounts_are_positive() {
-    let mut victim = Victim::new();
-    let mut conn = victim.server.conn(Port::Gateway);
-    for amount in ["0", "-1", "-0", "-9223372036854775808"] {
-        let body = format!("{{\"idempotency_key\":\"amount\",\"amount_cents\":{amount}}}");
-        victim.refuses(&mut conn, ("POST", "/orders", Some(body.as_bytes())), 400, "");
-    }
-    for body in
-        [json!({"idempotency_key": "amount", "amount_cents": 0}), json!({"idempotency_key": "amount"})]
-    {
-        victim.refuses(
-            &mut conn,
-            ("POST", "/orders", Some(body.to_string().as_bytes())),
-            400,
-            "invalid amount",
-        );
-    }
-    for amount in ["9223372036854775808", "-9223372036854775809", "18446744073709551617", "1e400", "0.5"] {
-        let body = format!("{{\"idempotency_key\":\"amount\",\"amount_cents\":{amount}}}");
-        victim.refuses(&mut conn, ("POST", "/orders", Some(body.as_bytes())), 400, "invalid json");
-    }
-    victim.assert_never_ordered("amount");
-    let most = victim.session.create("amount-most", i64::MAX);
-    assert_eq!(most["AmountCents"], i64::MAX);
 }
 
 /// Catches: an unknown id answered with a server error or with somebody else's order.

@@ -16,18 +16,9 @@ use crate::superblock::{self, Superblock};
 /// Names that an empty directory may contain: those of an initialisation that a crash cut short, and one that file systems make.
 const EMPTY: [&str; 3] = [names::LOCK, names::SUPERBLOCK_NEW, "lost+found"];
 
-/// The contents of a directory, by its names.
-enum Contents {
-    /// Absent, or without anything that counts.
-    Empty,
-    /// A sound superblock.
-    Ours(superblock::Loaded),
-}
-
 /// Opens or makes the directory. Afterwards both copies of the superblock agree and name an epoch.
 pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, Superblock), OpenError> {
-    let before = recognise(files)?;
-    if matches!(before, Contents::Empty) {
+    if recognise(files)?.is_none() {
         files.make_dir("").during("make", &files.display(""))?;
     }
     let lock = lock(files)?;
@@ -35,8 +26,8 @@ pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, S
     files.sync_all().during("sync", &files.display(""))?;
     // Another process may have changed it, or made it, before the lock was ours.
     let read = match recognise(files)? {
-        Contents::Ours(read) => read,
-        Contents::Empty => begin(files, options)?,
+        Some(read) => read,
+        None => begin(files, options)?,
     };
     let mut superblock = read.superblock;
     if !read.both_agree {
@@ -53,16 +44,16 @@ pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, S
     Ok((lock, superblock))
 }
 
-/// Tells the contents apart. Changes nothing.
-fn recognise<F: Files>(files: &F) -> Result<Contents, OpenError> {
+/// The superblock of a data directory; `None` for a directory that is absent or has nothing in it that counts. Anything else is an
+/// error. Changes nothing.
+fn recognise<F: Files>(files: &F) -> Result<Option<superblock::Loaded>, OpenError> {
     let root = files.display("");
     let found = files.list("").during("list", &root)?.unwrap_or_default();
     if found.iter().any(|name| name == names::SUPERBLOCK) {
-        let read = superblock::read(files)?;
-        return read.map(Contents::Ours).ok_or_else(|| no_superblock(files));
+        return superblock::read(files)?.map(Some).ok_or_else(|| no_superblock(files));
     }
     let Some(other) = found.iter().find(|name| !EMPTY.contains(&name.as_str())) else {
-        return Ok(Contents::Empty);
+        return Ok(None);
     };
     // The superblock is there before the first epoch is, so this is no beginning that was cut short.
     if names::parse_epoch(other).is_some() && found.iter().any(|name| name == names::LOCK) {

@@ -55,7 +55,7 @@ pub struct Stats {
     pub snapshots_abandoned: u64,
 }
 
-/// The write-ahead log of one core. It performs no I/O of its own but on its [`Disk`], never blocks and reads no clock.
+/// The write-ahead log of one core. All its I/O goes through its [`Disk`]; it never blocks and reads no clock.
 ///
 /// The methods are of four kinds:
 ///

@@ -51,7 +51,7 @@ fn directory_with(commands: &[&[&[u8]]]) -> MemoryFiles {
     complete_all(&mut log, 0);
     for records in commands {
         records.iter().for_each(|record| _ = log.append(record));
-        log.end_command();
+        log.end_group();
         complete_all(&mut log, 0);
     }
     complete_all(&mut log, limits::IDLE_CLOSE_MS);

@@ -391,7 +391,7 @@ impl<D: Disk> Shard<D> {
 
     fn end_group(&mut self) {
         if self.group_bytes > 0 {
-            self.log.end_command();
+            self.log.end_group();
             self.group_bytes = 0;
         }
     }

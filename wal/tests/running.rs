@@ -221,21 +221,21 @@ fn what_a_snapshot_buffers_is_told_until_the_disk_has_it() {
     };
     log.snapshot_begin();
     assert_eq!(buffered(&log), 64, "the header");
-    log.snapshot_slot(0, &[1; 1_000]);
+    log.snapshot_wants().expect("it waits for a slot").slot(0, &[1; 1_000]);
     assert_eq!(buffered(&log), 64 + 24 + 1_000);
     log.poll(Millis(0)).unwrap();
     assert!(!log.disk().is_waiting(Lane::Jobs), "too little for a write and a sync of its own");
     let part = (1 << 20) - (64 + 24 + 1_000 + 24);
-    log.snapshot_slot(1, &vec![2; part]);
+    log.snapshot_wants().expect("it waits for a slot").slot(1, &vec![2; part]);
     log.poll(Millis(0)).unwrap();
     assert!(log.disk().is_waiting(Lane::Jobs));
     assert_eq!(buffered(&log), 1 << 20, "in flight");
-    log.snapshot_slot(2, &[3; 500]);
+    log.snapshot_wants().expect("it waits for a slot").slot(2, &[3; 500]);
     assert_eq!(buffered(&log), (1 << 20) + 24 + 500);
     log.disk_mut().finish(Lane::Jobs);
     log.poll(Millis(0)).unwrap();
     assert_eq!(buffered(&log), 24 + 500);
-    log.snapshot_end();
+    log.snapshot_wants().expect("it waits for its end").end();
     finish_all(&mut log, Millis(0)).unwrap();
     assert_eq!(log.stats().snapshots, 1);
 }
@@ -321,9 +321,7 @@ fn a_snapshot_on_a_full_disk_is_given_up_and_due_again_later() {
     assert_eq!(pair.log.stats().snapshots_abandoned, 1);
     assert!(!pair.files.list(CORE).unwrap().unwrap().contains(&"snapshot.new".to_owned()));
     assert!(!pair.log.snapshot_due());
-    // What the caller still adds goes nowhere.
-    pair.log.snapshot_slot(0, b"late");
-    pair.log.snapshot_end();
+    assert!(pair.log.snapshot_wants().is_none(), "there is no snapshot to add to");
     files.set_capacity(None);
     pair.now = pair.log.next_wake().unwrap().max(pair.now.after(limits::SNAPSHOT_RETRY_MS));
     pair.finish_all().unwrap();
@@ -450,6 +448,6 @@ fn a_poll_within_a_group_is_a_bug() {
 fn a_slot_twice_in_a_snapshot_is_a_bug() {
     let (_, mut log) = fresh();
     log.snapshot_begin();
-    log.snapshot_slot(1, b"");
-    log.snapshot_slot(1, b"");
+    log.snapshot_wants().expect("it waits for a slot").slot(1, b"");
+    log.snapshot_wants().expect("it waits for a slot").slot(1, b"");
 }

@@ -68,7 +68,7 @@ fn written() -> MemoryFiles {
     let mut slot = Slot::new(SLOT);
     for (number, (record, bytes)) in records().iter().enumerate() {
         log.append(bytes);
-        log.end_command();
+        log.end_group();
         slot.apply(record, &mut Vec::new());
         // Frames of one, two and three records.
         if number % 3 != 1 {

@@ -232,11 +232,6 @@ impl<D: Disk> Log<D> {
         self.batch.end_group();
     }
 
-    /// Another name of [`end_group`](Log::end_group).
-    pub fn end_command(&mut self) {
-        self.end_group();
-    }
-
     /// Keeps the log from this record on, even when a snapshot has passed it. [`Lsn::MAX`], the default, keeps nothing beyond the
     /// snapshot; `Lsn(1)` keeps everything that is still there.
     pub fn keep_from(&mut self, lsn: Lsn) {
@@ -288,22 +283,6 @@ impl<D: Disk> Log<D> {
     /// When one is under way: a bug.
     pub fn snapshot_begin(&mut self) {
         self.snapshots.begin(self.appended);
-    }
-
-    /// Adds the image of one slot, which holds all records up to [`appended`](Log::appended) at this moment. Every slot that
-    /// the core owns is added once, an empty one with what stands for empty. Ignored when the snapshot was abandoned.
-    ///
-    /// # Panics
-    /// When the slot is out of range or was added before, or its image exceeds
-    /// [`crate::limits::SLOT_IMAGE_BYTES_MAX`].
-    pub fn snapshot_slot(&mut self, slot: u16, image: &[u8]) {
-        self.snapshots.slot(slot, image, self.appended);
-    }
-
-    /// Ends the snapshot. It counts once it is written, synced and named, and the log durable up to it; then older segments
-    /// that nobody needs are recycled. Ignored when the snapshot was abandoned.
-    pub fn snapshot_end(&mut self) {
-        self.snapshots.end(self.appended);
     }
 
     /// Takes completions, starts the next write if none is in flight, and starts the next job: spare segments, parts of the

@@ -233,10 +233,10 @@ impl Pair {
                 self.snapshot_slot = Some(0);
             }
             (SnapshotState::Open { .. }, Some(slot)) if slot < SLOTS => {
-                self.log.snapshot_slot(slot, &self.state.image(slot));
+                self.log.snapshot_wants().expect("it waits for a slot").slot(slot, &self.state.image(slot));
                 self.snapshot_slot = Some(slot + 1);
             }
-            (SnapshotState::Open { .. }, _) => self.log.snapshot_end(),
+            (SnapshotState::Open { .. }, _) => self.log.snapshot_wants().expect("it waits for its end").end(),
             (SnapshotState::Finishing, _) => {}
         }
     }

@@ -18,6 +18,9 @@ HEADERS_MADE_ANEW = {"date", "x-request-id", "x-trace-id"}
 # repeat. Those of what was sold before are compared. Of deadlines, "later" is later than any that the sale gave.
 TIMES = re.compile(rb'"(CreatedAt|UpdatedAt|created_at|updated_at|settled_at|ExpiresAt|expires_at)":"([^"]*)"')
 DEADLINES = {b"ExpiresAt", b"expires_at"}
+# A built-in train that calls at stations twice. Once something of it was sold, an old binary (2c25241) offered another journey than
+# before; a new one offers the timetable's. The journey is not compared, the rest of the search is.
+CALLS_TWICE = "C801/C804"
 # Where the log stands, which each start moves.
 WORKER_POSITION = re.compile(rb'"position":\d+')
 
@@ -84,7 +87,18 @@ def odd_requests():
         yield get(path + "?order_id=unknown&partition_key=unknown&from=BJS&to=unknown&date=2026-01-01&from_index=x")
 
 
-def masked(answer, ended_ms):
+def without_journeys(body):
+    """A search without the journeys that trains offer which call twice."""
+    found = json.loads(body)
+    for train in found.get("trains", []):
+        if train["train"] == CALLS_TWICE:
+            for key in ("from_index", "to_index", "departs_at", "arrives_at", "classes"):
+                del train[key]
+    found.get("trains", []).sort(key=lambda train: (train.get("departs_at", ""), train["train"]))
+    return json.dumps(found).encode()
+
+
+def masked(request, answer, ended_ms):
     """An answer without what may differ. `ended_ms`: when the last process that sold ended."""
     def time_of(match):
         at = datetime.datetime.fromisoformat(match[2].decode().replace("Z", "+00:00")).timestamp() * 1_000
@@ -94,6 +108,8 @@ def masked(answer, ended_ms):
     headers = sorted((name.lower(), value) for name, value in answer.headers if name.lower() not in HEADERS_MADE_ANEW)
     # Texts of numbers have the lengths of numbers that differ.
     body = WORKER_POSITION.sub(b'"position":0', TIMES.sub(time_of, answer.body))
+    if request.path.startswith("/v1/trains?") and CALLS_TWICE.encode() in body:
+        body = without_journeys(body)
     if body != answer.body:
         headers = [(name, value) for name, value in headers if name != "content-length"]
     return f"{answer.status} {headers} {body.decode()}"
@@ -134,7 +150,7 @@ def compare_answers(sale, old, new, directory, cores, ended_ms):
         both = [server.client.send(request) for server in servers]
         requests.append(request)
         for seen, answer in zip(answers, both):
-            seen.append(masked(answer, ended_ms))
+            seen.append(masked(request, answer, ended_ms))
         if request.path.startswith("/v1/refunds?") and both[0].status == 200:
             after = json.loads(both[0].body).get("next")
             if after:

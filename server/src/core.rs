@@ -12,7 +12,7 @@ use engine::command::{Request, Route};
 use engine::ids::Time;
 use engine::slots::SlotHash;
 use net::metrics::Metrics;
-use net::runtime::{self, Bell, Readable, Runtime, Switch};
+use net::runtime::{self, CoreWaker, Readable, Runtime, Switch};
 use net::{Edge, ServiceListener};
 use shard::{Clock, Output, Shard, Token};
 use wal::disk::{Disk as _, Driver};
@@ -43,7 +43,7 @@ pub(crate) struct Parts {
     pub(crate) shard: Shard<Driver>,
     pub(crate) clock: Clock,
     pub(crate) links: Links,
-    pub(crate) bell: Bell,
+    pub(crate) bell: CoreWaker,
     pub(crate) stop: Arc<Stop>,
     pub(crate) hash: SlotHash,
     pub(crate) on_sale: Arc<OnSale>,
@@ -142,7 +142,7 @@ fn watch_disk(shard: &Shard<Driver>, shared: &Rc<Shared>) -> io::Result<()> {
 }
 
 /// Another core has put something into a ring, or the process is to stop.
-fn watch_bell(bell: &Bell, shared: &Rc<Shared>) -> io::Result<()> {
+fn watch_bell(bell: &CoreWaker, shared: &Rc<Shared>) -> io::Result<()> {
     let waiter = bell.waiter()?;
     let shared = shared.clone();
     runtime::spawn(async move {
@@ -176,7 +176,7 @@ struct Driving {
     shard: Shard<Driver>,
     clock: Clock,
     links: Links,
-    bell: Bell,
+    bell: CoreWaker,
     worker: Worker,
     core: u16,
     stop: Arc<Stop>,
@@ -310,7 +310,7 @@ impl Driving {
         if more || wake.is_some_and(|at| at <= now) {
             // Through the system and back: sockets and disk are looked at in between. A task that just wakes itself would
             // keep the runtime from it, and what they bring makes the next batch.
-            self.bell.ring();
+            self.bell.wake();
             self.shared.notify.wait().await;
             return;
         }

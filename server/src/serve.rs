@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use engine::slots::SlotHash;
 use net::metrics::{Metrics, Registry};
-use net::runtime::{Bell, Driver as NetworkDriver, Runtime};
+use net::runtime::{CoreWaker, Driver as NetworkDriver, Runtime};
 use net::signature::SignKey;
 use net::{Addresses, Service};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -68,7 +68,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         default_partition: config.default_partition.clone(),
         departed_ms: config.policy.departed_ms,
     });
-    let bells = (0..cores).map(|_| Bell::new()).collect::<Result<Vec<_>, _>>()?;
+    let bells = (0..cores).map(|_| CoreWaker::new()).collect::<Result<Vec<_>, _>>()?;
     let stop = Arc::new(Stop::new(bells.clone()));
     let workers: Arc<[WorkerCell]> = (0..cores).map(|_| WorkerCell::default()).collect();
     let rooms = Arc::new(Rooms::new(cores));

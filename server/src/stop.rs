@@ -5,31 +5,31 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use net::runtime::Bell;
+use net::runtime::CoreWaker;
 
 #[derive(Debug)]
 pub(crate) struct Stop {
     asked: AtomicBool,
     edges_open: AtomicUsize,
     restless: Vec<AtomicBool>,
-    bells: Vec<Bell>,
+    wakers: Vec<CoreWaker>,
 }
 
 impl Stop {
-    pub(crate) fn new(bells: Vec<Bell>) -> Stop {
-        let cores = bells.len();
+    pub(crate) fn new(wakers: Vec<CoreWaker>) -> Stop {
+        let cores = wakers.len();
         Stop {
             asked: AtomicBool::new(false),
             edges_open: AtomicUsize::new(cores),
             restless: (0..cores).map(|_| AtomicBool::new(true)).collect(),
-            bells,
+            wakers,
         }
     }
 
     /// From a signal: begin to stop.
     pub(crate) fn ask(&self) {
         self.asked.store(true, Ordering::Release);
-        self.ring();
+        self.wake_all();
     }
 
     pub(crate) fn is_asked(&self) -> bool {
@@ -39,7 +39,7 @@ impl Stop {
     /// One core's edge has answered everything.
     pub(crate) fn edge_closed(&self) {
         self.edges_open.fetch_sub(1, Ordering::AcqRel);
-        self.ring();
+        self.wake_all();
     }
 
     pub(crate) fn edges_are_closed(&self) -> bool {
@@ -50,14 +50,14 @@ impl Stop {
     pub(crate) fn rest(&self, core: u16, rests: bool) -> bool {
         let was_restless = self.restless[usize::from(core)].swap(!rests, Ordering::AcqRel);
         if was_restless == rests {
-            self.ring();
+            self.wake_all();
         }
         self.restless.iter().all(|restless| !restless.load(Ordering::Acquire))
     }
 
-    fn ring(&self) {
-        for bell in &self.bells {
-            bell.ring();
+    fn wake_all(&self) {
+        for waker in &self.wakers {
+            waker.wake();
         }
     }
 }

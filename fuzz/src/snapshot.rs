@@ -46,9 +46,9 @@ pub fn example_snapshot(image: &[u8]) -> Vec<u8> {
     Slot::new(SlotId::new(3)).encode(&mut blank);
     log.snapshot_begin();
     for (slot, image) in [(3, &blank[..]), (4, &[]), (0x5a5, image)] {
-        log.snapshot_slot(slot, image);
+        log.snapshot_wants().expect("it waits for a slot").slot(slot, image);
     }
-    log.snapshot_end();
+    log.snapshot_wants().expect("it waits for its end").end();
     complete_all(&mut log, 0);
     let mut bytes = files.contents()[&snapshot_name(1)].clone().expect("a file");
     bytes.insert(0, 1);

@@ -8,7 +8,7 @@
 //! downwards only: `edge` keeps connections and knows `request`, which knows `routes`, which know `app`. Whatever names
 //! the asynchronous runtime is in [`runtime`].
 
-pub mod chime;
+pub mod coalesced_wake;
 pub mod errors;
 pub mod limits;
 pub mod logs;

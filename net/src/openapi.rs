@@ -1,7 +1,7 @@
 //! The OpenAPI documents, one for each service, written by hand and held against the routes by a test.
 
 use crate::errors::Problem;
-use crate::json::write::object;
+use crate::json::views;
 use crate::reply::{Answer, Outcome};
 use crate::service::Service;
 
@@ -32,14 +32,7 @@ pub const DOCUMENTS: [(Service, &str); 5] = [
 ];
 
 pub(crate) fn index() -> Outcome {
-    let mut body = Vec::new();
-    object(&mut body, |o| {
-        o.objects("documents", DOCUMENTS.iter(), |o, (service, _)| {
-            o.text("service", service.name());
-            o.text("path", &format!("/openapi/{service}.yaml"));
-        });
-    });
-    Ok(Answer::json(body))
+    Ok(Answer::json(views::documents(DOCUMENTS.iter().map(|(service, _)| *service))))
 }
 
 pub(crate) fn document(file: &str) -> Outcome {

@@ -21,7 +21,7 @@ use monoio::time::TimeDriver;
 use monoio::{FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::chime::Chime;
+use crate::coalesced_wake::CoalescedWake;
 
 /// Entries of a core's submission ring; what does not fit is submitted early, never refused.
 const RING_ENTRIES: u32 = 1024;
@@ -148,53 +148,53 @@ impl Readable {
 
 /// Wakes one task of one core from any thread. Signals that come before they are taken count as one.
 #[derive(Clone, Debug)]
-pub struct Bell {
-    shared: Arc<BellShared>,
+pub struct CoreWaker {
+    shared: Arc<WakeShared>,
 }
 
 #[derive(Debug)]
-struct BellShared {
+struct WakeShared {
     event: File,
-    chime: Chime,
+    wake: CoalescedWake,
 }
 
-/// The receiving end of a [`Bell`]; belongs to a core.
+/// The receiving end of a [`CoreWaker`]; belongs to a core.
 #[derive(Debug)]
-pub struct BellWaiter {
-    shared: Arc<BellShared>,
+pub struct WakeWaiter {
+    shared: Arc<WakeShared>,
     readable: Readable,
 }
 
-impl Bell {
+impl CoreWaker {
     /// # Errors
     /// If no event descriptor can be had.
-    pub fn new() -> io::Result<Bell> {
+    pub fn new() -> io::Result<CoreWaker> {
         let event = File::from(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        Ok(Bell { shared: Arc::new(BellShared { event, chime: Chime::default() }) })
+        Ok(CoreWaker { shared: Arc::new(WakeShared { event, wake: CoalescedWake::default() }) })
     }
 
-    /// Wakes the waiter. One system call at most between two wake-ups, however often it rings.
-    pub fn ring(&self) {
+    /// Wakes the waiter. One system call at most between two wake-ups, however often it is called.
+    pub fn wake(&self) {
         // The counter cannot overflow: it is at most one between two wake-ups.
-        self.shared.chime.ring(|| _ = (&self.shared.event).write(&1u64.to_ne_bytes()));
+        self.shared.wake.wake(|| _ = (&self.shared.event).write(&1u64.to_ne_bytes()));
     }
 
-    /// The receiving end, on the core that calls. One for each bell.
+    /// The receiving end, on the core that calls. One for each waker.
     ///
     /// # Errors
     /// If the event descriptor cannot be polled.
-    pub fn waiter(&self) -> io::Result<BellWaiter> {
-        Ok(BellWaiter { shared: self.shared.clone(), readable: Readable::new(&self.shared.event)? })
+    pub fn waiter(&self) -> io::Result<WakeWaiter> {
+        Ok(WakeWaiter { shared: self.shared.clone(), readable: Readable::new(&self.shared.event)? })
     }
 }
 
-impl BellWaiter {
-    /// Ends once the bell has rung since the last call ended. What was published before the ring is visible after.
+impl WakeWaiter {
+    /// Ends once there was a wake-up since the last call ended. What was published before it is visible after.
     ///
     /// # Errors
     /// The driver's error.
     pub async fn wait(&self) -> io::Result<()> {
-        self.shared.chime.wait(async || self.readable.wait().await, || self.drain()).await
+        self.shared.wake.wait(async || self.readable.wait().await, || self.drain()).await
     }
 
     fn drain(&self) {
@@ -393,16 +393,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_published_before_a_ring_is_seen_after_the_wait() {
+    fn what_was_published_before_a_wake_is_seen_after_the_wait() {
         const ROUNDS: u64 = 10_000;
         check(|| async {
-            let (bell, published) = (Bell::new().unwrap(), Arc::new(AtomicU64::new(0)));
-            let waiter = bell.waiter().unwrap();
+            let (waker, published) = (CoreWaker::new().unwrap(), Arc::new(AtomicU64::new(0)));
+            let waiter = waker.waiter().unwrap();
             let publisher = published.clone();
             let thread = std::thread::spawn(move || {
                 for round in 1..=ROUNDS {
                     publisher.store(round, Ordering::Release);
-                    bell.ring();
+                    waker.wake();
                 }
             });
             let mut seen = 0;
@@ -415,17 +415,17 @@ mod tests {
     }
 
     #[test]
-    fn rings_that_were_not_taken_count_as_one() {
+    fn wakes_that_were_not_taken_count_as_one() {
         check(|| async {
-            let bell = Bell::new().unwrap();
-            let waiter = bell.waiter().unwrap();
-            bell.ring();
-            bell.ring();
+            let waker = CoreWaker::new().unwrap();
+            let waiter = waker.waiter().unwrap();
+            waker.wake();
+            waker.wake();
             waiter.wait().await.unwrap();
             let mut again = std::pin::pin!(waiter.wait());
             let silent = std::future::poll_fn(|cx| Poll::Ready(again.as_mut().poll(cx).is_pending())).await;
-            assert!(silent, "nothing rang since");
-            bell.ring();
+            assert!(silent, "nobody woke it since");
+            waker.wake();
             again.await.unwrap();
         });
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use engine::ids::Time;
-use net::runtime::{self, Bell, Readable, Runtime, Switch};
+use net::runtime::{self, CoreWaker, Readable, Runtime, Switch};
 use net::{Edge, ServiceListener};
 use shard::{Departure, Node, Wake};
 use wal::disk::{Disk as _, Driver};
@@ -29,7 +29,7 @@ const IDLE_TICK: Duration = Duration::from_millis(50);
 pub(crate) struct CoreSetup {
     pub(crate) core: u16,
     pub(crate) node: Node<Driver, Links>,
-    pub(crate) bell: Bell,
+    pub(crate) waker: CoreWaker,
     pub(crate) listeners: Vec<ServiceListener>,
     pub(crate) gauges: CoreGauges,
     pub(crate) process: ProcessHandles,
@@ -51,7 +51,7 @@ struct CoreHandles {
 /// # Errors
 /// The reason why it does not run at all.
 pub(crate) fn run(runtime: &mut Runtime, setup: CoreSetup) -> io::Result<()> {
-    let CoreSetup { core, node, bell, listeners, gauges, process } = setup;
+    let CoreSetup { core, node, waker, listeners, gauges, process } = setup;
     runtime.block_on(async {
         let notify = Rc::new(Notify::default());
         let handles = Rc::new(CoreHandles {
@@ -69,12 +69,12 @@ pub(crate) fn run(runtime: &mut Runtime, setup: CoreSetup) -> io::Result<()> {
         };
         let edge = Edge::new(usize::from(core), backend, process.edge.clone(), process.metrics.clone());
         watch_disk(&node, &handles)?;
-        watch_bell(&bell, &handles)?;
+        watch_waker(&waker, &handles)?;
         runtime::spawn(tick(handles.clone()));
         let driver = CoreLoop {
             core,
             node,
-            bell,
+            waker,
             gauges,
             process: process.clone(),
             space: Space::Plenty,
@@ -111,8 +111,8 @@ fn watch_disk(node: &Node<Driver, Links>, handles: &Rc<CoreHandles>) -> io::Resu
 }
 
 /// Another core has put something into a ring, or the process is to stop.
-fn watch_bell(bell: &Bell, handles: &Rc<CoreHandles>) -> io::Result<()> {
-    let waiter = bell.waiter()?;
+fn watch_waker(waker: &CoreWaker, handles: &Rc<CoreHandles>) -> io::Result<()> {
+    let waiter = waker.waiter()?;
     let handles = handles.clone();
     runtime::spawn(async move {
         loop {
@@ -144,7 +144,7 @@ async fn tick(handles: Rc<CoreHandles>) {
 struct CoreLoop {
     core: u16,
     node: Node<Driver, Links>,
-    bell: Bell,
+    waker: CoreWaker,
     gauges: CoreGauges,
     process: ProcessHandles,
     /// The room that the log had when it was last looked at.
@@ -203,7 +203,7 @@ impl CoreLoop {
         match self.node.wake() {
             // Through the system and back: sockets and disk are looked at in between. A task that just wakes itself would
             // keep the runtime from it, and what they bring makes the next batch.
-            Wake::Now => self.bell.ring(),
+            Wake::Now => self.waker.wake(),
             Wake::At(at) => {
                 let left = at.0.saturating_sub(self.node.shard().now().0);
                 self.handles.wake_at.set(Some(Instant::now() + Duration::from_millis(left)));

@@ -1,4 +1,4 @@
-//! Between cores: bounded rings of one producer and one consumer each, and a bell to wake the other side.
+//! Between cores: bounded rings of one producer and one consumer each, and a waker to wake the other side.
 //!
 //! A full ring never blocks: what does not fit waits with its sender, in order. Commands are refused before that gets
 //! long; messages and replies are bounded by the operations and outboxes that they come from.
@@ -8,7 +8,7 @@ mod outgoing;
 #[cfg(test)]
 mod model;
 
-use net::runtime::Bell;
+use net::runtime::CoreWaker;
 use rtrb::{Consumer, Producer, RingBuffer};
 use shard::{Parcel, Peers};
 
@@ -25,24 +25,24 @@ const WAITING_MAX: usize = 65_536;
 /// One core's ends of all rings.
 #[derive(Debug)]
 pub(crate) struct Links {
-    outgoing: Vec<Option<Outgoing<Parcel, Producer<Parcel>, Bell>>>,
+    outgoing: Vec<Option<Outgoing<Parcel, Producer<Parcel>, CoreWaker>>>,
     incoming: Vec<Consumer<Parcel>>,
 }
 
-/// The ends of the rings between every two cores; `bells` wake each core.
-pub(crate) fn connect(bells: &[Bell]) -> Vec<Links> {
-    let cores = bells.len();
+/// The ends of the rings between every two cores; `wakers` wake each core.
+pub(crate) fn connect(wakers: &[CoreWaker]) -> Vec<Links> {
+    let cores = wakers.len();
     let parcels = (RING_PARCELS_OF_CORE / cores).clamp(RING_PARCELS_MIN, RING_PARCELS_MAX);
     let mut links: Vec<Links> =
         (0..cores).map(|_| Links { outgoing: Vec::new(), incoming: Vec::new() }).collect();
     for from in 0..cores {
-        for (to, bell) in bells.iter().enumerate() {
+        for (to, waker) in wakers.iter().enumerate() {
             if from == to {
                 links[from].outgoing.push(None);
                 continue;
             }
             let (ring, consumer) = RingBuffer::new(parcels);
-            links[from].outgoing.push(Some(Outgoing::new(ring, bell.clone())));
+            links[from].outgoing.push(Some(Outgoing::new(ring, waker.clone())));
             links[to].incoming.push(consumer);
         }
     }
@@ -100,8 +100,8 @@ mod tests {
     }
 
     fn pair() -> (Links, Links) {
-        let bells: Vec<Bell> = (0..2).map(|_| Bell::new().expect("a bell")).collect();
-        let mut links = connect(&bells).into_iter();
+        let wakers: Vec<CoreWaker> = (0..2).map(|_| CoreWaker::new().expect("a waker")).collect();
+        let mut links = connect(&wakers).into_iter();
         (links.next().expect("a first"), links.next().expect("a second"))
     }
 

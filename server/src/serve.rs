@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use engine::slots::SlotHash;
 use net::metrics::{Metrics, Registry};
-use net::runtime::{Bell, Driver as NetworkDriver, Runtime};
+use net::runtime::{CoreWaker, Driver as NetworkDriver, Runtime};
 use net::signature::SignKey;
 use net::{Addresses, Service};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -61,16 +61,16 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         ad_hoc: config.ad_hoc,
         default_partition: config.default_partition.clone(),
     });
-    let bells = (0..cores).map(|_| Bell::new()).collect::<Result<Vec<_>, _>>()?;
-    let rung = bells.clone();
-    let shutdown = Arc::new(Shutdown::new(cores, move || rung.iter().for_each(Bell::ring)));
+    let wakers = (0..cores).map(|_| CoreWaker::new()).collect::<Result<Vec<_>, _>>()?;
+    let woken = wakers.clone();
+    let shutdown = Arc::new(Shutdown::new(cores, move || woken.iter().for_each(CoreWaker::wake)));
     let setup = shard::Setup {
         cores,
         policy: config.policy.clone(),
         catalogue: on_sale.clone(),
         state_bytes_max: config.state_bytes / u64::from(cores),
     };
-    let (links, core_disk) = (links::connect(&bells), |core| dir.disk(core, &disk));
+    let (links, core_disk) = (links::connect(&wakers), |core| dir.disk(core, &disk));
     let nodes = shard::start(&dir, recovered, &setup, clocks::read, core_disk, links, &shutdown)?;
 
     let mut registry = Registry::new(usize::from(cores));
@@ -87,10 +87,10 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     };
     // Once more, now that recovery is over: cores share ports, and must not share them with another process.
     net::claim_ports(&addresses)?;
-    let setups = (0..).zip(nodes).zip(bells).map(|((core, node), bell)| {
+    let setups = (0..).zip(nodes).zip(wakers).map(|((core, node), waker)| {
         let listeners = net::core_listeners(&addresses)?;
         let gauges = gauges.core(usize::from(core));
-        Ok(CoreSetup { core, node, bell, listeners, gauges, process: process.clone() })
+        Ok(CoreSetup { core, node, waker, listeners, gauges, process: process.clone() })
     });
     let setups = setups.collect::<Result<Vec<_>, Error>>()?;
     stop_on_signals(&shutdown)?;

@@ -9,6 +9,8 @@ use engine::text::Text;
 use timetable::{Date, Station};
 
 use super::write::{Object, object};
+use crate::backend::{Dependency, WorkerStatus};
+use crate::service::Service;
 
 /// Room for a usual answer, so that it is allocated once.
 const USUAL_BYTES: usize = 512;
@@ -216,6 +218,36 @@ fn class_fields(o: &mut Object<'_>, view: &ClassView) {
     o.text("partition_key", view.partition.as_str());
     o.number("capacity", view.capacity);
     o.number("available", view.available);
+}
+
+/// The first dependency that keeps a service from being ready.
+pub(crate) fn not_ready(missing: Dependency) -> Vec<u8> {
+    json(|o| {
+        o.text("status", "not_ready");
+        o.text("dependency", missing.name());
+    })
+}
+
+pub(crate) fn worker(status: &WorkerStatus) -> Vec<u8> {
+    json(|o| {
+        o.number("position", status.position);
+        o.number("backlog", status.backlog);
+        o.number("lag_ms", status.lag_ms);
+        match &status.last_error {
+            Some(error) => o.text("last_error", error),
+            None => o.null("last_error"),
+        }
+    })
+}
+
+/// The index of the OpenAPI documents.
+pub(crate) fn documents(services: impl Iterator<Item = Service>) -> Vec<u8> {
+    json(|o| {
+        o.objects("documents", services, |o, service| {
+            o.text("service", service.name());
+            o.text("path", &format!("/openapi/{service}.yaml"));
+        });
+    })
 }
 
 /// A cursor as clients carry it: slot, then number, in hexadecimal.

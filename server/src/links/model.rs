@@ -1,5 +1,5 @@
 //! Two cores and what passes between them, in every order that the memory model allows: the sending end as it runs
-//! ([`Outgoing`]), the wake-up as it runs ([`Chime`]), over loom's atomics. The ring is a model of `rtrb`'s (one producer, one
+//! ([`Outgoing`]), the wake-up as it runs ([`CoalescedWake`]), over loom's atomics. The ring is a model of `rtrb`'s (one producer, one
 //! consumer, two counters): its own orders are its own tests' business, and are the weakest here that one can rely on.
 //!
 //! Property: whatever was sent arrives, in order, and no receiver sleeps beside a parcel. Where one does, loom finds all threads
@@ -13,7 +13,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use net::chime::{Chime, Flag};
+use net::coalesced_wake::{CoalescedWake, Flag};
 
 use super::outgoing::{Outgoing, Ring, Wake};
 
@@ -82,17 +82,17 @@ impl Flag for LoomFlag {
     }
 }
 
-/// A bell as `net::runtime` has it, with a counter in place of the eventfd.
-struct Bell {
-    chime: Chime<LoomFlag>,
+/// A waker as `net::runtime` has it, with a counter in place of the eventfd.
+struct CoreWaker {
+    wake: CoalescedWake<LoomFlag>,
     signals: Mutex<u64>,
     readable: Condvar,
 }
 
-impl Bell {
-    fn new() -> Arc<Bell> {
-        let chime = Chime::new(LoomFlag(AtomicBool::new(false)));
-        Arc::new(Bell { chime, signals: Mutex::new(0), readable: Condvar::new() })
+impl CoreWaker {
+    fn new() -> Arc<CoreWaker> {
+        let wake = CoalescedWake::new(LoomFlag(AtomicBool::new(false)));
+        Arc::new(CoreWaker { wake, signals: Mutex::new(0), readable: Condvar::new() })
     }
 
     fn wait(&self) {
@@ -104,15 +104,15 @@ impl Bell {
             Ok(())
         };
         let drain = || *self.signals.lock().unwrap() = 0;
-        let waiting = pin!(self.chime.wait(readable, drain));
+        let waiting = pin!(self.wake.wait(readable, drain));
         // It blocks its thread, which a core does not, and so is never pending.
         assert!(matches!(waiting.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(()))));
     }
 }
 
-impl Wake for Arc<Bell> {
+impl Wake for Arc<CoreWaker> {
     fn wake(&self) {
-        self.chime.ring(|| {
+        self.wake.wake(|| {
             *self.signals.lock().unwrap() += 1;
             self.readable.notify_one();
         });
@@ -120,7 +120,7 @@ impl Wake for Arc<Bell> {
 }
 
 /// The receiver's loop: takes what is there, looks again, sleeps.
-fn receive(rings: &[Receiver], bell: &Bell, count: usize) -> Vec<usize> {
+fn receive(rings: &[Receiver], waker: &CoreWaker, count: usize) -> Vec<usize> {
     let mut got = Vec::new();
     loop {
         while let Some(parcel) = rings.iter().find_map(Receiver::pop) {
@@ -130,13 +130,13 @@ fn receive(rings: &[Receiver], bell: &Bell, count: usize) -> Vec<usize> {
             return got;
         }
         if rings.iter().all(Receiver::is_empty) {
-            bell.wait();
+            waker.wait();
         }
     }
 }
 
 /// Sends parcels in several turns; what a full ring holds back goes in a later one.
-fn send<R: Ring<usize>>(mut out: Outgoing<usize, R, Arc<Bell>>, turns: &[&[usize]]) {
+fn send<R: Ring<usize>>(mut out: Outgoing<usize, R, Arc<CoreWaker>>, turns: &[&[usize]]) {
     for parcels in turns {
         parcels.iter().for_each(|parcel| out.send(*parcel));
         out.flush();
@@ -157,10 +157,10 @@ fn explore(model: impl Fn() + Sync + Send + 'static) {
 #[test]
 fn no_parcel_waits_beside_a_sleeping_receiver() {
     explore(|| {
-        let ((sender, receiver), bell) = (ring(), Bell::new());
-        let out = Outgoing::new(sender, bell.clone());
+        let ((sender, receiver), waker) = (ring(), CoreWaker::new());
+        let out = Outgoing::new(sender, waker.clone());
         let sending = thread::spawn(move || send(out, &[&[1], &[2]]));
-        assert_eq!(receive(&[receiver], &bell, 2), [1, 2]);
+        assert_eq!(receive(&[receiver], &waker, 2), [1, 2]);
         sending.join().unwrap();
     });
 }
@@ -168,32 +168,32 @@ fn no_parcel_waits_beside_a_sleeping_receiver() {
 #[test]
 fn a_full_ring_blocks_nobody_and_what_waits_goes_later() {
     explore(|| {
-        let ((sender, receiver), bell) = (ring(), Bell::new());
-        let out = Outgoing::new(sender, bell.clone());
+        let ((sender, receiver), waker) = (ring(), CoreWaker::new());
+        let out = Outgoing::new(sender, waker.clone());
         let sending = thread::spawn(move || send(out, &[&[1, 2, 3]]));
-        assert_eq!(receive(&[receiver], &bell, 3), [1, 2, 3]);
+        assert_eq!(receive(&[receiver], &waker, 3), [1, 2, 3]);
         sending.join().unwrap();
     });
 }
 
 #[test]
-fn two_senders_share_a_bell() {
+fn two_senders_share_a_waker() {
     explore(|| {
-        let (first, second, bell) = (ring(), ring(), Bell::new());
-        let outs = [Outgoing::new(first.0, bell.clone()), Outgoing::new(second.0, bell.clone())];
+        let (first, second, waker) = (ring(), ring(), CoreWaker::new());
+        let outs = [Outgoing::new(first.0, waker.clone()), Outgoing::new(second.0, waker.clone())];
         let sending: Vec<_> = outs
             .into_iter()
             .enumerate()
             .map(|(from, out)| thread::spawn(move || send(out, &[&[from]])))
             .collect();
-        let mut got = receive(&[first.1, second.1], &bell, 2);
+        let mut got = receive(&[first.1, second.1], &waker, 2);
         got.sort_unstable();
         assert_eq!(got, [0, 1]);
         sending.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 
-/// A ring that publishes one parcel late: after the bell. What the order in `flush` is for.
+/// A ring that publishes one parcel late: after the wake. What the order in `flush` is for.
 struct Late(Sender, Vec<usize>);
 
 impl Ring<usize> for Late {
@@ -216,21 +216,21 @@ impl Drop for Late {
 
 #[test]
 #[ignore = "ends in a deadlock on purpose, and with it the process; the next test runs it in one of its own"]
-fn a_bell_before_the_parcel() {
+fn a_wake_before_the_parcel() {
     explore(|| {
-        let ((sender, receiver), bell) = (ring(), Bell::new());
-        let out = Outgoing::new(Late(sender, Vec::new()), bell.clone());
+        let ((sender, receiver), waker) = (ring(), CoreWaker::new());
+        let out = Outgoing::new(Late(sender, Vec::new()), waker.clone());
         let sending = thread::spawn(move || send(out, &[&[1]]));
-        assert_eq!(receive(&[receiver], &bell, 1), [1]);
+        assert_eq!(receive(&[receiver], &waker, 1), [1]);
         sending.join().unwrap();
     });
 }
 
 #[test]
-fn a_bell_before_the_parcel_leaves_it_beside_a_sleeping_receiver() {
+fn a_wake_before_the_parcel_leaves_it_beside_a_sleeping_receiver() {
     let tests = std::env::current_exe().expect("this program");
     let run = std::process::Command::new(tests)
-        .args(["--exact", "links::model::a_bell_before_the_parcel", "--ignored", "--nocapture"])
+        .args(["--exact", "links::model::a_wake_before_the_parcel", "--ignored", "--nocapture"])
         .output()
         .expect("this program runs");
     let said = String::from_utf8_lossy(&run.stderr);

@@ -1,10 +1,10 @@
-//! The sending end to one other core: a bounded ring, the parcels that wait because it is full, and the bell of the other side.
+//! The sending end to one other core: a bounded ring, the parcels that wait because it is full, and the waker of the other side.
 //!
-//! Ring and bell are given, so that every order of steps between two cores can be tried on this very code (`model.rs`).
+//! Ring and waker are given, so that every order of steps between two cores can be tried on this very code (`model.rs`).
 
 use std::collections::VecDeque;
 
-use net::runtime::Bell;
+use net::runtime::CoreWaker;
 use rtrb::Producer;
 
 /// The sending end of a bounded queue.
@@ -29,9 +29,9 @@ pub(super) trait Wake {
     fn wake(&self);
 }
 
-impl Wake for Bell {
+impl Wake for CoreWaker {
     fn wake(&self) {
-        self.ring();
+        CoreWaker::wake(self);
     }
 }
 
@@ -39,12 +39,12 @@ impl Wake for Bell {
 pub(super) struct Outgoing<T, R, B> {
     ring: R,
     waiting: VecDeque<T>,
-    bell: B,
+    waker: B,
 }
 
 impl<T, R: Ring<T>, B: Wake> Outgoing<T, R, B> {
-    pub(super) fn new(ring: R, bell: B) -> Outgoing<T, R, B> {
-        Outgoing { ring, waiting: VecDeque::new(), bell }
+    pub(super) fn new(ring: R, waker: B) -> Outgoing<T, R, B> {
+        Outgoing { ring, waiting: VecDeque::new(), waker }
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -65,7 +65,7 @@ impl<T, R: Ring<T>, B: Wake> Outgoing<T, R, B> {
             self.ring.push(item);
         }
         if self.waiting.len() < before {
-            self.bell.wake();
+            self.waker.wake();
         }
     }
 }

@@ -15,7 +15,7 @@ use engine::answer::{Rejection, Reply};
 use engine::command::{Command, Request};
 use engine::ids::PartitionKey;
 use net::metrics::{Metrics, Registry};
-use net::runtime::{Bell, DriverChoice, Runtime, Switch};
+use net::runtime::{CoreWaker, DriverChoice, Runtime, Switch};
 use net::signature::SignKey;
 use net::{Backend, Config, Defaults, Dependency, Edge, Limits, Service, WorkerStatus};
 use timetable::{DateWindow, Timetable};
@@ -143,7 +143,7 @@ impl Backend for Scripted {
 pub(crate) struct Server {
     pub(crate) script: Script,
     addresses: Vec<(Service, SocketAddr)>,
-    stop: Bell,
+    stop: CoreWaker,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -182,14 +182,14 @@ impl Server {
             defaults: Defaults::new(PartitionKey::parse(samples::DEFAULT_PARTITION).unwrap()),
             limits,
         };
-        let stop = Bell::new().unwrap();
-        let (rung, played, metrics) = (stop.clone(), script.clone(), Metrics::new(1, registry));
+        let stop = CoreWaker::new().unwrap();
+        let (stopping, played, metrics) = (stop.clone(), script.clone(), Metrics::new(1, registry));
         let (started, is_started) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut runtime = Runtime::new(driver).unwrap();
             runtime.block_on(async {
                 let switch = Rc::new(Switch::new());
-                let (waiter, thrown) = (rung.waiter().unwrap(), switch.clone());
+                let (waiter, thrown) = (stopping.waiter().unwrap(), switch.clone());
                 net::runtime::spawn(async move {
                     waiter.wait().await.unwrap();
                     thrown.throw();
@@ -211,12 +211,12 @@ impl Server {
 
     /// Begins to stop; the rest of the test sees how.
     pub(crate) fn begin_stop(&self) {
-        self.stop.ring();
+        self.stop.wake();
     }
 
     /// Waits for the end of a stop.
     pub(crate) fn join(&mut self) {
-        self.stop.ring();
+        self.stop.wake();
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the edge ends without a panic");
         }

@@ -76,8 +76,8 @@ fn written() -> MemoryFiles {
         }
         if number + 1 == IMAGED {
             log.snapshot_begin();
-            log.snapshot_slot(SLOT.get(), &image(&slot));
-            log.snapshot_end();
+            log.snapshot_wants().expect("it waits for a slot").slot(SLOT.get(), &image(&slot));
+            log.snapshot_wants().expect("it waits for its end").end();
             settle(&mut log, Millis(0));
         }
     }

@@ -95,7 +95,7 @@ impl Rings {
         others.filter(move |from| self.ring(*from, to).arrived(self.step))
     }
 
-    /// Something has arrived at a core: its bell has been rung.
+    /// Something has arrived at a core: it has been woken.
     #[must_use]
     pub(crate) fn has_arrived(&self, to: u16) -> bool {
         self.arrived(to).next().is_some()

@@ -76,6 +76,10 @@ pub struct Stop {
     /// Absent where the timetable gives none.
     pub arrives_at: Option<LocalTime>,
     pub departs_at: Option<LocalTime>,
+    /// Passengers may get on here (GTFS `pickup_type`).
+    pub board: bool,
+    /// Passengers may get off here (GTFS `drop_off_type`).
+    pub alight: bool,
 }
 
 /// A moment with the offset of the place where it is read.

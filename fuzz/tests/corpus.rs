@@ -80,13 +80,13 @@ fn feed() {
 /// The examples are written by the code of today; older ones stay.
 #[test]
 fn examples_of_every_format_are_in_the_corpus() {
-    let image = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/golden/slot_v1.bin");
+    let image = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/golden/slot_v2.bin");
     let image = std::fs::read(image).expect("a golden image");
     for (path, bytes) in [
         (folder("frames").join("segment"), example_segment()),
         (folder("frames").join("segment-as-it-is"), [&[0], &example_segment()[1..]].concat()),
-        (folder("snapshot").join("snapshot"), example_snapshot(&image)),
-        (folder("snapshot").join("snapshot-as-it-is"), [&[0], &example_snapshot(&image)[1..]].concat()),
+        (folder("snapshot").join("snapshot-v2"), example_snapshot(&image)),
+        (folder("snapshot").join("snapshot-v2-as-it-is"), [&[0], &example_snapshot(&image)[1..]].concat()),
     ] {
         if std::env::var_os("INTERLOCK_MAKE_CORPUS").is_some() && !path.exists() {
             std::fs::write(&path, &bytes).expect("a writable corpus");

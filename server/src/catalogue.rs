@@ -55,6 +55,8 @@ fn definition(run: &Run<'_>) -> RunDefinition {
         name: stop.station.name.to_string(),
         arrives_at: Some(local(stop.arrives_at)),
         departs_at: Some(local(stop.departs_at)),
+        board: true,
+        alight: true,
     });
     RunDefinition { stops: stops.collect(), ends_at: time(run.ends_ms()) }
 }

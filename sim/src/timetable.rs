@@ -35,6 +35,9 @@ impl Edition {
             name: format!("Stop {i} of {train}"),
             arrives_at: None,
             departs_at: None,
+            // Some trains only let passengers off on the way, or only take them on.
+            board: i == 0 || !train.is_multiple_of(4),
+            alight: i > 0 || !train.is_multiple_of(6),
         };
         // Some runs are over while the world still turns.
         let ends_at = if train % 3 == 2 { FIRST_END_MS * (1 + train % 7) } else { 1 << 40 };

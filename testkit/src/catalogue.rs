@@ -63,6 +63,8 @@ pub fn run(name: &str, stops: usize, ends_at: Time) -> RunDefinition {
         name: format!("{name} {i}"),
         arrives_at: if i == 0 { None } else { at(i as i64 * 600) },
         departs_at: if i + 1 == stops { None } else { at(i as i64 * 600 + 60) },
+        board: true,
+        alight: true,
     };
     RunDefinition { stops: (0..stops).map(stop).collect(), ends_at }
 }

@@ -226,12 +226,32 @@ fn kept(name: &str, made_now: &[u8]) -> Vec<u8> {
     read(name)
 }
 
+/// Where passengers may only get off. Version 1 cannot say so.
+fn opened_with_a_stop_to_alight() -> Record {
+    let (_, mut record) = records().swap_remove(1);
+    let Body::PartitionOpened(opened) = &mut record.body else { unreachable!("that is an opening") };
+    let stops = &mut opened.run.as_mut().expect("it is a run's").stops;
+    (stops[0].alight, stops[1].board, stops[2].board) = (false, false, false);
+    record
+}
+
 #[test]
-fn records_of_version_1_are_read_and_written_as_they_were() {
-    for (name, record) in records() {
-        let bytes = kept(&format!("record_v1_{name}"), &encoded(&record));
+fn records_of_version_2_are_read_and_written_as_they_were() {
+    let alight = ("partition_opened_alight", opened_with_a_stop_to_alight());
+    for (name, record) in records().into_iter().chain([alight]) {
+        let bytes = kept(&format!("record_v2_{name}"), &encoded(&record));
         assert_eq!(Record::decode(&bytes).as_ref(), Ok(&record), "{name}");
         assert!(encoded(&record) == bytes, "{name} is written differently");
+    }
+}
+
+/// They say what they said; at every stop of a run passengers may get on and off.
+#[test]
+fn records_of_version_1_are_read() {
+    for (name, record) in records() {
+        let bytes = read(&format!("record_v1_{name}"));
+        assert_eq!(bytes[0], 1);
+        assert_eq!(Record::decode(&bytes).as_ref(), Ok(&record), "{name}");
     }
 }
 
@@ -246,8 +266,8 @@ fn there_is_a_golden_record_of_every_kind() {
 }
 
 #[test]
-fn an_image_of_version_1_is_read_and_written_as_it_was() {
-    let bytes = kept("slot_v1", &image(&slot()));
+fn an_image_of_version_2_is_read_and_written_as_it_was() {
+    let bytes = kept("slot_v2", &image(&slot()));
     let read = Slot::decode(&bytes).unwrap();
     assert!(image(&read) == bytes, "the image is written differently");
     assert!(image(&slot()) == bytes, "the records make another slot");
@@ -258,6 +278,22 @@ fn an_image_of_version_1_is_read_and_written_as_it_was() {
     assert_eq!(p.inventory(), live.partitions().get(&key).unwrap().inventory());
     assert_eq!(read.outbox(), live.outbox());
     assert_eq!(read.next_tell(), live.next_tell());
+}
+
+/// What records of version 1 make, and what an image of version 1 holds, is written as an image of version 2.
+#[test]
+fn a_slot_of_version_1_is_written_as_version_2() {
+    let expected = read("slot_v2");
+    let old = read("slot_v1");
+    assert_eq!(old[0], 1);
+    assert!(image(&Slot::decode(&old).unwrap()) == expected, "the image says something else");
+    let mut slot = Slot::new(SLOT);
+    for (name, _) in records() {
+        let record = Record::decode(&read(&format!("record_v1_{name}"))).unwrap();
+        assert_eq!(slot.check(&record), Ok(()), "{name}");
+        slot.apply(&record, &mut Vec::new());
+    }
+    assert!(image(&slot) == expected, "the records make another slot");
 }
 
 #[test]
@@ -271,12 +307,15 @@ fn bytes_go_behind_what_is_there() {
 
 #[test]
 fn another_version_is_refused_by_name() {
-    let (mut record, mut slot) = (read("record_v1_hold_made"), read("slot_v1"));
+    let (mut record, mut slot) = (read("record_v2_hold_made"), read("slot_v2"));
     assert_eq!((record[0], slot[0]), (RECORD_VERSION, IMAGE_VERSION));
-    record[0] = 2;
-    slot[0] = 3;
-    assert_eq!(Record::decode(&record).unwrap_err().to_string(), "record version 2, expected 1");
-    assert_eq!(Slot::decode(&slot).unwrap_err().to_string(), "slot image version 3, expected 1");
+    for version in [0, RECORD_VERSION + 1, 0xff] {
+        record[0] = version;
+        slot[0] = version;
+        let said = format!("version {version}, expected 1 to 2");
+        assert_eq!(Record::decode(&record).unwrap_err().to_string(), format!("record {said}"));
+        assert_eq!(Slot::decode(&slot).unwrap_err().to_string(), format!("slot image {said}"));
+    }
     assert_eq!(Record::decode(&[]).unwrap_err().to_string(), "an empty record");
     assert_eq!(Slot::decode(&[]).unwrap_err().to_string(), "an empty slot image");
 }
@@ -285,8 +324,9 @@ fn another_version_is_refused_by_name() {
 #[test]
 fn damaged_records_never_panic() {
     let mut refused = 0;
-    for (name, _) in records() {
-        let bytes = read(&format!("record_v1_{name}"));
+    let all = records();
+    for (version, (name, _)) in [1, 2].iter().flat_map(|version| all.iter().map(move |one| (version, one))) {
+        let bytes = read(&format!("record_v{version}_{name}"));
         for end in 0..bytes.len() {
             refused += usize::from(Record::decode(&bytes[..end]).is_err());
         }

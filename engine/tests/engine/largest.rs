@@ -43,7 +43,14 @@ fn timetable() -> Table {
     layout.validate().expect("a layout at its limits");
     let at = Some(LocalTime { unix_secs: i64::MAX, offset_secs: i32::MAX });
     // As long as a timetable's codes and names get.
-    let stop = |nth| Stop { code: long(nth, 64), name: long(nth, 255), arrives_at: at, departs_at: at };
+    let stop = |nth| Stop {
+        code: long(nth, 64),
+        name: long(nth, 255),
+        arrives_at: at,
+        departs_at: at,
+        board: true,
+        alight: true,
+    };
     let stops = (0..=usize::from(allocator::SEGMENTS_MAX)).map(stop).collect();
     let run = RunDefinition { stops, ends_at: Time(u64::MAX / 2) };
     Table::default().sells(&long_partition(), layout, run)

@@ -35,7 +35,8 @@ fn opened(codes: &[&str], classes: Vec<ClassView>) -> RunView {
     let stops = codes.iter().zip(0i64..).map(|(code, hour)| {
         let time = LocalTime { unix_secs: 1_770_760_800 + hour * 3600, offset_secs: 8 * 3600 };
         let code = (*code).to_owned();
-        Stop { name: format!("Old {code}"), code, arrives_at: Some(time), departs_at: Some(time) }
+        let (name, at) = (format!("Old {code}"), Some(time));
+        Stop { name, code, arrives_at: at, departs_at: at, board: true, alight: true }
     });
     let definition = RunDefinition { stops: stops.collect(), ends_at: Time(0) };
     RunView { run: Arc::new(definition), classes }

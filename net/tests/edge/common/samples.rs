@@ -25,6 +25,8 @@ pub(crate) fn unopened_run(query: &RunQuery) -> Reply {
         name: stop.station.name.to_string(),
         arrives_at: local(stop.arrives_at),
         departs_at: local(stop.departs_at),
+        board: true,
+        alight: true,
     });
     let classes = run.classes().iter().map(|class| ClassView {
         partition: PartitionKey::parse(&format!("{}|{}", query.key(), class.name)).unwrap(),

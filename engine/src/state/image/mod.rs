@@ -1,75 +1,26 @@
-//! A slot as a snapshot keeps it. What can be derived (bitmaps, agendas) is not in it.
+//! A slot as a snapshot keeps it. What can be derived (bitmaps, due indexes) is not in it.
+//!
+//! One file for each version of the bytes, as for records.
+
+mod v1;
+mod v2;
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use allocator::Layout;
-use rkyv::rancor;
+use v2::{ClaimImage, HoldImage, OrderImage, PartitionImage, SlotImage};
 
 use super::check::{self, Check};
 use super::{Hold, Partition, Slot};
-use crate::catalogue::RunDefinition;
-use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::ids::{HoldId, PartitionKey};
 use crate::limits::SLOTS;
-use crate::message::Tell;
 use crate::record::{
-    DecodeError, HoldRow, OrderRow, PartitionOpened, RefundRow, ReleaseReason, TellId, encode_versioned,
-    versioned,
+    DecodeError, HoldRow, PartitionOpened, encode_versioned, from_archive, unknown_version, versioned,
 };
-use crate::status::HoldStatus;
 
-/// The first byte of every encoded image. A change of any archived type needs a new one.
-pub const IMAGE_VERSION: u8 = 1;
-
-#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-struct SlotImage {
-    id: SlotId,
-    seq: u64,
-    time: Time,
-    partitions: Vec<PartitionImage>,
-    orders: Vec<OrderImage>,
-    claims: Vec<ClaimImage>,
-    refunds: Vec<RefundRow>,
-    outbox: Vec<Tell>,
-    next_tell: TellId,
-}
-
-#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-struct PartitionImage {
-    key: PartitionKey,
-    layout: Layout,
-    segments: u16,
-    run: Option<RunDefinition>,
-    seq: u64,
-    holds: Vec<HoldImage>,
-}
-
-#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-struct HoldImage {
-    hold: HoldId,
-    status: HoldStatus,
-    owner: Option<OrderId>,
-    from: u16,
-    to: u16,
-    seats: Vec<u32>,
-    deadline: Time,
-    txn: Option<TxnId>,
-    release_reason: Option<ReleaseReason>,
-    keep_until: Time,
-}
-
-#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-struct OrderImage {
-    row: OrderRow,
-    updated_at: Time,
-}
-
-#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-struct ClaimImage {
-    txn: TxnId,
-    order: OrderId,
-}
+/// The first byte of every image that is written. A change of any archived type needs a new one.
+pub const IMAGE_VERSION: u8 = 2;
 
 impl Slot {
     /// The version byte, then the rkyv archive; appended to `out`. Equal slots give equal bytes.
@@ -98,15 +49,17 @@ impl Slot {
         encode_versioned(IMAGE_VERSION, &image, out);
     }
 
-    /// The archive is validated, so that no bytes lead out of it, and so is what it says: an image that no slot can have is
-    /// refused by what is wrong with it, and never becomes a slot.
+    /// rkyv's validation makes this memory-safe. What the image says is validated as well: one that no slot can have is refused
+    /// by what is wrong with it, and never becomes a slot.
     ///
     /// # Errors
-    /// The bytes are of another version, damaged, or contradict themselves.
+    /// The bytes are of an unknown version, damaged, or contradict themselves.
     pub fn decode(bytes: &[u8]) -> Result<Slot, DecodeError> {
-        let archive = versioned(IMAGE_VERSION, "slot image", bytes)?;
-        let image =
-            rkyv::from_bytes::<SlotImage, rancor::Error>(archive).map_err(|e| DecodeError(e.to_string()))?;
+        let image: SlotImage = match versioned("slot image", bytes)? {
+            (1, archive) => from_archive!(v1::SlotImage, archive)?.into(),
+            (IMAGE_VERSION, archive) => from_archive!(SlotImage, archive)?,
+            (version, _) => return Err(unknown_version("slot image", version, IMAGE_VERSION)),
+        };
         image.restore().map_err(|reason| DecodeError(format!("slot image: {reason}")))
     }
 }

@@ -1,0 +1,122 @@
+//! Records: what is logged. Outcomes, never intentions; each record changes one slot and is enough by itself for whoever
+//! follows the log: keys, seats, labels, amounts, deadlines and reasons are all in it.
+//!
+//! One file for each version of the bytes. The newest is what the engine works with and writes; an older one has the types
+//! that have changed since, and is converted when it is read.
+
+mod v1;
+mod v2;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use rkyv::rancor;
+
+pub(crate) use v1::RunDefinition as RunDefinitionV1;
+pub use v2::*;
+
+pub use crate::status::ReleaseReason;
+
+/// The first byte of every record that is written. A change of any archived type needs a new one.
+pub const RECORD_VERSION: u8 = 2;
+
+impl Body {
+    /// The kind of record, as the log's dump and events name it.
+    #[must_use]
+    pub const fn wire_name(&self) -> &'static str {
+        match self {
+            Body::PartitionOpened(_) => "partition_opened",
+            Body::PartitionForgotten { .. } => "partition_forgotten",
+            Body::HoldMade(_) => "hold_made",
+            Body::HoldAdopted(_) => "hold_adopted",
+            Body::HoldConfirmed(_) => "hold_confirmed",
+            Body::HoldReleased(_) => "hold_released",
+            Body::HoldsExpired(_) => "holds_expired",
+            Body::HoldsForgotten { .. } => "holds_forgotten",
+            Body::OrderCreated(_) => "order_created",
+            Body::OrderReserved(_) => "order_reserved",
+            Body::OrderPaid(_) => "order_paid",
+            Body::OrderTicketed(_) => "order_ticketed",
+            Body::OrderCancelled(_) => "order_cancelled",
+            Body::TxnClaimed { .. } => "txn_claimed",
+            Body::RefundOwed(_) => "refund_owed",
+            Body::RefundSettled(_) => "refund_settled",
+            Body::TellsAcked { .. } => "tells_acked",
+        }
+    }
+}
+
+/// Bytes that are no record or no slot image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DecodeError(pub String);
+
+impl core::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+impl DecodeError {
+    pub(crate) fn of(error: rancor::Error) -> DecodeError {
+        DecodeError(error.to_string())
+    }
+}
+
+/// Reads an archive: `Result<$type, DecodeError>`.
+macro_rules! from_archive {
+    ($type:ty, $archive:expr) => {
+        rkyv::from_bytes::<$type, rkyv::rancor::Error>($archive).map_err($crate::record::DecodeError::of)
+    };
+}
+pub(crate) use from_archive;
+
+impl Record {
+    /// The version byte, then the rkyv archive; appended to `out`.
+    ///
+    /// # Panics
+    /// Never in practice: an archive of owned data fails only when memory does.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        encode_versioned(RECORD_VERSION, self, out);
+    }
+
+    /// rkyv's validation makes this memory-safe. Integrity is the business of the log's checksum, consistency with the slot
+    /// that of [`Slot::check`](crate::state::Slot::check).
+    ///
+    /// # Errors
+    /// The bytes are of an unknown version or damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
+        match versioned("record", bytes)? {
+            (1, archive) => Ok(from_archive!(v1::Record, archive)?.into()),
+            (RECORD_VERSION, archive) => from_archive!(Record, archive),
+            (version, _) => Err(unknown_version("record", version, RECORD_VERSION)),
+        }
+    }
+}
+
+type Serializer<'a> =
+    rkyv::api::high::HighSerializer<Vec<u8>, rkyv::ser::allocator::ArenaHandle<'a>, rancor::Error>;
+
+pub(crate) fn encode_versioned<T>(version: u8, value: &T, out: &mut Vec<u8>)
+where
+    T: for<'a> rkyv::Serialize<Serializer<'a>>,
+{
+    let mut buffer = core::mem::take(out);
+    buffer.push(version);
+    // The archive is unaligned with relative pointers: it may start anywhere.
+    *out = rkyv::api::high::to_bytes_in::<_, rancor::Error>(value, buffer).expect("an archive in memory");
+}
+
+/// The version byte, and the archive behind it.
+pub(crate) fn versioned<'a>(what: &str, bytes: &'a [u8]) -> Result<(u8, &'a [u8]), DecodeError> {
+    match bytes.split_first() {
+        Some((version, archive)) => Ok((*version, archive)),
+        None => Err(DecodeError(format!("an empty {what}"))),
+    }
+}
+
+pub(crate) fn unknown_version(what: &str, version: u8, newest: u8) -> DecodeError {
+    DecodeError(format!("{what} version {version}, expected 1 to {newest}"))
+}

@@ -1,0 +1,62 @@
+//! Version 2 of slot images, the one that is written.
+//!
+//! What changes here is no longer version 2: copy what changes to a file of the next version, and leave it as it was here.
+
+use alloc::vec::Vec;
+
+use allocator::Layout;
+
+use crate::catalogue::RunDefinition;
+use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::message::Tell;
+use crate::record::{OrderRow, RefundRow, TellId};
+use crate::status::{HoldStatus, ReleaseReason};
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct SlotImage {
+    pub(super) id: SlotId,
+    pub(super) seq: u64,
+    pub(super) time: Time,
+    pub(super) partitions: Vec<PartitionImage>,
+    pub(super) orders: Vec<OrderImage>,
+    pub(super) claims: Vec<ClaimImage>,
+    pub(super) refunds: Vec<RefundRow>,
+    pub(super) outbox: Vec<Tell>,
+    pub(super) next_tell: TellId,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct PartitionImage {
+    pub(super) key: PartitionKey,
+    pub(super) layout: Layout,
+    pub(super) segments: u16,
+    pub(super) run: Option<RunDefinition>,
+    pub(super) seq: u64,
+    pub(super) holds: Vec<HoldImage>,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct HoldImage {
+    pub(super) hold: HoldId,
+    pub(super) status: HoldStatus,
+    pub(super) owner: Option<OrderId>,
+    pub(super) from: u16,
+    pub(super) to: u16,
+    pub(super) seats: Vec<u32>,
+    pub(super) deadline: Time,
+    pub(super) txn: Option<TxnId>,
+    pub(super) release_reason: Option<ReleaseReason>,
+    pub(super) keep_until: Time,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct OrderImage {
+    pub(super) row: OrderRow,
+    pub(super) updated_at: Time,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub(super) struct ClaimImage {
+    pub(super) txn: TxnId,
+    pub(super) order: OrderId,
+}

@@ -1,4 +1,4 @@
-//! The timetable as the engine asks for it.
+//! Catalogue: the timetable in the engine's terms.
 
 use engine::catalogue::{
     Catalogue, ClassListing, Definition, Listing, LocalTime, RunDefinition, RunListing, Stop,
@@ -55,8 +55,8 @@ fn definition(run: &Run<'_>) -> RunDefinition {
         name: stop.station.name.to_string(),
         arrives_at: Some(local(stop.arrives_at)),
         departs_at: Some(local(stop.departs_at)),
-        board: true,
-        alight: true,
+        board: stop.board,
+        alight: stop.alight,
     });
     RunDefinition { stops: stops.collect(), ends_at: time(run.ends_ms()) }
 }

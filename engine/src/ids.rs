@@ -2,7 +2,7 @@
 //!
 //! Nothing here makes an id up: entropy is an argument.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use core::fmt;
 
 use crate::limits::{KEY_BYTES_MAX, ORDER_ID_BYTES_MAX, REFERENCE_BYTES_MAX, SLOTS, TXN_ID_BYTES_MAX};
@@ -61,7 +61,7 @@ fn check(text: &str, bytes_max: usize) -> Result<(), IdError> {
         return Err(IdError::TooLong);
     }
     // Nearly every id is visible ASCII, and has then neither blanks nor controls.
-    if is_visible_ascii(text.as_bytes()) {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
     if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
@@ -71,25 +71,6 @@ fn check(text: &str, bytes_max: usize) -> Result<(), IdError> {
         return Err(IdError::ControlCharacter);
     }
     Ok(())
-}
-
-/// Eight bytes at a time, the last eight of a longer text over again.
-fn is_visible_ascii(bytes: &[u8]) -> bool {
-    const WORD: usize = size_of::<u64>();
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGHS: u64 = ONES << 7;
-    let Some((_, last)) = bytes.split_last_chunk::<WORD>() else {
-        return bytes.iter().all(u8::is_ascii_graphic);
-    };
-    let (words, _) = bytes.as_chunks::<WORD>();
-    let odd = words.iter().chain([last]).fold(0, |odd, word| {
-        let word = u64::from_le_bytes(*word);
-        // The high bit of each byte tells. None carries into or borrows from its neighbour.
-        let is_delete = (word & !HIGHS) + ONES;
-        let is_blank_or_control = !((word | HIGHS) - ONES * u64::from(b'!'));
-        odd | word | is_delete | is_blank_or_control
-    });
-    odd & HIGHS == 0
 }
 
 macro_rules! text_id {
@@ -284,16 +265,10 @@ impl OrderId {
 
 impl fmt::Display for OrderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(36);
-        for (i, byte) in self.0.iter().enumerate() {
-            if matches!(i, 4 | 6 | 8 | 10) {
-                text.push('-');
-            }
-            text.push(HEX[usize::from(byte >> 4)] as char);
-            text.push(HEX[usize::from(byte & 15)] as char);
-        }
-        f.write_str(&text)
+        let bits = u128::from_be_bytes(self.0);
+        let group = |shift: u32| (bits >> shift) as u16;
+        let (first, last) = ((bits >> 96) as u32, bits as u64 & 0xffff_ffff_ffff);
+        write!(f, "{first:08x}-{:04x}-{:04x}-{:04x}-{last:012x}", group(80), group(64), group(48))
     }
 }
 

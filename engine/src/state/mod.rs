@@ -6,7 +6,6 @@ mod holds;
 mod image;
 mod orders;
 mod partition;
-mod schedule;
 mod slot;
 mod weight;
 

@@ -107,7 +107,7 @@ impl Partition {
     pub fn forgettable(&self, now: Time) -> impl Iterator<Item = &HoldId> {
         let too_many = self.holds.ended_len().saturating_sub(ENDED_HOLDS_PER_PARTITION_MAX);
         let ended = self.holds.by_end().enumerate();
-        ended.take_while(move |(place, (at, _, _))| *place < too_many || *at <= now).map(|(_, (_, id, _))| id)
+        ended.take_while(move |(nth, (at, _))| *nth < too_many || *at <= now).map(|(_, (_, id))| id)
     }
 
     /// When the first live hold expires.

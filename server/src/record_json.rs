@@ -44,14 +44,14 @@ fn body(body: &Body) -> Value {
 }
 
 fn partition(opened: &PartitionOpened) -> Value {
-    let stops = |run: &engine::catalogue::RunDefinition| {
-        run.stops.iter().map(|stop| stop.code.clone()).collect::<Vec<_>>()
-    };
+    let stops = opened.run.as_ref().map(|run| &run.stops);
     json!({
         "partition_key": opened.partition.as_str(),
         "capacity": opened.layout.seats(),
         "segments": opened.segments,
-        "stops": opened.run.as_ref().map(stops),
+        "stops": stops.map(|stops| stops.iter().map(|stop| &stop.code).collect::<Vec<_>>()),
+        "board": stops.map(|stops| stops.iter().map(|stop| stop.board).collect::<Vec<_>>()),
+        "alight": stops.map(|stops| stops.iter().map(|stop| stop.alight).collect::<Vec<_>>()),
         "ends_at_ms": opened.run.as_ref().map(|run| run.ends_at.0),
     })
 }

@@ -1,9 +1,12 @@
 //! `interlock log check` and `interlock log dump` on a stopped directory.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::Launch;
+use crate::support::feed::{DAY, Feed};
 use crate::support::process::assert_untouched;
+use crate::support::session::{list, text};
+use crate::support::time::tomorrow;
+use crate::support::{Launch, Port};
 
 /// Catches: tools that write, that do not see what is there, or that print something else than JSON lines.
 #[test]
@@ -37,6 +40,28 @@ fn a_stopped_directory_can_be_looked_into() {
         }
         assert!(lines.iter().all(Value::is_object), "a record is an object");
     }
+}
+
+/// Catches: a feed's `pickup_type` and `drop_off_type` that are not in what a run was opened with.
+#[test]
+fn a_run_is_recorded_with_the_stops_that_may_be_boarded_and_left() {
+    let forbidden_at = |stop: &'static str| move |line: &str| if line.contains(stop) { "1" } else { "" };
+    let feed = Feed::new()
+        .with_column("stop_times.txt", "pickup_type", forbidden_at("trip-1,09:00:00"))
+        .with_column("stop_times.txt", "drop_off_type", forbidden_at("trip-1,,,CCC"));
+    let launch = Launch::new();
+    let feed = feed.write(launch.home()).display().to_string();
+    let server = launch.args(&["--timetable", &feed]).start();
+    let mut session = server.session();
+    let run = session.get(Port::Gateway, &format!("/v1/trains/{DAY}/{}", tomorrow())).ok();
+    session.held(text(&list(&run, "classes")[0], "partition_key"), "a-hold", 1, 1);
+    let launch = server.stop();
+    let dump = launch.run(&["log", "dump", &launch.dir().display().to_string()]);
+    let records = dump.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let opened: Vec<Value> = records.filter(|record| record["type"] == "partition_opened").collect();
+    let [opened] = &opened[..] else { panic!("one partition is opened: {opened:?}") };
+    assert_eq!(opened["body"]["board"], json!([true, false, true, true]), "{opened}");
+    assert_eq!(opened["body"]["alight"], json!([true, true, false, true]), "{opened}");
 }
 
 /// Catches: tools that make a directory, or take any for an empty one.

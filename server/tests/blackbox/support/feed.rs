@@ -114,6 +114,20 @@ impl Feed {
         self
     }
 
+    /// With one more column, whose value a line's other columns decide.
+    pub(crate) fn with_column(
+        mut self,
+        name: &str,
+        column: &str,
+        value: impl Fn(&str) -> &'static str,
+    ) -> Feed {
+        let file = self.0.get_mut(name).expect("the feed has the file");
+        let header = file.lines().take(1).map(|line| format!("{line},{column}\n"));
+        let rows = file.lines().skip(1).map(|line| format!("{line},{}\n", value(line)));
+        *file = header.chain(rows).collect();
+        self
+    }
+
     /// With one more line at a file's end. Gives the line's number, counted from 1.
     pub(crate) fn appended(mut self, name: &str, line: &str) -> (Feed, usize) {
         let file = self.0.get_mut(name).expect("the feed has the file");

@@ -161,7 +161,7 @@ impl<D: Disk> Shard<D> {
     fn take_up(&mut self) {
         for index in 0..self.owned.len() {
             let owned = &self.owned[index];
-            self.state_bytes += owned.slot.weight() as u64;
+            self.state_bytes += owned.slot.memory_estimate() as u64;
             let slot = owned.slot.id();
             let tells: Vec<_> = owned.slot.outbox().values().cloned().collect();
             let paid: Vec<_> = owned.slot.orders().unticketed().iter().map(|(_, order)| *order).collect();
@@ -447,10 +447,10 @@ impl<D: Disk> Shard<D> {
         let lsn = self.log.append(&self.scratch);
         let owned = &mut self.owned[index];
         self.group_bytes += self.scratch.len();
-        let weight = owned.slot.weight() as u64;
+        let memory_estimate = owned.slot.memory_estimate() as u64;
         let mut effects = std::mem::take(&mut self.effects);
         owned.slot.apply(&record, &mut effects);
-        self.state_bytes = self.state_bytes - weight + owned.slot.weight() as u64;
+        self.state_bytes = self.state_bytes - memory_estimate + owned.slot.memory_estimate() as u64;
         owned.last = lsn;
         self.stats.tally.count(&record.body);
         for effect in effects.drain(..) {

@@ -1,4 +1,4 @@
-//! What the engine answers: views of the state, or a refusal. Statuses and JSON are the edge's business.
+//! Answers: views of the state, or a rejection. HTTP statuses and JSON are the edge's business.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

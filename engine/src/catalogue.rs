@@ -1,4 +1,4 @@
-//! What the engine asks of a timetable when a partition is asked for that is not open yet.
+//! The timetable as the engine asks for it: which partitions may be opened, and the runs they belong to.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -51,7 +51,7 @@ pub struct ClassListing {
 #[derive(Clone, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct RunDefinition {
     pub stops: Vec<Stop>,
-    /// When the run has arrived at its last stop.
+    /// Arrival at the last stop.
     pub ends_at: Time,
 }
 

@@ -1,4 +1,4 @@
-//! What clients ask of the engine: already checked for shape, not yet against the state.
+//! Commands: operations that clients ask for, checked for shape and not yet against the state.
 
 use allocator::Span;
 
@@ -83,7 +83,7 @@ pub struct RunQuery {
 pub struct CreateOrder {
     pub key: IdempotencyKey,
     pub amount: Cents,
-    /// What the new order's id is made of. Not part of the request's identity.
+    /// Random bits for the id of a new order. Not part of the request's identity.
     pub entropy: u128,
 }
 
@@ -103,7 +103,7 @@ pub struct Reserve {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cancel {
     pub order: OrderId,
-    /// What the caller believes is held; another than the order's own is refused.
+    /// Another partition or hold than the order's own is refused.
     pub expected: ExpectedHold,
 }
 
@@ -146,7 +146,7 @@ pub struct RefundCursor {
     pub number: u64,
 }
 
-/// Who has to answer a command.
+/// The cores that have to answer a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Route {
     Slot(SlotId),

@@ -137,7 +137,7 @@ text_id!(
     ORDER_ID_BYTES_MAX
 );
 text_id!(
-    /// What a settled refund is booked under.
+    /// The booking under which a refund is settled.
     Reference,
     REFERENCE_BYTES_MAX
 );

@@ -1,4 +1,4 @@
-//! What passes between slots.
+//! Messages between slots: asks, facts, and tells that carry facts.
 //!
 //! An [`Ask`] is a request and is forgotten by a crash, like a client's. A [`Fact`] is the outcome of a record: it
 //! stands in the outbox of the slot that recorded it, is told again until the receiver has recorded what follows
@@ -9,7 +9,7 @@ use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::record::{Reservation, TellId};
 use crate::slots::SlotHash;
 
-/// What an order's slot wants of another slot, for an operation under way.
+/// A request of an order's slot to another one, for an operation under way.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ask {
     /// Of the partition: hold these seats for the order.
@@ -45,7 +45,7 @@ impl Ask {
     }
 }
 
-/// What a slot has recorded and an order's slot must learn.
+/// The outcome of a record, which an order's slot must learn.
 #[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Fact {
     HoldMade { order: OrderId, reservation: Reservation },

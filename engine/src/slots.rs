@@ -1,4 +1,4 @@
-//! Where things live: the keyed hash that places every key in a slot, and slots on cores.
+//! Placement: the keyed hash that places every key in a slot, and slots on cores.
 //!
 //! SipHash-2-4 under the data directory's secret, over one domain byte and the key; the low 12 bits are the slot.
 

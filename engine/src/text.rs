@@ -14,7 +14,7 @@ use smol_str::{SmolStr, SmolStrBuilder};
 pub struct Text(SmolStr);
 
 impl Text {
-    /// What `write` writes.
+    /// The text that `write` writes.
     ///
     /// # Panics
     /// When `write` fails, for which it has no reason.

@@ -19,7 +19,10 @@ impl Recover for Taken {
             let mut written = Vec::new();
             read.encode(&mut written);
             let again = Slot::decode(&written).expect("what is written is read");
-            assert_eq!((again.id(), again.seq(), again.weight()), (read.id(), read.seq(), read.weight()));
+            assert_eq!(
+                (again.id(), again.seq(), again.memory_estimate()),
+                (read.id(), read.seq(), read.memory_estimate())
+            );
         }
         self.images.push((slot, lsn, image.to_vec()));
         Ok(())

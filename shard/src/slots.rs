@@ -34,7 +34,7 @@ impl OwnedSlots {
     pub(crate) fn new(core: u16, cores: u16, slots: impl IntoIterator<Item = Box<Slot>>) -> OwnedSlots {
         let slots = slots.into_iter().map(|slot| OwnedSlot { slot, last_lsn: Lsn(0) });
         let slots: Vec<_> = slots.collect();
-        let state_bytes = slots.iter().map(|owned| owned.slot.weight() as u64).sum();
+        let state_bytes = slots.iter().map(|owned| owned.slot.memory_estimate() as u64).sum();
         OwnedSlots { core, cores, slots, state_bytes }
     }
 
@@ -54,10 +54,10 @@ impl OwnedSlots {
     pub(crate) fn apply(&mut self, record: &Record, lsn: Lsn, effects: &mut Vec<Effect>) {
         let place = self.place(record.slot);
         let owned = &mut self.slots[place];
-        let before = owned.slot.weight() as u64;
+        let before = owned.slot.memory_estimate() as u64;
         owned.slot.apply(record, effects);
         owned.last_lsn = lsn;
-        self.state_bytes = self.state_bytes - before + owned.slot.weight() as u64;
+        self.state_bytes = self.state_bytes - before + owned.slot.memory_estimate() as u64;
     }
 
     pub(crate) fn state_bytes(&self) -> u64 {

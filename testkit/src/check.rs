@@ -1,4 +1,4 @@
-//! What must hold of any state: always, and once nothing is under way.
+//! Invariants of any state: always, and once nothing is under way.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What the tests of engine and shard share: names and the commands made of them, a timetable by table, and what must hold
+//! The common ground of the tests of engine and shard: names and the commands made of them, a timetable by table, and what must hold
 //! of any state. Nothing here is shipped.
 //!
 //! The simulator has none of it: it would share mistakes with what it checks.

@@ -13,7 +13,7 @@ use engine::ids::{
 use engine::limits::SLOTS;
 use engine::slots::{SlotHash, core_of};
 
-/// What slots are hashed with where a test has no data directory.
+/// The secret of the slot hash where a test has no data directory.
 pub const SECRET: [u8; 16] = *b"a test's secret.";
 
 macro_rules! parsed {

@@ -1,4 +1,4 @@
-//! What falls due by the passing of time alone. Each record is bounded; whoever drives comes back for the next.
+//! Due work: records that time alone asks for. Each is bounded; the caller comes back for the next.
 
 use alloc::vec::Vec;
 

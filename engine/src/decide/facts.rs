@@ -1,4 +1,4 @@
-//! What an order makes of the facts it is told. A fact means the same however often it comes.
+//! Facts in the slot of their order. A fact means the same however often it comes.
 
 use super::orders::{cancelled, paid, reserved};
 use super::{Context, inventory};
@@ -9,7 +9,7 @@ use crate::record::{Body, ReleaseReason};
 use crate::state::{Order, Slot};
 use crate::status::{CancelReason, HoldStatus, OrderStatus};
 
-/// What a fact comes to in the slot of its order.
+/// The step that follows from a fact.
 #[derive(Clone, PartialEq, Debug)]
 pub enum FactStep {
     /// Log and apply this; the fact is then settled.

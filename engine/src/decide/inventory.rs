@@ -95,7 +95,7 @@ fn make(
     want: &SeatRequest,
     owner: Option<OrderId>,
 ) -> Result<Body, Rejection> {
-    let is_full = slot.outbox().len() >= OUTBOX_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX;
+    let is_full = slot.outbox().len() >= OUTBOX_PER_SLOT_MAX || slot.memory_estimate() >= SLOT_BYTES_MAX;
     if is_full || p.holds_count() >= HOLDS_PER_PARTITION_MAX {
         return Err(Rejection::LimitReached);
     }
@@ -142,7 +142,7 @@ fn open(slot: &Slot, cx: &Context<'_>, want: &SeatRequest) -> Result<Body, Rejec
     if want.quantity > layout.seats() {
         return Err(Rejection::InsufficientStock);
     }
-    if slot.partitions().len() >= PARTITIONS_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX {
+    if slot.partitions().len() >= PARTITIONS_PER_SLOT_MAX || slot.memory_estimate() >= SLOT_BYTES_MAX {
         return Err(Rejection::LimitReached);
     }
     let partition = want.partition.clone();
@@ -155,7 +155,7 @@ enum Offer {
     AdHoc,
 }
 
-/// What could be opened under a key that is not open. The stops of a run are those of its first open partition; once it has
+/// The partition that could be opened under a key that is not open. The stops of a run are those of its first open partition; once it has
 /// one, nothing is sold ad hoc beside it, also where the timetable has lost it since.
 fn offer(slot: &Slot, cx: &Context<'_>, key: &PartitionKey) -> Offer {
     let fixed = || key.run().and_then(|run| slot.partitions().of_run(run).find_map(|(_, p)| p.run()));
@@ -317,7 +317,7 @@ fn gone(c: &OrderHold) -> Fact {
     Fact::HoldExpired { order: c.order, partition: c.partition.clone(), hold: c.hold.clone() }
 }
 
-/// What the order has to learn about its hold as it is now.
+/// The hold as it is now, as a fact for its order.
 fn fact(order: OrderId, key: &PartitionKey, p: &Partition, id: &HoldId, h: &Hold) -> Fact {
     let (partition, hold) = (key.clone(), id.clone());
     match (h.status, &h.txn) {

@@ -27,7 +27,7 @@ use crate::message::{Ask, Fact};
 use crate::record::Body;
 use crate::state::Slot;
 
-/// What decisions are made by, beside the state.
+/// The arguments of a decision, beside the state.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub now: Time,
@@ -44,12 +44,12 @@ impl core::fmt::Debug for Context<'_> {
     }
 }
 
-/// How long things last, in milliseconds.
+/// Durations, in milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Policy {
     /// A hold that nobody confirms.
     pub hold_ttl_ms: u64,
-    /// What an ended hold is remembered for.
+    /// For so long an ended hold is remembered.
     pub retention_ms: u64,
     /// An order that nobody reserves for.
     pub abandon_ms: u64,
@@ -89,7 +89,7 @@ impl From<Rejection> for Pending {
     }
 }
 
-/// What an operation has learnt from other slots that the state does not show.
+/// Answers of other slots to an operation, as far as the state does not show them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Progress {
     /// The transaction id is this order's.

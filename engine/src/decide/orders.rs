@@ -20,7 +20,7 @@ pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Decision
         settle_overdue(cx, order)?;
         return Ok(show(slot, order));
     }
-    if slot.orders().len() >= ORDERS_PER_SLOT_MAX || slot.weight() >= SLOT_BYTES_MAX {
+    if slot.orders().len() >= ORDERS_PER_SLOT_MAX || slot.memory_estimate() >= SLOT_BYTES_MAX {
         return Err(Rejection::LimitReached.into());
     }
     let order = OrderId::new(slot.id(), c.entropy);

@@ -1,4 +1,4 @@
-//! What becomes of money: it pays its order, or it is that same payment again, or it is owed back. One refund for
+//! Payments and refunds. Money pays its order, or it is that same payment again, or it is owed back. One refund for
 //! each pair of order and transaction id.
 
 use alloc::boxed::Box;

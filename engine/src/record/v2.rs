@@ -1,6 +1,6 @@
 //! Version 2 of records, the one that is written: the types of the state's history as they are now.
 //!
-//! What changes here is no longer version 2: copy what changes to a file of the next version, and leave it as it was here.
+//! A changed type is a new version: it goes into a file of the next number, and stays here as it was.
 
 use alloc::vec::Vec;
 
@@ -86,7 +86,7 @@ pub struct HoldRow {
     pub txn: Option<TxnId>,
     /// Why it was released.
     pub release_reason: Option<ReleaseReason>,
-    /// When an ended hold may be forgotten.
+    /// An ended hold may be forgotten from here on.
     pub keep_until: Time,
 }
 
@@ -98,14 +98,14 @@ pub struct OrderRow {
     pub status: OrderStatus,
     pub amount: Cents,
     pub created_at: Time,
-    /// When an order that is still INIT is given up.
+    /// An order that is still INIT is given up then.
     pub abandon_at: Time,
     pub reservation: Option<Reservation>,
     pub cancel_reason: Option<CancelReason>,
     pub txn: Option<TxnId>,
 }
 
-/// What an order holds or held.
+/// Seats that an order holds or held.
 #[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Reservation {
     pub partition: PartitionKey,

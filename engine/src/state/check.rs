@@ -157,7 +157,7 @@ pub(super) fn same_seats(row: &HoldRow, hold: &Hold, partition: &Partition) -> C
     }
 }
 
-/// What a hold that changes can bring into it.
+/// The parts of a hold that a change can bring into it.
 pub(super) fn payment(row: &HoldRow) -> Check {
     optional_text("transaction id", row.txn.as_ref(), TxnId::as_str, TxnId::parse)?;
     if row.owner.is_some() && row.status == HoldStatus::Confirmed && row.txn.is_none() {

@@ -104,7 +104,7 @@ impl Holds {
         });
     }
 
-    /// Whether there is one of that id.
+    /// False where there is none of that id.
     fn change_entry(&mut self, id: &HoldId, change: impl FnOnce(&mut HoldEntry)) -> bool {
         let Some(entry) = self.by_id.get_mut(id) else { return false };
         let (deadline, forgettable_at) = (entry.deadline(), entry.forgettable_at());

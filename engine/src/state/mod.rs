@@ -4,10 +4,10 @@ mod apply;
 mod check;
 mod holds;
 mod image;
+mod memory_estimate;
 mod orders;
 mod partition;
 mod slot;
-mod weight;
 
 pub use image::IMAGE_VERSION;
 pub use orders::{Order, Orders, Refunds};

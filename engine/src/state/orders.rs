@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 
-use super::weight;
+use super::memory_estimate;
 use crate::command::RefundFilter;
 use crate::due_index::DueIndex;
 use crate::ids::{IdempotencyKey, OrderId, OrderName, Time, TxnId};
@@ -19,18 +19,18 @@ pub struct Order {
 }
 
 impl Order {
-    /// When what it holds runs out.
+    /// The deadline of the hold of a RESERVED order.
     fn deadline(&self) -> Option<Time> {
         let reserved = self.row.status == OrderStatus::Reserved;
         self.row.reservation.as_ref().filter(|_| reserved).map(|r| r.deadline)
     }
 
-    /// When it is given up if nobody reserves for it.
+    /// An INIT order is given up then, if nobody reserves for it.
     fn abandon_at(&self) -> Option<Time> {
         (self.row.status == OrderStatus::Init).then_some(self.row.abandon_at)
     }
 
-    /// When it is due for its ticket: at once, that is when it was paid.
+    /// A PAID order is due for its ticket at once, that is at the time of its payment.
     fn ticket_at(&self) -> Option<Time> {
         (self.row.status == OrderStatus::Paid).then_some(self.updated_at)
     }
@@ -53,7 +53,7 @@ pub struct Orders {
     /// PAID orders, which have no ticket yet, by when they were paid; derived.
     unticketed: DueIndex<OrderId>,
     /// Estimated bytes; derived.
-    weight: usize,
+    memory_estimate: usize,
 }
 
 impl Orders {
@@ -71,8 +71,8 @@ impl Orders {
         self.by_id.values()
     }
 
-    pub(super) fn weight(&self) -> usize {
-        self.weight
+    pub(super) fn memory_estimate(&self) -> usize {
+        self.memory_estimate
     }
 
     #[must_use]
@@ -115,10 +115,10 @@ impl Orders {
 
     pub(super) fn put(&mut self, row: &OrderRow, updated_at: Time) {
         let order = Order { row: row.clone(), updated_at };
-        self.weight += weight::order(&order);
+        self.memory_estimate += memory_estimate::order(&order);
         let new = (order.abandon_at(), order.deadline(), order.ticket_at());
         let old = self.by_id.insert(row.order, order).map(|old| {
-            self.weight -= weight::order(&old);
+            self.memory_estimate -= memory_estimate::order(&old);
             (old.abandon_at(), old.deadline(), old.ticket_at())
         });
         if old.is_none() {
@@ -142,7 +142,7 @@ pub struct Refunds {
     /// Of no known order; derived.
     unmatched: BTreeSet<u64>,
     /// Estimated bytes; derived.
-    weight: usize,
+    memory_estimate: usize,
 }
 
 impl Refunds {
@@ -152,7 +152,7 @@ impl Refunds {
         self.by_number.get(number)
     }
 
-    /// Whether anything is owed for the order, or was.
+    /// The state of all refunds of the order together; `None`: there was none.
     #[must_use]
     pub fn status(&self, order: &OrderName) -> Option<RefundStatus> {
         let numbers = self.by_pair.get(order)?.values();
@@ -195,8 +195,8 @@ impl Refunds {
         self.by_number.last_key_value().map_or(1, |(number, _)| number + 1)
     }
 
-    pub(super) fn weight(&self) -> usize {
-        self.weight
+    pub(super) fn memory_estimate(&self) -> usize {
+        self.memory_estimate
     }
 
     pub(super) fn put(&mut self, row: &RefundRow) {
@@ -209,7 +209,7 @@ impl Refunds {
             self.unmatched.insert(row.number);
         }
         if self.by_number.insert(row.number, row.clone()).is_none() {
-            self.weight += weight::refund(&row.order, row);
+            self.memory_estimate += memory_estimate::refund(&row.order, row);
         }
         self.by_pair.entry(row.order.clone()).or_default().insert(row.txn.clone(), row.number);
     }

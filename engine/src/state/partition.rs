@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use super::{holds::Holds, weight};
+use super::{holds::Holds, memory_estimate};
 use crate::catalogue::RunDefinition;
 use crate::due_index::DueIndex;
 use crate::ids::{HoldId, OrderId, PartitionKey, Time, TxnId};
@@ -24,7 +24,7 @@ pub struct Partition {
     pub(super) seq: u64,
     holds: Holds,
     /// Estimated bytes; derived.
-    weight: usize,
+    memory_estimate: usize,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -51,7 +51,7 @@ impl Partition {
         let inventory = Inventory::new(opened.layout.clone(), opened.segments);
         let stops = opened.run.as_ref().map_or(0, |run| run.stops.len());
         Partition {
-            weight: weight::partition(&inventory, stops),
+            memory_estimate: memory_estimate::partition(&inventory, stops),
             inventory,
             run: opened.run.clone().map(Arc::new),
             seq: 0,
@@ -110,7 +110,7 @@ impl Partition {
         ended.take_while(move |(nth, (at, _))| *nth < too_many || *at <= now).map(|(_, (_, id))| id)
     }
 
-    /// When the first live hold expires.
+    /// The first deadline of a live hold.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         self.holds.next_deadline()
@@ -164,13 +164,13 @@ impl Partition {
             release_reason: row.release_reason,
             keep_until: row.keep_until,
         };
-        self.weight += weight::hold(&row.hold, &hold);
+        self.memory_estimate += memory_estimate::hold(&row.hold, &hold);
         self.holds.insert(row.hold.clone(), hold);
     }
 
     /// A live hold moves on: adopted, confirmed, released or expired.
     pub(super) fn update(&mut self, row: &HoldRow) {
-        let Partition { holds, inventory, weight, .. } = self;
+        let Partition { holds, inventory, memory_estimate, .. } = self;
         holds.change(&row.hold, |hold| {
             assert_eq!(hold.status, HoldStatus::Held, "only a live hold changes");
             match row.status {
@@ -178,13 +178,13 @@ impl Partition {
                 HoldStatus::Confirmed => inventory.sell(hold.span, &hold.seats),
                 HoldStatus::Released | HoldStatus::Expired => inventory.release(hold.span, &hold.seats),
             }
-            *weight -= weight::hold(&row.hold, hold);
+            *memory_estimate -= memory_estimate::hold(&row.hold, hold);
             hold.status = row.status;
             hold.owner = row.owner;
             hold.txn.clone_from(&row.txn);
             hold.release_reason = row.release_reason;
             hold.keep_until = row.keep_until;
-            *weight += weight::hold(&row.hold, hold);
+            *memory_estimate += memory_estimate::hold(&row.hold, hold);
         });
     }
 
@@ -202,7 +202,7 @@ impl Partition {
     pub(super) fn forget(&mut self, id: &HoldId) {
         let hold = self.holds.remove(id);
         assert_ne!(hold.status, HoldStatus::Held, "a live hold is never forgotten");
-        self.weight -= weight::hold(id, &hold);
+        self.memory_estimate -= memory_estimate::hold(id, &hold);
     }
 }
 
@@ -215,7 +215,7 @@ pub struct Partitions {
     /// By the end of their run; derived.
     departures: DueIndex<PartitionKey>,
     /// Estimated bytes; derived.
-    weight: usize,
+    memory_estimate: usize,
 }
 
 impl Partitions {
@@ -228,8 +228,8 @@ impl Partitions {
         self.by_key.iter()
     }
 
-    pub(super) fn weight(&self) -> usize {
-        self.weight
+    pub(super) fn memory_estimate(&self) -> usize {
+        self.memory_estimate
     }
 
     #[must_use]
@@ -273,14 +273,14 @@ impl Partitions {
             partition.run = Some(shared);
         }
         self.departures.reschedule(&opened.partition, None, partition.ends_at());
-        self.weight += partition.weight;
+        self.memory_estimate += partition.memory_estimate;
         let before = self.by_key.insert(opened.partition.clone(), partition);
         assert!(before.is_none(), "a partition is opened once");
     }
 
     pub(super) fn forget(&mut self, key: &PartitionKey) {
         let partition = self.by_key.remove(key).expect("a forgotten partition was open");
-        self.weight -= partition.weight;
+        self.memory_estimate -= partition.memory_estimate;
         self.due.reschedule(key, partition.next_due(), None);
         self.departures.reschedule(key, partition.ends_at(), None);
     }
@@ -288,10 +288,10 @@ impl Partitions {
     /// Every change of a partition goes through here, so that the index follows.
     pub(super) fn change(&mut self, key: &PartitionKey, change: impl FnOnce(&mut Partition)) {
         let partition = self.by_key.get_mut(key).expect("a logged change is of an open partition");
-        let (before, weight) = (partition.next_due(), partition.weight);
+        let (before, memory_estimate) = (partition.next_due(), partition.memory_estimate);
         change(partition);
         let after = partition.next_due();
-        self.weight = self.weight - weight + partition.weight;
+        self.memory_estimate = self.memory_estimate - memory_estimate + partition.memory_estimate;
         self.due.reschedule(key, before, after);
     }
 }

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::{Orders, Partition, Partitions, Refunds, weight};
+use super::{Orders, Partition, Partitions, Refunds, memory_estimate};
 use crate::decide::Policy;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::message::{Fact, Outbox, Tell};
@@ -18,7 +18,7 @@ pub struct Slot {
     pub(super) orders: Orders,
     pub(super) claims: HashMap<TxnId, OrderId>,
     /// Estimated bytes of `claims`; derived.
-    pub(super) claims_weight: usize,
+    pub(super) claims_memory_estimate: usize,
     pub(super) refunds: Refunds,
     pub(super) outbox: Outbox,
     pub(super) next_tell: TellId,
@@ -34,7 +34,7 @@ impl Slot {
             partitions: Partitions::default(),
             orders: Orders::default(),
             claims: HashMap::new(),
-            claims_weight: 0,
+            claims_memory_estimate: 0,
             refunds: Refunds::default(),
             outbox: Outbox::new(),
             next_tell: TellId(1),
@@ -78,7 +78,7 @@ impl Slot {
     }
 
     pub(super) fn put_claim(&mut self, txn: TxnId, order: OrderId) {
-        self.claims_weight += weight::claim(&txn);
+        self.claims_memory_estimate += memory_estimate::claim(&txn);
         let before = self.claims.insert(txn, order);
         assert!(before.is_none(), "a transaction id is claimed once");
     }
@@ -119,7 +119,7 @@ impl Slot {
         self.next_tell
     }
 
-    /// When time alone next asks for a record of this slot: `decide_due` then has one.
+    /// The time from which on `decide_due` has a record for this slot.
     #[must_use]
     pub fn next_due(&self, policy: &Policy) -> Option<Time> {
         let hold = self.partitions.next_due().map(|(at, _)| at);
@@ -136,9 +136,13 @@ impl Slot {
 
     /// Bytes of memory that the slot takes, as estimated.
     #[must_use]
-    pub fn weight(&self) -> usize {
-        let tells = self.outbox.len() * weight::TELL_BYTES;
-        self.partitions.weight() + self.orders.weight() + self.refunds.weight() + self.claims_weight + tells
+    pub fn memory_estimate(&self) -> usize {
+        let tells = self.outbox.len() * memory_estimate::TELL_BYTES;
+        self.partitions.memory_estimate()
+            + self.orders.memory_estimate()
+            + self.refunds.memory_estimate()
+            + self.claims_memory_estimate
+            + tells
     }
 
     /// Nothing was ever recorded here.

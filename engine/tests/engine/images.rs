@@ -37,7 +37,7 @@ pub(crate) fn check(slot: &Slot, from: &dyn Fn() -> String) {
     let due = slot.next_due(&Default::default());
     let all: Vec<_> = slot.partitions().iter().flat_map(|(_, p)| p.due(Time(u64::MAX))).collect();
     assert!(due.is_some() || all.is_empty(), "{}: live holds, and nothing is due", from());
-    assert!(slot.is_blank() || slot.weight() >= bytes.len() / 4, "{}", from());
+    assert!(slot.is_blank() || slot.memory_estimate() >= bytes.len() / 4, "{}", from());
 }
 
 fn whole(partition: &Partition) -> engine::Span {

@@ -71,7 +71,7 @@ fn bytes_of_a_slot() {
     world.run(names.reserve(0)).unwrap();
     world.run(names.try_hold("mine", 1)).unwrap();
     for i in 0.. {
-        if world.slot(slot).unwrap().weight() >= SLOT_BYTES_MAX {
+        if world.slot(slot).unwrap().memory_estimate() >= SLOT_BYTES_MAX {
             break;
         }
         assert!(i < 1_000, "so many large partitions weigh nothing");

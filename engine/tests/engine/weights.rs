@@ -110,7 +110,7 @@ pub(crate) fn apply(slot: &mut Slot, body: Body) {
 fn weight(bodies: impl IntoIterator<Item = Body>) -> usize {
     let mut slot = Slot::new(SLOT);
     bodies.into_iter().for_each(|body| apply(&mut slot, body));
-    slot.weight()
+    slot.memory_estimate()
 }
 
 /// So many bytes more, and no other difference.
@@ -162,28 +162,28 @@ fn parts_add_up_and_what_is_forgotten_weighs_nothing() {
     assert!(each.iter().all(|part| (100..4_000).contains(part)), "{each:?}");
     let mut slot = Slot::new(SLOT);
     for (part, expected) in parts.into_iter().zip(&each) {
-        let before = slot.weight();
+        let before = slot.memory_estimate();
         apply(&mut slot, part);
-        assert_eq!(slot.weight(), before + expected);
+        assert_eq!(slot.memory_estimate(), before + expected);
     }
     // The tell of the claim, then a hold, then the partition.
-    let all = slot.weight();
+    let all = slot.memory_estimate();
     let tells: Vec<_> = slot.outbox().keys().copied().collect();
     assert_eq!(tells.len(), 1);
     apply(&mut slot, Body::TellsAcked { tells });
-    let untold = slot.weight();
+    let untold = slot.memory_estimate();
     assert!(untold < all);
     apply(&mut slot, Body::HoldMade(held("h", 2)));
-    assert!(slot.weight() > untold);
+    assert!(slot.memory_estimate() > untold);
     let (status, release_reason) = (HoldStatus::Released, Some(ReleaseReason::Requested));
     apply(
         &mut slot,
         Body::HoldReleased(HoldRow { status, release_reason, partition_seq: 2, ..held("h", 2) }),
     );
     apply(&mut slot, Body::HoldsForgotten { partition: partition("p"), holds: vec![hold("h")] });
-    assert_eq!(slot.weight(), untold);
+    assert_eq!(slot.memory_estimate(), untold);
     apply(&mut slot, Body::PartitionForgotten { partition: partition("p") });
-    assert_eq!(slot.weight(), untold - each[0]);
+    assert_eq!(slot.memory_estimate(), untold - each[0]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Version 2 of slot images, the one that is written.
 //!
-//! What changes here is no longer version 2: copy what changes to a file of the next version, and leave it as it was here.
+//! A changed type is a new version: it goes into a file of the next number, and stays here as it was.
 
 use alloc::vec::Vec;
 

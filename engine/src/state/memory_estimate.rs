@@ -1,4 +1,4 @@
-//! What things take in memory, as estimated: by these sums limits are kept, and nothing else is decided by them.
+//! Estimates of the memory that things take. Limits are kept by them, and nothing else is decided.
 //!
 //! The estimates are from above, maps and shared texts included. An archived slot is always smaller.
 

@@ -27,6 +27,7 @@ const WAITING_MAX: usize = 65_536;
 pub(crate) struct Links {
     outgoing: Vec<Option<Outgoing<Parcel, Producer<Parcel>, CoreWaker>>>,
     incoming: Vec<Consumer<Parcel>>,
+    balance: i64,
 }
 
 /// The ends of the rings between every two cores; `wakers` wake each core.
@@ -34,7 +35,7 @@ pub(crate) fn connect(wakers: &[CoreWaker]) -> Vec<Links> {
     let cores = wakers.len();
     let parcels = (RING_PARCELS_OF_CORE / cores).clamp(RING_PARCELS_MIN, RING_PARCELS_MAX);
     let mut links: Vec<Links> =
-        (0..cores).map(|_| Links { outgoing: Vec::new(), incoming: Vec::new() }).collect();
+        (0..cores).map(|_| Links { outgoing: Vec::new(), incoming: Vec::new(), balance: 0 }).collect();
     for from in 0..cores {
         for (to, waker) in wakers.iter().enumerate() {
             if from == to {
@@ -55,6 +56,7 @@ impl Peers for Links {
     fn send(&mut self, core: u16, parcel: Parcel) {
         let out = self.outgoing[usize::from(core)].as_mut().expect("a ring to every other core");
         out.send(parcel);
+        self.balance += 1;
     }
 
     fn flush(&mut self) {
@@ -62,7 +64,9 @@ impl Peers for Links {
     }
 
     fn receive(&mut self) -> Option<Parcel> {
-        self.incoming.iter_mut().find_map(|ring| ring.pop().ok())
+        let parcel = self.incoming.iter_mut().find_map(|ring| ring.pop().ok())?;
+        self.balance -= 1;
+        Some(parcel)
     }
 
     fn is_jammed(&self, core: u16) -> bool {
@@ -75,6 +79,10 @@ impl Peers for Links {
 
     fn has_waiting(&self) -> bool {
         self.outgoing.iter().flatten().any(|out| out.waiting() > 0)
+    }
+
+    fn balance(&self) -> i64 {
+        self.balance
     }
 }
 

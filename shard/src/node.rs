@@ -14,7 +14,7 @@ use crate::limits::QUIESCE_TIMEOUT_US;
 use crate::message::{CallId, Caller, Parcel, Routed};
 use crate::peers::Peers;
 use crate::shard::{Output, Shard};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Report, Shutdown};
 
 /// When a node wants its next turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +67,8 @@ pub struct Node<D: Disk, P: Peers> {
     shutdown: Arc<Shutdown>,
     /// The steady clock when this node began to quiesce.
     quiescing_since_us: Option<u64>,
+    /// What this node told the others at the end of its last turn.
+    reported: Report,
     left: Option<Departure>,
 }
 
@@ -84,6 +86,7 @@ impl<D: Disk, P: Peers> Node<D, P> {
             replies: VecDeque::new(),
             shutdown,
             quiescing_since_us: None,
+            reported: Report::default(),
             left: None,
         }
     }
@@ -107,6 +110,9 @@ impl<D: Disk, P: Peers> Node<D, P> {
     /// # Errors
     /// The log cannot be written.
     pub fn turn(&mut self, read_clocks: impl FnOnce() -> Clocks) -> Result<(), DiskError> {
+        if self.quiescing_since_us.is_some() {
+            self.shutdown.begin_turn(self.core);
+        }
         self.receive();
         let clocks = read_clocks();
         self.shard.process(self.clock.now(clocks))?;
@@ -231,8 +237,9 @@ impl<D: Disk, P: Peers> Node<D, P> {
         }
         let since = *self.quiescing_since_us.get_or_insert(steady_us);
         self.shard.stop();
-        let quiesced = self.shard.is_quiesced() && !self.peers.has_waiting() && !self.peers.has_incoming();
-        if self.shutdown.report(self.core, quiesced) {
+        let report = Report { quiesced: self.shard.is_quiesced(), parcels: self.peers.balance() };
+        let before = std::mem::replace(&mut self.reported, report);
+        if self.shutdown.report(self.core, before, report) {
             self.left = Some(Departure::Left { quiesced: true });
         } else if steady_us.saturating_sub(since) > QUIESCE_TIMEOUT_US {
             self.left = Some(Departure::Left { quiesced: false });

@@ -24,4 +24,7 @@ pub trait Peers {
 
     /// A full ring holds something back. Nobody says when there is room again: look again soon.
     fn has_waiting(&self) -> bool;
+
+    /// Parcels that this end has sent, less those that it has received. Over all cores the sum is what is between them.
+    fn balance(&self) -> i64;
 }

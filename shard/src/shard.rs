@@ -178,11 +178,14 @@ impl<D: Disk> Shard<D> {
         // What is durable leaves first; the next write starts at the commit, with all that this turn appends.
         self.log.complete(Millis(self.now.0))?;
         self.outputs.open(self.log.durable());
+        self.tickets.durable(self.log.durable());
         self.take_work();
-        self.do_due();
-        self.sweep_overdue();
-        self.resend();
-        self.take_work();
+        if !self.stopping {
+            self.do_due();
+            self.sweep_overdue();
+            self.resend();
+            self.take_work();
+        }
         self.record_acks();
         self.end_group();
         self.stats.snapshots += u64::from(self.snapshots.feed(&mut self.log, &self.slots));
@@ -244,7 +247,7 @@ impl<D: Disk> Shard<D> {
         timers.next()
     }
 
-    /// From here on commands are refused; what was accepted goes on.
+    /// From here on commands are refused and nothing begins by itself; what was accepted goes on.
     pub fn stop(&mut self) {
         self.stopping = true;
     }
@@ -375,7 +378,7 @@ impl<D: Disk> Shard<D> {
             match effect {
                 Effect::Tell(tell) => self.send_tell(slot, tell, trace.clone()),
                 Effect::Paid(order) => self.tickets.paid(order, lsn, record.time),
-                Effect::Ticketed(order) => self.tickets.ticketed(order),
+                Effect::Ticketed(order) => self.tickets.ticketed(order, lsn),
             }
         }
         self.effects = effects;

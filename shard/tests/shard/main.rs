@@ -11,3 +11,4 @@ mod outbox;
 mod snapshots;
 mod stats;
 mod support;
+mod tickets;

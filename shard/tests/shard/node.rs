@@ -28,6 +28,7 @@ struct Ends {
     sent: Vec<Parcel>,
     is_jammed: bool,
     has_waiting: bool,
+    balance: i64,
 }
 
 struct Other(Rc<RefCell<Ends>>);
@@ -48,6 +49,9 @@ impl Peers for Other {
     }
     fn has_waiting(&self) -> bool {
         self.0.borrow().has_waiting
+    }
+    fn balance(&self) -> i64 {
+        self.0.borrow().balance
     }
 }
 

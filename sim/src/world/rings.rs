@@ -101,7 +101,8 @@ impl Rings {
         self.arrived(to).next().is_some()
     }
 
-    fn receive(&mut self, to: u16) -> Option<Parcel> {
+    /// The next parcel, and whether it is the second copy of one.
+    fn receive(&mut self, to: u16) -> Option<(Parcel, bool)> {
         let from: Vec<u16> = self.arrived(to).collect();
         if from.is_empty() || self.receivable == 0 {
             return None;
@@ -110,6 +111,7 @@ impl Rings {
         let (from, step) = (*self.rng.pick(&from), self.step);
         let ring = self.ring_mut(from, to);
         let copy = ring.copy(step).map(|place| ring.copies.remove(place).1);
+        let is_copy = copy.is_some();
         let parcel = copy.or_else(|| ring.inside.pop_front()).expect("something has arrived");
         if matches!(parcel, Parcel::Message(_)) && self.rng.percent(self.doubled_percent) {
             let most = *self.rng.pick(&COPY_STEPS);
@@ -117,7 +119,7 @@ impl Rings {
             self.ring_mut(from, to).copies.push((at, parcel.clone()));
             self.doubled += 1;
         }
-        Some(parcel)
+        Some((parcel, is_copy))
     }
 
     fn is_jammed(&self, from: u16, to: u16) -> bool {
@@ -154,12 +156,13 @@ impl Rings {
 pub(crate) struct SimPeers {
     core: u16,
     rings: Rc<RefCell<Rings>>,
+    balance: i64,
 }
 
 impl SimPeers {
     #[must_use]
     pub(crate) fn new(core: u16, rings: Rc<RefCell<Rings>>) -> SimPeers {
-        SimPeers { core, rings }
+        SimPeers { core, rings, balance: 0 }
     }
 
     fn rings(&self) -> RefMut<'_, Rings> {
@@ -178,6 +181,8 @@ impl Peers for SimPeers {
             Parcel::Message(_) => {}
         }
         rings.ring_mut(self.core, core).waiting.push_back(parcel);
+        drop(rings);
+        self.balance += 1;
     }
 
     fn flush(&mut self) {
@@ -197,7 +202,9 @@ impl Peers for SimPeers {
     }
 
     fn receive(&mut self) -> Option<Parcel> {
-        self.rings().receive(self.core)
+        let (parcel, is_copy) = self.rings().receive(self.core)?;
+        self.balance -= i64::from(!is_copy);
+        Some(parcel)
     }
 
     fn is_jammed(&self, core: u16) -> bool {
@@ -214,5 +221,9 @@ impl Peers for SimPeers {
     fn has_waiting(&self) -> bool {
         let rings = self.rings();
         (0..rings.cores as u16).any(|to| !rings.ring(self.core, to).waiting.is_empty())
+    }
+
+    fn balance(&self) -> i64 {
+        self.balance
     }
 }

@@ -74,7 +74,7 @@ impl FaultInjector for PowerCuts {
 pub struct DiskFaults {
     cuts: PowerCuts,
     rng: Rng,
-    /// Faults that happened, in the order of [`FAULTS`].
+    /// Faults that happened, in the order of `FAULTS`.
     pub happened: [u64; 3],
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`file`], [`dir`] | one file's bytes and one directory's names: what reads see, what is on the disk, what lies between |
+//! | `file`, `dir` | one file's bytes and one directory's names: what reads see, what is on the disk, what lies between |
 //! | [`store`] | a whole disk of them, with a size and with faults on demand |
 //! | [`survival`] | the part of the unsynced that a cut leaves |
 //! | [`fs`] | the store as a file system of the kernel, with a power switch |

@@ -3,6 +3,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+echo "checking that the deliberate faults of sim/mutations still apply"
+for fault in sim/mutations/*.patch; do git apply --check "$fault"; done
 echo "building the tests"
 cargo test --workspace --no-run
 # Property tests draw from it: what fails once fails again with the same one.

@@ -71,3 +71,9 @@ impl SlotHash {
 pub fn core_of(slot: SlotId, cores: u16) -> u16 {
     slot.get() % cores
 }
+
+/// The place of a slot among those of its core.
+#[must_use]
+pub fn place_of(slot: SlotId, cores: u16) -> usize {
+    usize::from(slot.get() / cores)
+}

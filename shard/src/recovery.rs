@@ -4,7 +4,7 @@ use engine::effect::Effect;
 use engine::ids::{SlotId, Time};
 use engine::limits::SLOTS;
 use engine::record::Record;
-use engine::slots::core_of;
+use engine::slots::{core_of, place_of};
 use engine::state::Slot;
 use wal::{Lsn, Recover};
 
@@ -51,8 +51,9 @@ impl Recovery {
         if core_of(slot, self.cores) != self.core {
             return Err(format!("slot {} is not core {}'s", slot.get(), self.core));
         }
-        let place = usize::from(slot.get() / self.cores);
-        self.slots.get_mut(place).ok_or_else(|| format!("there is no slot {}", slot.get()))
+        self.slots
+            .get_mut(place_of(slot, self.cores))
+            .ok_or_else(|| format!("there is no slot {}", slot.get()))
     }
 }
 

@@ -29,22 +29,31 @@ use crate::tickets::{TicketBacklog, TicketStatus};
 use crate::timers::{SlotTimers, TimerTable};
 use crate::work_queue::{Work, WorkQueue};
 
-/// A shard's configuration.
+/// The configuration that all cores of a process have in common.
 #[derive(Clone)]
-pub struct Config {
-    pub core: u16,
+pub struct Setup {
     pub cores: u16,
-    pub hash: SlotHash,
     pub policy: Policy,
-    /// Bytes that the state of this core may take, as estimated, before it takes no new sale.
-    pub state_bytes_max: u64,
     pub catalogue: Arc<dyn Catalogue + Send + Sync>,
+    /// Bytes that the state of each core may take, as estimated, before it takes no new sale.
+    pub state_bytes_max: u64,
 }
 
-impl std::fmt::Debug for Config {
+impl std::fmt::Debug for Setup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("core", &self.core).field("cores", &self.cores).finish_non_exhaustive()
+        f.debug_struct("Setup")
+            .field("cores", &self.cores)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
+}
+
+/// A shard's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub core: u16,
+    pub hash: SlotHash,
+    pub process: Setup,
 }
 
 /// An item that leaves a shard, once all that it shows is durable.
@@ -101,12 +110,12 @@ impl<D: Disk> Shard<D> {
         outputs.open(log.durable());
         let mut shard = Shard {
             log,
-            slots: OwnedSlots::new(config.core, config.cores, slots),
+            slots: OwnedSlots::new(config.core, config.process.cores, slots),
             now,
             outputs,
             operations: Operations::default(),
             work: WorkQueue::default(),
-            ask_numbers: AskNumbers::new(config.core, config.cores),
+            ask_numbers: AskNumbers::new(config.core, config.process.cores),
             retransmission: Retransmission::default(),
             due,
             deadlines,
@@ -132,7 +141,7 @@ impl<D: Disk> Shard<D> {
             for (paid_at, order) in slot.orders().unticketed().iter() {
                 self.tickets.paid(*order, Lsn(0), paid_at);
             }
-            self.due.set(place, slot.id(), slot.next_due(&self.config.policy));
+            self.due.set(place, slot.id(), slot.next_due(&self.config.process.policy));
             self.deadlines.set(place, slot.id(), slot.orders().next_deadline());
         }
         for (slot, tell) in tells {
@@ -158,7 +167,7 @@ impl<D: Disk> Shard<D> {
 
     /// A message from another core. A second copy of an ask is dropped.
     pub fn deliver(&mut self, envelope: Envelope) {
-        assert_eq!(core_of(envelope.to, self.config.cores), self.config.core);
+        assert_eq!(core_of(envelope.to, self.config.process.cores), self.config.core);
         if let Message::Ask { number, .. } = &envelope.message
             && !self.ask_numbers.is_first(envelope.from, *number)
         {
@@ -332,7 +341,7 @@ impl<D: Disk> Shard<D> {
 
     /// Checks that memory and log have room for a record of this kind of work.
     pub(crate) fn check_capacity(&self, is_new_sale: bool) -> Result<(), Rejection> {
-        if is_new_sale && self.slots.state_bytes() >= self.config.state_bytes_max {
+        if is_new_sale && self.slots.state_bytes() >= self.config.process.state_bytes_max {
             return Err(Rejection::LimitReached);
         }
         match self.log.space() {
@@ -343,7 +352,7 @@ impl<D: Disk> Shard<D> {
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        let Config { policy, catalogue, .. } = &self.config;
+        let Setup { policy, catalogue, .. } = &self.config.process;
         Context { now: self.now, catalogue: &**catalogue, policy }
     }
 
@@ -352,7 +361,7 @@ impl<D: Disk> Shard<D> {
     }
 
     pub(crate) fn is_own(&self, slot: SlotId) -> bool {
-        core_of(slot, self.config.cores) == self.config.core
+        core_of(slot, self.config.process.cores) == self.config.core
     }
 
     pub(crate) fn owned(&self, slot: SlotId) -> &OwnedSlot {
@@ -388,7 +397,7 @@ impl<D: Disk> Shard<D> {
     fn set_timers(&mut self, slot: SlotId) {
         let place = self.slots.place(slot);
         let state = &self.slots.get(slot).slot;
-        self.due.set(place, slot, state.next_due(&self.config.policy));
+        self.due.set(place, slot, state.next_due(&self.config.process.policy));
         self.deadlines.set(place, slot, state.orders().next_deadline());
     }
 
@@ -405,7 +414,7 @@ impl<D: Disk> Shard<D> {
             return self.work.push_message(envelope);
         }
         self.stats.messages_sent += 1;
-        let core = core_of(envelope.to, self.config.cores);
+        let core = core_of(envelope.to, self.config.process.cores);
         self.outputs.push(visible_at, Output::Send { core, envelope });
     }
 

@@ -4,7 +4,7 @@ use engine::effect::Effect;
 use engine::ids::SlotId;
 use engine::limits::SLOTS;
 use engine::record::Record;
-use engine::slots::core_of;
+use engine::slots::{core_of, place_of};
 use engine::state::Slot;
 use wal::Lsn;
 
@@ -67,6 +67,6 @@ impl OwnedSlots {
     /// The place of a slot among those of this core.
     pub(crate) fn place(&self, slot: SlotId) -> usize {
         assert_eq!(core_of(slot, self.cores), self.core, "a slot has one owner");
-        usize::from(slot.get() / self.cores)
+        place_of(slot, self.cores)
     }
 }

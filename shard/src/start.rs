@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use engine::catalogue::Catalogue;
-use engine::decide::Policy;
 use engine::slots::{SlotHash, core_of};
 use wal::disk::Disk;
 use wal::files::Files;
@@ -13,21 +11,11 @@ use crate::clock::{Clock, Clocks};
 use crate::node::Node;
 use crate::peers::Peers;
 use crate::recovery::Recovery;
-use crate::shard::{Config, Shard};
+use crate::shard::{Config, Setup, Shard};
 use crate::shutdown::Shutdown;
 
 /// The slots of one core, and where its log goes on.
 pub type RecoveredCore = (Recovery, Recovered);
-
-/// The configuration that all cores of a process have in common.
-#[derive(Clone)]
-pub struct Setup {
-    pub cores: u16,
-    pub policy: Policy,
-    pub catalogue: Arc<dyn Catalogue + Send + Sync>,
-    /// Bytes that the state of each core may take, as estimated, before it takes no new sale.
-    pub state_bytes_max: u64,
-}
 
 /// Reads the snapshot and the log of one core.
 ///
@@ -97,14 +85,7 @@ pub fn start<F: Files, D: Disk, P: Peers>(
     let mut nodes = Vec::new();
     for ((core, peers), (recovery, at)) in (0..).zip(peers).zip(recovered) {
         let log = dir.log(core, at, disk(core)?)?;
-        let config = Config {
-            core,
-            cores: setup.cores,
-            hash: hash.clone(),
-            policy: setup.policy.clone(),
-            state_bytes_max: setup.state_bytes_max,
-            catalogue: setup.catalogue.clone(),
-        };
+        let config = Config { core, hash: hash.clone(), process: setup.clone() };
         let mut clock = common_clock.clone();
         let now = clock.now(read_clocks());
         nodes.push(Node::new(Shard::new(config, recovery, log, now), clock, peers, shutdown.clone()));

@@ -9,7 +9,7 @@ use engine::command::{AdHoc, Command, Request, Route};
 use engine::decide::Policy;
 use engine::ids::{SlotId, Time};
 use engine::record::Record;
-use engine::slots::{SlotHash, core_of};
+use engine::slots::{SlotHash, core_of, place_of};
 use engine::state::Slot;
 use engine::text::Text;
 use shard::{CallId, Caller, Config, Envelope, Message, Output, Recovery, Routed, Shard};
@@ -162,7 +162,7 @@ impl World {
 
     pub(crate) fn slot(&self, id: SlotId) -> &Slot {
         let cores = self.cores();
-        let slot = self.shard(core_of(id, cores)).slots().nth(usize::from(id.get() / cores));
+        let slot = self.shard(core_of(id, cores)).slots().nth(place_of(id, cores));
         slot.filter(|slot| slot.id() == id).expect("a core's slots are in order")
     }
 
@@ -417,14 +417,13 @@ impl World {
         self.replayed = recovered.iter().map(|(recovery, _)| recovery.records()).sum();
         for (core, (recovery, at)) in (0..).zip(recovered) {
             let log = dir.log(core, at, MemoryDisk::new(dir.core_dir(core)))?;
-            let config = Config {
-                core,
+            let process = shard::Setup {
                 cores,
-                hash: self.hash.clone(),
                 state_bytes_max: self.setup.state_bytes_max,
                 policy: self.setup.policy.clone(),
                 catalogue: self.setup.catalogue.clone(),
             };
+            let config = Config { core, hash: self.hash.clone(), process };
             let shard = Shard::new(config, recovery, log, self.now);
             self.nodes.push(Node { shard, accepted: 0, ahead_ms: 0, woken: true });
         }

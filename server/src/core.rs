@@ -180,7 +180,7 @@ impl CoreLoop {
     fn publish(&mut self) {
         let shard = self.node.shard();
         self.gauges.publish(shard);
-        self.process.tickets[usize::from(self.core)].publish(shard);
+        self.process.tickets[usize::from(self.core)].publish(&shard.tickets());
         let space = shard.log().space();
         if space != self.space {
             self.process.log_space.change(self.core, self.space, space);

@@ -40,7 +40,7 @@ struct CoreHandles {
     notify: Rc<Notify>,
     mailbox: Rc<Mailbox>,
     now: Rc<Cell<Time>>,
-    /// When the node wants its next turn, if nothing comes before.
+    /// The time at which the node wants its next turn unless something comes before.
     wake_at: Cell<Option<Instant>>,
     stop_edge: Rc<Switch>,
     done: Switch,

@@ -27,7 +27,7 @@ pub trait Backend: 'static {
     /// The first dependency that is down.
     fn ready(&self, service: Service) -> Result<(), Dependency>;
 
-    /// Progress of the ticket worker.
+    /// Tickets issued and awaited, for `/worker/status`.
     fn worker(&self) -> WorkerStatus;
 }
 
@@ -52,15 +52,16 @@ impl Dependency {
     }
 }
 
-/// The ticket worker's place in the log.
+/// Progress of tickets over all cores. Each paid order is ticketed by its own slot; the service keeps the name of the worker
+/// that once did it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct WorkerStatus {
-    /// Log records behind it, of all cores together: every order that was paid up to there has its ticket.
+    /// Log records of all cores together up to which every paid order has its ticket.
     pub position: u64,
     /// Paid orders that wait for their tickets.
     pub backlog: u64,
     /// Wait of the oldest of them; 0 if there is none.
     pub lag_ms: u64,
-    /// The last error, until it goes right again.
+    /// The reason why no ticket can be recorded; `None` as soon as one can.
     pub last_error: Option<String>,
 }

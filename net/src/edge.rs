@@ -129,7 +129,7 @@ impl<B: Backend> Edge<B> {
 
     fn admit(self: &Rc<Self>, service: Service, socket: std::net::TcpStream) {
         if self.connections.open.get() >= self.app.config.limits.connections_max {
-            // Best effort: whoever floods the server does not get to make it wait.
+            // Best effort: a client that floods the server cannot make it wait.
             let _ = socket.set_nonblocking(true);
             let _ = io::Write::write(&mut &socket, REFUSED_FULL);
             return;

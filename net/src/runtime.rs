@@ -26,7 +26,7 @@ use crate::coalesced_wake::CoalescedWake;
 /// Entries of a core's submission ring; what does not fit is submitted early, never refused.
 const RING_ENTRIES: u32 = 1024;
 
-/// Which system interface drives a core.
+/// The system interface that a core is to run on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum DriverChoice {
     /// io_uring where the kernel allows it, else epoll.

@@ -1,4 +1,4 @@
-//! The command line: what can be asked of the binary, and how a mistake is answered.
+//! The command line: the subcommands and their flags, and the answer to a mistake.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::settings::{RETIRED, SETTINGS, Settings, SettingsError};
 #[derive(Debug)]
 pub(crate) enum Action {
     Serve(Settings),
-    /// Print what is in force and where it came from.
+    /// Prints the settings in force and where each value comes from.
     Config(Settings),
     LogCheck(PathBuf),
     LogDump(PathBuf),
@@ -51,15 +51,19 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(with_settings(Command::new("serve").about("Sell seats")))
         .subcommand(with_settings(
-            Command::new("config").about("Print the settings in force, and where each value came from"),
+            Command::new("config").about("Print the settings in force and where each value comes from"),
         ))
         .subcommand(
             Command::new("log")
-                .about("Look into a data directory; nothing is written")
+                .about("Look into a stopped data directory without writing to it")
                 .subcommand_required(true)
                 .arg_required_else_help(true)
-                .subcommand(Command::new("check").about("Verify it whole and say what it holds").arg(dir()))
-                .subcommand(Command::new("dump").about("Print its log's records as JSON lines").arg(dir())),
+                .subcommand(
+                    Command::new("check").about("Verify all of it and print what it holds").arg(dir()),
+                )
+                .subcommand(
+                    Command::new("dump").about("Print the records of its logs as JSON lines").arg(dir()),
+                ),
         )
 }
 

@@ -40,7 +40,7 @@ struct CoreHandles {
     notify: Rc<Notify>,
     mailbox: Rc<Mailbox>,
     now: Rc<Cell<Time>>,
-    /// When the node wants its next turn, if nothing comes before.
+    /// The time at which the node wants its next turn unless something comes before.
     wake_at: Cell<Option<Instant>>,
     stop_edge: Rc<Switch>,
     done: Switch,
@@ -180,7 +180,7 @@ impl CoreLoop {
     fn publish(&mut self) {
         let shard = self.node.shard();
         self.gauges.publish(shard);
-        self.process.tickets[usize::from(self.core)].publish(shard);
+        self.process.tickets[usize::from(self.core)].publish(&shard.tickets());
         let space = shard.log().space();
         if space != self.space {
             self.process.log_space.change(self.core, self.space, space);

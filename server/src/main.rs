@@ -1,4 +1,4 @@
-//! The `interlock` binary. What it does stands in the order in which it is done.
+//! The `interlock` binary: reads the command line and the settings, then sells, or looks into a data directory.
 
 mod backend;
 mod catalogue;

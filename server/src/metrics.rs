@@ -35,7 +35,12 @@ const COUNTERS: &[Counter] = &[
     ("interlock_commands_total", "Commands that a shard took.", &[], |s| s.commands),
     ("interlock_commands_refused_total", "Commands that were refused.", &[], |s| s.commands_refused),
     ("interlock_messages_total", "Messages sent to other cores.", &[], |s| s.messages_sent),
-    ("interlock_tells_resent_total", "Tells sent again for want of an answer.", &[], |s| s.tells_resent),
+    (
+        "interlock_tells_resent_total",
+        "Tells sent again because they were not acknowledged in time.",
+        &[],
+        |s| s.tells_resent,
+    ),
     ("interlock_asks_repeated_total", "Second copies of asks, dropped.", &[], |s| s.asks_repeated),
     ("interlock_log_records_total", "Records appended to the log.", &[], |s| s.tally.records),
     ("interlock_log_frames_total", "Frames written to the log, each a durable write.", &[], |s| s.log_frames),

@@ -125,7 +125,7 @@ fn raise_open_files() {
         && let Err(error) =
             setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
     {
-        tracing::warn!(%error, "the limit of open files could not be raised");
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 
@@ -149,7 +149,7 @@ fn load_timetable(config: &Config) -> Result<Timetable, Error> {
         "timetable"
     );
     if summary.runs == 0 {
-        tracing::warn!("the timetable has no runs: nothing of it can be sold");
+        tracing::warn!("the timetable has no runs: none of its trains can be sold");
     }
     Ok(timetable)
 }
@@ -297,6 +297,6 @@ fn pin(processor: usize) {
     let mut set = CpuSet::new();
     set.set(processor);
     if let Err(error) = sched_setaffinity(None, &set) {
-        tracing::warn!(processor = processor as u64, %error, "a core could not be pinned");
+        tracing::warn!(processor = processor as u64, %error, "cannot pin a core to its processor");
     }
 }

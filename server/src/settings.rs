@@ -69,14 +69,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "INTERLOCK_SNAPSHOT_LOG_BYTES",
         "268435456",
         "BYTES",
-        "log written between two snapshots of a core",
+        "bytes of log between two snapshots of a core",
     ),
     setting(
         "state_bytes",
         "INTERLOCK_STATE_BYTES",
         "",
         "BYTES",
-        "memory that orders and holds may take over all cores before new sales are refused; empty: half of the machine's",
+        "memory for orders and holds, all cores together, before new sales are refused; empty: half of the machine's",
     ),
     setting("hold_ttl_secs", "INVENTORY_HOLD_TTL_SECS", "120", "SECONDS", "how long a hold lasts"),
     setting(
@@ -91,14 +91,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "ORDER_INVENTORY_PARTITION_KEY",
         "G123|2026-02-11|2nd",
         "KEY",
-        "partition of a reservation that names none",
+        "partition of a reservation that does not name one",
     ),
     setting(
         "default_quantity",
         "ORDER_INVENTORY_DEFAULT_QTY",
         "1",
         "SEATS",
-        "seats of a reservation that names none",
+        "seats of a reservation that does not say how many",
     ),
     setting(
         "order_capacity",
@@ -118,10 +118,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "INTERLOCK_ALLOW_UNSIGNED_PAYMENTS",
         "off",
         "on|off",
-        "listen beyond loopback without a payment key",
+        "allow listening beyond loopback without a payment key",
     ),
-    setting("env", "APP_ENV", "dev", "NAME", "`env` of every log line"),
-    setting("version", "APP_VERSION", env!("CARGO_PKG_VERSION"), "NAME", "`version` of every log line"),
+    setting("env", "APP_ENV", "dev", "NAME", "the field `env` of every log line"),
+    setting(
+        "version",
+        "APP_VERSION",
+        env!("CARGO_PKG_VERSION"),
+        "NAME",
+        "the field `version` of every log line",
+    ),
     setting("log_level", "INTERLOCK_LOG_LEVEL", "info", "LEVEL", "error, warn, info, debug or trace"),
 ];
 
@@ -191,7 +197,7 @@ pub(crate) enum SettingsError {
     Env(&'static str),
     #[error("{}: there is no setting `{name}`; `interlock config` lists them", path.display())]
     Unknown { path: PathBuf, name: String },
-    #[error("{}: `{name}` is neither text, a number nor a truth value", path.display())]
+    #[error("{}: `{name}` must be text, a number, true or false", path.display())]
     Shape { path: PathBuf, name: String },
 }
 

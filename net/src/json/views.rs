@@ -150,7 +150,7 @@ fn station_fields(o: &mut Object<'_>, station: &Station) {
 #[derive(Debug)]
 pub(crate) struct TrainOffer<'t> {
     pub(crate) train: &'t str,
-    /// The run's own: the day before, for whoever boards a night train after midnight.
+    /// The run's own date: the day before the search's where a night train is boarded after midnight.
     pub(crate) date: Date,
     pub(crate) span: Span,
     pub(crate) view: RunView,

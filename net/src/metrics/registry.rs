@@ -1,4 +1,4 @@
-//! Counters, gauges and distributions of whoever puts the process together: engine, log, bridge.
+//! Counters, gauges and distributions that the process registers beside those of HTTP: engine, log, bridge.
 
 use std::fmt;
 use std::sync::Arc;

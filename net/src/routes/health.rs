@@ -1,4 +1,4 @@
-//! Health, readiness, metrics and the ticket worker's progress, for monitoring.
+//! Health, readiness, metrics and the progress of tickets, for monitoring.
 
 use hyper::StatusCode;
 

@@ -2,7 +2,7 @@
 //! come to rest.
 
 use engine::answer::Reply;
-use shard::Caller;
+use shard::{Caller, Departure};
 use wal::disk::Lane;
 
 use crate::checks;
@@ -119,7 +119,13 @@ impl Run {
         if process_number != self.world.process_number {
             return false;
         }
-        assert!(self.world.process.has_left(), "told to stop, and yet it stays");
+        for departure in self.world.process.departures() {
+            assert_eq!(
+                departure,
+                Departure::Left { quiesced: true },
+                "told to stop, and a core has not come to rest"
+            );
+        }
         let waiting = self.clients.calls.values().filter(|call| !call.abandoned).count();
         assert_eq!(waiting, 0, "the process leaves, and somebody waits for an answer");
         true

@@ -178,9 +178,8 @@ impl Process {
         }
     }
 
-    /// All cores have left.
-    #[must_use]
-    pub(crate) fn has_left(&self) -> bool {
-        self.cores.iter().all(|core| matches!(core.node.departure(), Departure::Left { .. }))
+    /// By core: how far it is on its way out.
+    pub(crate) fn departures(&self) -> impl Iterator<Item = Departure> {
+        self.cores.iter().map(|core| core.node.departure())
     }
 }

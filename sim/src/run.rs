@@ -1,7 +1,7 @@
 //! One seed, one run: the scheduler picks what happens next, one small step after the other, and at the end lets the world
 //! come to rest.
 
-use engine::answer::Reply;
+use engine::answer::{Rejection, Reply};
 use shard::{Caller, Departure};
 use wal::disk::Lane;
 
@@ -17,6 +17,8 @@ const STEPS_MAX: u64 = 200_000;
 const CALM_FROM_STEP: u64 = 50_000;
 /// Steps between two looks at everything.
 const LOOK_EVERY: u64 = 32;
+/// At most so many things happen between the word to stop and the settling.
+const LAST_STEPS_MAX: usize = 12;
 /// Rounds in which a world without faults comes to rest.
 const ROUNDS_MAX: usize = 50_000;
 
@@ -115,6 +117,19 @@ impl Run {
         self.lift_faults();
         let process_number = self.world.process_number;
         self.world.process.shutdown.request();
+        // Edges are open until they have answered: clients go on asking, and cores go on with the work.
+        for _ in 0..self.world.rng.below(LAST_STEPS_MAX) {
+            if self.world.rng.percent(50) {
+                self.clients.act(&mut self.world);
+            } else {
+                let core = self.world.rng.below(usize::from(self.world.cores())) as u16;
+                self.turn(core, usize::MAX);
+            }
+            if process_number != self.world.process_number {
+                return false;
+            }
+        }
+        let is_busy = self.waiting() > 0;
         self.settle();
         if process_number != self.world.process_number {
             return false;
@@ -126,9 +141,14 @@ impl Run {
                 "told to stop, and a core has not come to rest"
             );
         }
-        let waiting = self.clients.calls.values().filter(|call| !call.abandoned).count();
-        assert_eq!(waiting, 0, "the process leaves, and somebody waits for an answer");
+        assert_eq!(self.waiting(), 0, "the process leaves, and somebody waits for an answer");
+        self.world.coverage.add(Covered::StoppedBusy, u64::from(is_busy));
         true
+    }
+
+    /// Clients that wait for an answer.
+    fn waiting(&self) -> usize {
+        self.clients.calls.values().filter(|call| !call.abandoned).count()
     }
 
     fn restart(&mut self, end: End) {
@@ -208,6 +228,8 @@ impl Run {
     fn deliver(&mut self, replies: Vec<(Caller, Reply)>) {
         for (caller, reply) in replies {
             if let Some(call) = self.clients.calls.get(&caller).filter(|call| !call.abandoned) {
+                let refused = reply == Err(Rejection::Stopping);
+                assert!(!refused, "{caller:?} still waits, and is refused because the process stops");
                 self.promises.learn(&call.command, &reply);
             }
             self.clients.replied(&mut self.world, caller, reply);

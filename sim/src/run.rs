@@ -44,7 +44,7 @@ pub struct Choices {
 pub fn run(seed: u64, choices: Choices) -> Summary {
     let mut world = World::new(seed, choices.watched);
     let clients = Clients::new(&mut world.rng);
-    Run { promises: checks::Promises::default(), world, clients }.to_the_end()
+    Run { promises: checks::Promises::default(), world, clients }.play()
 }
 
 struct Run {
@@ -54,7 +54,7 @@ struct Run {
 }
 
 impl Run {
-    fn to_the_end(mut self) -> Summary {
+    fn play(mut self) -> Summary {
         while self.clients.made < self.world.plan.operations {
             assert!(self.world.step < STEPS_MAX, "a run never ends");
             self.step();
@@ -333,7 +333,7 @@ mod tests {
         (world.plan.crash_permille, world.plan.fault_permille) = (0, 900);
         (world.plan.slow_disk_percent, world.plan.under_way_max) = (90, 1);
         let clients = Clients::new(&mut world.rng);
-        let summary = Run { promises: checks::Promises::default(), world, clients }.to_the_end();
+        let summary = Run { promises: checks::Promises::default(), world, clients }.play();
         assert_eq!(summary.counters.get(Covered::Calmed), 1);
     }
 }

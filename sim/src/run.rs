@@ -189,7 +189,7 @@ impl Run {
                 }
             }
             14..52 => {
-                let most = *self.world.rng.pick(&[usize::MAX, usize::MAX, 1, 3]);
+                let most = self.draw_most();
                 self.turn(core, most);
             }
             52..82 => self.finish_if_it_moves(core, Lane::Write),
@@ -213,6 +213,11 @@ impl Run {
         if !stalls && !self.world.rng.percent(slow) {
             self.world.finish(core, lane);
         }
+    }
+
+    /// Parcels that a core receives in one turn; some arrive while it has its turn, and are left for the next.
+    fn draw_most(&mut self) -> usize {
+        *self.world.rng.pick(&[usize::MAX, usize::MAX, 1, 3])
     }
 
     fn turn(&mut self, core: u16, most: usize) {
@@ -255,7 +260,8 @@ impl Run {
                 self.world.process.close_edge(core, self.clients.wait_at(core));
                 if self.world.process.wants_turn(core, now) {
                     let process_number = self.world.process_number;
-                    self.turn(core, usize::MAX);
+                    let most = self.draw_most();
+                    self.turn(core, most);
                     if process_number != self.world.process_number {
                         // A write that had failed before the faults were lifted.
                         self.lift_faults();
@@ -271,6 +277,9 @@ impl Run {
                 any = true;
             }
             if !any {
+                let rings = self.world.process.rings.borrow();
+                let forgotten = (0..self.world.cores()).find(|core| rings.has_arrived(*core));
+                assert_eq!(forgotten, None, "a parcel lies before a core, and nothing wakes it");
                 return;
             }
         }

@@ -93,6 +93,7 @@ counted! {
     Path OtherCores "starts with another number of cores";
     Path OtherTimetable "starts with another timetable";
     Path CleanStop "stops in good order";
+    Path StoppedBusy "stops with requests under way";
     Path TailCut "torn tails that were cut";
     Path CommitDelayed "turns after which a commit waits for company";
     Path Jammed "commands refused because a ring is jammed";

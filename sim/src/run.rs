@@ -1,8 +1,8 @@
 //! One seed, one run: the scheduler picks what happens next, one small step after the other, and at the end lets the world
 //! come to rest.
 
-use engine::answer::Reply;
-use shard::Caller;
+use engine::answer::{Rejection, Reply};
+use shard::{Caller, Departure};
 use wal::disk::Lane;
 
 use crate::checks;
@@ -17,6 +17,8 @@ const STEPS_MAX: u64 = 200_000;
 const CALM_FROM_STEP: u64 = 50_000;
 /// Steps between two looks at everything.
 const LOOK_EVERY: u64 = 32;
+/// At most so many things happen between the word to stop and the settling.
+const LAST_STEPS_MAX: usize = 12;
 /// Rounds in which a world without faults comes to rest.
 const ROUNDS_MAX: usize = 50_000;
 
@@ -42,7 +44,7 @@ pub struct Choices {
 pub fn run(seed: u64, choices: Choices) -> Summary {
     let mut world = World::new(seed, choices.watched);
     let clients = Clients::new(&mut world.rng);
-    Run { promises: checks::Promises::default(), world, clients }.run_to_end()
+    Run { promises: checks::Promises::default(), world, clients }.play()
 }
 
 struct Run {
@@ -52,7 +54,7 @@ struct Run {
 }
 
 impl Run {
-    fn run_to_end(mut self) -> Summary {
+    fn play(mut self) -> Summary {
         while self.clients.made < self.world.plan.operations {
             assert!(self.world.step < STEPS_MAX, "a run never ends");
             self.step();
@@ -115,14 +117,38 @@ impl Run {
         self.lift_faults();
         let process_number = self.world.process_number;
         self.world.process.shutdown.request();
+        // Edges are open until they have answered: clients go on asking, and cores go on with the work.
+        for _ in 0..self.world.rng.below(LAST_STEPS_MAX) {
+            if self.world.rng.percent(50) {
+                self.clients.act(&mut self.world);
+            } else {
+                let core = self.world.rng.below(usize::from(self.world.cores())) as u16;
+                self.turn(core, usize::MAX);
+            }
+            if process_number != self.world.process_number {
+                return false;
+            }
+        }
+        let is_busy = self.waiting() > 0;
         self.settle();
         if process_number != self.world.process_number {
             return false;
         }
-        assert!(self.world.process.has_left(), "told to stop, and yet it stays");
-        let waiting = self.clients.calls.values().filter(|call| !call.abandoned).count();
-        assert_eq!(waiting, 0, "the process leaves, and somebody waits for an answer");
+        for departure in self.world.process.departures() {
+            assert_eq!(
+                departure,
+                Departure::Left { quiesced: true },
+                "told to stop, and a core has not come to rest"
+            );
+        }
+        assert_eq!(self.waiting(), 0, "the process leaves, and somebody waits for an answer");
+        self.world.coverage.add(Covered::StoppedBusy, u64::from(is_busy));
         true
+    }
+
+    /// Clients that wait for an answer.
+    fn waiting(&self) -> usize {
+        self.clients.calls.values().filter(|call| !call.abandoned).count()
     }
 
     fn restart(&mut self, end: End) {
@@ -163,7 +189,7 @@ impl Run {
                 }
             }
             14..52 => {
-                let most = *self.world.rng.pick(&[usize::MAX, usize::MAX, 1, 3]);
+                let most = self.draw_most();
                 self.turn(core, most);
             }
             52..82 => self.finish_if_it_moves(core, Lane::Write),
@@ -189,6 +215,11 @@ impl Run {
         }
     }
 
+    /// Parcels that a core receives in one turn; some arrive while it has its turn, and are left for the next.
+    fn draw_most(&mut self) -> usize {
+        *self.world.rng.pick(&[usize::MAX, usize::MAX, 1, 3])
+    }
+
     fn turn(&mut self, core: u16, most: usize) {
         match self.world.turn(core, most) {
             Ok(replies) => self.deliver(replies),
@@ -202,6 +233,8 @@ impl Run {
     fn deliver(&mut self, replies: Vec<(Caller, Reply)>) {
         for (caller, reply) in replies {
             if let Some(call) = self.clients.calls.get(&caller).filter(|call| !call.abandoned) {
+                let refused = reply == Err(Rejection::Stopping);
+                assert!(!refused, "{caller:?} still waits, and is refused because the process stops");
                 self.promises.learn(&call.command, &reply);
             }
             self.clients.replied(&mut self.world, caller, reply);
@@ -227,7 +260,8 @@ impl Run {
                 self.world.process.close_edge(core, self.clients.wait_at(core));
                 if self.world.process.wants_turn(core, now) {
                     let process_number = self.world.process_number;
-                    self.turn(core, usize::MAX);
+                    let most = self.draw_most();
+                    self.turn(core, most);
                     if process_number != self.world.process_number {
                         // A write that had failed before the faults were lifted.
                         self.lift_faults();
@@ -243,6 +277,9 @@ impl Run {
                 any = true;
             }
             if !any {
+                let rings = self.world.process.rings.borrow();
+                let forgotten = (0..self.world.cores()).find(|core| rings.has_arrived(*core));
+                assert_eq!(forgotten, None, "a parcel lies before a core, and nothing wakes it");
                 return;
             }
         }
@@ -305,7 +342,7 @@ mod tests {
         (world.plan.crash_permille, world.plan.fault_permille) = (0, 900);
         (world.plan.slow_disk_percent, world.plan.under_way_max) = (90, 1);
         let clients = Clients::new(&mut world.rng);
-        let summary = Run { promises: checks::Promises::default(), world, clients }.run_to_end();
+        let summary = Run { promises: checks::Promises::default(), world, clients }.play();
         assert_eq!(summary.counters.get(Covered::Calmed), 1);
     }
 }

@@ -196,7 +196,8 @@ impl World {
     pub(crate) fn turn(&mut self, core: u16, most: usize) -> Result<Vec<(Caller, Reply)>, wal::DiskError> {
         {
             let mut rings = self.process.rings.borrow_mut();
-            (rings.step, rings.receivable) = (self.step, most);
+            rings.go_on_to(self.step);
+            rings.receivable = most;
         }
         let turned = self.process.turn(core, self.machine.clocks());
         self.coverage.count(Covered::Turns);

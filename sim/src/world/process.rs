@@ -140,13 +140,14 @@ impl Process {
         self.cores[usize::from(caller.core)].calls.take_reply(caller.call)
     }
 
-    /// True where the server would give the core a turn at this time: it was signalled, or it has asked for one.
+    /// True where the server would give the core a turn at this time: it was signalled, or it has asked for one. What lies
+    /// in a ring is no reason by itself, so that a wake-up that is missed is missed here as well.
     #[must_use]
     pub(crate) fn wants_turn(&self, core: u16, now: Time) -> bool {
         let signalled = self.signals[usize::from(core)].load(Ordering::Relaxed);
         let asks = self.next_wake(core).is_some_and(|at| at <= now);
         let has_left = matches!(self.cores[usize::from(core)].node.departure(), Departure::Left { .. });
-        !has_left && (signalled || asks || self.rings.borrow().has_arrived(core))
+        !has_left && (signalled || asks)
     }
 
     /// When the core has its next turn unless it is signalled before. What should have been already is at the next tick.
@@ -178,9 +179,8 @@ impl Process {
         }
     }
 
-    /// All cores have left.
-    #[must_use]
-    pub(crate) fn has_left(&self) -> bool {
-        self.cores.iter().all(|core| matches!(core.node.departure(), Departure::Left { .. }))
+    /// By core: how far it is on its way out.
+    pub(crate) fn departures(&self) -> impl Iterator<Item = Departure> {
+        self.cores.iter().map(|core| core.node.departure())
     }
 }

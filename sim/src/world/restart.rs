@@ -67,10 +67,12 @@ impl World {
         } else {
             self.model_cores()
         };
+        let mut whole = end == End::Stopped;
         if !calm {
             for _ in 0..FAILED_STARTS_MAX {
                 if self.rng.percent(15) {
                     self.fail_start(cores, &edition);
+                    whole = false;
                 }
             }
         }
@@ -78,6 +80,7 @@ impl World {
         let ring_chances = self.ring_chances();
         let started = start::start(&self.machine, &self.plan, cores, &edition, ring_chances, &mut found);
         self.process = started.unwrap_or_else(|error| panic!("it does not start: {error}"));
+        assert!(!whole || found.cuts == 0, "a stop in good order leaves a torn tail");
         self.coverage.add(Covered::Restarts, u64::from(!calm));
         self.coverage.add(Covered::OtherCores, u64::from(found.redistributed));
         self.coverage.add(Covered::TailCut, found.cuts as u64);

@@ -4,6 +4,8 @@
 use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::answer::Reply;
 use shard::{Caller, Parcel, Peers};
@@ -29,6 +31,11 @@ impl Ring {
         self.copies.iter().position(|(at, _)| *at <= step)
     }
 
+    /// The steps until which faults hold something back, over or still to come.
+    fn late(&self) -> impl Iterator<Item = u64> {
+        self.copies.iter().map(|(at, _)| *at).chain([self.held_until])
+    }
+
     fn arrived(&self, step: u64) -> bool {
         self.held_until <= step && (!self.inside.is_empty() || self.copy(step).is_some())
     }
@@ -39,6 +46,8 @@ impl Ring {
 pub(crate) struct Rings {
     rings: Vec<Ring>,
     cores: usize,
+    /// By core: its signal, as the process has it.
+    signals: Arc<[AtomicBool]>,
     capacity: usize,
     /// Parcels that wait with their sender before a ring counts as jammed.
     jam: usize,
@@ -47,7 +56,7 @@ pub(crate) struct Rings {
     /// Of a hundred messages so many arrive twice.
     pub doubled_percent: u32,
     /// The step that the world is at.
-    pub step: u64,
+    step: u64,
     /// Parcels that the core whose turn it is may still receive.
     pub receivable: usize,
     /// Replies that left a core for another one, since somebody last looked.
@@ -61,11 +70,12 @@ pub(crate) struct Rings {
 
 impl Rings {
     #[must_use]
-    pub(crate) fn new(cores: u16, plan: &Plan, rng: Rng) -> Rings {
-        let cores = usize::from(cores);
+    pub(crate) fn new(signals: Arc<[AtomicBool]>, plan: &Plan, rng: Rng) -> Rings {
+        let cores = signals.len();
         Rings {
             rings: (0..cores * cores).map(|_| Ring::default()).collect(),
             cores,
+            signals,
             capacity: plan.ring_parcels,
             jam: plan.jam_parcels,
             stopped: vec![false; cores],
@@ -95,7 +105,21 @@ impl Rings {
         others.filter(move |from| self.ring(*from, to).arrived(self.step))
     }
 
-    /// Something has arrived at a core: it has been woken.
+    /// The world is at this step now. What a fault held back until then arrives, and its receiver is signalled.
+    pub(crate) fn go_on_to(&mut self, step: u64) {
+        let before = std::mem::replace(&mut self.step, step);
+        for (place, ring) in self.rings.iter().enumerate() {
+            if ring.late().any(|until| before < until && until <= step) {
+                self.signal(place % self.cores);
+            }
+        }
+    }
+
+    fn signal(&self, core: usize) {
+        self.signals[core].store(true, Ordering::Relaxed);
+    }
+
+    /// Something has arrived at a core that it has not received.
     #[must_use]
     pub(crate) fn has_arrived(&self, to: u16) -> bool {
         self.arrived(to).next().is_some()
@@ -133,13 +157,18 @@ impl Rings {
         !ring.inside.is_empty()
     }
 
-    /// No more faults: everything arrives.
+    /// No more faults: everything arrives, and whoever something was kept from is signalled.
     pub(crate) fn release_all(&mut self) {
-        self.stopped.fill(false);
-        for ring in &mut self.rings {
+        for place in 0..self.rings.len() {
+            let to = place % self.cores;
+            if self.stopped[to] || self.rings[place].late().any(|until| until > self.step) {
+                self.signal(to);
+            }
+            let ring = &mut self.rings[place];
             ring.held_until = 0;
             ring.copies.iter_mut().for_each(|(at, _)| *at = 0);
         }
+        self.stopped.fill(false);
     }
 
     /// Messages on their way, second copies not among them.
@@ -191,12 +220,13 @@ impl Peers for SimPeers {
         let mut full = false;
         for to in 0..rings.cores as u16 {
             let ring = rings.ring_mut(self.core, to);
-            while ring.inside.len() < capacity
-                && let Some(parcel) = ring.waiting.pop_front()
-            {
-                ring.inside.push_back(parcel);
-            }
+            let room = capacity.saturating_sub(ring.inside.len()).min(ring.waiting.len());
+            ring.inside.extend(ring.waiting.drain(..room));
             full |= !ring.waiting.is_empty();
+            if room > 0 {
+                // Once, at the sender's flush.
+                rings.signal(usize::from(to));
+            }
         }
         rings.full += u64::from(full);
     }

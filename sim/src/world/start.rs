@@ -53,9 +53,9 @@ pub(crate) fn start(
         catalogue: Arc::new(edition.clone()),
         state_bytes_max: u64::MAX,
     };
-    let rings = Rc::new(RefCell::new(Rings::new(cores, plan, rng)));
-    let peers = (0..cores).map(|core| SimPeers::new(core, rings.clone())).collect();
     let signals: Arc<[AtomicBool]> = (0..cores).map(|_| AtomicBool::new(false)).collect();
+    let rings = Rc::new(RefCell::new(Rings::new(signals.clone(), plan, rng)));
+    let peers = (0..cores).map(|core| SimPeers::new(core, rings.clone())).collect();
     let signalled = signals.clone();
     let wake_all = move || signalled.iter().for_each(|signal| signal.store(true, Ordering::Relaxed));
     let shutdown = Arc::new(Shutdown::new(cores, wake_all));

@@ -260,11 +260,11 @@ fn run(config: &Config, addresses: &Addresses, setups: Vec<CoreSetup>) -> Result
             })?;
         }
         for (driver, refused) in starts.iter().take(cores) {
-            let name = match driver {
-                NetworkDriver::Uring => "io_uring",
-                NetworkDriver::Epoll => "epoll",
+            let (name, reason) = match driver {
+                NetworkDriver::Uring => ("io_uring", "it works here"),
+                NetworkDriver::Epoll => ("epoll", "as asked"),
             };
-            let reason = refused.unwrap_or_else(|| "as asked, and the kernel allows it".to_owned());
+            let reason = refused.unwrap_or_else(|| reason.to_owned());
             tracing::info!(driver = name, reason, "network");
         }
         announce(addresses, cores);

@@ -15,7 +15,7 @@ pub struct Request {
     pub trace: Text,
 }
 
-/// One operation of a client (or of the ticket worker).
+/// One operation of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     TryHold(SeatRequest),

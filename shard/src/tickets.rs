@@ -1,4 +1,4 @@
-//! Ticket backlog: paid orders that have no ticket yet, for whoever watches the ticket worker.
+//! Ticket backlog: paid orders that have no ticket yet, as `/worker/status` shows them.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::time::{date_text, days_of, tomorrow};
+use super::time::{days_after, tomorrow};
 
 /// The files of a feed, by name. Tests change them and then write them.
 #[derive(Clone, Debug)]
@@ -160,9 +160,7 @@ pub(crate) fn day_beyond() -> String {
 }
 
 fn days_from_tomorrow(days: i64) -> String {
-    let tomorrow = tomorrow();
-    let part = |range: std::ops::Range<usize>| tomorrow[range].parse::<i64>().expect("a date");
-    date_text(days_of(part(0..4), part(5..7), part(8..10)) + days)
+    days_after(&tomorrow(), days)
 }
 
 fn compact(date: &str) -> String {

@@ -34,7 +34,6 @@ counted! {
     Count Operations "client operations";
     Count Replies "replies";
     Count Refused "replies that say: not now";
-    Count Abandoned "requests that their clients left";
     Count Repeated "exact repeats of a request";
     Count Changed "requests about one order beside another one of it";
     Count Turns "turns of shards";
@@ -95,6 +94,7 @@ counted! {
     Path CleanStop "stops in good order";
     Path StoppedBusy "stops with requests under way";
     Path TailCut "torn tails that were cut";
+    Path Abandoned "requests that their clients left";
     Path CommitDelayed "turns after which a commit waits for company";
     Path Jammed "commands refused because a ring is jammed";
     Path Snapshots "snapshots that came to count";

@@ -63,6 +63,12 @@ impl Core {
         self.node.shard()
     }
 
+    /// Calls that keep a place at this core's edge.
+    #[must_use]
+    pub(crate) fn open_calls(&self) -> usize {
+        self.calls.open_count()
+    }
+
     #[must_use]
     pub(crate) fn is_waiting(&self, lane: Lane) -> bool {
         self.shard().log().disk().is_waiting(lane)

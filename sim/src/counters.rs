@@ -69,6 +69,7 @@ counted! {
     Fault RingGone "a core's rings are not served any more, and then the process dies";
     Fault MessageLate "messages between two cores are held up";
     Fault MessageDoubled "a message arrives twice";
+    Fault MessageOvertakes "a message overtakes older parcels of its ring";
     Fault MessageCrossed "a crash while a message is between two cores";
     Fault RingFull "a ring is full";
 

@@ -20,7 +20,7 @@ use crate::mailbox::{Mailbox, Notify, Posted};
 use crate::metrics::CoreGauges;
 use crate::process::ProcessHandles;
 
-/// The precision of deadlines while nothing else happens.
+/// The precision of deadlines on a core that has some and nothing else to do. One that was without may be late by [`IDLE_TICK`].
 const TICK: Duration = Duration::from_millis(5);
 /// The pause of the tick task on a core without a deadline.
 const IDLE_TICK: Duration = Duration::from_millis(50);

@@ -52,7 +52,7 @@ impl Operation {
     }
 
     /// The order it changes; it is alone in doing so.
-    pub(crate) fn lock(&self) -> Option<OrderId> {
+    pub(crate) fn locked_order(&self) -> Option<OrderId> {
         match &self.request.command {
             Command::Reserve(c) => Some(c.order),
             Command::Cancel(c) => Some(c.order),
@@ -63,7 +63,7 @@ impl Operation {
 
     /// True where this operation's end is also the other's. A payment that its claim brings back is the same payment,
     /// whatever else the client's request named.
-    fn ends(&self, other: &Operation) -> bool {
+    fn answers_also(&self, other: &Operation) -> bool {
         match (&self.request.command, &other.request.command) {
             (Command::Pay(a), Command::Pay(b)) if other.progress.claimed => {
                 a.order == b.order && a.txn == b.txn
@@ -103,12 +103,12 @@ impl Operations {
 
     /// Joins, queues or lets run.
     pub(crate) fn admit(&mut self, op: Operation) -> Admission {
-        let Some(queue) = op.lock().and_then(|order| self.by_order.get_mut(&order)) else {
+        let Some(queue) = op.locked_order().and_then(|order| self.by_order.get_mut(&order)) else {
             return Admission::Run(op);
         };
         for id in queue.iter() {
             let there = self.waiting.get_mut(id).expect("a queued operation is kept");
-            if !there.ends(&op) {
+            if !there.answers_also(&op) {
                 continue;
             }
             // Its own waiter and the new one's count as well.
@@ -136,7 +136,7 @@ impl Operations {
 
     /// Keeps an operation that is under way until another slot has answered.
     pub(crate) fn park(&mut self, op: Operation) {
-        if let Some(order) = op.lock() {
+        if let Some(order) = op.locked_order() {
             let queue = self.by_order.entry(order).or_default();
             match queue.front() {
                 None => queue.push_back(op.id),
@@ -153,7 +153,7 @@ impl Operations {
 
     /// The operation has ended: its order is free for the next one, which is returned.
     pub(crate) fn release(&mut self, op: &Operation) -> Option<OpId> {
-        let order = op.lock()?;
+        let order = op.locked_order()?;
         let queue = self.by_order.get_mut(&order)?;
         if queue.front() == Some(&op.id) {
             queue.pop_front();

@@ -161,7 +161,7 @@ impl<D: Disk> Shard<D> {
                 }
             },
             Message::Answer { op, result, visible_at } => {
-                // Between cores it has been waited for.
+                // Another core sent it only once it was durable there.
                 let visible_at = if self.is_own(from) { visible_at } else { Lsn(0) };
                 self.handle_answer(op, result, visible_at);
             }
@@ -232,7 +232,7 @@ impl<D: Disk> Shard<D> {
         let request = Box::new(Request { command: Command::Pay(pay), trace });
         let mut op = Operation::new(id, to, request, waiter);
         op.progress.claimed = true;
-        // Between cores it has been waited for.
+        // Another core sent it only once it was durable there.
         op.visible_at = if self.is_own(from) { self.owned(from).last_lsn } else { Lsn(0) };
         self.admit(op);
     }

@@ -1,4 +1,4 @@
-//! Timers: everything that makes a shard act by the passing of time alone.
+//! Timers: the times at which a shard acts by itself. The commit delay has a time of its own (`commit_delay.rs`).
 
 use engine::due_index::DueIndex;
 use engine::ids::{SlotId, Time};

@@ -34,7 +34,6 @@ counted! {
     Count Operations "client operations";
     Count Replies "replies";
     Count Refused "replies that say: not now";
-    Count Abandoned "requests that their clients left";
     Count Repeated "exact repeats of a request";
     Count Changed "requests about one order beside another one of it";
     Count Turns "turns of shards";
@@ -70,6 +69,7 @@ counted! {
     Fault RingGone "a core's rings are not served any more, and then the process dies";
     Fault MessageLate "messages between two cores are held up";
     Fault MessageDoubled "a message arrives twice";
+    Fault MessageOvertakes "a message overtakes older parcels of its ring";
     Fault MessageCrossed "a crash while a message is between two cores";
     Fault RingFull "a ring is full";
 
@@ -95,6 +95,7 @@ counted! {
     Path CleanStop "stops in good order";
     Path StoppedBusy "stops with requests under way";
     Path TailCut "torn tails that were cut";
+    Path Abandoned "requests that their clients left";
     Path CommitDelayed "turns after which a commit waits for company";
     Path Jammed "commands refused because a ring is jammed";
     Path Snapshots "snapshots that came to count";

@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub fault_permille: u32,
     /// Of a hundred messages so many arrive twice, sooner or later.
     pub doubled_percent: u32,
+    /// Of a hundred parcels so many are overtaken by a younger message.
+    pub overtakes_percent: u32,
     /// The part of what is unsynced that a power cut leaves, in percent.
     pub keeps: [u32; 3],
     pub faults: Faults,
@@ -81,6 +83,7 @@ impl Plan {
             crash_permille: *rng.pick(&[0, 1, 1, 2, 3]),
             fault_permille: *rng.pick(&[0, 4, 10, 20]),
             doubled_percent: *rng.pick(&[0, 0, 10, 40]),
+            overtakes_percent: *rng.pick(&[0, 0, 10, 40]),
             keeps: *rng.pick(&[[0, 0, 0], [100, 100, 100], [50, 50, 50], [0, 50, 100], [30, 70, 90]]),
             faults: faults(rng),
         }

@@ -72,6 +72,7 @@ pub(crate) fn at_rest(world: &World) {
     }
     for core in &world.process.cores {
         assert_eq!(core.shard().operations_waiting(), 0, "an operation never ends");
+        assert_eq!(core.open_calls(), 0, "a call keeps its place though it is over");
     }
     let orders: BTreeMap<OrderId, &Order> =
         slots(world).flat_map(|slot| slot.orders().iter()).map(|order| (order.row.order, order)).collect();

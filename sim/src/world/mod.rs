@@ -238,6 +238,7 @@ impl World {
         self.coverage.add(Covered::CommitDelayed, u64::from(node.delays_commit()));
         let mut rings = self.process.rings.borrow_mut();
         self.coverage.add(Covered::MessageDoubled, std::mem::take(&mut rings.doubled));
+        self.coverage.add(Covered::MessageOvertakes, std::mem::take(&mut rings.overtaken));
         self.coverage.add(Covered::RingFull, std::mem::take(&mut rings.full));
         self.coverage.add(Covered::Jammed, std::mem::take(&mut rings.jammed));
     }

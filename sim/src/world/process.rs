@@ -16,7 +16,7 @@ use wal::disk::Lane;
 use super::disk::RecordingDisk;
 use super::rings::{Rings, SimPeers};
 
-/// The precision with which times are kept.
+/// The tick of a simulated core; the server's is 5 ms.
 pub(crate) const TICK_MS: u64 = 1;
 
 /// A command that a client has posted at its edge.
@@ -61,6 +61,12 @@ impl Core {
     #[must_use]
     pub(crate) fn shard(&self) -> &Shard<RecordingDisk> {
         self.node.shard()
+    }
+
+    /// Calls that keep a place at this core's edge.
+    #[must_use]
+    pub(crate) fn open_calls(&self) -> usize {
+        self.calls.open_count()
     }
 
     #[must_use]

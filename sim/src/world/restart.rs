@@ -131,7 +131,7 @@ impl World {
         self.coverage.add(Covered::TicketIssued, seen.tickets);
     }
 
-    /// Leaves of the files what this end leaves of them.
+    /// Puts the files into the state that this kind of end leaves behind.
     fn end(&mut self, end: End) {
         self.machine.files.forgive();
         if end != End::PowerCut {

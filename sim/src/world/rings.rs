@@ -1,5 +1,6 @@
 //! The rings between cores: bounded, one for each ordered pair, first in first out. What does not fit waits with its sender.
-//! As in the server, no order is kept between pairs. Parcels are late, doubled, or not received at all, as faults will have it.
+//! As in the server, no order is kept between pairs. Parcels are late, doubled, or not received at all, as faults will have it,
+//! and messages overtake each other within a ring: no order of them is promised.
 
 use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
@@ -13,13 +14,20 @@ use shard::{Caller, Parcel, Peers};
 use crate::plan::Plan;
 use crate::rng::Rng;
 
-/// One of these is within how many steps the second copy of a message arrives.
+/// A second copy arrives within one of these numbers of steps, picked at random.
 const COPY_STEPS: [usize; 4] = [1, 20, 200, 2_000];
+
+/// A message overtakes only parcels that were sent less than so many before it: receivers remember which of a sender's last
+/// asks they have heard, and that is what makes a copy of an old one harmless.
+const OVERTAKEN_MAX: u64 = 16;
 
 #[derive(Debug, Default)]
 struct Ring {
     waiting: VecDeque<Parcel>,
-    inside: VecDeque<Parcel>,
+    /// With their numbers in the order in which they were sent.
+    inside: VecDeque<(u64, Parcel)>,
+    /// Parcels that have been inside so far.
+    sent: u64,
     /// Second copies, and the steps before which they do not arrive.
     copies: Vec<(u64, Parcel)>,
     /// Nothing arrives before this step.
@@ -27,6 +35,19 @@ struct Ring {
 }
 
 impl Ring {
+    /// Messages behind the oldest parcel that are young enough to overtake it.
+    fn overtaking(&self) -> Vec<usize> {
+        let Some((oldest, _)) = self.inside.front() else { return Vec::new() };
+        let near = self.inside.iter().take_while(|(number, _)| number - oldest < OVERTAKEN_MAX);
+        let messages =
+            near.enumerate().skip(1).filter(|(_, (_, parcel))| matches!(parcel, Parcel::Message(_)));
+        messages.map(|(place, _)| place).collect()
+    }
+
+    fn parcels(&self) -> impl Iterator<Item = &Parcel> {
+        self.inside.iter().map(|(_, parcel)| parcel).chain(&self.waiting)
+    }
+
     fn copy(&self, step: u64) -> Option<usize> {
         self.copies.iter().position(|(at, _)| *at <= step)
     }
@@ -55,14 +76,17 @@ pub(crate) struct Rings {
     pub stopped: Vec<bool>,
     /// Of a hundred messages so many arrive twice.
     pub doubled_percent: u32,
+    /// Of a hundred parcels so many are overtaken.
+    overtakes_percent: u32,
     /// The step that the world is at.
     step: u64,
     /// Parcels that the core whose turn it is may still receive.
     pub receivable: usize,
     /// Replies that left a core for another one, since somebody last looked.
     pub replies: Vec<(Caller, Reply)>,
-    /// Since somebody last looked: messages that were doubled, flushes that found a ring full, and looks at a jammed one.
+    /// Since somebody last looked: messages that were doubled or came too soon, flushes that found a ring full, and looks at a jammed one.
     pub doubled: u64,
+    pub overtaken: u64,
     pub full: u64,
     pub jammed: u64,
     rng: Rng,
@@ -80,10 +104,12 @@ impl Rings {
             jam: plan.jam_parcels,
             stopped: vec![false; cores],
             doubled_percent: plan.doubled_percent,
+            overtakes_percent: plan.overtakes_percent,
             step: 0,
             receivable: usize::MAX,
             replies: Vec::new(),
             doubled: 0,
+            overtaken: 0,
             full: 0,
             jammed: 0,
             rng,
@@ -136,7 +162,7 @@ impl Rings {
         let ring = self.ring_mut(from, to);
         let copy = ring.copy(step).map(|place| ring.copies.remove(place).1);
         let is_copy = copy.is_some();
-        let parcel = copy.or_else(|| ring.inside.pop_front()).expect("something has arrived");
+        let parcel = copy.unwrap_or_else(|| self.take(from, to));
         if matches!(parcel, Parcel::Message(_)) && self.rng.percent(self.doubled_percent) {
             let most = *self.rng.pick(&COPY_STEPS);
             let at = step + self.rng.below(most) as u64;
@@ -144,6 +170,18 @@ impl Rings {
             self.doubled += 1;
         }
         Some((parcel, is_copy))
+    }
+
+    /// The oldest parcel of a ring, or a message that overtakes it.
+    fn take(&mut self, from: u16, to: u16) -> Parcel {
+        let overtaking = self.ring(from, to).overtaking();
+        let mut place = 0;
+        if !overtaking.is_empty() && self.rng.percent(self.overtakes_percent) {
+            place = *self.rng.pick(&overtaking);
+            self.overtaken += 1;
+        }
+        let (_, parcel) = self.ring_mut(from, to).inside.remove(place).expect("something has arrived");
+        parcel
     }
 
     fn is_jammed(&self, from: u16, to: u16) -> bool {
@@ -175,8 +213,7 @@ impl Rings {
     #[must_use]
     pub(crate) fn messages(&self) -> usize {
         let is_message = |parcel: &&Parcel| matches!(parcel, Parcel::Message(_));
-        let of = |ring: &Ring| ring.inside.iter().chain(&ring.waiting).filter(is_message).count();
-        self.rings.iter().map(of).sum()
+        self.rings.iter().flat_map(Ring::parcels).filter(is_message).count()
     }
 }
 
@@ -221,7 +258,10 @@ impl Peers for SimPeers {
         for to in 0..rings.cores as u16 {
             let ring = rings.ring_mut(self.core, to);
             let room = capacity.saturating_sub(ring.inside.len()).min(ring.waiting.len());
-            ring.inside.extend(ring.waiting.drain(..room));
+            for parcel in ring.waiting.drain(..room) {
+                ring.inside.push_back((ring.sent, parcel));
+                ring.sent += 1;
+            }
             full |= !ring.waiting.is_empty();
             if room > 0 {
                 // Once, at the sender's flush.

@@ -66,6 +66,7 @@ counted! {
     Fault OutOfOrder "the lanes of a disk complete out of order";
     Fault ClockForwards "the wall clock jumps forwards";
     Fault ClockBackwards "the wall clock jumps backwards";
+    Fault ClocksApart "a core whose clocks are not the machine's takes its turn";
     Fault RingGone "a core's rings are not served any more, and then the process dies";
     Fault MessageLate "messages between two cores are held up";
     Fault MessageDoubled "a message arrives twice";

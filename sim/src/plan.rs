@@ -6,6 +6,9 @@ use wal::{Options, limits};
 
 use crate::rng::Rng;
 
+pub(crate) const CORES_MAX: usize = 4;
+/// The clocks of two cores are at most so far apart.
+const APART_MS_MAX: u64 = 300;
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 
 /// One run's choices.
@@ -25,6 +28,8 @@ pub(crate) struct Plan {
     pub jam_parcels: usize,
     /// Of a hundred completions so many come later.
     pub slow_disk_percent: u32,
+    /// By core: how far its clocks are ahead of the machine's, in milliseconds.
+    pub ahead_ms: [u64; CORES_MAX],
     /// Milliseconds that pass at most in one step.
     pub step_ms: u64,
     /// So many of a thousand steps are a crash.
@@ -57,14 +62,14 @@ pub(crate) struct Faults {
 impl Plan {
     #[must_use]
     pub(crate) fn draw(rng: &mut Rng) -> Plan {
-        let cores = rng.between(1, 4) as u16;
+        let cores = rng.between(1, CORES_MAX as u64) as u16;
         let segment_bytes = limits::SEGMENT_BYTES_MIN;
         let mut entropy = [0; 32];
         entropy.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&rng.number().to_le_bytes()));
         let spare_segments = rng.between(1, 2) as u32;
         Plan {
             cores,
-            cores_max: if rng.percent(70) { 4 } else { cores },
+            cores_max: if rng.percent(70) { CORES_MAX as u16 } else { cores },
             options: Options {
                 cores,
                 segment_bytes,
@@ -79,6 +84,7 @@ impl Plan {
             ring_parcels: *rng.pick(&[1, 3, 16, 4_096]),
             jam_parcels: *rng.pick(&[1, 2, 8, 65_536]),
             slow_disk_percent: *rng.pick(&[0, 0, 60, 90]),
+            ahead_ms: ahead(rng),
             step_ms: *rng.pick(&[0, 2, 20, 100, 300]),
             crash_permille: *rng.pick(&[0, 1, 1, 2, 3]),
             fault_permille: *rng.pick(&[0, 4, 10, 20]),
@@ -94,6 +100,11 @@ impl Plan {
         self.faults = Faults::all(false);
         (self.crash_permille, self.fault_permille, self.slow_disk_percent) = (0, 0, 0);
     }
+}
+
+fn ahead(rng: &mut Rng) -> [u64; CORES_MAX] {
+    let most = *rng.pick(&[0, APART_MS_MAX]);
+    std::array::from_fn(|_| rng.between(0, most))
 }
 
 fn policy(rng: &mut Rng) -> Policy {

@@ -14,7 +14,7 @@ use engine::command::{Command, Request, Route};
 use engine::ids::{SlotId, Time};
 use engine::slots::core_of;
 use engine::text::Text;
-use shard::{Caller, Routed};
+use shard::{Caller, Clocks, Routed};
 use wal::disk::Lane;
 use wal::files::Trouble;
 
@@ -125,7 +125,14 @@ impl World {
     #[must_use]
     pub(crate) fn time_of(&self, core: u16) -> Time {
         let mut clock = self.process.cores[usize::from(core)].node.clock().clone();
-        clock.now(self.machine.clocks())
+        clock.now(self.clocks_of(core))
+    }
+
+    /// The clocks as a core reads them: those of two processors may be a little apart.
+    fn clocks_of(&self, core: u16) -> Clocks {
+        let ahead_ms = self.plan.ahead_ms[usize::from(core)];
+        let Clocks { wall_ms, steady_us } = self.machine.clocks();
+        Clocks { wall_ms: wall_ms + ahead_ms, steady_us: steady_us + 1_000 * ahead_ms }
     }
 
     /// The latest time that any core would see now.
@@ -142,8 +149,9 @@ impl World {
             Route::Every => (0..self.cores()).collect(),
         };
         // Whatever is decided from here on is not decided before this time.
-        let clocks = self.machine.clocks();
-        for core in &mut self.process.cores {
+        for number in 0..self.cores() {
+            let clocks = self.clocks_of(number);
+            let core = &mut self.process.cores[usize::from(number)];
             core.asked_at = core.node.clock_mut().now(clocks).max(core.shard().now());
         }
         let ask = |owner: u16| {
@@ -199,7 +207,7 @@ impl World {
             rings.go_on_to(self.step);
             rings.receivable = most;
         }
-        let turned = self.process.turn(core, self.machine.clocks());
+        let turned = self.process.turn(core, self.clocks_of(core));
         self.coverage.count(Covered::Turns);
         self.history.number(u64::from(core) << 32 | most as u64);
         self.take_frames(core);
@@ -236,6 +244,8 @@ impl World {
         let exhausted = node.shard().log().space() == wal::Space::Exhausted;
         self.coverage.add(Covered::Exhausted, u64::from(exhausted));
         self.coverage.add(Covered::CommitDelayed, u64::from(node.delays_commit()));
+        let ahead_ms = self.plan.ahead_ms[usize::from(core)];
+        self.coverage.add(Covered::ClocksApart, u64::from(ahead_ms > 0));
         let mut rings = self.process.rings.borrow_mut();
         self.coverage.add(Covered::MessageDoubled, std::mem::take(&mut rings.doubled));
         self.coverage.add(Covered::MessageOvertakes, std::mem::take(&mut rings.overtaken));

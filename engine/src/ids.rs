@@ -5,23 +5,14 @@
 use alloc::string::ToString;
 use core::fmt;
 
+use rkyv::{Archive, Deserialize, Serialize};
+
 use crate::limits::{KEY_BYTES_MAX, ORDER_ID_BYTES_MAX, REFERENCE_BYTES_MAX, SLOTS, TXN_ID_BYTES_MAX};
 use crate::text::Text;
 
 /// Engine time: milliseconds since the Unix epoch. Given by the caller, never read from a clock here.
 #[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Debug,
-    Default,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Archive, Serialize, Deserialize,
 )]
 pub struct Time(pub u64);
 
@@ -77,7 +68,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $bytes_max:expr) => {
         $(#[$doc])*
         #[derive(
-            Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+            Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Archive, Serialize, Deserialize,
         )]
         pub struct $name(Text);
 
@@ -173,19 +164,7 @@ pub fn is_date(text: &str) -> bool {
 }
 
 /// One of [`SLOTS`] parts of the state, each owned by one core.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Debug,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Archive, Serialize, Deserialize)]
 pub struct SlotId(u16);
 
 impl SlotId {
@@ -204,9 +183,7 @@ impl SlotId {
 }
 
 /// An order's id: a UUID of version 8 whose first 12 bits are the slot of its idempotency key; the rest is entropy.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Archive, Serialize, Deserialize)]
 pub struct OrderId([u8; 16]);
 
 impl OrderId {
@@ -279,7 +256,5 @@ impl fmt::Debug for OrderId {
 }
 
 /// An amount of money in cents.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Archive, Serialize, Deserialize)]
 pub struct Cents(pub i64);

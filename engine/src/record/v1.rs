@@ -7,11 +7,13 @@ use allocator::Layout;
 
 use super::v2;
 use super::v2::{HoldRow, OrderRow, RefundRow, TellId};
+use rkyv::{Archive, Deserialize};
+
 use crate::catalogue::{self, LocalTime};
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::text::Text;
 
-#[derive(rkyv::Archive, rkyv::Deserialize)]
+#[derive(Archive, Deserialize)]
 pub(super) struct Record {
     slot: SlotId,
     seq: u64,
@@ -20,7 +22,7 @@ pub(super) struct Record {
     body: Body,
 }
 
-#[derive(rkyv::Archive, rkyv::Deserialize)]
+#[derive(Archive, Deserialize)]
 enum Body {
     PartitionOpened(PartitionOpened),
     PartitionForgotten { partition: PartitionKey },
@@ -41,7 +43,7 @@ enum Body {
     TellsAcked { tells: Vec<TellId> },
 }
 
-#[derive(rkyv::Archive, rkyv::Deserialize)]
+#[derive(Archive, Deserialize)]
 struct PartitionOpened {
     partition: PartitionKey,
     layout: Layout,
@@ -50,13 +52,13 @@ struct PartitionOpened {
 }
 
 /// Also in slot images.
-#[derive(rkyv::Archive, rkyv::Deserialize)]
+#[derive(Archive, Deserialize)]
 pub(crate) struct RunDefinition {
     stops: Vec<Stop>,
     ends_at: Time,
 }
 
-#[derive(rkyv::Archive, rkyv::Deserialize)]
+#[derive(Archive, Deserialize)]
 struct Stop {
     code: String,
     name: String,

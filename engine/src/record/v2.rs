@@ -6,12 +6,14 @@ use alloc::vec::Vec;
 
 use allocator::Layout;
 
+use rkyv::{Archive, Deserialize, Serialize};
+
 use crate::catalogue::RunDefinition;
 use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId};
 use crate::status::{CancelReason, HoldStatus, OrderStatus, RefundReason, ReleaseReason, Settlement};
 use crate::text::Text;
 
-#[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub struct Record {
     pub slot: SlotId,
     /// 1 for the slot's first record; never skips.
@@ -22,7 +24,7 @@ pub struct Record {
     pub body: Body,
 }
 
-#[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub enum Body {
     PartitionOpened(PartitionOpened),
     PartitionForgotten {
@@ -55,7 +57,7 @@ pub enum Body {
     },
 }
 
-#[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub struct PartitionOpened {
     pub partition: PartitionKey,
     pub layout: Layout,
@@ -65,7 +67,7 @@ pub struct PartitionOpened {
 }
 
 /// A hold as it is after the record.
-#[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub struct HoldRow {
     pub partition: PartitionKey,
     pub hold: HoldId,
@@ -91,7 +93,7 @@ pub struct HoldRow {
 }
 
 /// An order as it is after the record; the record's time is its `updated_at`.
-#[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub struct OrderRow {
     pub order: OrderId,
     pub key: IdempotencyKey,
@@ -106,7 +108,7 @@ pub struct OrderRow {
 }
 
 /// Seats that an order holds or held.
-#[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub struct Reservation {
     pub partition: PartitionKey,
     pub hold: HoldId,
@@ -119,7 +121,7 @@ pub struct Reservation {
     pub deadline: Time,
 }
 
-#[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub struct RefundRow {
     /// Its place in the slot's listing.
     pub number: u64,
@@ -132,17 +134,5 @@ pub struct RefundRow {
 }
 
 /// A tell's number within its slot.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Debug,
-    rkyv::Archive,
-    rkyv::Serialize,
-    rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Archive, Serialize, Deserialize)]
 pub struct TellId(pub u64);

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use engine::ids::Time;
 use net::runtime::{self, CoreWaker, Readable, Runtime, Switch};
 use net::{Edge, ServiceListener};
-use shard::{Departure, Node, Wake};
+use shard::{Departure, Node, Posted, Wake};
 use wal::disk::{Disk as _, Driver};
 use wal::{DiskError, Space};
 
 use crate::backend::CoreBackend;
 use crate::clocks;
 use crate::links::Links;
-use crate::mailbox::{Mailbox, Notify, Posted};
+use crate::mailbox::{Mailbox, Notify};
 use crate::metrics::CoreGauges;
 use crate::process::ProcessHandles;
 
@@ -158,9 +158,7 @@ impl CoreLoop {
     async fn run(mut self) {
         loop {
             self.handles.mailbox.take(&mut self.posted);
-            for Posted { call, owner, routed } in self.posted.drain(..) {
-                self.node.post(call, owner, routed);
-            }
+            self.posted.drain(..).for_each(|posted| self.node.post(posted));
             self.node.turn(clocks::read).unwrap_or_else(|error| unwritable(&error));
             self.handles.now.set(self.node.shard().now());
             while let Some((call, reply)) = self.node.poll_reply() {

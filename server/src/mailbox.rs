@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use engine::answer::Reply;
-use shard::{CallId, Calls, Routed};
+use shard::{CallId, Calls, Posted, Routed};
 
 /// Wakes the one task that waits for it.
 #[derive(Debug, Default)]
@@ -35,14 +35,6 @@ impl Notify {
         })
         .await;
     }
-}
-
-/// A command on its way to the node, and the core that owns its slot.
-#[derive(Debug)]
-pub(crate) struct Posted {
-    pub(crate) call: CallId,
-    pub(crate) owner: u16,
-    pub(crate) routed: Routed,
 }
 
 /// Requests [`call`](Mailbox::call) and wait for the future; the core's loop [`take`](Mailbox::take)s what they posted, and

@@ -34,7 +34,7 @@ mod work_queue;
 
 pub use calls::Calls;
 pub use clock::{Clock, Clocks};
-pub use message::{CallId, Caller, Envelope, Message, OpId, Parcel, Routed};
+pub use message::{CallId, Caller, Envelope, Message, OpId, Parcel, Posted, Routed};
 pub use node::{Departure, Node, Wake};
 pub use peers::Peers;
 pub use recovery::Recovery;

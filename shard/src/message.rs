@@ -39,6 +39,14 @@ impl Routed {
     }
 }
 
+/// A command on its way from a call to the node of its core, and the core that owns its slot.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    pub call: CallId,
+    pub owner: u16,
+    pub routed: Routed,
+}
+
 /// One item in a ring from one core to another.
 #[derive(Clone, Debug)]
 pub enum Parcel {

@@ -11,7 +11,7 @@ use wal::{DiskError, Log, Lsn};
 use crate::clock::{Clock, Clocks};
 use crate::commit_delay::CommitDelay;
 use crate::limits::QUIESCE_TIMEOUT_US;
-use crate::message::{CallId, Caller, Parcel, Routed};
+use crate::message::{CallId, Caller, Parcel, Posted, Routed};
 use crate::peers::Peers;
 use crate::shard::{Output, Shard};
 use crate::shutdown::{Report, Shutdown};
@@ -92,7 +92,7 @@ impl<D: Disk, P: Peers> Node<D, P> {
     }
 
     /// A command of a call that waits at this core, for the core that owns its slot.
-    pub fn post(&mut self, call: CallId, owner: u16, routed: Routed) {
+    pub fn post(&mut self, Posted { call, owner, routed }: Posted) {
         let caller = Caller { core: self.core, call };
         if owner == self.core {
             self.submit(caller, routed);

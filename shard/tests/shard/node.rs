@@ -12,7 +12,7 @@ use engine::slots::SlotHash;
 use engine::text::Text;
 use shard::limits::QUIESCE_TIMEOUT_US;
 use shard::{
-    CallId, Caller, Clocks, Departure, Node, Parcel, Peers, Routed, Setup, Shutdown, Wake, read_core,
+    CallId, Caller, Clocks, Departure, Node, Parcel, Peers, Posted, Routed, Setup, Shutdown, Wake, read_core,
 };
 use wal::DataDir;
 use wal::disk::{Lane, MemoryDisk};
@@ -92,7 +92,7 @@ impl OneNode {
         self.calls += 1;
         let call = CallId { place: self.calls, generation: 1 };
         let request = Request { command, trace: Text::from("") };
-        self.node.post(call, owner, Routed::new(request, &self.hash));
+        self.node.post(Posted { call, owner, routed: Routed::new(request, &self.hash) });
         call
     }
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::answer::Reply;
 use engine::ids::{SlotId, Time};
-use engine::slots::{SlotHash, core_of};
+use engine::slots::{SlotHash, core_of, place_of};
 use engine::state::Slot;
-use shard::{CallId, Caller, Calls, Clocks, Departure, Node, Routed, Shard, Shutdown, Wake};
+use shard::{Caller, Calls, Clocks, Departure, Node, Posted, Routed, Shard, Shutdown, Wake};
 use wal::DiskError;
 use wal::disk::Lane;
 
@@ -18,14 +18,6 @@ use super::rings::{Rings, SimPeers};
 
 /// The tick of a simulated core; the server's is 5 ms.
 pub(crate) const TICK_MS: u64 = 1;
-
-/// A command that a client has posted at its edge.
-#[derive(Debug)]
-struct Posted {
-    call: CallId,
-    owner: u16,
-    routed: Routed,
-}
 
 /// One core: its node, and what the server's tasks keep beside it.
 #[derive(Debug)]
@@ -91,7 +83,7 @@ impl Process {
     pub(crate) fn slot(&self, slot: SlotId) -> &Slot {
         let cores = self.cores.len() as u16;
         let shard = self.cores[usize::from(core_of(slot, cores))].shard();
-        shard.slots().nth(usize::from(slot.get() / cores)).expect("a shard has all slots of its core")
+        shard.slots().nth(place_of(slot, cores)).expect("a shard has all slots of its core")
     }
 
     /// The time on the core that owns a slot, when a client last asked anything.
@@ -125,9 +117,7 @@ impl Process {
     pub(crate) fn turn(&mut self, core: u16, clocks: Clocks) -> Result<(), DiskError> {
         self.signals[usize::from(core)].store(false, Ordering::Relaxed);
         let Core { node, posted, wake, turned_at, .. } = &mut self.cores[usize::from(core)];
-        for Posted { call, owner, routed } in posted.drain(..) {
-            node.post(call, owner, routed);
-        }
+        posted.drain(..).for_each(|posted| node.post(posted));
         node.turn(|| clocks)?;
         (*wake, *turned_at) = (node.wake(), node.shard().now());
         Ok(())

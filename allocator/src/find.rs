@@ -1,4 +1,9 @@
 //! The choice of seats. [`Inventory::find`](crate::Inventory::find) states the rules.
+//!
+//! - The *gap* of a seat: the number of consecutive free segments just before the span and just after it. The seat with the
+//!   smallest gap leaves the least unsold around it, and is chosen first (best fit). `gaps.rs` counts them.
+//! - A *group*: 64 seats with consecutive numbers, whose bits on one segment share a word of the bitmap. It has nothing to do
+//!   with passengers who travel together.
 
 use alloc::vec;
 use alloc::vec::Vec;

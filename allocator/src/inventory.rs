@@ -89,7 +89,7 @@ impl Inventory {
     /// - **One seat** ([`Together::Single`](crate::Together::Single)): the one with the smallest gap; among equals the
     ///   lowest number.
     /// - **Several, side by side** ([`Together::Row`](crate::Together::Row)): consecutive letters of one row, the aisle
-    ///   being no obstacle. Among all such groups the one with the smallest sum of gaps; among equals the one with the
+    ///   being no obstacle. Among all such places the one with the smallest sum of gaps; among equals the one with the
     ///   lowest numbers. An ad hoc coach counts as one row.
     /// - **Else in one coach** ([`Together::Coach`](crate::Together::Coach)): the coach which has enough free seats on the
     ///   span and the fewest to spare; among equals the first. In it the seats with the smallest gaps; among equals the lowest

@@ -146,7 +146,7 @@ pub struct RefundCursor {
     pub number: u64,
 }
 
-/// The cores that have to answer a command.
+/// The slot that has to answer a command, or every core. Not an HTTP route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Route {
     Slot(SlotId),

@@ -1,14 +1,15 @@
 //! Coalescing cross-core wake-up: an atomic flag in front of an eventfd, so that many signals cost one write. Generic over
-//! both so that loom explores every interleaving of this code.
+//! the flag and the event, so that loom explores every interleaving of this code.
 //!
 //! It knows nothing of what was published: publish first, then wake.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag of several threads. An exchange sees what was done before the ones before it.
+/// A flag that threads share. [`swap`](Flag::swap) acquires and releases: who swaps sees all that other threads did before
+/// their earlier swaps.
 pub trait Flag {
-    /// Sets it, and says what it was.
+    /// Sets it, and returns what it was.
     fn swap(&self, value: bool) -> bool;
 }
 
@@ -26,7 +27,7 @@ pub struct CoalescedWake<F = AtomicBool> {
 }
 
 impl<F: Flag> CoalescedWake<F> {
-    /// Nothing pending yet; `pending` says `false`.
+    /// Nothing is pending yet: `pending` must be `false`.
     pub const fn new(pending: F) -> CoalescedWake<F> {
         CoalescedWake { pending }
     }

@@ -62,7 +62,7 @@ impl<B: Backend> Edge<B> {
             });
         }
         let ended = Rc::new(Cell::new(false));
-        runtime::spawn(self.clone().sweep(ended.clone()));
+        runtime::spawn(self.clone().check_timeouts(ended.clone()));
         stop.wait().await;
         self.drain(&accepting).await;
         ended.set(true);
@@ -86,7 +86,8 @@ impl<B: Backend> Edge<B> {
         }
     }
 
-    async fn sweep(self: Rc<Self>, ended: Rc<Cell<bool>>) {
+    /// The sweep: moves the clock on, and ends the connections whose time is over.
+    async fn check_timeouts(self: Rc<Self>, ended: Rc<Cell<bool>>) {
         let pause = Duration::from_millis(self.app.config.limits.sweep_ms);
         while !ended.get() {
             runtime::sleep(pause).await;
@@ -169,11 +170,12 @@ impl<B: Backend> Edge<B> {
             Pin::new(&mut http).poll(cx).map(Some)
         })
         .await;
-        self.part(http.into_parts().io, connection, ended.is_some_and(|ended| ended.is_ok())).await;
+        self.refuse_and_linger(http.into_parts().io, connection, ended.is_some_and(|ended| ended.is_ok()))
+            .await;
     }
 
     /// Ends a connection that HTTP is done with: sends a canned refusal if one is due, then lingers so that the client gets it.
-    async fn part(&self, mut io: GuardedStream, connection: &Connection, well: bool) {
+    async fn refuse_and_linger(&self, mut io: GuardedStream, connection: &Connection, well: bool) {
         let end = connection.end();
         if end == End::Now || io.has_ended() || (well && end == End::WhenIdle) {
             return;

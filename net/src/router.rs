@@ -83,7 +83,7 @@ pub static ROUTES: [RouteSpec; 22] = [
     get(Route::OpenapiDocument, "/openapi/{document}", GATEWAY).refuses(&[C::NotFound]),
     post(Route::CreateOrder, "/orders", ORDERS)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId, C::InvalidAmount])
-        .asks(&[R::AmountDiffers, R::LimitReached, R::LogFull]),
+        .rejects(&[R::AmountDiffers, R::LimitReached, R::LogFull]),
     post(Route::Reserve, "/orders/reserve", ORDERS)
         .refuses(&[
             C::InvalidJson,
@@ -93,7 +93,7 @@ pub static ROUTES: [RouteSpec; 22] = [
             C::InvalidCapacity,
             C::InvalidSpan,
         ])
-        .asks(&[
+        .rejects(&[
             R::OrderNotFound,
             R::PartitionNotFound,
             R::InvalidSpan,
@@ -111,10 +111,10 @@ pub static ROUTES: [RouteSpec; 22] = [
         ]),
     post(Route::Cancel, "/orders/cancel", ORDERS)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId])
-        .asks(&[R::OrderNotFound, R::InvalidTransition, R::HoldMismatch, R::LogFull]),
+        .rejects(&[R::OrderNotFound, R::InvalidTransition, R::HoldMismatch, R::LogFull]),
     get(Route::GetOrder, "/orders/get", ORDERS)
         .refuses(&[C::InvalidQuery, C::MissingField, C::InvalidId])
-        .asks(&[R::OrderNotFound, R::LogFull])
+        .rejects(&[R::OrderNotFound, R::LogFull])
         .worded(ON_GET_ORDER),
     post(Route::Pay, "/payments/callback", ORDERS)
         .refuses(&[
@@ -124,7 +124,7 @@ pub static ROUTES: [RouteSpec; 22] = [
             C::InvalidPaymentStatus,
             C::InvalidSignature,
         ])
-        .asks(&[
+        .rejects(&[
             R::OrderNotFound,
             R::TxnUsed,
             R::AlreadyPaid,
@@ -143,7 +143,7 @@ pub static ROUTES: [RouteSpec; 22] = [
             C::InvalidCapacity,
             C::InvalidSpan,
         ])
-        .asks(&[
+        .rejects(&[
             R::InsufficientStock,
             R::PartitionNotFound,
             R::InvalidSpan,
@@ -157,33 +157,33 @@ pub static ROUTES: [RouteSpec; 22] = [
         .worded(ON_TRY_HOLD),
     post(Route::ReleaseHold, "/inventory/release-hold", INVENTORY)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId])
-        .asks(&[R::HoldNotFound, R::HoldConfirmed, R::HoldExpired, R::HoldOwned, R::LogFull])
+        .rejects(&[R::HoldNotFound, R::HoldConfirmed, R::HoldExpired, R::HoldOwned, R::LogFull])
         .worded(ON_END_HOLD),
     post(Route::ConfirmHold, "/inventory/confirm-hold", INVENTORY)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId])
-        .asks(&[R::HoldNotFound, R::HoldReleased, R::HoldExpired, R::HoldOwned, R::LogFull])
+        .rejects(&[R::HoldNotFound, R::HoldReleased, R::HoldExpired, R::HoldOwned, R::LogFull])
         .worded(ON_END_HOLD),
     // Reads may log as well: what is due is recorded before they answer.
     get(Route::Availability, "/inventory/availability", INVENTORY)
         .refuses(&[C::InvalidQuery, C::MissingField, C::InvalidId, C::InvalidSpan])
-        .asks(&[R::PartitionNotFound, R::InvalidSpan, R::LogFull]),
+        .rejects(&[R::PartitionNotFound, R::InvalidSpan, R::LogFull]),
     get(Route::QueryOrder, "/query/orders", QUERY)
         .refuses(&[C::InvalidQuery, C::MissingField, C::InvalidId])
-        .asks(&[R::OrderNotFound, R::LogFull])
+        .rejects(&[R::OrderNotFound, R::LogFull])
         .worded(ON_QUERY_ORDER),
     get(Route::Stations, "/v1/stations", GATEWAY).refuses(&[C::InvalidQuery, C::InvalidLimit]),
     get(Route::Trains, "/v1/trains", GATEWAY)
         .refuses(&[C::InvalidQuery, C::MissingField, C::InvalidDate, C::StationNotFound, C::DateNotFound])
-        .asks(&[R::LogFull]),
+        .rejects(&[R::LogFull]),
     get(Route::Train, "/v1/trains/{train}/{date}", GATEWAY)
         .refuses(&[C::InvalidDate, C::TrainNotFound, C::DateNotFound])
-        .asks(&[R::RunNotFound, R::LogFull]),
+        .rejects(&[R::RunNotFound, R::LogFull]),
     get(Route::Refunds, "/v1/refunds", GATEWAY)
         .refuses(&[C::InvalidQuery, C::InvalidStatus, C::InvalidCursor, C::InvalidLimit])
-        .asks(&[]),
+        .rejects(&[]),
     post(Route::SettleRefund, "/v1/refunds/settle", GATEWAY)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId])
-        .asks(&[R::RefundNotFound, R::RefundSettled, R::LogFull]),
+        .rejects(&[R::RefundNotFound, R::RefundSettled, R::LogFull]),
     get(Route::WorkerStatus, "/worker/status", WORKER),
 ];
 
@@ -213,7 +213,8 @@ impl RouteSpec {
         RouteSpec { refusals, ..self }
     }
 
-    const fn asks(self, rejections: &'static [Rejection]) -> RouteSpec {
+    /// Asks the engine, and passes on these rejections.
+    const fn rejects(self, rejections: &'static [Rejection]) -> RouteSpec {
         RouteSpec { rejections: Some(rejections), ..self }
     }
 

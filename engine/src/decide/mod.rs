@@ -44,16 +44,16 @@ impl core::fmt::Debug for Context<'_> {
     }
 }
 
-/// Durations, in milliseconds.
+/// Lengths of time that the operator sets, in milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Policy {
-    /// A hold that nobody confirms.
+    /// How long a hold keeps its seats if nobody confirms it.
     pub hold_ttl_ms: u64,
-    /// For so long an ended hold is remembered.
+    /// How long an ended hold is remembered, so that a repeat still finds it.
     pub retention_ms: u64,
-    /// An order that nobody reserves for.
+    /// How long an order without a reservation is kept, before it is cancelled as abandoned.
     pub abandon_ms: u64,
-    /// The partitions of a run, after it has arrived at its last stop.
+    /// How long a run is sold and its partitions are kept after it has arrived at its last stop.
     pub departed_ms: u64,
 }
 
@@ -72,14 +72,15 @@ impl Default for Policy {
 /// The outcome of a decision, or what stands before it.
 pub type Decision<T> = Result<T, Pending>;
 
-/// Why a decision has no outcome yet, or will have none.
+/// What a decision gives in place of an outcome: a record to append first, an ask that must be answered first, or a refusal,
+/// which is final.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Pending {
-    /// Log and apply this, then decide again.
+    /// A record is missing: log and apply this one, then decide again.
     Append(Body),
-    /// Another slot has to say something first; decide again when it has.
+    /// The answer of another slot is missing: send this ask, and decide again with the answer.
     Ask(Ask),
-    /// The end: nothing is done.
+    /// Refused: there is nothing to log and nothing to wait for.
     Refused(Rejection),
 }
 

@@ -1,4 +1,5 @@
-//! The only code that changes state. Infallible: a record says what happened, and live and recovery share it.
+//! The only code that changes state, live and in recovery. A record says what has happened, so `apply` decides nothing.
+//! Returns no error; panics on a record out of sequence.
 
 use alloc::vec::Vec;
 
@@ -103,7 +104,7 @@ fn hold_confirmed(row: &HoldRow) -> Option<Fact> {
     Some(Fact::HoldConfirmed { order: row.owner?, partition, hold, txn: row.txn.clone()? })
 }
 
-/// An order that declined a hold knows that it is gone.
+/// `None` where the order declined the hold: it knows that the hold is gone.
 fn hold_released(row: &HoldRow) -> Option<Fact> {
     let order = row.owner.filter(|_| row.release_reason == Some(ReleaseReason::Requested))?;
     Some(Fact::HoldReleased { order, partition: row.partition.clone(), hold: row.hold.clone() })

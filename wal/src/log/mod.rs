@@ -41,7 +41,7 @@ pub struct Stats {
     pub bytes: u64,
     /// Closing frames written.
     pub closing_frames: u64,
-    /// Segments made of zeros.
+    /// Segments created, full of zeros.
     pub segments_created: u64,
     /// Segments recycled.
     pub segments_recycled: u64,
@@ -49,7 +49,7 @@ pub struct Stats {
     pub segments_removed: u64,
     /// Times that a segment could not be made because the disk was full.
     pub segments_refused: u64,
-    /// Snapshots that came to count.
+    /// Snapshots completed.
     pub snapshots: u64,
     /// Snapshots that were given up.
     pub snapshots_abandoned: u64,
@@ -96,8 +96,8 @@ pub struct Log<D: Disk> {
     job: Option<CurrentJob>,
     /// The last frame is a closing frame.
     closed: bool,
-    /// The time of the last completed write.
-    active: Millis,
+    /// The time of the last completed write; 0 before the first.
+    last_written_at: Millis,
     now: Millis,
     keep_from: Lsn,
     failed: Option<DiskError>,
@@ -147,7 +147,7 @@ impl<D: Disk> Log<D> {
             flight: None,
             job: None,
             closed: at.closed,
-            active: Millis(0),
+            last_written_at: Millis(0),
             now: Millis(0),
             keep_from: Lsn::MAX,
             failed: None,
@@ -196,7 +196,8 @@ impl<D: Disk> Log<D> {
 
     /// The latest time for the next poll, even if no completion comes.
     pub fn next_wake(&self) -> Option<Millis> {
-        let closing = if self.wants_to_close() { Some(self.active.after(IDLE_CLOSE_MS)) } else { None };
+        let closing =
+            if self.wants_to_close() { Some(self.last_written_at.after(IDLE_CLOSE_MS)) } else { None };
         [closing, self.segments.retry_at(), self.snapshots.retry_at()].into_iter().flatten().min()
     }
 
@@ -335,7 +336,7 @@ impl<D: Disk> Log<D> {
         let flight = self.flight.take().expect("a write was in flight");
         self.durable = flight.last;
         self.closed = flight.closing;
-        self.active = self.now;
+        self.last_written_at = self.now;
         self.segments.written();
         self.snapshots.count_log_bytes(flight.bytes);
         self.stats.frames += 1;
@@ -344,12 +345,12 @@ impl<D: Disk> Log<D> {
     }
 
     fn handle_done(&mut self, result: Result<(), JobError>) -> Result<(), DiskError> {
-        let change = self.job.take().expect("a job was under way");
-        match (change, result) {
+        let current = self.job.take().expect("a job was under way");
+        match (current, result) {
             (_, Err(JobError::Fatal(error))) => return Err(error),
-            (CurrentJob::Segments(change), Ok(())) => {
-                self.segments.done(change);
-                match change {
+            (CurrentJob::Segments(job), Ok(())) => {
+                self.segments.done(job);
+                match job {
                     SegmentJob::Open => {}
                     SegmentJob::Create => self.stats.segments_created += 1,
                     SegmentJob::Recycle => self.stats.segments_recycled += 1,
@@ -361,8 +362,8 @@ impl<D: Disk> Log<D> {
                 self.segments.refused(self.now);
             }
             (CurrentJob::Segments(_), Err(JobError::Abandoned(error))) => return Err(error),
-            (CurrentJob::Snapshot(change), Ok(())) => {
-                self.stats.snapshots += u64::from(self.snapshots.done(change))
+            (CurrentJob::Snapshot(job), Ok(())) => {
+                self.stats.snapshots += u64::from(self.snapshots.done(job))
             }
             (CurrentJob::Snapshot(_), Err(JobError::NoSpace(_) | JobError::Abandoned(_))) => {
                 self.stats.snapshots_abandoned += 1;
@@ -383,7 +384,7 @@ impl<D: Disk> Log<D> {
             return;
         }
         let closing = self.batch.is_empty();
-        if closing && !(self.wants_to_close() && self.now >= self.active.after(IDLE_CLOSE_MS)) {
+        if closing && !(self.wants_to_close() && self.now >= self.last_written_at.after(IDLE_CLOSE_MS)) {
             return;
         }
         let bytes = if closing { BLOCK_BYTES } else { self.batch.next_frame_bytes() };
@@ -406,13 +407,13 @@ impl<D: Disk> Log<D> {
             return;
         }
         let floor = self.floor();
-        let segments = |(change, job)| (CurrentJob::Segments(change), job);
-        let snapshot = |(change, job)| (CurrentJob::Snapshot(change), job);
+        let segments = |(current, job)| (CurrentJob::Segments(current), job);
+        let snapshot = |(current, job)| (CurrentJob::Snapshot(current), job);
         let next = (self.segments.urgent_job(floor, self.now).map(segments))
             .or_else(|| self.snapshots.job(self.durable).map(snapshot))
             .or_else(|| self.segments.prune(floor, self.now).map(segments));
-        if let Some((change, job)) = next {
-            self.job = Some(change);
+        if let Some((current, job)) = next {
+            self.job = Some(current);
             self.disk.start(job);
         }
     }

@@ -192,9 +192,9 @@ impl Segments {
     }
 
     /// A job is done.
-    pub(super) fn done(&mut self, change: SegmentJob) {
+    pub(super) fn done(&mut self, job: SegmentJob) {
         self.retry_at = None;
-        match change {
+        match job {
             SegmentJob::Open => {
                 self.unopened -= 1;
             }

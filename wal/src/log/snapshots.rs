@@ -206,8 +206,8 @@ impl Snapshots {
     }
 
     /// A job is done. Returns true if the snapshot counts from now on.
-    pub(super) fn done(&mut self, change: SnapshotJob) -> bool {
-        match change {
+    pub(super) fn done(&mut self, job: SnapshotJob) -> bool {
+        match job {
             SnapshotJob::Write { bytes } => self.in_flight -= bytes,
             SnapshotJob::Remove => self.older = None,
             SnapshotJob::Publish => {

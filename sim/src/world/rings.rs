@@ -17,8 +17,8 @@ use crate::rng::Rng;
 /// A second copy arrives within one of these numbers of steps, picked at random.
 const COPY_STEPS: [usize; 4] = [1, 20, 200, 2_000];
 
-/// A message overtakes only parcels that were sent less than so many before it: receivers remember which of a sender's last
-/// asks they have heard, and that is what makes a copy of an old one harmless.
+/// A message overtakes only parcels that were sent less than so many before it. It keeps within the replay window for asks:
+/// one that comes later than that would be dropped as a second copy.
 const OVERTAKEN_MAX: u64 = 16;
 
 #[derive(Debug, Default)]

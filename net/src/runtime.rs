@@ -46,7 +46,7 @@ pub enum Driver {
 type Fusion = FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<LegacyDriver>>;
 
 /// The executor of one core.
-#[allow(missing_debug_implementations)]
+#[allow(missing_debug_implementations, reason = "the runtime below has none")]
 pub struct Runtime {
     fusion: Fusion,
     driver: Driver,

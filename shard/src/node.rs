@@ -67,7 +67,7 @@ pub struct Node<D: Disk, P: Peers> {
     shutdown: Arc<Shutdown>,
     /// The steady clock when this node began to quiesce.
     quiescing_since_us: Option<u64>,
-    /// What this node told the others at the end of its last turn.
+    /// This node's report at the end of its last turn.
     reported: Report,
     left: Option<Departure>,
 }

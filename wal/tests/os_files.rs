@@ -1,4 +1,4 @@
-//! What real files have beside what all files have, which the conformance suite tries: names, space, devices that refuse, locks of
+//! Properties of real files beside those of all files, which the conformance suite tries: names, space, devices that refuse, locks of
 //! readers.
 
 use std::fs;

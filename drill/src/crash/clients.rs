@@ -13,7 +13,7 @@ use crate::{Port, Rng, Session, chance};
 /// Reads in a row of an order that another client is at work on.
 const READS_IN_A_ROW: usize = 8;
 
-/// What the clients of one cycle share.
+/// The state that the clients of one cycle share.
 #[derive(Debug)]
 pub struct Workload {
     pub cycle: u64,
@@ -28,7 +28,7 @@ pub struct Workload {
     pub current_orders: Vec<Mutex<String>>,
 }
 
-/// What one client did and saw.
+/// The record of what one client did and saw.
 #[derive(Debug, Default)]
 pub struct ClientLog {
     pub journeys: Vec<Journey>,

@@ -20,7 +20,7 @@ pub trait FaultInjector {
     /// The same for a server that is starting.
     fn crash_starting(&mut self, server: &mut Server);
 
-    /// What it did beyond the crashes that the drill counts itself, for the report.
+    /// Its doings beyond the crashes that the drill counts itself, for the report.
     fn summary(&self) -> String;
 }
 

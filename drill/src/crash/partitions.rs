@@ -1,4 +1,4 @@
-//! What a drill sells: classes of runs of the built-in timetable, whose spans overlap in every way, and ad hoc
+//! The partitions that a drill sells: classes of runs of the built-in timetable, whose spans overlap in every way, and ad hoc
 //! partitions, which are sold out soon.
 
 use std::collections::BTreeSet;
@@ -95,7 +95,7 @@ impl Runs {
         Runs(runs)
     }
 
-    /// What one cycle sells.
+    /// The partitions that one cycle sells.
     #[must_use]
     pub fn partitions(&self, cycle: u64) -> Vec<Arc<Partition>> {
         let mut partitions = self.0[(cycle / CYCLES_PER_RUN) as usize % self.0.len()].clone();

@@ -47,13 +47,13 @@ impl core::fmt::Debug for Context<'_> {
 /// Lengths of time that the operator sets, in milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Policy {
-    /// How long a hold keeps its seats if nobody confirms it.
+    /// A hold keeps its seats for so long if nobody confirms it.
     pub hold_ttl_ms: u64,
-    /// How long an ended hold is remembered, so that a repeat still finds it.
+    /// An ended hold is remembered for so long, so that a repeat still finds it.
     pub retention_ms: u64,
-    /// How long an order without a reservation is kept, before it is cancelled as abandoned.
+    /// An order without a reservation is kept for so long, before it is cancelled as abandoned.
     pub abandon_ms: u64,
-    /// How long a run is sold and its partitions are kept after it has arrived at its last stop.
+    /// A run is sold, and its partitions are kept, for so long after it has arrived at its last stop.
     pub departed_ms: u64,
 }
 
@@ -72,7 +72,7 @@ impl Default for Policy {
 /// The outcome of a decision, or what stands before it.
 pub type Decision<T> = Result<T, Pending>;
 
-/// What a decision gives in place of an outcome: a record to append first, an ask that must be answered first, or a refusal,
+/// The result of a decision that has no outcome: a record to append first, an ask that must be answered first, or a refusal,
 /// which is final.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Pending {
@@ -100,7 +100,7 @@ pub struct Progress {
 /// Decides a client's command in the slot that it is routed to.
 ///
 /// # Errors
-/// What has to be done before there is an answer, or why there is none.
+/// A step that has to be made before there is an answer, or the reason why there is none.
 pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progress) -> Decision<Answer> {
     match command {
         Command::TryHold(c) => inventory::try_hold(slot, cx, c),

@@ -22,7 +22,7 @@ impl Slot {
     /// on this very state.
     ///
     /// # Errors
-    /// What contradicts the state, or itself.
+    /// The contradiction, to the state or within the record.
     pub fn check(&self, record: &Record) -> Check {
         match &record.body {
             Body::PartitionOpened(row) if self.partitions.get(&row.partition).is_some() => {

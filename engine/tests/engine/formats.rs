@@ -226,7 +226,7 @@ fn kept(name: &str, made_now: &[u8]) -> Vec<u8> {
     read(name)
 }
 
-/// Where passengers may only get off. Version 1 cannot say so.
+/// A stop where passengers may only get off. Version 1 cannot say so.
 fn opened_with_a_stop_to_alight() -> Record {
     let (_, mut record) = records().swap_remove(1);
     let Body::PartitionOpened(opened) = &mut record.body else { unreachable!("that is an opening") };
@@ -280,7 +280,7 @@ fn an_image_of_version_2_is_read_and_written_as_it_was() {
     assert_eq!(read.next_tell(), live.next_tell());
 }
 
-/// What records of version 1 make, and what an image of version 1 holds, is written as an image of version 2.
+/// State from records or from an image of version 1 is written as an image of version 2.
 #[test]
 fn a_slot_of_version_1_is_written_as_version_2() {
     let expected = read("slot_v2");

@@ -23,7 +23,7 @@ const SOURCES: [&str; 8] = [
     "src/state/image/v2.rs",
     "../allocator/src/layout.rs",
 ];
-/// Where the types of version 1 are defined that have changed since.
+/// The modules that define the types of version 1 that have changed since.
 const SOURCES_V1: [&str; 2] = ["src/record/v1.rs", "src/state/image/v1.rs"];
 
 fn root() -> &'static Path {

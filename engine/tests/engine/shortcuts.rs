@@ -1,4 +1,4 @@
-//! What is said of a command without a decision: whoever drives relies on it.
+//! Properties of a command that are known without a decision; the shard relies on them.
 
 use engine::command::{Command, ListRefunds, RunQuery};
 use engine::ids::Reference;

@@ -84,7 +84,7 @@ fn requests_that_do_not_wait_for_answers_are_answered() {
     assert_eq!(server.script.asked().len(), clients.len() * REQUESTS);
 }
 
-/// What a client sends while the engine is asked is there when its answer leaves, and no event may tell of it any more.
+/// Bytes that a client sends while the engine is asked are there when its answer leaves, and no event may tell of them any more.
 #[test]
 fn requests_that_come_before_the_last_answer_are_answered() {
     let server = Server::start();

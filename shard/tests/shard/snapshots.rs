@@ -125,7 +125,7 @@ fn slots_change_between_their_images() {
     }
 }
 
-/// What waits in an outbox is in the snapshot as well.
+/// Tells that wait in an outbox are in the snapshot as well.
 #[test]
 fn what_is_still_to_be_done_survives_in_a_snapshot() {
     let (mut world, n) = everything(2);

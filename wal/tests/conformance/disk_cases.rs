@@ -1,4 +1,4 @@
-//! What every [`Disk`] does, whatever is below it.
+//! The conformance suite of every [`Disk`], whatever is below it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -335,7 +335,7 @@ fn a_log_runs_on_it<B: Bench>(mut bench: B) {
     assert_eq!(start(&bench).1.state(), state);
 }
 
-/// What was durable is there, and the next start waits for the write to land.
+/// Everything durable is there, and the next start waits for the write to land.
 fn a_log_is_dropped_with_a_write_in_flight<B: Bench>(mut bench: B) {
     let (mut durable, mut appended) = (Lsn::NONE, Lsn::NONE);
     for round in 0..20 {

@@ -1,4 +1,4 @@
-//! What every kind of [`Files`] does, and what it refuses.
+//! The conformance suite of every kind of [`Files`]: what it does, and what it refuses.
 
 use std::io::{self, ErrorKind};
 

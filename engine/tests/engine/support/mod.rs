@@ -1,4 +1,4 @@
-//! What the tests share: a world of slots, what must hold in it, and replies in one word.
+//! Shared by the tests: a world of slots, what must hold in it, and replies in one word.
 
 pub(crate) mod check;
 pub(crate) mod world;

@@ -12,7 +12,7 @@ use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKe
 use engine::text::Text;
 use timetable::{DateWindow, Timetable};
 
-/// What the engine says of a run that nothing was sold of: the built-in timetable's word.
+/// The engine's answer about a run that nothing was sold of: the built-in timetable's word.
 pub(crate) fn unopened_run(query: &RunQuery) -> Reply {
     let timetable = Timetable::built_in(DateWindow::WHOLE);
     let date = query.date.as_str().parse().unwrap();

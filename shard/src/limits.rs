@@ -1,13 +1,13 @@
 //! Every bound of the loop, by name.
 
 /// Commands waiting for their turn; beyond it they are refused as busy.
-pub const INBOX_MAX: usize = 16_384;
+pub const COMMANDS_WAITING_MAX: usize = 16_384;
 /// Commands and messages that one turn takes before it looks at the disk again.
 pub const TAKEN_PER_TURN_MAX: usize = 1_024;
 /// Of so many pieces of work that one turn takes, one is a command, however many messages wait.
 pub const COMMANDS_ONE_IN: usize = 16;
 /// Messages that wait for their turn before no more are taken from other cores.
-pub const DELIVERED_MAX: usize = 16_384;
+pub const MESSAGES_WAITING_MAX: usize = 16_384;
 /// Operations that wait for another slot.
 pub const OPERATIONS_MAX: usize = 65_536;
 /// Operations queued for one order, the one under way included.
@@ -20,7 +20,7 @@ pub const ASKS_MAX: u32 = 16;
 pub const RECORDS_PER_RUN_MAX: u32 = 65_536;
 /// Records that time alone causes in one turn.
 pub const DUE_RECORDS_PER_TURN_MAX: usize = 64;
-/// A tell that was not answered is sent again after this long.
+/// A tell that was not acknowledged is sent again after this long.
 pub const RESEND_MS: u64 = 1_000;
 /// Tells sent again in one turn.
 pub const RESENT_PER_TURN_MAX: usize = 256;
@@ -30,7 +30,7 @@ pub const RESENDS_SEEN_PER_TURN_MAX: usize = 16_384;
 pub const SWEEP_MS: u64 = 1_000;
 /// Overdue orders that one sweep asks after.
 pub const OVERDUE_PER_SWEEP_MAX: usize = 1_024;
-/// Tells that one record notes as answered.
+/// Tells that one record notes as acknowledged.
 pub const ACKS_PER_RECORD_MAX: usize = 1_024;
 /// Bytes of slot images that one turn gives to a snapshot.
 pub const SNAPSHOT_BYTES_PER_TURN: usize = 256 * 1_024;
@@ -46,4 +46,5 @@ pub const QUIESCE_TIMEOUT_US: u64 = 5_000_000;
 pub const GROUP_BYTES_MAX: usize = 64 * 1_024;
 
 const _: () = assert!(engine::limits::SLOT_BYTES_MAX + GROUP_BYTES_MAX < wal::limits::SLOT_IMAGE_BYTES_MAX);
-const _: () = assert!(DUE_RECORDS_PER_TURN_MAX * engine::limits::EXPIRED_PER_RECORD_MAX < DELIVERED_MAX);
+const _: () =
+    assert!(DUE_RECORDS_PER_TURN_MAX * engine::limits::EXPIRED_PER_RECORD_MAX < MESSAGES_WAITING_MAX);

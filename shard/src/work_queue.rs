@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::{COMMANDS_ONE_IN, DELIVERED_MAX, INBOX_MAX};
+use crate::limits::{COMMANDS_ONE_IN, COMMANDS_WAITING_MAX, MESSAGES_WAITING_MAX};
 use crate::message::{Caller, Envelope, OpId, Routed};
 
 /// One piece of work.
@@ -31,12 +31,12 @@ impl WorkQueue {
 
     /// No further command is taken; it would wait too long.
     pub(crate) fn is_full(&self) -> bool {
-        self.commands.len() >= INBOX_MAX
+        self.commands.len() >= COMMANDS_WAITING_MAX
     }
 
     /// More messages wait than are worth taking.
     pub(crate) fn is_flooded(&self) -> bool {
-        self.messages.len() >= DELIVERED_MAX
+        self.messages.len() >= MESSAGES_WAITING_MAX
     }
 
     pub(crate) fn push_command(&mut self, caller: Caller, routed: Routed) {
@@ -123,11 +123,11 @@ mod tests {
     #[test]
     fn bounds_are_told() {
         let mut queue = WorkQueue::default();
-        (0..INBOX_MAX - 1).for_each(|_| command(&mut queue));
+        (0..COMMANDS_WAITING_MAX - 1).for_each(|_| command(&mut queue));
         assert!(!queue.is_full());
         command(&mut queue);
         assert!(queue.is_full() && !queue.is_flooded());
-        (0..DELIVERED_MAX).for_each(|_| message(&mut queue));
+        (0..MESSAGES_WAITING_MAX).for_each(|_| message(&mut queue));
         assert!(queue.is_flooded());
     }
 }

@@ -324,7 +324,7 @@ impl Run {
         checks::always(&self.world);
         self.promises.check(&self.world);
         checks::linear::check(&self.clients.history, &mut self.world.coverage);
-        self.world.count_life();
+        self.world.count_process();
         Summary { hash: self.world.history.hash(), counters: self.world.coverage }
     }
 }

@@ -7,7 +7,7 @@ use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection, Reply};
 use engine::command::{AdHoc, Command};
 use engine::limits::QUANTITY_MAX;
 use shard::Caller;
-use shard::limits::{DELIVERED_MAX, INBOX_MAX, RESEND_MS, SWEEP_MS, TAKEN_PER_TURN_MAX};
+use shard::limits::{COMMANDS_WAITING_MAX, MESSAGES_WAITING_MAX, RESEND_MS, SWEEP_MS, TAKEN_PER_TURN_MAX};
 use wal::Space;
 use wal::disk::Lane;
 use wal::limits::{BACKLOG_BYTES_MAX, EXHAUSTED_BYTES};
@@ -39,9 +39,9 @@ fn what_comes_while_a_write_is_in_flight_goes_as_one() {
     world.turn(0);
     let more: Vec<Caller> = (1..100)
         .map(|nth| {
-            let token = world.submit(n.create(nth));
+            let caller = world.submit(n.create(nth));
             world.turn(0);
-            token
+            caller
         })
         .collect();
     assert_eq!(world.replies.len(), 0);
@@ -125,16 +125,16 @@ fn the_inbox_is_bounded() {
     let mut world = World::new(1);
     let n = world.names([0; 3]);
     world.settle();
-    let tokens: Vec<Caller> = (0..INBOX_MAX).map(|_| world.submit(n.get(0))).collect();
-    assert_eq!(world.commands_waiting(0), INBOX_MAX);
+    let callers: Vec<Caller> = (0..COMMANDS_WAITING_MAX).map(|_| world.submit(n.get(0))).collect();
+    assert_eq!(world.commands_waiting(0), COMMANDS_WAITING_MAX);
     let beyond = world.submit(n.get(0));
     assert_eq!(world.reply(beyond), Some(Err(Rejection::Busy)), "refused at once");
     world.turn(0);
-    assert!(world.commands_waiting(0) + 2 * TAKEN_PER_TURN_MAX >= INBOX_MAX, "a turn is bounded");
+    assert!(world.commands_waiting(0) + 2 * TAKEN_PER_TURN_MAX >= COMMANDS_WAITING_MAX, "a turn is bounded");
     let next = world.submit(n.get(0));
     world.settle();
-    for token in tokens.into_iter().chain([next]) {
-        assert_eq!(world.reply(token), Some(Err(Rejection::OrderNotFound)));
+    for caller in callers.into_iter().chain([next]) {
+        assert_eq!(world.reply(caller), Some(Err(Rejection::OrderNotFound)));
     }
 }
 
@@ -150,7 +150,7 @@ fn a_flood_of_messages_does_not_drown_commands() {
     world.deliver_all();
     world.drain(1);
     let tell = world.take_mail(Mail::is_tell).unwrap();
-    for _ in 0..DELIVERED_MAX {
+    for _ in 0..MESSAGES_WAITING_MAX {
         assert!(!world.shard(0).is_flooded());
         world.deliver(tell.clone());
     }
@@ -159,8 +159,8 @@ fn a_flood_of_messages_does_not_drown_commands() {
     world.turn(0);
     assert!(world.shard(0).is_flooded() || world.commands_waiting(0) == 0);
     world.finish_write(0);
-    for token in commands {
-        assert!(world.reply(token).expect("begun in the first turn").is_ok());
+    for caller in commands {
+        assert!(world.reply(caller).expect("begun in the first turn").is_ok());
     }
     world.settle();
     assert!(!world.shard(0).is_flooded());
@@ -187,7 +187,7 @@ fn a_flooded_core_begins_nothing_by_itself() {
     world.drain(1);
     let tell = world.take_mail(Mail::is_tell).unwrap();
     world.mail.clear();
-    for _ in 0..DELIVERED_MAX + TAKEN_PER_TURN_MAX {
+    for _ in 0..MESSAGES_WAITING_MAX + TAKEN_PER_TURN_MAX {
         world.deliver(tell.clone());
     }
     world.now = world.now.plus(HOLD_TTL_MS);
@@ -288,8 +288,8 @@ fn a_backed_up_log_stops_taking_work_and_goes_on_later() {
     let wake = world.shard(0).next_wake();
     assert!(wake.is_none_or(|at| at > world.now), "only the disk helps now, and yet a turn is due");
     world.settle();
-    for token in holds {
-        assert!(world.reply(token).expect("taken later").is_ok());
+    for caller in holds {
+        assert!(world.reply(caller).expect("taken later").is_ok());
     }
     assert_eq!(world.reply(read), Some(Err(Rejection::OrderNotFound)));
 }
@@ -329,9 +329,9 @@ fn fill(world: &mut World, n: &Names) -> Vec<String> {
     let mut made = Vec::new();
     loop {
         let id = format!("large-{}", made.len());
-        let token = world.submit(n.try_hold(&id, QUANTITY_MAX));
+        let caller = world.submit(n.try_hold(&id, QUANTITY_MAX));
         writes(world);
-        match world.reply(token).unwrap() {
+        match world.reply(caller).unwrap() {
             Ok(_) => made.push(id),
             Err(Rejection::LogFull) => return made,
             other => panic!("{other:?}"),
@@ -351,9 +351,9 @@ fn writes(world: &mut World) {
 }
 
 fn run_short(world: &mut World, command: Command) -> Reply {
-    let token = world.submit(command);
+    let caller = world.submit(command);
     writes(world);
-    world.reply(token).expect("every command is replied to")
+    world.reply(caller).expect("every command is replied to")
 }
 
 #[test]
@@ -435,7 +435,7 @@ fn facts_wait_until_there_is_room() {
     n.ad_hoc = LARGE;
     world.run_all([apart.create(0), apart.create(1)]);
     // Core 1 has made two holds: of one the answer is on its way, of the other the tell.
-    let tokens = [world.submit(apart.reserve(0)), world.submit(apart.reserve(1))];
+    let callers = [world.submit(apart.reserve(0)), world.submit(apart.reserve(1))];
     world.drain(0);
     world.deliver_all();
     world.drain(1);
@@ -453,7 +453,7 @@ fn facts_wait_until_there_is_room() {
     world.deliver(tell);
     writes(&mut world);
     assert_eq!(world.shard(0).stats().tally.orders_reserved, 0);
-    assert_eq!(world.reply(tokens[0]), Some(Err(Rejection::LogFull)));
+    assert_eq!(world.reply(callers[0]), Some(Err(Rejection::LogFull)));
     assert_eq!(world.mail, [], "and nothing is acknowledged");
     world.pass(RESEND_MS);
     for nth in 0..2 {

@@ -278,9 +278,9 @@ proptest! {
         let n = world.names([0, 1, 0]);
         world.nodes.iter_mut().zip(ahead).for_each(|(node, ms)| node.ahead_ms = ms);
         for (which, nth, ms) in script {
-            let token = world.submit(command(&n, which, nth));
+            let caller = world.submit(command(&n, which, nth));
             world.settle();
-            prop_assert!(world.reply(token).is_some());
+            prop_assert!(world.reply(caller).is_some());
             world.pass(ms);
             prop_assert_eq!(overdue_holds(&world), 0);
             let late = Time(world.now.0 - 100);

@@ -45,15 +45,15 @@ fn alone(before: &[Command]) -> World {
 fn check(before: &[Command], change: &Command, shown: &Command, expected: impl Fn(&Reply) -> bool) {
     // In one batch.
     let mut world = alone(before);
-    let tokens = [world.submit(change.clone()), world.submit(shown.clone())];
+    let callers = [world.submit(change.clone()), world.submit(shown.clone())];
     world.turn(0);
     world.turn(0);
     nothing_left(&world);
     assert!(world.finish(0, Lane::Write));
     nothing_left(&world);
     world.turn(0);
-    world.reply(tokens[0]).expect("its record is durable").expect("the change is made");
-    let reply = ticketed(world.reply(tokens[1]).expect("what it shows is durable"));
+    world.reply(callers[0]).expect("its record is durable").expect("the change is made");
+    let reply = ticketed(world.reply(callers[1]).expect("what it shows is durable"));
     assert!(expected(&reply), "{reply:?}");
     let mut survivor = world.after_power_cut();
     assert_eq!(ticketed(survivor.run(shown.clone())), reply, "a crash takes back what was seen");
@@ -74,7 +74,7 @@ fn check(before: &[Command], change: &Command, shown: &Command, expected: impl F
     let mut world = alone(before);
     let other = world.submit(create(key("other"), 1, 1_000));
     world.turn(0);
-    let token = world.submit(change.clone());
+    let caller = world.submit(change.clone());
     world.turn(0);
     let shown = world.submit(shown.clone());
     world.turn(0);
@@ -84,7 +84,7 @@ fn check(before: &[Command], change: &Command, shown: &Command, expected: impl F
     nothing_left(&world);
     world.finish_write(0);
     world.settle();
-    assert!(world.reply(token).is_some() && world.reply(shown).is_some());
+    assert!(world.reply(caller).is_some() && world.reply(shown).is_some());
 }
 
 fn is_order(status: OrderStatus) -> impl Fn(&Reply) -> bool {
@@ -129,11 +129,11 @@ fn what_a_look_at_a_run_shows() {
     world.submit(n.try_hold("a", 1));
     world.turn(0);
     let query = RunQuery { train: Text::from("G1"), date: Text::from("2027-01-01"), span: None };
-    let token = world.submit(Command::Run(query));
+    let caller = world.submit(Command::Run(query));
     world.turn(0);
     nothing_left(&world);
     world.finish_write(0);
-    let Some(Ok(Answer::Run(view))) = world.reply(token) else { panic!("no answer") };
+    let Some(Ok(Answer::Run(view))) = world.reply(caller) else { panic!("no answer") };
     assert_eq!(view.classes[0].available, 3);
 }
 
@@ -183,13 +183,13 @@ fn what_listings_of_refunds_show() {
     let count = |n: usize| move |reply: &Reply| matches!(reply, Ok(Answer::Refunds(all)) if all.len() == n);
     let mut world = alone(&[n.create(0)]);
     // Money for an order that nobody reserved for: owed back, and refused.
-    let tokens = [world.submit(n.pay(0, 0)), world.submit(list)];
+    let callers = [world.submit(n.pay(0, 0)), world.submit(list)];
     world.turn(0);
     world.turn(0);
     nothing_left(&world);
     world.finish_write(0);
-    assert_eq!(world.reply(tokens[0]), Some(Err(Rejection::InvalidTransition)));
-    assert!(count(1)(&world.reply(tokens[1]).unwrap()));
+    assert_eq!(world.reply(callers[0]), Some(Err(Rejection::InvalidTransition)));
+    assert!(count(1)(&world.reply(callers[1]).unwrap()));
 
     let settle = |text: &str| Command::SettleRefund {
         order: n.order(0).name(),
@@ -209,9 +209,9 @@ fn what_is_durable_is_shown_at_once() {
     let mut world = alone(&[n.create(0)]);
     let change = world.submit(n.create(1));
     world.turn(0);
-    let token = world.submit(n.get(0));
+    let caller = world.submit(n.get(0));
     world.turn(0);
-    assert!(is_order(OrderStatus::Init)(&world.reply(token).expect("it was durable long ago")));
+    assert!(is_order(OrderStatus::Init)(&world.reply(caller).expect("it was durable long ago")));
     assert_eq!(world.reply(change), None);
 }
 
@@ -220,11 +220,11 @@ fn expiry_that_a_read_finds_is_durable_before_it_is_shown() {
     let n = names();
     let mut world = alone(&[n.try_hold("a", 1)]);
     world.now = world.now.plus(HOLD_TTL_MS);
-    let token = world.submit(n.availability());
+    let caller = world.submit(n.availability());
     world.turn(0);
     nothing_left(&world);
     world.drain(0);
-    assert!(is_available(4)(&world.reply(token).unwrap()));
+    assert!(is_available(4)(&world.reply(caller).unwrap()));
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn messages_wait_for_what_they_are_based_on() {
     let n = world.names([0, 1, 1]);
     world.settle();
     world.submit(n.create(0));
-    let token = world.submit(n.reserve(0));
+    let caller = world.submit(n.reserve(0));
     // The ask shows that the order was created.
     world.turn(0);
     world.turn(0);
@@ -267,7 +267,7 @@ fn messages_wait_for_what_they_are_based_on() {
     nothing_left(&world);
     world.finish_write(0);
     assert_eq!(world.mail.iter().filter(|mail| mail.is_ack()).count(), 2);
-    assert!(is_order(OrderStatus::Reserved)(&world.reply(token).unwrap()));
+    assert!(is_order(OrderStatus::Reserved)(&world.reply(caller).unwrap()));
 }
 
 /// Order and transaction id share a core, the partition is on another: nobody there may sell on a claim that a crash

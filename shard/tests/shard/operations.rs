@@ -26,9 +26,9 @@ fn two_cores(reserved: usize) -> (World, Names) {
 
 /// Core 0 takes what was submitted and writes what it says; nothing is delivered.
 fn begin(world: &mut World, command: Command) -> Caller {
-    let token = world.submit(command);
+    let caller = world.submit(command);
     world.drain(0);
-    token
+    caller
 }
 
 #[track_caller]
@@ -73,10 +73,10 @@ fn the_same_request_joins() {
 fn joined_callers_are_refused_together() {
     let (mut world, n) = two_cores(0);
     world.run(n.try_hold("all", 4)).unwrap();
-    let tokens = [begin(&mut world, n.reserve(0)), begin(&mut world, n.reserve(0))];
+    let callers = [begin(&mut world, n.reserve(0)), begin(&mut world, n.reserve(0))];
     world.settle();
-    for token in tokens {
-        assert_eq!(world.reply(token), Some(Err(Rejection::InsufficientStock)));
+    for caller in callers {
+        assert_eq!(world.reply(caller), Some(Err(Rejection::InsufficientStock)));
     }
     ends_as(&mut world, &n, 0, OrderStatus::Init, false);
 }
@@ -86,11 +86,11 @@ fn joined_callers_are_refused_together() {
 fn a_second_copy_of_an_ask_does_nothing() {
     let (mut world, n) = two_cores(0);
     world.run(n.try_hold("all", 4)).unwrap();
-    let token = begin(&mut world, n.reserve(0));
+    let caller = begin(&mut world, n.reserve(0));
     let ask = world.take_mail(|mail| mail.is_ask()).unwrap();
     world.deliver(ask.clone());
     world.settle();
-    assert_eq!(world.reply(token), Some(Err(Rejection::InsufficientStock)));
+    assert_eq!(world.reply(caller), Some(Err(Rejection::InsufficientStock)));
     world.run(n.release("all")).unwrap();
     world.deliver(ask);
     world.settle();
@@ -108,8 +108,8 @@ fn callers_of_one_operation_are_bounded() {
     let beyond = begin(&mut world, n.pay(0, 0));
     assert_eq!(world.reply(beyond), Some(Err(Rejection::Busy)));
     world.settle();
-    for token in joined {
-        assert_eq!(order(world.reply(token)).status, OrderStatus::Paid);
+    for caller in joined {
+        assert_eq!(order(world.reply(caller)).status, OrderStatus::Paid);
     }
     ends_as(&mut world, &n, 0, OrderStatus::Ticketed, false);
 }
@@ -118,9 +118,9 @@ fn callers_of_one_operation_are_bounded() {
 #[test]
 fn an_operation_asks_so_often_and_no_more() {
     let (mut world, n) = two_cores(0);
-    let token = begin(&mut world, n.reserve(0));
+    let caller = begin(&mut world, n.reserve(0));
     for asked in 1..=ASKS_MAX {
-        assert_eq!(world.reply(token), None, "after {asked} asks");
+        assert_eq!(world.reply(caller), None, "after {asked} asks");
         let mail = world.take_mail(|mail| mail.is_ask()).expect("asked again");
         let Envelope { from, to, time, trace, message: Message::Ask { op, .. } } = mail.envelope else {
             unreachable!("that is an ask")
@@ -133,7 +133,7 @@ fn an_operation_asks_so_often_and_no_more() {
         world.drain(0);
     }
     assert_eq!(world.mail, []);
-    assert_eq!(world.reply(token), Some(Err(Rejection::Busy)));
+    assert_eq!(world.reply(caller), Some(Err(Rejection::Busy)));
     // Its order is free again.
     assert_eq!(order(Some(world.run(n.reserve(0)))).status, OrderStatus::Reserved);
 }
@@ -153,8 +153,8 @@ fn operations_of_one_order_are_bounded() {
     world.settle();
     assert_eq!(order(world.reply(first)).status, OrderStatus::Cancelled);
     assert_eq!(order(world.reply(other)).status, OrderStatus::Reserved);
-    for token in queued.into_iter().chain([same]) {
-        assert_eq!(world.reply(token), Some(Err(Rejection::InvalidTransition)));
+    for caller in queued.into_iter().chain([same]) {
+        assert_eq!(world.reply(caller), Some(Err(Rejection::InvalidTransition)));
     }
     ends_as(&mut world, &n, 0, OrderStatus::Cancelled, true);
     // The order is free again.

@@ -28,12 +28,12 @@ fn hold_made() -> (World, Names, Caller) {
     let mut world = World::new(2);
     let n = world.names([0, 1, 1]);
     world.run(n.create(0)).unwrap();
-    let token = world.submit(n.reserve(0));
+    let caller = world.submit(n.reserve(0));
     world.drain(0);
     world.deliver_all();
     world.drain(1);
     assert_eq!(world.mail.len(), 2, "{:?}", world.mail);
-    (world, n, token)
+    (world, n, caller)
 }
 
 fn take_tell(world: &mut World) -> Mail {
@@ -42,11 +42,11 @@ fn take_tell(world: &mut World) -> Mail {
 
 #[test]
 fn a_tell_is_sent_again_until_it_is_acknowledged() {
-    let (mut world, n, token) = hold_made();
+    let (mut world, n, caller) = hold_made();
     take_tell(&mut world);
     world.deliver_all();
     world.drain(0);
-    assert!(world.reply(token).unwrap().is_ok());
+    assert!(world.reply(caller).unwrap().is_ok());
     // It is lost, again and again.
     for _ in 0..3 {
         world.now = world.now.plus(RESEND_MS - 1);
@@ -101,7 +101,7 @@ fn a_tell_makes_a_lost_answer_good() {
 
 #[test]
 fn repeats_are_recorded_once() {
-    let (mut world, n, token) = hold_made();
+    let (mut world, n, caller) = hold_made();
     let tell = take_tell(&mut world);
     let answer = world.take_mail(Mail::is_answer).unwrap();
     for mail in [&tell, &tell, &answer, &answer, &tell] {
@@ -120,7 +120,7 @@ fn repeats_are_recorded_once() {
     world.settle();
     assert_eq!(world.shard(1).stats().tally.records, records + 1);
     assert_eq!((waiting(&world), status(&world, &n, 0)), (0, OrderStatus::Reserved));
-    assert!(world.reply(token).unwrap().is_ok());
+    assert!(world.reply(caller).unwrap().is_ok());
 }
 
 /// An acknowledgement counts once its own record is durable; before that a crash brings the tell back.
@@ -250,7 +250,7 @@ fn any_order_of_arrival_will_do() {
             let at = rng.usize(..commands.len() + 1);
             commands.insert(at, n.cancel(nth));
         }
-        let tokens: Vec<Caller> = commands.into_iter().map(|command| world.submit(command)).collect();
+        let callers: Vec<Caller> = commands.into_iter().map(|command| world.submit(command)).collect();
         for _ in 0..60 {
             (0..3).for_each(|core| world.drain(core));
             if world.mail.is_empty() {
@@ -263,7 +263,7 @@ fn any_order_of_arrival_will_do() {
             world.deliver(mail);
         }
         world.settle();
-        let replies: Vec<_> = tokens.into_iter().map(|token| world.reply(token).unwrap()).collect();
+        let replies: Vec<_> = callers.into_iter().map(|caller| world.reply(caller).unwrap()).collect();
         match status(&world, &n, nth) {
             OrderStatus::Ticketed => assert!(replies.iter().any(Result::is_ok)),
             OrderStatus::Cancelled | OrderStatus::Reserved => {
@@ -315,18 +315,18 @@ fn a_crash_after_any_step_leaves_nothing_half_done() {
         flow.into_iter().for_each(|command| {
             world.run(command).unwrap();
         });
-        let token = world.submit(command.clone());
+        let caller = world.submit(command.clone());
         while step(&mut world) {
             let mut survivor = world.after_power_cut();
             survivor.settle();
             check::always(&survivor);
             check::no_message_waits(&survivor);
-            if let Some(reply) = world.replies.get(&token) {
+            if let Some(reply) = world.replies.get(&caller) {
                 assert_eq!(survivor.run(command.clone()), *reply, "the answer is repeatable");
             }
             survivor.pass(2 * HOLD_TTL_MS);
             check::at_rest(&survivor);
         }
-        assert!(world.reply(token).is_some());
+        assert!(world.reply(caller).is_some());
     }
 }

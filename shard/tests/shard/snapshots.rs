@@ -51,7 +51,7 @@ fn is_open(world: &World, core: u16) -> bool {
 /// Large holds on core 0 until it begins a snapshot. All of them are durable.
 fn until_due(world: &mut World, n: &Names) {
     for nth in 0.. {
-        let token = world.submit(n.try_hold(&format!("large-{nth}"), QUANTITY_MAX));
+        let caller = world.submit(n.try_hold(&format!("large-{nth}"), QUANTITY_MAX));
         world.turn(0);
         while !is_open(world, 0) && world.finish(0, Lane::Write) {
             world.turn(0);
@@ -59,10 +59,10 @@ fn until_due(world: &mut World, n: &Names) {
             world.turn(0);
         }
         if is_open(world, 0) {
-            world.reply(token);
+            world.reply(caller);
             return;
         }
-        world.reply(token).unwrap().unwrap();
+        world.reply(caller).unwrap().unwrap();
     }
 }
 
@@ -74,12 +74,12 @@ fn a_snapshot_is_taken_while_commands_go_on() {
     // Each turn gives it some slots, and its commands are answered meanwhile.
     while is_open(&world, 0) {
         turns += 1;
-        let token = world.submit(n.create(100 + turns));
+        let caller = world.submit(n.create(100 + turns));
         world.turn(0);
         while world.finish(0, Lane::Write) {
             world.turn(0);
         }
-        assert!(world.reply(token).expect("answered during the snapshot").is_ok());
+        assert!(world.reply(caller).expect("answered during the snapshot").is_ok());
         assert!(world.wants_turn(0) || !is_open(&world, 0), "the snapshot waits for turns");
     }
     assert!(turns > 4096 / SNAPSHOT_SLOTS_PER_TURN / 4, "{turns} turns");
@@ -239,10 +239,10 @@ fn a_snapshot_waits_for_a_slow_disk() {
     assert!(bound.contains(&before), "{before} bytes are buffered");
     // It waits, and nothing else does.
     for nth in 0..100 {
-        let token = world.submit(n.create(nth));
+        let caller = world.submit(n.create(nth));
         world.turn(0);
         world.finish_write(0);
-        assert!(world.reply(token).unwrap().is_ok());
+        assert!(world.reply(caller).unwrap().is_ok());
         assert_eq!(buffered(&world), before);
     }
     assert!(!world.wants_turn(0));

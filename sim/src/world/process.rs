@@ -1,4 +1,4 @@
-//! One life of the process: a node for each core, driven as the server drives it, and the rings between them.
+//! The process while it lives: a node for each core, driven as the server drives it, and the rings between them.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -52,7 +52,7 @@ impl World {
                 End::Stopped => Covered::CleanStop,
             });
         }
-        self.count_life();
+        self.count_process();
         // What was in it is gone before anything else is done.
         self.process.cores.clear();
         self.questions.clear();
@@ -107,11 +107,11 @@ impl World {
             slots.filter(|slot| !slot.is_blank()).map(|slot| (slot.id(), slot.seq())).collect();
         self.model.recovered(&found, inputs, cores);
         self.compare();
-        self.history.note(format_args!("life {} with {cores} cores: {found:?}", self.process_number));
+        self.history.note(format_args!("process {} with {cores} cores: {found:?}", self.process_number));
     }
 
     /// Counts what this process has done, and what its end cuts short.
-    pub(crate) fn count_life(&mut self) {
+    pub(crate) fn count_process(&mut self) {
         self.coverage.add(Covered::MessageCrossed, u64::from(self.process.rings.borrow().messages() > 0));
         for core in &self.process.cores {
             let (log, stats) = (core.shard().log(), core.shard().stats());

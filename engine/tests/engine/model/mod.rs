@@ -1,4 +1,7 @@
 //! Random histories against an independent model that keeps the same promises the obvious way.
+//!
+//! The simulator has a model of its own (`sim/src/checks/model/`), which holds records against rules. This one decides each command
+//! of one slot by itself and compares the answer; a failure shrinks to the few commands that show it.
 
 mod naive;
 mod ops;

@@ -209,22 +209,22 @@ impl World {
     /// The command, until nothing is under way any more.
     #[track_caller]
     pub(crate) fn run(&mut self, command: Command) -> Reply {
-        let token = self.submit(command);
+        let caller = self.submit(command);
         self.settle();
-        self.reply(token).expect("every command is replied to")
+        self.reply(caller).expect("every command is replied to")
     }
 
     #[track_caller]
     pub(crate) fn run_all(&mut self, commands: impl IntoIterator<Item = Command>) {
-        let tokens: Vec<Caller> = commands.into_iter().map(|command| self.submit(command)).collect();
+        let callers: Vec<Caller> = commands.into_iter().map(|command| self.submit(command)).collect();
         self.settle();
-        for token in tokens {
-            self.reply(token).expect("every command is replied to").expect("preparations succeed");
+        for caller in callers {
+            self.reply(caller).expect("every command is replied to").expect("preparations succeed");
         }
     }
 
-    pub(crate) fn reply(&mut self, token: Caller) -> Option<Reply> {
-        self.replies.remove(&token)
+    pub(crate) fn reply(&mut self, caller: Caller) -> Option<Reply> {
+        self.replies.remove(&caller)
     }
 
     // What the machine does.

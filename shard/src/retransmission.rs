@@ -1,7 +1,6 @@
 //! Retransmission: tells are sent until they are acknowledged, and acknowledgements wait for the record that notes them.
 
-use std::collections::VecDeque;
-
+use engine::due_index::DueIndex;
 use engine::ids::{SlotId, Time};
 use engine::record::TellId;
 use hashbrown::HashMap;
@@ -13,24 +12,26 @@ use crate::limits::RESEND_MS;
 /// Acknowledgements are [drained](Retransmission::drain_acks) into records.
 #[derive(Debug, Default)]
 pub(crate) struct Retransmission {
-    /// Oldest first, by when each should have been acknowledged.
-    sent: VecDeque<(Time, SlotId, TellId)>,
+    /// By when each should have been acknowledged.
+    sent: DueIndex<(SlotId, TellId)>,
     /// By the slot that told.
     acks: HashMap<SlotId, Vec<TellId>>,
 }
 
 impl Retransmission {
     pub(crate) fn sent(&mut self, now: Time, slot: SlotId, tell: TellId) {
-        self.sent.push_back((now.plus(RESEND_MS), slot, tell));
+        self.sent.reschedule(&(slot, tell), None, Some(now.plus(RESEND_MS)));
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
-        self.sent.front().map(|(at, ..)| *at)
+        self.sent.first().map(|(at, _)| at)
     }
 
     /// The oldest tell that should have been acknowledged by `now`, though it may have been.
     pub(crate) fn pop_overdue(&mut self, now: Time) -> Option<(SlotId, TellId)> {
-        self.sent.pop_front_if(|(at, ..)| *at <= now).map(|(_, slot, tell)| (slot, tell))
+        let (at, tell) = self.sent.first().filter(|(at, _)| *at <= now).map(|(at, tell)| (at, *tell))?;
+        self.sent.reschedule(&tell, Some(at), None);
+        Some(tell)
     }
 
     pub(crate) fn acknowledged(&mut self, slot: SlotId, tell: TellId) {

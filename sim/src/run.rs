@@ -141,6 +141,7 @@ impl Run {
                 "told to stop, and a core has not come to rest"
             );
         }
+        assert!(self.world.process.rings.borrow().is_empty(), "a parcel lies between cores that have left");
         assert_eq!(self.waiting(), 0, "the process leaves, and somebody waits for an answer");
         self.world.coverage.add(Covered::StoppedBusy, u64::from(is_busy));
         true
@@ -277,8 +278,12 @@ impl Run {
                 any = true;
             }
             if !any {
-                let rings = self.world.process.rings.borrow();
-                let forgotten = (0..self.world.cores()).find(|core| rings.has_arrived(*core));
+                let process = &self.world.process;
+                let rings = process.rings.borrow();
+                // Only a second copy can lie before a core that has left: it is in no balance.
+                let forgotten =
+                    |core: &u16| !process.cores[usize::from(*core)].has_left() && rings.has_arrived(*core);
+                let forgotten = (0..self.world.cores()).find(forgotten);
                 assert_eq!(forgotten, None, "a parcel lies before a core, and nothing wakes it");
                 return;
             }

@@ -62,6 +62,11 @@ impl Core {
     }
 
     #[must_use]
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(self.node.departure(), Departure::Left { .. })
+    }
+
+    #[must_use]
     pub(crate) fn is_waiting(&self, lane: Lane) -> bool {
         self.shard().log().disk().is_waiting(lane)
     }
@@ -142,8 +147,7 @@ impl Process {
     pub(crate) fn wants_turn(&self, core: u16, now: Time) -> bool {
         let signalled = self.signals[usize::from(core)].load(Ordering::Relaxed);
         let asks = self.next_wake(core).is_some_and(|at| at <= now);
-        let has_left = matches!(self.cores[usize::from(core)].node.departure(), Departure::Left { .. });
-        !has_left && (signalled || asks)
+        !self.cores[usize::from(core)].has_left() && (signalled || asks)
     }
 
     /// When the core has its next turn unless it is signalled before. What should have been already is at the next tick.
@@ -160,10 +164,8 @@ impl Process {
     /// A core has asked for a turn at the next tick.
     #[must_use]
     pub(crate) fn wants_tick(&self) -> bool {
-        self.cores.iter().any(|core| {
-            let has_left = matches!(core.node.departure(), Departure::Left { .. });
-            !has_left && matches!(core.wake, Wake::At(at) if at <= core.turned_at)
-        })
+        let is_late = |core: &Core| matches!(core.wake, Wake::At(at) if at <= core.turned_at);
+        self.cores.iter().any(|core| !core.has_left() && is_late(core))
     }
 
     /// Closes the edge of a core that is to stop, once nobody waits there any more.

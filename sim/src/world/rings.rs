@@ -209,6 +209,12 @@ impl Rings {
         self.stopped.fill(false);
     }
 
+    /// Nothing is on its way, but for second copies.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rings.iter().all(|ring| ring.parcels().next().is_none())
+    }
+
     /// Messages on their way, second copies not among them.
     #[must_use]
     pub(crate) fn messages(&self) -> usize {

@@ -10,7 +10,7 @@ use crate::ids::{PartitionKey, Time};
 
 /// A pure look-up: the same for the same key as long as the process lives. What it says is logged with the
 /// partition's opening, and never asked again for that partition.
-pub trait Catalogue {
+pub trait Catalogue: core::fmt::Debug {
     fn find(&self, key: &PartitionKey) -> Listing;
 
     /// A run with all its classes. `date` is `YYYY-MM-DD`; `None` where no such train runs on it.

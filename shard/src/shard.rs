@@ -30,22 +30,13 @@ use crate::timers::{SlotTimers, TimerTable};
 use crate::work_queue::{Work, WorkQueue};
 
 /// The configuration that all cores of a process have in common.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     pub cores: u16,
     pub policy: Policy,
     pub catalogue: Arc<dyn Catalogue + Send + Sync>,
     /// Bytes that the state of each core may take, as estimated, before it takes no new sale.
     pub state_bytes_max: u64,
-}
-
-impl std::fmt::Debug for Setup {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Setup")
-            .field("cores", &self.cores)
-            .field("policy", &self.policy)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A shard's configuration.

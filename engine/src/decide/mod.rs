@@ -28,20 +28,11 @@ use crate::record::Body;
 use crate::state::Slot;
 
 /// The arguments of a decision, beside the state.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub now: Time,
     pub catalogue: &'a dyn Catalogue,
     pub policy: &'a Policy,
-}
-
-impl core::fmt::Debug for Context<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Context")
-            .field("now", &self.now)
-            .field("policy", &self.policy)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Lengths of time that the operator sets, in milliseconds.

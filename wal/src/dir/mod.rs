@@ -12,7 +12,7 @@ use crate::disk::{Choice, Disk, Driver};
 use crate::error::{During, OpenError};
 use crate::files::{Files, OsFiles};
 use crate::frame::Owner;
-use crate::limits::{CORES_MAX, SLOTS};
+use crate::limits::CORES_MAX;
 use crate::log::Log;
 use crate::options::Options;
 use crate::recover::{Recovered, recover};
@@ -82,11 +82,6 @@ impl<F: Files> DataDir<F> {
     /// The number of this distribution over cores, from 1.
     pub fn epoch(&self) -> u32 {
         self.superblock.epoch
-    }
-
-    /// The number of slots, fixed for the life of the directory.
-    pub fn slots(&self) -> u16 {
-        SLOTS
     }
 
     /// The directory of one core's files, for a driver.

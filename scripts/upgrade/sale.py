@@ -14,6 +14,8 @@ import time
 from client import HOLD_TTL_SECS, SIGN_KEY, SNAPSHOT_LOG_BYTES, Client, Failure, get, post, run_path, url
 
 SHORT_TTL_SECS = 1
+# Tries of a request that is refused for now.
+RETRIES_MAX = 50
 # The processes that sell into a directory: cores, bytes of log between snapshots, seconds that a hold lasts. The first makes
 # snapshots while it sells. The others begin with one, because they have other cores, and make none, so that the log keeps all
 # that they record.
@@ -45,6 +47,12 @@ class Sale:
         request = post(path, fields)
         self.sent.append(request)
         answer = self.server.client.send(request)
+        for _ in range(RETRIES_MAX):
+            if answer.status != 503:
+                break
+            # A busy disk has not made the next segment yet: nothing was done, and it may be tried again.
+            time.sleep(0.2)
+            answer = self.server.client.send(request)
         if answer.status != expected:
             raise Failure(f"selling: expected {expected} from {request}, not {answer}")
         return json.loads(answer.body)

@@ -7,6 +7,7 @@ use engine::ids::{IdError, OrderId, OrderName};
 use engine::limits::{AD_HOC_CAPACITY_MAX, QUANTITY_MAX};
 
 use crate::errors::Problem;
+use crate::json::read::Str;
 use crate::router::RouteSpec;
 
 type Parse<T> = fn(&str) -> Result<T, IdError>;
@@ -19,9 +20,15 @@ pub(crate) fn required<T>(name: &str, text: Option<&str>, parse: Parse<T>) -> Re
     }
 }
 
-/// An id that may be absent, but not empty.
+/// An id that may be absent.
 pub(crate) fn optional<T>(name: &str, text: Option<&str>, parse: Parse<T>) -> Result<Option<T>, Problem> {
     text.map(|text| id(name, text, parse)).transpose()
+}
+
+/// A text of reserve, pay or cancel, whose callers may write blanks around it; nothing else is as good as absent. Other routes
+/// refuse outer blanks.
+pub(crate) fn trimmed<'t>(text: &'t Option<Str<'_>>) -> Option<&'t str> {
+    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// An id that is there.

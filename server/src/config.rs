@@ -109,7 +109,11 @@ impl Config {
             default_partition: read.key("default_partition")?,
             default_quantity: read.number("default_quantity", 1, QUANTITY_MAX)?,
             order_capacity: read.number("order_capacity", 1, AD_HOC_CAPACITY_MAX)?,
-            payment_key: read.optional("payment_key").map(str::to_owned),
+            payment_key: read
+                .optional("payment_key")
+                .map(str::trim)
+                .filter(|key| !key.is_empty())
+                .map(str::to_owned),
             env: read.text("env")?.to_owned(),
             version: read.text("version")?.to_owned(),
             log_level: read.parsed("log_level", "error, warn, info, debug or trace")?,
@@ -250,6 +254,18 @@ mod tests {
         let beyond = ("INTERLOCK_LISTEN", "0.0.0.0");
         assert!(matches!(config(&[beyond]), Err(ConfigError::Unsigned(_))));
         assert!(config(&[beyond, ("PAYMENT_CALLBACK_SIGN_KEY", "k")]).is_ok());
+        assert!(matches!(
+            config(&[beyond, ("PAYMENT_CALLBACK_SIGN_KEY", " \n")]),
+            Err(ConfigError::Unsigned(_))
+        ));
         assert!(config(&[beyond, ("INTERLOCK_ALLOW_UNSIGNED_PAYMENTS", "on")]).is_ok());
+    }
+
+    /// A key from a file ends with a newline.
+    #[test]
+    fn blanks_around_the_payment_key_are_not_part_of_it() {
+        let key = |given| config(&[("PAYMENT_CALLBACK_SIGN_KEY", given)]).expect("a config").payment_key;
+        assert_eq!(key(" the key\n").as_deref(), Some("the key"));
+        assert_eq!(key("\n"), None);
     }
 }

@@ -1,13 +1,14 @@
 //! Requests: objects whose fields are told by their exact names.
 //!
-//! Unknown fields are ignored and `null` is the same as absent. Anything else that is off is the same error: a document
-//! that is not an object, a wrong type, a field that comes twice, bytes behind the document, too deep a nest.
+//! Unknown fields are skipped by JSON's grammar alone, without recursion: a number that no type holds, half of a surrogate pair or a
+//! deep nest in them never makes a request bad. `null` is the same as absent. Anything else that is off is the same error: a
+//! document that is not UTF-8 or not an object, a wrong type, a field that comes twice, bytes behind the document.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::errors::Problem;
 
@@ -45,57 +46,6 @@ impl<'de> Deserialize<'de> for Str<'de> {
     }
 }
 
-/// A value that is read and dropped. Unlike serde's own it counts how deep it is in.
-pub(crate) struct Skip;
-
-impl<'de> Deserialize<'de> for Skip {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Skip, D::Error> {
-        deserializer.deserialize_any(Skip)
-    }
-}
-
-impl<'de> Visitor<'de> for Skip {
-    type Value = Skip;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Skip, E> {
-        Ok(Skip)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Skip, E> {
-        Ok(Skip)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Skip, E> {
-        Ok(Skip)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Skip, E> {
-        Ok(Skip)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Skip, E> {
-        Ok(Skip)
-    }
-
-    fn visit_unit<E>(self) -> Result<Skip, E> {
-        Ok(Skip)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Skip, A::Error> {
-        while seq.next_element::<Skip>()?.is_some() {}
-        Ok(Skip)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Skip, A::Error> {
-        while map.next_entry::<Skip, Skip>()?.is_some() {}
-        Ok(Skip)
-    }
-}
-
 /// Declares what a route reads: a struct of optional fields under the names that they have in JSON.
 macro_rules! request_body {
     ($(#[$doc:meta])* $name:ident<$a:lifetime> { $($field:ident: $type:ty),* $(,)? }) => {
@@ -128,7 +78,7 @@ macro_rules! request_body {
                                     $(if other.eq_ignore_ascii_case(stringify!($field)) {
                                         return Err(serde::de::Error::unknown_field(other, &[stringify!($field)]));
                                     })*
-                                    map.next_value::<$crate::json::read::Skip>()?;
+                                    map.next_value::<serde::de::IgnoredAny>()?;
                                 }
                             }
                         }
@@ -144,7 +94,8 @@ pub(crate) use request_body;
 
 /// Reads a body.
 pub(crate) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|_| Problem::INVALID_JSON)
+    let text = std::str::from_utf8(body).map_err(|_| Problem::INVALID_JSON)?;
+    serde_json::from_str(text).map_err(|_| Problem::INVALID_JSON)
 }
 
 #[cfg(test)]
@@ -181,6 +132,22 @@ mod tests {
     fn unknown_fields_are_ignored_whatever_they_hold() {
         let value = r#"[1,-1,1.5e3,true,null,"x",{"a":[{}]},18446744073709551615]"#;
         check(&format!(r#"{{"x":{value},"count":1,"x":2}}"#), Some((None, Some(1))));
+        for value in [r#""\ud83d""#, "1e400", "-1e-400", r#"{"a":1,"a":2}"#, &"9".repeat(1_000)] {
+            check(&format!(r#"{{"x":{value},"count":1}}"#), Some((None, Some(1))));
+        }
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let value = format!("{}1{}", open.repeat(200_000), close.repeat(200_000));
+            check(&format!(r#"{{"x":{value},"count":1}}"#), Some((None, Some(1))));
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_that_breaks_the_grammar_is_refused() {
+        for value in
+            ["01", "1.", "+1", "nul", "\"\t\"", r#""\x""#, r#""\u12""#, "[1,]", "{\"a\"}", "[}", "'a'"]
+        {
+            refuse(&format!(r#"{{"x":{value},"count":1}}"#));
+        }
     }
 
     #[test]
@@ -226,12 +193,12 @@ mod tests {
     }
 
     #[test]
-    fn deep_nests_are_refused_wherever_they_are() {
+    fn deep_nests_that_are_read_or_do_not_end_are_refused() {
         for depth in [200, 10_000] {
             refuse(&"[".repeat(depth));
             refuse(&"{\"a\":".repeat(depth));
-            refuse(&format!(r#"{{"x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth)));
-            refuse(&format!(r#"{{"x":{}1{}}}"#, "{\"a\":".repeat(depth), "}".repeat(depth)));
+            refuse(&format!(r#"{{"x":{}"#, "[".repeat(depth)));
+            refuse(&format!(r#"{{"name":{}{}}}"#, "[".repeat(depth), "]".repeat(depth)));
         }
     }
 

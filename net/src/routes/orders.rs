@@ -7,7 +7,7 @@ use engine::ids::{Cents, HoldId, IdempotencyKey, PartitionKey};
 use crate::app::{App, RequestContext};
 use crate::backend::Backend;
 use crate::errors::Problem;
-use crate::fields;
+use crate::fields::{self, trimmed};
 use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::query;
@@ -69,7 +69,7 @@ pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, b
 pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CancelBody<'_> = parse(body)?;
     let expected = expected(&body.partition_key, &body.hold_id)?;
-    let id = fields::order(cx.route.spec(), body.order_id.as_deref())?;
+    let id = fields::order(cx.route.spec(), trimmed(&body.order_id))?;
     order(app.ask(cx, Command::Cancel(Cancel { order: id, expected })).await?)
 }
 
@@ -102,12 +102,7 @@ pub(super) fn order(answer: Engine) -> Outcome {
 /// The hold that a caller expects the order to have.
 pub(super) fn expected(partition: &Option<Str<'_>>, hold: &Option<Str<'_>>) -> Result<ExpectedHold, Problem> {
     Ok(ExpectedHold {
-        partition: fields::optional("partition_key", partition.as_deref(), PartitionKey::parse)?,
-        hold: fields::optional("hold_id", hold.as_deref(), HoldId::parse)?,
+        partition: fields::optional("partition_key", trimmed(partition), PartitionKey::parse)?,
+        hold: fields::optional("hold_id", trimmed(hold), HoldId::parse)?,
     })
-}
-
-/// A reservation's ids come with blanks around them; nothing else is as good as absent.
-fn trimmed<'t>(text: &'t Option<Str<'_>>) -> Option<&'t str> {
-    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }

@@ -7,7 +7,7 @@ use super::orders;
 use crate::app::{App, RequestContext};
 use crate::backend::Backend;
 use crate::errors::Problem;
-use crate::fields;
+use crate::fields::{self, trimmed};
 use crate::json::read::{Str, parse, request_body};
 use crate::reply::Outcome;
 
@@ -27,8 +27,8 @@ const SUCCESS: &str = "SUCCESS";
 
 pub(super) async fn callback<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CallbackBody<'_> = parse(body)?;
-    let order = fields::required("order_id", body.order_id.as_deref(), OrderName::parse)?;
-    let txn = fields::required("provider_txn_id", body.provider_txn_id.as_deref(), TxnId::parse)?;
+    let order = fields::required("order_id", trimmed(&body.order_id), OrderName::parse)?;
+    let txn = fields::required("provider_txn_id", trimmed(&body.provider_txn_id), TxnId::parse)?;
     let expected = orders::expected(&body.partition_key, &body.hold_id)?;
     let status = body.status.as_deref().unwrap_or("");
     if !status.eq_ignore_ascii_case(SUCCESS) {

@@ -54,6 +54,25 @@ fn a_reserved_order_is_paid() {
     assert_nothing_owed(&mut session, &second, "row-reserved-own");
 }
 
+/// Catches: a payment that is not read because of a field that nobody reads, or of blanks where the old system took them.
+#[test]
+fn a_payment_is_read_whatever_stands_beside_it() {
+    let server = shared();
+    let mut session = server.session();
+    let id = reserved(&mut session, "beside-it");
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let signature = sign(SIGN_KEY, &id, "beside-txn", "SUCCESS");
+    let body = format!(
+        r#"{{"title":"\ud83d","x":1e400,"deep":{deep},"order_id":" {id} ","provider_txn_id":"beside-txn\n","status":"success",
+            "hold_id":"","partition_key":"  ","signature":" {signature} "}}"#
+    );
+    let paid = session.call(Port::Order, "POST", "/payments/callback", Some(body.as_bytes())).ok();
+    assert_eq!(paid["ProviderTxnID"], "beside-txn");
+    let cancelled = reserved(&mut session, "beside-cancel");
+    let named = json!({"order_id": format!(" {cancelled}"), "hold_id": " ", "partition_key": "\tpayments\n"});
+    assert_eq!(session.post(Port::Order, "/orders/cancel", &named).ok()["Status"], "CANCELLED");
+}
+
 /// Row "PAID, TICKETED". Catches: money taken twice and forgotten, or owed twice for one payment.
 #[test]
 fn a_paid_order_is_not_paid_again() {

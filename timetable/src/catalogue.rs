@@ -60,17 +60,10 @@ pub(crate) struct Bounds {
 /// The trips that call at each station.
 #[derive(Debug)]
 struct Visits {
-    /// By trip, then by stop.
-    all: Vec<Visit>,
+    /// The trip of each visit, those of one station in the order of trips.
+    trips: Vec<u32>,
     /// Index of each station's first visit; one more for the end.
     starts: Vec<u32>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Visit {
-    pub(crate) trip: u32,
-    /// The stop's index in the run.
-    pub(crate) index: u16,
 }
 
 impl Catalogue {
@@ -135,10 +128,10 @@ impl Catalogue {
         &self.calls[start as usize..end as usize]
     }
 
-    /// The visits at a station, by trip, then by stop.
-    pub(crate) fn visits(&self, station: StationId) -> &[Visit] {
+    /// The trips that call at a station, in order, each as often as it calls there.
+    pub(crate) fn trips_at(&self, station: StationId) -> &[u32] {
         let station = station.0 as usize;
-        &self.visits.all[self.visits.starts[station] as usize..self.visits.starts[station + 1] as usize]
+        &self.visits.trips[self.visits.starts[station] as usize..self.visits.starts[station + 1] as usize]
     }
 
     pub(crate) fn train_count(&self) -> usize {
@@ -257,14 +250,14 @@ impl Visits {
             starts[station + 1] += starts[station];
         }
         let mut next = starts.clone();
-        let mut all = vec![Visit { trip: 0, index: 0 }; calls.len()];
-        for (trip, Trip { calls: range, .. }) in trips.iter().enumerate() {
-            for (index, call) in calls[range.start as usize..range.end as usize].iter().enumerate() {
+        let mut visiting = vec![0u32; calls.len()];
+        for (trip, Trip { calls: range, .. }) in (0..).zip(trips) {
+            for call in &calls[range.start as usize..range.end as usize] {
                 let place = &mut next[call.station.0 as usize];
-                all[*place as usize] = Visit { trip: trip as u32, index: index as u16 };
+                visiting[*place as usize] = trip;
                 *place += 1;
             }
         }
-        Visits { all, starts }
+        Visits { trips: visiting, starts }
     }
 }

@@ -19,7 +19,7 @@
 //! - A stop without times gets some, evenly between the timed stops on either side.
 //! - A platform is its parent station. A train may call at a station more than once.
 //! - A journey begins where passengers may board and ends where they may alight (`pickup_type`, `drop_off_type` are not 1). The
-//!   stops of a run say so too.
+//!   stops of a run say so too. Where a train calls more than once, [`journey_stops`] decides.
 //! - Trips by frequency (`frequencies.txt`) have no single run on a date, and are refused.
 
 #![forbid(unsafe_code)]
@@ -57,7 +57,7 @@ pub use days::DateWindow;
 pub use error::LoadError;
 pub use formations::Class;
 pub use run::{Run, Stop};
-pub use search::Journey;
+pub use search::{Journey, journey_stops};
 pub use station::{Station, StationId};
 pub use time::LocalTime;
 

@@ -3,7 +3,7 @@
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use crate::catalogue::{Catalogue, Visit};
+use crate::catalogue::Catalogue;
 use crate::days::{DateWindow, date_of, day_of};
 use crate::run::Run;
 use crate::station::StationId;
@@ -65,27 +65,42 @@ pub(crate) fn journeys(
     found
 }
 
-/// Calls back for each trip that goes from one station to the other, with the stops to board and to leave: where it
-/// calls more than once, the last boarding that still gets there and the first arrival after it.
+/// The stops between which a run takes a passenger: of all pairs `i < j` where the passenger may board at `i` and leave at `j`, the
+/// largest `i`, then the smallest `j`. Each stop says whether it is the station to board at and may be boarded, and whether it is the
+/// station to leave at and may be left.
+///
+/// The one rule for runs that call at a station twice, whether or not anything of them is sold.
+pub fn journey_stops(stops: impl IntoIterator<Item = (bool, bool)>) -> Option<(u16, u16)> {
+    let mut found = None;
+    let mut boarding = None;
+    for (index, (boards, alights)) in (0..).zip(stops) {
+        if alights {
+            // The first arrival after this boarding: no later one belongs to it.
+            found = boarding.take().map(|from| (from, index)).or(found);
+        }
+        if boards {
+            boarding = Some(index);
+        }
+    }
+    found
+}
+
+/// Calls back for each trip that goes from one station to the other, with the stops to board and to leave.
 fn each_span(catalogue: &Catalogue, from: StationId, to: StationId, mut found: impl FnMut(u32, u16, u16)) {
     if from == to {
         return;
     }
-    let by_trip = |station| catalogue.visits(station).chunk_by(|a, b| a.trip == b.trip);
-    let mut arrivals = by_trip(to).peekable();
-    for boardings in by_trip(from) {
-        let trip = boardings[0].trip;
-        while arrivals.next_if(|arrivals| arrivals[0].trip < trip).is_some() {}
-        let Some(arrivals) = arrivals.next_if(|arrivals| arrivals[0].trip == trip) else { continue };
-        let calls = catalogue.calls(trip);
-        let boards = |visit: &&Visit| calls[usize::from(visit.index)].board;
-        let alights = |visit: &&Visit| calls[usize::from(visit.index)].alight;
-        let Some(last) = arrivals.iter().rfind(alights) else { continue };
-        let Some(board) = boardings.iter().filter(boards).rfind(|board| board.index < last.index) else {
+    let mut arriving = catalogue.trips_at(to).iter().copied().peekable();
+    for visits in catalogue.trips_at(from).chunk_by(|a, b| a == b) {
+        let trip = visits[0];
+        while arriving.next_if(|other| *other < trip).is_some() {}
+        if arriving.peek() != Some(&trip) {
             continue;
-        };
-        let alight = arrivals.iter().filter(alights).find(|alight| alight.index > board.index);
-        let alight = alight.expect("the last arrival is behind the boarding");
-        found(trip, board.index, alight.index);
+        }
+        let calls = catalogue.calls(trip).iter();
+        let stops = calls.map(|call| (call.station == from && call.board, call.station == to && call.alight));
+        if let Some((board, alight)) = journey_stops(stops) {
+            found(trip, board, alight);
+        }
     }
 }

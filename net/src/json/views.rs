@@ -195,6 +195,8 @@ pub(crate) fn train(train: &str, date: Date, view: &RunView) -> Vec<u8> {
             o.text("name", &stop.name);
             time_field(o, "arrives_at", stop.arrives_at);
             time_field(o, "departs_at", stop.departs_at);
+            o.flag("board", stop.board);
+            o.flag("alight", stop.alight);
         });
         o.objects("classes", view.classes.iter(), |o, class| {
             class_fields(o, class);

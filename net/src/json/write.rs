@@ -32,6 +32,11 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
+    pub(crate) fn flag(&mut self, key: &str, value: bool) {
+        self.key(key);
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
     /// UTC with milliseconds.
     pub(crate) fn time(&mut self, key: &str, value: Time) {
         self.key(key);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use engine::Span;
 use engine::answer::{Answer as Engine, RunView};
-use engine::catalogue::RunDefinition;
+use engine::catalogue::{LocalTime, RunDefinition, Stop};
 use engine::command::{Command, RunQuery};
 use engine::ids::is_date;
 use engine::text::Text;
@@ -15,6 +15,7 @@ use crate::backend::Backend;
 use crate::errors::Problem;
 use crate::fields;
 use crate::join::join_all;
+use crate::json::time::write_local;
 use crate::json::views::{self, TrainOffer};
 use crate::limits::{RUNS_AT_ONCE, STATIONS_PAGE_DEFAULT, STATIONS_PAGE_MAX};
 use crate::query;
@@ -42,28 +43,37 @@ pub(super) async fn search<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) ->
     if journeys.is_empty() {
         on_sale(&timetable, date)?;
     }
+    let search = Search { from: timetable.station(from), to: timetable.station(to), date };
     let mut offers = Vec::with_capacity(journeys.len());
     for journeys in journeys.chunks(RUNS_AT_ONCE) {
-        let asked_for = journeys.iter().map(|journey| offer(app, cx, journey)).collect();
+        let asked_for = journeys.iter().map(|journey| offer(app, cx, &search, journey)).collect();
         for offer in join_all(asked_for).await {
             offers.extend(offer?);
         }
     }
     // An opened run keeps the times that it was opened with.
     offers.sort_by_key(|offer| offer.departs_at().map(|at| at.unix_secs));
-    Ok(Answer::json(views::trains(date, timetable.station(from), timetable.station(to), &offers)))
+    Ok(Answer::json(views::trains(date, search.from, search.to, &offers)))
 }
 
-/// The offer of a run for a journey; `None` where its stops do not make it: it was opened by another timetable.
+/// A search, as it is asked for.
+struct Search<'t> {
+    from: &'t Station,
+    to: &'t Station,
+    date: Date,
+}
+
+/// The offer of a run for a journey; `None` where it was opened by another timetable and its stops do not make the journey on that day.
 async fn offer<'t, B: Backend>(
     app: &App<B>,
     cx: &RequestContext<'_>,
+    search: &Search<'_>,
     journey: &Journey<'t>,
 ) -> Result<Option<TrainOffer<'t>>, Problem> {
     let (train, date) = (journey.run.train(), journey.run.date());
     let wanted = Span::new(journey.from_index, journey.to_index);
     let mut view = run_view(app, cx, train, date, wanted).await?;
-    let Some(span) = span_on(&view.run, journey) else { return Ok(None) };
+    let Some(span) = span_on(&view.run, search) else { return Ok(None) };
     if wanted != Some(span) {
         // The first answer is of another stretch.
         view = run_view(app, cx, train, date, Some(span)).await?;
@@ -71,21 +81,21 @@ async fn offer<'t, B: Backend>(
     Ok(Some(TrainOffer { train, date, span, view }))
 }
 
-/// The span of a run between the ends of a journey: the timetable's own, or else the shortest.
-fn span_on(run: &RunDefinition, journey: &Journey<'_>) -> Option<Span> {
-    let mut stops = journey.run.stops();
-    let from = stops.nth(usize::from(journey.from_index))?.station;
-    let to = stops.nth(usize::from(journey.to_index - journey.from_index - 1))?.station;
-    let is_at = |index: u16, station: &Station| {
-        run.stops.get(usize::from(index)).is_some_and(|stop| *stop.code == *station.code)
+/// The span of a run as it was opened, by the rule of the timetable's own searches.
+fn span_on(run: &RunDefinition, search: &Search<'_>) -> Option<Span> {
+    let ends = |stop: &Stop| {
+        (stop.board && *stop.code == *search.from.code, stop.alight && *stop.code == *search.to.code)
     };
-    if is_at(journey.from_index, from) && is_at(journey.to_index, to) {
-        return Span::new(journey.from_index, journey.to_index);
-    }
-    let calls = |station| (0..=run.segments()).filter(move |index| is_at(*index, station));
-    let spans = calls(to).filter_map(|to| Some((calls(from).rfind(|from| *from < to)?, to)));
-    let (from, to) = spans.min_by_key(|(from, to)| to - from)?;
-    Span::new(from, to)
+    let (from, to) = timetable::journey_stops(run.stops.iter().map(ends))?;
+    let departs_at = run.stops[usize::from(from)].departs_at;
+    departs_at.is_none_or(|at| is_on(at, search.date)).then(|| Span::new(from, to))?
+}
+
+/// The civil day of the moment, as answers show it.
+fn is_on(time: LocalTime, date: Date) -> bool {
+    let mut shown = Vec::new();
+    write_local(&mut shown, time.unix_secs, time.offset_secs);
+    shown.starts_with(date.to_string().as_bytes())
 }
 
 pub(super) async fn train<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {

@@ -93,13 +93,12 @@ fn trains_between_two_stations_are_listed_by_departure() {
 }
 
 #[test]
-fn a_run_that_calls_twice_offers_the_shortest_way() {
+fn a_run_that_calls_twice_offers_the_last_way() {
     let server = unopened();
     let reply = get(&server, "/v1/trains?from=SZN&to=SHH&date=2026-02-11").json();
     let trains = reply["trains"].as_array().unwrap();
     let ring = trains.iter().find(|train| train["train"] == "C801/C804").unwrap();
-    let ends = (ring["from_index"].as_u64().unwrap(), ring["to_index"].as_u64().unwrap());
-    assert_eq!(ends.1 - ends.0, 1, "{ring}");
+    assert_eq!((&ring["from_index"], &ring["to_index"]), (&json!(6), &json!(7)), "{ring}");
 }
 
 #[test]
@@ -151,6 +150,44 @@ fn the_stops_of_an_opened_run_count_and_not_the_feeds() {
     );
 }
 
+/// What a search between Beijing and Shanghai says of a run that was opened by another feed: its indexes.
+fn ends_on(opened: RunView, date: &str) -> Option<(u64, u64)> {
+    let server = Server::start();
+    server.script.play(move |command| {
+        let run = run_of(command);
+        let is_it = run.train.as_str() == "G1" && run.date.as_str() == "2026-02-11";
+        Played::Reply(if is_it { Ok(Answer::Run(opened.clone())) } else { samples::unopened_run(run) })
+    });
+    let reply = get(&server, &format!("/v1/trains?from=BJS&to=SHH&date={date}")).json();
+    let trains = reply["trains"].as_array().unwrap();
+    let train = trains.iter().find(|train| train["train"] == "G1")?;
+    Some((train["from_index"].as_u64().unwrap(), train["to_index"].as_u64().unwrap()))
+}
+
+#[test]
+fn an_opened_run_that_calls_twice_goes_by_the_searchs_own_rule() {
+    let key = "G1|2026-02-11|2nd";
+    let mut view = opened(&["BJS", "SHH", "BJS", "SHH", "SHH"], vec![class(key, 1)]);
+    let mut ends = |change: &dyn Fn(&mut [Stop])| {
+        change(&mut Arc::make_mut(&mut view.run).stops);
+        ends_on(view.clone(), "2026-02-11")
+    };
+    assert_eq!(ends(&|_| ()), Some((2, 3)), "the last boarding, then the first arrival");
+    assert_eq!(ends(&|stops| stops[3].alight = false), Some((2, 4)), "nobody may get off at stop 3");
+    assert_eq!(ends(&|stops| stops[2].board = false), Some((0, 1)), "nor on at stop 2");
+    assert_eq!(ends(&|stops| stops[0].board = false), None, "nor at stop 0");
+}
+
+#[test]
+fn an_opened_run_is_offered_on_the_day_on_which_it_departs() {
+    let mut view = opened(&["BJS", "SHH"], vec![class("G1|2026-02-11|2nd", 1)]);
+    assert_eq!(ends_on(view.clone(), "2026-02-11"), Some((0, 1)));
+    let departure = &mut Arc::make_mut(&mut view.run).stops[0].departs_at;
+    // A quarter to midnight before: the 10th in Beijing, whatever the day elsewhere.
+    *departure = Some(LocalTime { unix_secs: 1_770_738_300, offset_secs: 8 * 3600 });
+    assert_eq!(ends_on(view, "2026-02-11"), None);
+}
+
 #[test]
 fn a_run_opened_with_fewer_stops_is_asked_again() {
     let server = Server::start();
@@ -181,6 +218,8 @@ fn a_train_is_shown_with_its_stops_and_coaches() {
         "name": "Shanghai Hongqiao",
         "arrives_at": "2026-02-11T09:40:00+08:00",
         "departs_at": "2026-02-11T09:43:00+08:00",
+        "board": true,
+        "alight": true,
     });
     assert_eq!(reply["stops"][1], second);
     for class in reply["classes"].as_array().unwrap() {
@@ -191,6 +230,19 @@ fn a_train_is_shown_with_its_stops_and_coaches() {
     }
     let run = server.script.command();
     assert_eq!(run_of(&run).key(), "C801/C804|2026-02-11");
+}
+
+#[test]
+fn a_stop_says_whether_it_may_be_boarded_and_left() {
+    let server = Server::start();
+    let mut view = opened(&["BJS", "JNW", "SHH"], Vec::new());
+    let stops = &mut Arc::make_mut(&mut view.run).stops;
+    (stops[0].alight, stops[1].board, stops[2].board) = (false, false, false);
+    server.script.reply(Ok(Answer::Run(view)));
+    let reply = get(&server, "/v1/trains/G1/2026-02-11").json();
+    let flags = |stop: &Value| (stop["board"].as_bool().unwrap(), stop["alight"].as_bool().unwrap());
+    let shown: Vec<_> = reply["stops"].as_array().unwrap().iter().map(flags).collect();
+    assert_eq!(shown, [(true, false), (false, true), (false, true)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What holds for all feeds: searches find what the plainest search finds, and damage is refused or harmless.
 
 use proptest::prelude::*;
-use timetable::{Date, Timetable};
+use timetable::{Date, Timetable, journey_stops};
 
 use crate::feed::Feed;
 
@@ -24,7 +24,14 @@ fn formations() -> String {
 }
 
 /// A trip: the days on which it runs, the hour at which it starts, and its stops.
-type TripPlan = (Vec<bool>, u32, Vec<usize>);
+type TripPlan = (Vec<bool>, u32, Vec<StopPlan>);
+/// A stop, whether it may be boarded, and whether it may be left.
+type StopPlan = (usize, bool, bool);
+
+fn stop_plans() -> impl Strategy<Value = Vec<StopPlan>> {
+    let mostly = || prop::bool::weighted(0.8);
+    prop::collection::vec((0usize..STOPS.len(), mostly(), mostly()), 2..7)
+}
 
 const STOPS: [&str; 4] = ["a", "b", "c", "d"];
 const FIRST_DAY: &str = "2027-03-26";
@@ -33,14 +40,15 @@ const FIRST_DAY: &str = "2027-03-26";
 fn feed_of(trips: &[TripPlan]) -> Feed {
     let mut files = [
         "route_id,service_id,trip_id\n".to_owned(),
-        "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n".to_owned(),
+        "trip_id,arrival_time,departure_time,stop_id,stop_sequence,pickup_type,drop_off_type\n".to_owned(),
         "service_id,date,exception_type\n".to_owned(),
     ];
     for (trip, (days, start, stops)) in trips.iter().enumerate() {
         files[0] += &format!("r,{trip},{trip}\n");
-        for (index, stop) in stops.iter().enumerate() {
+        for (index, (stop, board, alight)) in stops.iter().enumerate() {
             let hour = *start as usize + index;
-            files[1] += &format!("{trip},{hour}:00:00,{hour}:10:00,{},{index}\n", STOPS[*stop]);
+            let (stop, pickup, drop_off) = (STOPS[*stop], u8::from(!board), u8::from(!alight));
+            files[1] += &format!("{trip},{hour}:00:00,{hour}:10:00,{stop},{index},{pickup},{drop_off}\n");
         }
         for (day, runs) in days.iter().enumerate() {
             files[2] += &format!("{trip},202703{},{}\n", 26 + day, if *runs { 1 } else { 2 });
@@ -70,8 +78,9 @@ fn plain_search(
         let spans = stops.iter().flat_map(|board| {
             stops[usize::from(board.index) + 1..].iter().map(move |alight| (board, alight))
         });
-        let fits =
-            spans.filter(|(board, alight)| *board.station.code == *from && *alight.station.code == *to);
+        let fits = spans
+            .filter(|(board, alight)| *board.station.code == *from && *alight.station.code == *to)
+            .filter(|(board, alight)| board.board && alight.alight);
         // The later boarding, then the earlier arrival.
         let best = fits.max_by_key(|(board, alight)| (board.index, std::cmp::Reverse(alight.index)));
         if let Some((board, alight)) = best.filter(|(board, _)| board.departs_at.date() == day) {
@@ -85,9 +94,20 @@ fn plain_search(
 
 proptest! {
     #[test]
+    fn the_stops_of_a_journey_are_the_best_of_all_pairs(
+        stops in prop::collection::vec((any::<bool>(), any::<bool>()), 0..12),
+    ) {
+        let pairs = (0..stops.len()).flat_map(|from| (from + 1..stops.len()).map(move |to| (from, to)));
+        let allowed = pairs.filter(|(from, to)| stops[*from].0 && stops[*to].1);
+        let best = allowed.max_by_key(|(from, to)| (*from, std::cmp::Reverse(*to)));
+        let best = best.map(|(from, to)| (from as u16, to as u16));
+        prop_assert_eq!(journey_stops(stops), best);
+    }
+
+    #[test]
     fn journeys_are_those_of_the_plainest_search(
         trips in prop::collection::vec(
-            (prop::collection::vec(any::<bool>(), 4), 0u32..60, prop::collection::vec(0usize..4, 2..7)),
+            (prop::collection::vec(any::<bool>(), 4), 0u32..60, stop_plans()),
             1..6,
         ),
     ) {

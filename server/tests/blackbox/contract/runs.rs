@@ -87,6 +87,69 @@ fn a_train_is_sold_by_the_timetable_alone() {
     assert_eq!(session.reserve(&json!({"order_id": id})).ok()["PartitionKey"], default.as_str());
 }
 
+/// A train that calls at Alpha and at Bravo twice: after other stops, if any.
+fn ring(before: &[&str]) -> Feed {
+    let (mut feed, _) = Feed::new().appended("trips.txt", "R1,S,trip-5,R5");
+    let stops = before.iter().copied().chain(["AAA", "BBB", "AAA", "BBB"]);
+    for (index, stop) in stops.enumerate() {
+        let hour = 12 + index;
+        (feed, _) =
+            feed.appended("stop_times.txt", &format!("trip-5,{hour}:00:00,{hour}:05:00,{stop},{index}"));
+    }
+    feed
+}
+
+/// Catches: another journey of a run that calls twice once a seat of it is sold, whatever feed it was opened with.
+#[test]
+fn a_run_that_calls_twice_offers_one_journey() {
+    let launch = Launch::new();
+    let feed = ring(&[]).write(launch.home()).display().to_string();
+    let server = launch.args(&["--timetable", &feed]).start();
+    let offered = |session: &mut Session| -> (i64, i64) {
+        let trains = found(session, "AAA", "BBB");
+        let (_, from, to) = trains.iter().find(|(train, ..)| train == "R5").expect("the run is found");
+        (*from, *to)
+    };
+    let mut session = server.session();
+    assert_eq!(offered(&mut session), (2, 3));
+    let run = Run::read(&mut session, "R5", &tomorrow());
+    let (partition, _, capacity) = &run.classes[0];
+    let span =
+        json!({"partition_key": partition, "hold_id": "h", "qty": capacity, "from_index": 0, "to_index": 3});
+    session.try_hold(&span).ok();
+    session.confirm(partition, "h").ok();
+    assert_eq!(offered(&mut session), (2, 3), "sold out, and the same journey");
+    let launch = server.stop();
+    ring(&["CCC"]).write(launch.home());
+    let server = launch.start();
+    assert_eq!(offered(&mut server.session()), (2, 3), "by the stops that it was opened with");
+}
+
+/// Catches: stops that do not say where nobody may get on or off; "by arrangement" read as never.
+#[test]
+fn a_stop_says_whether_it_may_be_boarded_and_left() {
+    let kind = |line: &str, kinds: [&'static str; 4]| {
+        let stops = ["trip-1,08", "trip-1,09", "trip-1,,", "trip-1,11"];
+        stops.iter().position(|stop| line.starts_with(stop)).map_or("", |at| kinds[at])
+    };
+    let feed = Feed::new()
+        .with_column("stop_times.txt", "pickup_type", |line| kind(line, ["0", "2", "3", "1"]))
+        .with_column("stop_times.txt", "drop_off_type", |line| kind(line, ["1", "1", "2", ""]));
+    let launch = Launch::new();
+    let feed = feed.write(launch.home()).display().to_string();
+    let server = launch.args(&["--timetable", &feed]).start();
+    let mut session = server.session();
+    let run = session.get(Port::Gateway, &format!("/v1/trains/{DAY}/{}", tomorrow())).ok();
+    let stops: Vec<_> = list(&run, "stops").iter().map(|stop| (&stop["board"], &stop["alight"])).collect();
+    let expected =
+        [[true, false], [true, false], [true, true], [false, true]].map(|flags| flags.map(Value::from));
+    assert_eq!(stops, expected.each_ref().map(|[board, alight]| (board, alight)));
+    let found =
+        |session: &mut Session, from, to| found(session, from, to).iter().any(|(train, ..)| train == DAY);
+    assert!(!found(&mut session, "AAA", "BBB"), "nobody may get off at Bravo");
+    assert!(found(&mut session, "AAA", "CCC"));
+}
+
 /// Catches: seats offered of a run that nobody can have any more.
 #[test]
 fn a_run_of_the_past_offers_nothing() {

@@ -101,7 +101,7 @@ impl Config {
                     ("epoll", net::runtime::DriverChoice::Epoll),
                 ],
             )?,
-            ad_hoc: read.switch("ad_hoc")?,
+            ad_hoc: read.ad_hoc()?,
             segment_bytes,
             snapshot_log_bytes: read.number("snapshot_log_bytes", segment_bytes, LOG_BYTES_MAX)?,
             state_bytes,
@@ -177,6 +177,13 @@ impl<'a> Reader<'a> {
         self.word(name, &[("on", true), ("off", false), ("true", true), ("false", false)])
     }
 
+    /// Whoever has a timetable wants that and nothing else sold, unless he says so.
+    fn ad_hoc(&self) -> Result<bool, ConfigError> {
+        let auto = self.optional("timetable").is_none();
+        let words = [("auto", auto), ("on", true), ("off", false), ("true", true), ("false", false)];
+        self.word("ad_hoc", &words)
+    }
+
     fn key(&self, name: &'static str) -> Result<PartitionKey, ConfigError> {
         PartitionKey::parse(self.settings.get(name).0)
             .or_else(|e| self.refuse(name, format!("a partition key: it {e}")))
@@ -235,7 +242,7 @@ mod tests {
             ("INVENTORY_HOLD_TTL_SECS", "-1", "a number from 1"),
             ("ORDER_INVENTORY_PARTITION_KEY", " x", "begins or ends with a blank"),
             ("ORDER_INVENTORY_DEFAULT_QTY", "2001", "a number from 1 to 2000"),
-            ("INTERLOCK_AD_HOC", "maybe", "on, off"),
+            ("INTERLOCK_AD_HOC", "maybe", "auto, on, off"),
             ("INTERLOCK_SEGMENT_BYTES", "1", "a number from 262144"),
             ("INTERLOCK_SEGMENT_BYTES", "262145", "a multiple of 4096"),
             ("INTERLOCK_SNAPSHOT_LOG_BYTES", "1", "a number from 33554432"),
@@ -259,6 +266,20 @@ mod tests {
             Err(ConfigError::Unsigned(_))
         ));
         assert!(config(&[beyond, ("INTERLOCK_ALLOW_UNSIGNED_PAYMENTS", "on")]).is_ok());
+    }
+
+    #[test]
+    fn a_configured_timetable_is_all_that_is_sold_unless_told_otherwise() {
+        let feed = ("INTERLOCK_TIMETABLE", "feed.zip");
+        for (env, expected) in [
+            (&[][..], true),
+            (&[feed], false),
+            (&[feed, ("INTERLOCK_AD_HOC", "auto")], false),
+            (&[feed, ("INTERLOCK_AD_HOC", "on")], true),
+            (&[("INTERLOCK_AD_HOC", "off")], false),
+        ] {
+            assert_eq!(config(env).expect("a config").ad_hoc, expected, "{env:?}");
+        }
     }
 
     /// A key from a file ends with a newline.

@@ -35,8 +35,11 @@ fn main() -> ExitCode {
             serve::serve(&config)
         }),
         Ok(Action::Config(settings)) => Config::new(&settings).map_err(Into::into).and_then(|config| {
-            let found =
-                [("cores", config.cores.to_string()), ("state_bytes", config.state_bytes.to_string())];
+            let found = [
+                ("cores", config.cores.to_string()),
+                ("state_bytes", config.state_bytes.to_string()),
+                ("ad_hoc", if config.ad_hoc { "on" } else { "off" }.to_owned()),
+            ];
             log_tools::say(&settings.print(&found))
         }),
         Ok(Action::LogCheck(dir)) => log_tools::check(&dir),

@@ -146,6 +146,7 @@ fn load_timetable(config: &Config) -> Result<Timetable, Error> {
         runs = summary.runs,
         first,
         last,
+        ad_hoc = config.ad_hoc,
         "timetable"
     );
     if summary.runs == 0 {

@@ -62,7 +62,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("port_offset", "INTERLOCK_PORT_OFFSET", "0", "N", "added to every standard port (8080 to 8084)"),
     setting("disk", "INTERLOCK_DISK", "auto", "DRIVER", "auto, uring or plain: how the log is written"),
     setting("network", "INTERLOCK_NETWORK", "auto", "DRIVER", "auto, uring or epoll: how sockets are served"),
-    setting("ad_hoc", "INTERLOCK_AD_HOC", "on", "on|off", "sell partitions that no timetable defines"),
+    setting(
+        "ad_hoc",
+        "INTERLOCK_AD_HOC",
+        "auto",
+        "auto|on|off",
+        "sell partitions that no timetable defines; auto: with the built-in timetable alone",
+    ),
     setting("segment_bytes", "INTERLOCK_SEGMENT_BYTES", "33554432", "BYTES", "size of a log segment"),
     setting(
         "snapshot_log_bytes",
@@ -253,14 +259,15 @@ impl Settings {
         (value, source)
     }
 
-    /// Every setting, its value (secrets hidden) and where it came from, a line each. `found` are those that the machine
-    /// decides where nothing is said.
+    /// Every setting, its value (secrets hidden) and where it came from, a line each. `found` are those that are decided from
+    /// other things where nothing is said, or `auto`.
     pub(crate) fn print(&self, found: &[(&str, String)]) -> String {
         let mut lines = String::new();
         for setting in SETTINGS {
             let (value, source) = self.get(setting.name);
-            let machine = found.iter().find(|(name, _)| *name == setting.name && value.is_empty());
-            let shown = match machine {
+            let is_open = value.is_empty() || value == "auto";
+            let decided = found.iter().find(|(name, _)| *name == setting.name && is_open);
+            let shown = match decided {
                 Some((_, found)) => found,
                 None if setting.secret && !value.is_empty() => "(hidden)",
                 None => value,

@@ -11,7 +11,7 @@ use crate::support::session::{list, number, text};
 use crate::support::time::{rfc3339_ms, tomorrow};
 use crate::support::{Launch, Port, Server, Session};
 
-/// A server on the tests' own timetable, shared while several use it.
+/// A server on the tests' own timetable that sells other keys as well, shared while several use it.
 fn shared() -> Arc<Server> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -20,7 +20,8 @@ fn shared() -> Arc<Server> {
     }
     let launch = Launch::new();
     let feed = Feed::new().write(launch.home());
-    let server = Arc::new(launch.args(&["--timetable", &feed.display().to_string()]).start());
+    let launch = launch.args(&["--timetable", &feed.display().to_string(), "--ad-hoc", "on"]);
+    let server = Arc::new(launch.start());
     *shared = Arc::downgrade(&server);
     server
 }
@@ -85,6 +86,33 @@ fn a_train_is_sold_by_the_timetable_alone() {
     let mut session = server.session();
     let id = session.new_order("default");
     assert_eq!(session.reserve(&json!({"order_id": id})).ok()["PartitionKey"], default.as_str());
+}
+
+/// Catches: keys that the railway's timetable does not have sold beside it without anybody's wish; the default key not sold.
+#[test]
+fn a_configured_timetable_is_all_that_is_sold() {
+    let launch = Launch::new();
+    let feed = Feed::new().write(launch.home()).display().to_string();
+    let launch = launch.args(&["--timetable", &feed]);
+    let in_force = |launch: &Launch, args: &[&str]| {
+        let ended = launch.run(&[&["config"], args].concat());
+        let line = ended.stdout.lines().find(|line| line.starts_with("ad_hoc = "));
+        line.unwrap_or_else(|| panic!("{}", ended.said())).to_owned()
+    };
+    assert_eq!(in_force(&launch, &[]), "ad_hoc = \"on\"  # default");
+    assert_eq!(in_force(&launch, &["--timetable", &feed]), "ad_hoc = \"off\"  # default");
+    let said = ["--timetable", &feed, "--ad-hoc", "on"];
+    assert_eq!(in_force(&launch, &said), "ad_hoc = \"on\"  # flag --ad-hoc");
+
+    let server = launch.start();
+    let mut session = server.session();
+    let body = json!({"partition_key": "beside", "hold_id": "h", "qty": 1, "capacity": 5});
+    session.try_hold(&body).refused(404, "partition not found");
+    let id = session.new_order("default");
+    let order = session.reserve(&json!({"order_id": id})).ok();
+    assert_eq!(order["PartitionKey"], "G123|2026-02-11|2nd");
+    let server = server.stop().args(&["--ad-hoc", "on"]).start();
+    server.session().held("beside", "h", 1, 5);
 }
 
 /// A train that calls at Alpha and at Bravo twice: after other stops, if any.

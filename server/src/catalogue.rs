@@ -17,8 +17,8 @@ pub(crate) struct OnSale {
 
 impl Catalogue for OnSale {
     fn find(&self, key: &PartitionKey) -> Listing {
-        // Whatever begins with a train's number is that train's, also where the rest is no date and class: a slip of the pen
-        // must not sell seats that no train has.
+        // Whatever begins with a train's number is that train's, also where the rest is no date and class, or where only case, blanks
+        // or width differ: a slip of the pen must not sell seats that no train has.
         let train = key.as_str().split('|').next().unwrap_or_default();
         let of_train = self.timetable.has_train(train);
         let of_run = key.parts().filter(|_| of_train);
@@ -27,8 +27,9 @@ impl Catalogue for OnSale {
         {
             return Listing::Sold(definition);
         }
-        let ad_hoc = self.ad_hoc && !of_train;
-        if ad_hoc || *key == self.default_partition { Listing::AdHoc } else { Listing::NotSold }
+        let is_ad_hoc = *key == self.default_partition
+            || (self.ad_hoc && !of_train && !self.timetable.has_train_like(key.as_str()));
+        if is_ad_hoc { Listing::AdHoc } else { Listing::NotSold }
     }
 
     fn run(&self, train: &str, date: &str) -> Option<RunListing> {

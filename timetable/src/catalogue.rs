@@ -4,11 +4,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::calendar::Services;
 use crate::days::{DateWindow, DaySet, date_of};
 use crate::error::LoadError;
+use crate::folded::folded_train;
 use crate::formations::{Formation, Formations};
 use crate::source::Source;
 use crate::station::{StationId, Stations};
@@ -26,6 +27,7 @@ pub(crate) struct Catalogue {
     /// By number.
     trains: Vec<Train>,
     by_number: HashMap<Arc<str>, u32>,
+    folded_numbers: HashSet<String>,
     /// By train; those of one train in the order of the file, no two of them on the same day.
     trips: Vec<Trip>,
     calls: Vec<Call>,
@@ -86,6 +88,7 @@ impl Catalogue {
             .enumerate()
             .map(|(index, train)| (train.number.clone(), index as u32))
             .collect();
+        let folded_numbers = built.trains.iter().map(|train| folded_train(&train.number)).collect();
         Ok(Catalogue {
             zone,
             stations: stops.stations,
@@ -93,6 +96,7 @@ impl Catalogue {
             services: services.days,
             trains: built.trains,
             by_number,
+            folded_numbers,
             trips: built.trips,
             calls: calls.calls,
             visits,
@@ -102,6 +106,10 @@ impl Catalogue {
 
     pub(crate) fn has_train(&self, train: &str) -> bool {
         self.by_number.contains_key(train)
+    }
+
+    pub(crate) fn has_train_like(&self, key: &str) -> bool {
+        self.folded_numbers.contains(&folded_train(key))
     }
 
     /// The trip of a train that runs on a day.

@@ -9,6 +9,7 @@
 //! | `trips.rs`, `stops.rs`, `calendar.rs`, `stop_times.rs` | the tables of GTFS |
 //! | `formations.rs` | kinds of train with their coaches and classes |
 //! | `catalogue.rs` | the whole feed, indexed |
+//! | `folded.rs` | train numbers without case, blanks and width |
 //! | `search.rs`, `station.rs`, `run.rs` | queries |
 //!
 //! Choices that GTFS leaves open:
@@ -29,6 +30,7 @@ mod calendar;
 mod catalogue;
 mod days;
 mod error;
+mod folded;
 mod formations;
 pub mod limits;
 mod pattern;
@@ -112,6 +114,13 @@ impl Timetable {
     #[must_use]
     pub fn has_train(&self, train: &str) -> bool {
         self.catalogue.has_train(train)
+    }
+
+    /// True if a partition key begins with what could be meant for the number of a train of the feed: the same but for case,
+    /// blanks and width, those of the bar included.
+    #[must_use]
+    pub fn has_train_like(&self, key: &str) -> bool {
+        self.catalogue.has_train_like(key)
     }
 
     /// The run of a train on a date that is on sale.

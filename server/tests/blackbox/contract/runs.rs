@@ -88,6 +88,36 @@ fn a_train_is_sold_by_the_timetable_alone() {
     assert_eq!(session.reserve(&json!({"order_id": id})).ok()["PartitionKey"], default.as_str());
 }
 
+/// Catches: another spelling of a train's number that sells seats which no train has; a number that only resembles one refused.
+#[test]
+fn a_train_is_known_in_every_spelling() {
+    let server = shared();
+    let mut session = server.session();
+    let date = tomorrow();
+    for spelling in
+        ["k1|", "Ｋ１|", "K 1|", "K1 |", "K\u{3000}1|", "K1｜", "ｋ１｜", "n2/N3|", "Ｎ２／Ｎ３|", "TRIP-4|"]
+    {
+        for class in ["2nd", "no class"] {
+            let key = format!("{spelling}{date}|{class}");
+            let body = json!({"partition_key": key, "hold_id": "h", "qty": 1, "capacity": 5});
+            session.try_hold(&body).refused(404, "partition not found");
+            let path = format!("/inventory/availability?partition_key={}", encode(&key));
+            session.get(Port::Inventory, &path).refused(404, "partition not found");
+        }
+    }
+    for other in ["K11", "1", "N2", "N2-N3", "trip-4x"] {
+        session.held(&format!("{other}|{date}|2nd"), "h", 1, 5);
+    }
+    let launch = Launch::new();
+    let feed = Feed::new().write(launch.home()).display().to_string();
+    let default = format!("k1|{date}|2nd");
+    let server = launch.args(&["--timetable", &feed, "--default-partition", &default]).start();
+    let mut session = server.session();
+    let id = session.new_order("default");
+    let order = session.reserve(&json!({"order_id": id})).ok();
+    assert_eq!(order["PartitionKey"], default.as_str(), "the default is sold as it is configured");
+}
+
 /// Catches: keys that the railway's timetable does not have sold beside it without anybody's wish; the default key not sold.
 #[test]
 fn a_configured_timetable_is_all_that_is_sold() {

@@ -131,6 +131,11 @@ impl Config {
         }
         Ok(config)
     }
+
+    /// Whether ad hoc partitions are sold, as it is written in settings.
+    pub(crate) fn ad_hoc_word(&self) -> &'static str {
+        if self.ad_hoc { "on" } else { "off" }
+    }
 }
 
 struct Reader<'a> {

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             let found = [
                 ("cores", config.cores.to_string()),
                 ("state_bytes", config.state_bytes.to_string()),
-                ("ad_hoc", if config.ad_hoc { "on" } else { "off" }.to_owned()),
+                ("ad_hoc", config.ad_hoc_word().to_owned()),
             ];
             log_tools::say(&settings.print(&found))
         }),

@@ -146,7 +146,7 @@ fn load_timetable(config: &Config) -> Result<Timetable, Error> {
         runs = summary.runs,
         first,
         last,
-        ad_hoc = config.ad_hoc,
+        ad_hoc = config.ad_hoc_word(),
         "timetable"
     );
     if summary.runs == 0 {

@@ -21,6 +21,17 @@ const G1: [&str; 3] = [
 ];
 
 #[test]
+fn a_number_is_known_in_every_spelling() {
+    let timetable = Feed::new().load();
+    for key in ["G1", "g1|2027-01-05|2nd", "Ｇ１ |2027-01-05|2nd", "K9／8｜2027-01-05｜2nd", "k 9/8"] {
+        assert!(timetable.has_train_like(key), "{key}");
+    }
+    for key in ["G", "G11", "G1x|2027-01-05|2nd", "K9", "K98", "", "|G1"] {
+        assert!(!timetable.has_train_like(key), "{key}");
+    }
+}
+
+#[test]
 fn stops_in_order_with_local_times() {
     check_stops(&Feed::new(), "G1", "2027-01-05", &G1);
 }

@@ -12,6 +12,7 @@ mod log_tools;
 mod logging;
 mod mailbox;
 mod metrics;
+mod parents;
 mod process;
 mod record_json;
 mod serve;

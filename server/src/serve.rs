@@ -26,6 +26,7 @@ use crate::core::{self, CoreSetup};
 use crate::links;
 use crate::log_space::LogSpace;
 use crate::metrics::Gauges;
+use crate::parents::make_parents;
 use crate::process::ProcessHandles;
 use crate::settings::{RETIRED_VARIABLES, Retired};
 use crate::ticket_status::TicketCell;
@@ -161,6 +162,7 @@ fn open(config: &Config) -> Result<DataDir, Error> {
         snapshot_log_bytes: config.snapshot_log_bytes,
         ..Options::default()
     };
+    make_parents(&config.data_dir)?;
     Ok(DataDir::open(&config.data_dir, &options)?)
 }
 

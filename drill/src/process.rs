@@ -191,6 +191,15 @@ impl Launch {
         Server { child, launch: self.clone() }
     }
 
+    /// Starts the server with a pipe for standard error that nobody reads, and does not wait.
+    pub fn spawn_unread(&self) -> Server {
+        let mut command = self.command();
+        command.arg("serve").args(self.serve_args()).stdin(Stdio::null()).stdout(Stdio::null());
+        // The child keeps the reading end, so that the pipe is not broken either.
+        let child = command.stderr(Stdio::piped()).spawn().expect("the built binary starts");
+        Server { child, launch: self.clone() }
+    }
+
     /// Runs `serve`, which is expected to end by itself before it is ready.
     pub fn serve_to_end(&self) -> CommandOutput {
         let mut args = vec!["serve".to_owned()];

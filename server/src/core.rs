@@ -16,6 +16,7 @@ use wal::{DiskError, Space};
 use crate::backend::CoreBackend;
 use crate::clocks;
 use crate::links::Links;
+use crate::logging;
 use crate::mailbox::{Mailbox, Notify};
 use crate::metrics::CoreGauges;
 use crate::process::ProcessHandles;
@@ -218,6 +219,5 @@ fn unwritable(error: &DiskError) -> ! {
 
 /// Nothing can be promised any more: the process ends at once, unanswered, and recovery decides.
 fn fatal(what: &str, error: &dyn std::error::Error) -> ! {
-    tracing::error!(%error, "{what}");
-    std::process::exit(crate::EXIT_FATAL)
+    logging::exit(crate::EXIT_FATAL, || tracing::error!(%error, "{what}"))
 }

@@ -30,7 +30,7 @@ pub(crate) const EXIT_FATAL: i32 = 70;
 fn main() -> ExitCode {
     let done = match cli::read() {
         Ok(Action::Serve(settings)) => Config::new(&settings).map_err(Into::into).and_then(|config| {
-            logging::start(&config);
+            logging::start(&config)?;
             // From here on a panic anywhere ends the process: no core goes on without the others.
             logging::end_on_panic();
             serve::serve(&config)
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("interlock: {error}");
+            logging::say_last(&format!("interlock: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::core::{self, CoreSetup};
 use crate::links;
 use crate::log_space::LogSpace;
+use crate::logging;
 use crate::metrics::Gauges;
 use crate::parents::make_parents;
 use crate::process::ProcessHandles;
@@ -96,7 +97,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let setups = setups.collect::<Result<Vec<_>, Error>>()?;
     stop_on_signals(&shutdown)?;
     run(config, &addresses, setups)?;
-    tracing::info!("stopped: every accepted request was answered");
+    logging::finish(|| tracing::info!("stopped: every accepted request was answered"));
     Ok(())
 }
 
@@ -224,8 +225,7 @@ fn stop_on_signals(shutdown: &Arc<Shutdown>) -> Result<(), Error> {
                 continue;
             }
             if asked.is_some() {
-                tracing::warn!("stopping at once");
-                std::process::exit(128 + signal);
+                logging::exit(128 + signal, || tracing::warn!("stopping at once"));
             }
             tracing::info!("stopping: accepted requests are answered first; a second signal stops at once");
             asked = Some(Instant::now());
@@ -282,8 +282,7 @@ fn announce(addresses: &Addresses, cores: usize) {
 }
 
 fn fail(what: &str, error: &dyn std::error::Error) -> ! {
-    tracing::error!(%error, "{what}");
-    std::process::exit(crate::EXIT_FATAL)
+    logging::exit(crate::EXIT_FATAL, || tracing::error!(%error, "{what}"))
 }
 
 /// The processors that this process may run on.

@@ -23,6 +23,7 @@ struct Family {
 #[derive(Debug)]
 enum Source {
     Cells(Arc<Cells>),
+    Read(fn() -> u64),
     Histograms { histograms: Arc<Histograms>, scale: f64 },
 }
 
@@ -44,6 +45,11 @@ impl Registry {
         let cells = Cells::new(self.cores);
         self.add(name, help, "gauge", labels, Source::Cells(cells.clone()));
         cells
+    }
+
+    /// A number of the whole process that only rises, read at the scrape. The name ends with `_total`.
+    pub fn counter_of(&mut self, name: &'static str, help: &'static str, read: fn() -> u64) {
+        self.add(name, help, "counter", &[], Source::Read(read));
     }
 
     /// A distribution, by core. `bounds` are in the unit that is observed; `scale` of them make one of the unit in the
@@ -92,6 +98,7 @@ impl Registry {
             for (labels, source) in &family.series {
                 match source {
                     Source::Cells(cells) => encoder.sample(family.name, labels, cells.sum()),
+                    Source::Read(read) => encoder.sample(family.name, labels, read()),
                     Source::Histograms { histograms, scale } => {
                         let (buckets, sum) = histograms.total();
                         let bounds = histograms.bounds;

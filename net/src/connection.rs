@@ -9,6 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use hyper::rt::ReadBufCursor;
 
@@ -64,6 +65,10 @@ pub(crate) struct Connection {
     overdue: Cell<bool>,
     /// The bytes read so far end within another head.
     head_begun: Cell<bool>,
+    /// The moment at which that head began.
+    head_begun_at: Cell<Option<Instant>>,
+    /// Pieces that were read from the socket.
+    pieces: Cell<u64>,
     /// Pipelined requests served since the socket last ran dry: the connection's fairness budget.
     pipelined: Cell<u32>,
     end: Cell<End>,
@@ -77,6 +82,8 @@ impl Connection {
             deadline_ms: Cell::new(deadline_ms),
             overdue: Cell::new(false),
             head_begun: Cell::new(false),
+            head_begun_at: Cell::new(None),
+            pieces: Cell::new(0),
             pipelined: Cell::new(0),
             end: Cell::new(End::No),
             task: RefCell::new(None),
@@ -97,9 +104,21 @@ impl Connection {
         spent
     }
 
+    /// A head is whole, at `now`: the moment at which it began.
+    pub(crate) fn begun_at(&self, now: Instant) -> Instant {
+        self.head_begun_at.take().unwrap_or(now)
+    }
+
+    /// Pieces that were read from the socket so far.
+    pub(crate) fn pieces(&self) -> u64 {
+        self.pieces.get()
+    }
+
     /// The request under way has its answer: until `idle_ms` for the next one, or `head_ms` where it has begun.
-    pub(crate) fn answered(&self, idle_ms: u64, head_ms: u64) {
+    pub(crate) fn answered(&self, now: Instant, idle_ms: u64, head_ms: u64) {
         if self.head_begun.get() {
+            // What came while the answer was on its way waited for that.
+            self.head_begun_at.set(Some(now));
             self.enter(Phase::Head, head_ms);
         } else {
             self.enter(Phase::Idle, idle_ms);
@@ -220,6 +239,11 @@ impl GuardedStream {
     fn note(&self) {
         let in_head = self.guard.in_head();
         self.connection.head_begun.set(in_head);
+        self.connection.pieces.set(self.connection.pieces.get() + 1);
+        // The clock is read only where a head comes in pieces.
+        if in_head && self.connection.head_begun_at.get().is_none() {
+            self.connection.head_begun_at.set(Some(Instant::now()));
+        }
         if in_head && self.connection.phase.get() == Phase::Idle {
             self.connection.enter(Phase::Head, self.clock.get() + self.header_ms);
         }

@@ -19,6 +19,7 @@ use crate::limits::{
     ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, STOP_GRACE_MS,
 };
 use crate::listen::ServiceListener;
+use crate::logs;
 use crate::metrics::Metrics;
 use crate::reply::{REFUSED_FRAMING, REFUSED_FULL, REFUSED_SLOW_HEAD};
 use crate::request::handle;
@@ -119,7 +120,7 @@ impl<B: Backend> Edge<B> {
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
                 Err(e) => {
-                    tracing::warn!(service = service.name(), error = %e, "cannot accept connections");
+                    logs::cannot_accept(service, &e, self.app.clock.get());
                     runtime::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
                     return;
                 }

@@ -45,6 +45,10 @@ pub(crate) const PIPELINED_REQUESTS_MAX: u32 = 64;
 pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
 /// For requests on their way to arrive after the listeners closed, and between two looks at who is still there.
 pub(crate) const STOP_GRACE_MS: u64 = 20;
+/// Log lines about slow and about failed requests, each, in a second of the whole process.
+pub(crate) const WARNINGS_PER_SEC_MAX: u64 = 10;
+/// The same of the line that every request has at level debug.
+pub(crate) const REQUEST_LINES_PER_SEC_MAX: u64 = 1_000;
 /// Connections taken from one listener before other tasks come first.
 pub(crate) const ACCEPT_BURST: usize = 64;
 /// For ports that somebody has to become free at start, and between two attempts.

@@ -12,7 +12,7 @@ use engine::command::Request;
 use engine::ids::PartitionKey;
 use net::metrics::{Metrics, Registry};
 use net::runtime::{DriverChoice, Runtime, Switch};
-use net::{Backend, Config, Defaults, Dependency, Edge, Limits, Service, WorkerStatus};
+use net::{Backend, Callers, Config, Defaults, Dependency, Edge, Limits, Service, WorkerStatus};
 use timetable::{DateWindow, Timetable};
 
 /// After this long without an answer the server counts as hung, and the input has failed.
@@ -58,6 +58,7 @@ fn addresses() -> &'static [SocketAddr] {
                 env: "test".to_owned(),
                 version: "1".to_owned(),
                 sign_key: None,
+                callers: Callers::default(),
                 defaults: Defaults::new(PartitionKey::parse("G1|2027-01-15|2nd").expect("a key")),
                 limits: Limits::default(),
             };

@@ -131,7 +131,7 @@ impl Connection {
 
     /// Tells the connection to end. A harder end is not softened.
     pub(crate) fn finish(&self, end: End) {
-        if self.end.get() != End::Now {
+        if !matches!((self.end.get(), end), (End::Now, _) | (End::SlowHead, End::WhenIdle)) {
             self.end.set(end);
         }
         self.wake();
@@ -155,6 +155,18 @@ impl Connection {
                 self.overdue.set(true);
                 self.wake();
             }
+        }
+    }
+
+    /// What has not arrived whole is not waited for any longer.
+    pub(crate) fn wait_no_more(&self) {
+        match self.phase.get() {
+            Phase::Head => self.finish(End::SlowHead),
+            Phase::Body => {
+                self.overdue.set(true);
+                self.wake();
+            }
+            Phase::Idle | Phase::Asked | Phase::Linger => {}
         }
     }
 

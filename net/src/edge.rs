@@ -79,10 +79,15 @@ impl<B: Backend> Edge<B> {
     async fn drain(&self, accepting: &Cell<usize>) {
         // Requests that were on their way when the listeners closed get to arrive.
         runtime::sleep(Duration::from_millis(STOP_GRACE_MS)).await;
-        let deadline = Instant::now() + Duration::from_millis(self.app.config.limits.stop_ms);
+        let (began, limits) = (Instant::now(), &self.app.config.limits);
         while accepting.get() > 0 || self.connections.open.get() > 0 {
-            let end = if Instant::now() < deadline { End::WhenIdle } else { End::Now };
+            let passed = began.elapsed();
+            let end = if passed < Duration::from_millis(limits.stop_ms) { End::WhenIdle } else { End::Now };
             self.connections.each(|connection| connection.finish(end));
+            if passed >= Duration::from_millis(limits.stop_receive_ms) {
+                self.app.is_stopping.set(true);
+                self.connections.each(Connection::wait_no_more);
+            }
             runtime::sleep(Duration::from_millis(STOP_GRACE_MS)).await;
         }
     }

@@ -21,6 +21,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Requests under way on one core; beyond: 503 with `Retry-After`.
     pub in_flight_max: usize,
+    /// For requests to arrive whole once the server stops; beyond: refused, or closed within a head.
+    pub stop_receive_ms: u64,
     /// For answers under way when the server stops; beyond: closed unanswered.
     pub stop_ms: u64,
     /// A request slower than this is a warning in the log.
@@ -32,8 +34,14 @@ pub struct Limits {
 /// The number of headers that can be parsed without an allocation.
 pub const HEADERS_MAX_FREE: usize = 100;
 
-/// Seconds that a refused client is asked to wait (`Retry-After`).
-pub const RETRY_AFTER_SECS: &str = "1";
+/// Seconds that a refused client is asked to wait (`Retry-After`): a queue is shorter in a moment.
+pub const RETRY_BUSY_SECS: u16 = 1;
+/// The same where the log has no room, or the server is on its way out: a snapshot or a restart takes a while.
+pub const RETRY_LOG_FULL_SECS: u16 = 10;
+/// The same where as much is kept as can be: it takes minutes until enough has ended and is forgotten.
+pub const RETRY_LIMIT_REACHED_SECS: u16 = 120;
+/// Seconds for which a browser remembers what a page of another site may send.
+pub const PREFLIGHT_SECS: u16 = 600;
 
 /// Bytes that are read and dropped after an answer that closes, so that the client gets to see the answer.
 pub(crate) const LINGER_BYTES_MAX: usize = 1 << 20;
@@ -85,7 +93,8 @@ impl Default for Limits {
             idle_ms: 75_000,
             connections_max: 16_384,
             in_flight_max: 8_192,
-            stop_ms: 10_000,
+            stop_receive_ms: 2_000,
+            stop_ms: 4_000,
             slow_ms: 1_000,
             sweep_ms: 100,
         }

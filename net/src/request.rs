@@ -6,12 +6,14 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{EXPECT, HeaderMap};
-use hyper::{Request, Response, StatusCode};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, EXPECT, HeaderMap};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
 
 use crate::app::{App, RequestContext};
 use crate::backend::Backend;
 use crate::body::{ReadBody, is_drained};
+use crate::callers::Cors;
 use crate::connection::{Connection, Phase};
 use crate::errors::Problem;
 use crate::logs::{Line, LineKind};
@@ -38,20 +40,22 @@ pub(crate) async fn handle<B: Backend>(
     let in_flight = app.begin(service);
     let (parts, mut body) = request.into_parts();
     let ids = Ids::of(&parts.headers, &app.random);
-    let (route, answer) = match router::find(service, &parts.method, parts.uri.path()) {
-        Match::Found(route, path) => {
+    let cors = app.config.callers.cors(&parts.headers);
+    let found = router::find(service, &parts.method, parts.uri.path());
+    let route = found.route();
+    let answer = match (app.config.callers.refusal(&parts, route.spec().is_open), found) {
+        (Some(refused), _) => without_body(refused.into(), &app, &parts.headers, &mut body).await,
+        (None, Match::Found(route, path)) => {
             let (query, connection) = (parts.uri.query(), &*connection);
             let cx = RequestContext { service, route, path, query, ids: &ids, connection };
-            (route, answer(&app, &cx, &parts.headers, &mut body, &mut received_at).await)
+            answer(&app, &cx, &parts.headers, &mut body, &mut received_at).await
         }
-        Match::WrongMethod(route) => {
-            let refused = Answer::from(Problem::METHOD_NOT_ALLOWED);
-            let refused = Answer { allow: Some(route.spec().verb.allow()), ..refused };
-            (route, without_body(refused, &app, &parts.headers, &mut body).await)
+        (None, Match::WrongMethod(route)) => {
+            let answer = wrong_method(route, &parts, &cors);
+            without_body(answer, &app, &parts.headers, &mut body).await
         }
-        Match::Unknown => {
-            let refused = Answer::from(Problem::NOT_FOUND);
-            (Route::Unknown, without_body(refused, &app, &parts.headers, &mut body).await)
+        (None, Match::Unknown) => {
+            without_body(Problem::NOT_FOUND.into(), &app, &parts.headers, &mut body).await
         }
     };
     let (now_ms, limits) = (app.clock.get(), &app.config.limits);
@@ -64,11 +68,22 @@ pub(crate) async fn handle<B: Backend>(
     let line = Line { service, route, method, status, duration, ids: &ids };
     line.write(line_kind(status, duration, limits.slow_ms), now_ms);
     drop(in_flight);
-    Ok(answer.into_response(parts.headers, ids))
+    Ok(answer.into_response(parts.headers, ids, cors))
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A path that takes another method, unless a browser asks first what its page may send.
+fn wrong_method(route: Route, head: &Parts, cors: &Cors) -> Answer {
+    let methods = route.spec().verb.allow();
+    let asks_first =
+        head.method == Method::OPTIONS && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if asks_first && cors.allowed.is_some() {
+        return Answer::preflight(methods);
+    }
+    Answer { allow: Some(methods), ..Answer::from(Problem::METHOD_NOT_ALLOWED) }
 }
 
 /// The answer of a route that was found: refused if the core is overloaded, else read whole (at `received_at`) and handed to the
@@ -95,6 +110,7 @@ async fn answer<B: Backend>(
     let body = match read {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => return closing(error.problem()),
+        Err(_) if app.is_stopping.get() => return closing(Problem::STOPPING),
         Err(_) => return closing(Problem::REQUEST_TIMEOUT),
     };
     cx.connection.enter(Phase::Asked, app.clock.get() + limits.request_ms);

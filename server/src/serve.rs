@@ -206,6 +206,7 @@ fn edge_config(config: &Config) -> net::Config {
         env: config.env.clone(),
         version: config.version.clone(),
         sign_key: config.payment_key.as_deref().map(|key| SignKey::new(key.as_bytes())),
+        callers: config.callers.clone(),
         defaults,
         limits: net::Limits::default(),
     }

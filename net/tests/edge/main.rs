@@ -3,6 +3,7 @@
 #[path = "../bad_requests/mod.rs"]
 mod bad_requests;
 mod bodies;
+mod callers;
 mod common;
 mod documents;
 mod framing;

@@ -58,6 +58,8 @@ pub(crate) struct Overdue;
 /// [`check`](Connection::check); only that acts on a deadline.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    /// Beyond the budget: it gets one answer, and no time but what it has from the start.
+    is_reserved: bool,
     phase: Cell<Phase>,
     /// On the core's own clock.
     deadline_ms: Cell<u64>,
@@ -76,8 +78,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(deadline_ms: u64) -> Connection {
+    /// To send its first request until `deadline_ms`.
+    pub(crate) fn new(is_reserved: bool, deadline_ms: u64) -> Connection {
         Connection {
+            is_reserved,
             phase: Cell::new(Phase::Idle),
             deadline_ms: Cell::new(deadline_ms),
             overdue: Cell::new(false),
@@ -90,9 +94,15 @@ impl Connection {
         }
     }
 
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.is_reserved
+    }
+
     pub(crate) fn enter(&self, phase: Phase, deadline_ms: u64) {
         self.phase.set(phase);
-        self.deadline_ms.set(deadline_ms);
+        if !(self.is_reserved && matches!(phase, Phase::Head | Phase::Body)) {
+            self.deadline_ms.set(deadline_ms);
+        }
         self.overdue.set(false);
     }
 
@@ -143,6 +153,7 @@ impl Connection {
             return;
         }
         match self.phase.get() {
+            Phase::Idle | Phase::Head | Phase::Body if self.is_reserved => self.finish(End::Now),
             // Told a second time, it has not even closed in time.
             Phase::Idle if self.end.get() == End::WhenIdle => self.finish(End::Now),
             Phase::Idle => {

@@ -153,6 +153,7 @@ impl Problem {
     pub(crate) const BODY_TOO_LARGE: Problem = problem(Code::BodyTooLarge, "body too large");
     pub(crate) const REQUEST_TIMEOUT: Problem = problem(Code::RequestTimeout, "request timeout");
     pub(crate) const OVERLOADED: Problem = problem(Code::Busy, "too many requests under way");
+    pub(crate) const TOO_MANY_CONNECTIONS: Problem = problem(Code::Busy, "too many connections");
     pub(crate) const STOPPING: Problem = problem(Code::Stopping, "stopping");
     pub(crate) const OUTCOME_UNKNOWN: Problem =
         problem(Code::OutcomeUnknown, "outcome unknown, repeat the request");

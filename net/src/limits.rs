@@ -17,8 +17,6 @@ pub struct Limits {
     pub request_ms: u64,
     /// Between two requests of a connection, and for a client to take its answer; beyond: close.
     pub idle_ms: u64,
-    /// Connections open on one core; beyond: 503 and close, unread.
-    pub connections_max: usize,
     /// Requests under way on one core; beyond: 503 with `Retry-After`.
     pub in_flight_max: usize,
     /// For requests to arrive whole once the server stops; beyond: refused, or closed within a head.
@@ -57,6 +55,13 @@ pub(crate) const STOP_GRACE_MS: u64 = 20;
 pub(crate) const WARNINGS_PER_SEC_MAX: u64 = 10;
 /// The same of the line that every request has at level debug.
 pub(crate) const REQUEST_LINES_PER_SEC_MAX: u64 = 1_000;
+/// Connections open on one core, on average: the process shares them, as far as its descriptors go. What is beyond goes to the reserve.
+pub const CONNECTIONS_PER_CORE_MAX: usize = 16_384;
+/// The reserve, all cores together, and the least of one core. A connection in it gets one answer; the oldest gives way.
+pub const RESERVE_CONNECTIONS: usize = 64;
+pub const RESERVE_PER_CORE_MIN: usize = 4;
+/// For a connection in the reserve to send a whole request; beyond: close.
+pub(crate) const RESERVE_MS: u64 = 1_000;
 /// Connections taken from one listener before other tasks come first.
 pub(crate) const ACCEPT_BURST: usize = 64;
 /// For ports that somebody has to become free at start, and between two attempts.
@@ -91,7 +96,6 @@ impl Default for Limits {
             body_bytes_max: 64 << 10,
             request_ms: 15_000,
             idle_ms: 75_000,
-            connections_max: 16_384,
             in_flight_max: 8_192,
             stop_receive_ms: 2_000,
             stop_ms: 4_000,

@@ -1,5 +1,6 @@
 //! Log lines: one JSON object each, with the service, the environment and the version.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{fmt, io};
@@ -11,6 +12,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::budget::Beyond;
 use crate::json::write::Object;
 use crate::limits::{REQUEST_LINES_PER_SEC_MAX, WARNINGS_PER_SEC_MAX};
 use crate::router::Route;
@@ -129,6 +131,7 @@ impl LineLimiter {
 }
 
 static CANNOT_ACCEPT: LineLimiter = LineLimiter::new(1);
+static TOO_MANY_CONNECTIONS: LineLimiter = LineLimiter::new(1);
 static REFUSED: LineLimiter = LineLimiter::new(1);
 static SLOW: LineLimiter = LineLimiter::new(WARNINGS_PER_SEC_MAX);
 static FAILED: LineLimiter = LineLimiter::new(WARNINGS_PER_SEC_MAX);
@@ -139,6 +142,14 @@ pub(crate) fn cannot_accept(service: Service, error: &io::Error, now_ms: u64) {
     if let Some(suppressed) = CANNOT_ACCEPT.admit(now_ms) {
         let suppressed = told(suppressed);
         tracing::warn!(service = service.name(), %error, suppressed, "cannot accept connections");
+    }
+}
+
+/// A connection is beyond the budget and goes to the reserve.
+pub(crate) fn too_many_connections(service: Service, client: IpAddr, beyond: Beyond, now_ms: u64) {
+    if let Some(suppressed) = TOO_MANY_CONNECTIONS.admit(now_ms) {
+        let (suppressed, limit) = (told(suppressed), beyond.name());
+        tracing::warn!(service = service.name(), %client, limit, suppressed, "too many connections");
     }
 }
 

@@ -21,9 +21,6 @@ use crate::limits::PREFLIGHT_SECS;
 use crate::trace::{Ids, X_REQUEST_ID, X_TRACE_ID};
 
 /// Canned responses for connections that are closed before a request was parsed.
-pub(crate) const REFUSED_FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 47\r\n\r\n\
-    {\"error\":\"too many connections\",\"code\":\"busy\"}\n";
 pub(crate) const REFUSED_SLOW_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     content-type: application/json\r\nconnection: close\r\ncontent-length: 53\r\n\r\n\
     {\"error\":\"request timeout\",\"code\":\"request_timeout\"}\n";
@@ -177,7 +174,7 @@ mod tests {
 
     #[test]
     fn canned_responses_are_as_long_as_they_say() {
-        for response in [REFUSED_FULL, REFUSED_SLOW_HEAD, REFUSED_FRAMING] {
+        for response in [REFUSED_SLOW_HEAD, REFUSED_FRAMING] {
             let text = std::str::from_utf8(response).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("content-length: {}", body.len())), "{text}");

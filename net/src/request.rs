@@ -58,6 +58,7 @@ pub(crate) async fn handle<B: Backend>(
             without_body(Problem::NOT_FOUND.into(), &app, &parts.headers, &mut body).await
         }
     };
+    let answer = Answer { close: answer.close || connection.is_reserved(), ..answer };
     let (now_ms, limits) = (app.clock.get(), &app.config.limits);
     let answered_at = Instant::now();
     connection.answered(answered_at, now_ms + limits.idle_ms, now_ms + limits.header_ms);
@@ -96,8 +97,14 @@ async fn answer<B: Backend>(
     received_at: &mut Instant,
 ) -> Answer {
     let limits = &app.config.limits;
-    if app.is_overloaded() && !cx.route.spec().is_essential {
-        return without_body(Answer::from(Problem::OVERLOADED), app, headers, body).await;
+    if !cx.route.spec().is_essential {
+        let refused = match cx.connection.is_reserved() {
+            true => Some(Problem::TOO_MANY_CONNECTIONS),
+            false => app.is_overloaded().then_some(Problem::OVERLOADED),
+        };
+        if let Some(refused) = refused {
+            return without_body(refused.into(), app, headers, body).await;
+        }
     }
     cx.connection.enter(Phase::Body, app.clock.get() + limits.body_ms);
     let closing = |problem| Answer { close: true, ..Answer::from(problem) };

@@ -24,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) cores: NonZeroU16,
     pub(crate) listen: IpAddr,
     pub(crate) callers: Callers,
+    pub(crate) connections_per_address_percent: usize,
     pub(crate) port_offset: u16,
     pub(crate) disk: Preference,
     pub(crate) network: net::runtime::DriverChoice,
@@ -94,6 +95,7 @@ impl Config {
             cores: read.cores()?,
             listen,
             callers: read.callers(payment_key.is_none() && listen.is_loopback())?,
+            connections_per_address_percent: read.number("connections_per_address_percent", 1, 100)?,
             port_offset: read.number("port_offset", 0, PORT_OFFSET_MAX)?,
             disk: read.word(
                 "disk",
@@ -263,6 +265,7 @@ mod tests {
             ("INTERLOCK_ALLOWED_ORIGINS", "https://shop.example/", "origins as https://"),
             ("INTERLOCK_ALLOWED_ORIGINS", "https://a.example,*", "origins as https://"),
             ("INTERLOCK_ALLOWED_HOSTS", "proxy.example:80", "without a port"),
+            ("INTERLOCK_CONNECTIONS_PER_ADDRESS_PERCENT", "0", "a number from 1 to 100"),
             ("INTERLOCK_PORT_OFFSET", "60000", "a number from 0 to 57451"),
             ("INTERLOCK_DISK", "floppy", "auto, uring, plain"),
             ("INVENTORY_HOLD_TTL_SECS", "-1", "a number from 1"),

@@ -68,7 +68,8 @@ pub(crate) fn run(runtime: &mut Runtime, setup: CoreSetup) -> io::Result<()> {
             process: process.clone(),
             now: handles.now.clone(),
         };
-        let edge = Edge::new(usize::from(core), backend, process.edge.clone(), process.metrics.clone());
+        let (config, metrics) = (process.edge.clone(), process.metrics.clone());
+        let edge = Edge::new(usize::from(core), backend, config, metrics, process.connections.clone());
         watch_disk(&node, &handles)?;
         watch_waker(&waker, &handles)?;
         runtime::spawn(tick(handles.clone()));

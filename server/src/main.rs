@@ -6,6 +6,7 @@ mod cli;
 mod clocks;
 mod config;
 mod core;
+mod descriptors;
 mod links;
 mod log_space;
 mod log_tools;

@@ -73,6 +73,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "LIST",
         "further names of this machine, as a proxy on it forwards them; they count where payments are unsigned on loopback",
     ),
+    setting(
+        "connections_per_address_percent",
+        "INTERLOCK_CONNECTIONS_PER_ADDRESS_PERCENT",
+        "75",
+        "PERCENT",
+        "share of all connections that one client address may have",
+    ),
     setting("port_offset", "INTERLOCK_PORT_OFFSET", "0", "N", "added to every standard port (8080 to 8084)"),
     setting("disk", "INTERLOCK_DISK", "auto", "DRIVER", "auto, uring or plain: how the log is written"),
     setting("network", "INTERLOCK_NETWORK", "auto", "DRIVER", "auto, uring or epoll: how sockets are served"),

@@ -5,6 +5,7 @@ mod bad_requests;
 mod bodies;
 mod callers;
 mod common;
+mod crowds;
 mod documents;
 mod framing;
 mod greedy;

@@ -17,7 +17,10 @@ use engine::ids::PartitionKey;
 use net::metrics::{Metrics, Registry};
 use net::runtime::{CoreWaker, DriverChoice, Runtime, Switch};
 use net::signature::SignKey;
-use net::{Backend, Callers, Config, Defaults, Dependency, Edge, Limits, Service, WorkerStatus};
+use net::{
+    Backend, Callers, Config, ConnectionBudget, ConnectionLimits, Defaults, Dependency, Edge, Limits,
+    Service, WorkerStatus,
+};
 use timetable::{DateWindow, Timetable};
 
 type Play = Box<dyn FnMut(&Command) -> Played + Send>;
@@ -170,6 +173,17 @@ impl Server {
     }
 
     pub(crate) fn configured(driver: DriverChoice, config: Config, registry: Registry) -> Server {
+        Server::budgeted(driver, config, registry, ConnectionLimits::new(usize::MAX, 1, 100))
+    }
+
+    pub(crate) fn budgeted(
+        driver: DriverChoice,
+        config: Config,
+        mut registry: Registry,
+        connections: ConnectionLimits,
+    ) -> Server {
+        let budget = ConnectionBudget::new(connections);
+        budget.register(&mut registry);
         let script = Script {
             play: Arc::new(Mutex::new(Box::new(|_| Played::Reply(Err(Rejection::OrderNotFound))))),
             asked: Arc::default(),
@@ -192,7 +206,8 @@ impl Server {
                     thrown.throw();
                 });
                 let timetable = Timetable::built_in(DateWindow::WHOLE);
-                let edge = Edge::new(0, Scripted { script: played, timetable }, Arc::new(config), metrics);
+                let backend = Scripted { script: played, timetable };
+                let edge = Edge::new(0, backend, Arc::new(config), metrics, budget);
                 started.send(()).unwrap();
                 edge.serve(listeners, switch).await.unwrap();
                 assert_eq!(edge.connections(), 0, "a stopped edge has no connections");

@@ -1,14 +1,8 @@
 //! Log lines: nobody waits for whoever reads them.
 
+use crate::crowds::metric;
 use crate::support::session::text;
 use crate::support::{Launch, Port, until};
-
-/// The value of a metric of the gateway's port without labels.
-fn metric(server: &crate::support::Server, name: &str) -> f64 {
-    let scrape = server.conn(Port::Gateway).call("GET", "/metrics", &[], None).expect("metrics").text();
-    let line = scrape.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in {scrape}")).parse().expect("a number")
-}
 
 /// Catches: cores that write log lines, and wait for ever where standard error is a pipe that is full; a stop that waits for it.
 #[test]

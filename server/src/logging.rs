@@ -22,8 +22,8 @@ use crate::config::Config;
 const SERVICE: &str = "interlock";
 /// Lines that wait to be written.
 const LINES_WAITING_MAX: usize = 1_024;
-/// The longest that the end of the process waits for its last lines, and between two looks at them.
-const LAST_LINES_MS: u64 = 1_000;
+/// The longest that the end of the process waits for room in the queue, then for its last lines; and between two looks at it.
+const LAST_LINES_MS: u64 = 500;
 const LAST_LINES_PAUSE_MS: u64 = 1;
 
 static QUEUE: OnceLock<&'static LineQueue> = OnceLock::new();

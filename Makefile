@@ -1,5 +1,8 @@
 # Every command of the project. `make help` lists them; `just` has the same recipes.
 
+# Scripts and recipes take the programs from here, wherever else the caller's other projects are built.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
 CARGO ?= cargo
 RUN_ARGS ?=
 SEEDS ?= 0..10000

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 
 export RUST_BACKTRACE=0
 ROOT=$(pwd)
+export CARGO_TARGET_DIR="$ROOT/target"
 WORK=$ROOT/target/drill-mutations
 CYCLES=${CYCLES:-100}
 SEED=${SEED:-1}

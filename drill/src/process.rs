@@ -59,6 +59,7 @@ pub struct Launch {
     cores: u32,
     args: Vec<String>,
     env: BTreeMap<String, String>,
+    open_files: Option<u64>,
 }
 
 /// The end of a command that ended by itself.
@@ -111,6 +112,7 @@ impl Launch {
             offset: free_offset(),
             cores: 1,
             args: Vec::new(),
+            open_files: None,
             env: BTreeMap::from([("INTERLOCK_SEGMENT_BYTES".to_owned(), SEGMENT_BYTES.to_owned())]),
         }
     }
@@ -137,6 +139,12 @@ impl Launch {
 
     pub fn data_dir(mut self, dir: &Path) -> Launch {
         self.data_dir = dir.to_owned();
+        self
+    }
+
+    /// The most files that the server may open.
+    pub fn open_files(mut self, max: u64) -> Launch {
+        self.open_files = Some(max);
         self
     }
 
@@ -191,6 +199,15 @@ impl Launch {
         Server { child, launch: self.clone() }
     }
 
+    /// Starts the server with a pipe for standard error that nobody reads, and does not wait.
+    pub fn spawn_unread(&self) -> Server {
+        let mut command = self.command();
+        command.arg("serve").args(self.serve_args()).stdin(Stdio::null()).stdout(Stdio::null());
+        // The child keeps the reading end, so that the pipe is not broken either.
+        let child = command.stderr(Stdio::piped()).spawn().expect("the built binary starts");
+        Server { child, launch: self.clone() }
+    }
+
     /// Runs `serve`, which is expected to end by itself before it is ready.
     pub fn serve_to_end(&self) -> CommandOutput {
         let mut args = vec!["serve".to_owned()];
@@ -228,7 +245,15 @@ impl Launch {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.open_files {
+            None => Command::new(&self.binary),
+            Some(max) => {
+                // The shell's own `ulimit` sets both limits, and the shell becomes the server.
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {max} && exec \"$0\" \"$@\"")]).arg(&self.binary);
+                shell
+            }
+        };
         command.env_clear().current_dir(self.home()).envs(&self.env);
         for name in PASSED_ON {
             if let Some(value) = std::env::var_os(name) {

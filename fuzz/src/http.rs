@@ -12,7 +12,10 @@ use engine::command::Request;
 use engine::ids::PartitionKey;
 use net::metrics::{Metrics, Registry};
 use net::runtime::{DriverChoice, Runtime, Switch};
-use net::{Backend, Config, Defaults, Dependency, Edge, Limits, Service, WorkerStatus};
+use net::{
+    Backend, Callers, Config, ConnectionBudget, ConnectionLimits, Defaults, Dependency, Edge, Limits,
+    Service, WorkerStatus,
+};
 use timetable::{DateWindow, Timetable};
 
 /// After this long without an answer the server counts as hung, and the input has failed.
@@ -58,12 +61,15 @@ fn addresses() -> &'static [SocketAddr] {
                 env: "test".to_owned(),
                 version: "1".to_owned(),
                 sign_key: None,
+                callers: Callers::default(),
                 defaults: Defaults::new(PartitionKey::parse("G1|2027-01-15|2nd").expect("a key")),
                 limits: Limits::default(),
             };
             Runtime::new(DriverChoice::Auto).expect("a runtime").block_on(async {
                 let backend = EmptyBackend(Timetable::built_in(DateWindow::WHOLE));
-                let edge = Edge::new(0, backend, Arc::new(config), Metrics::new(1, Registry::new(1)));
+                let budget = ConnectionBudget::new(ConnectionLimits::new(1_024, 1, 100));
+                let metrics = Metrics::new(1, Registry::new(1));
+                let edge = Edge::new(0, backend, Arc::new(config), metrics, budget);
                 started.send(addresses).expect("somebody waits");
                 edge.serve(listeners, Rc::new(Switch::new())).await.expect("it serves");
             });

@@ -74,7 +74,7 @@ fn main() -> std::io::Result<()> {
         let listener = Listener::new(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?)?;
         loop {
             listener.readable().await?;
-            while let Some(socket) = listener.try_accept()? {
+            while let Some((socket, _)) = listener.try_accept()? {
                 let stream = Stream::new(socket)?;
                 spawn(async move {
                     let mut http = http1::Builder::new();

@@ -27,8 +27,8 @@ pub(crate) struct App<B> {
     pub(crate) random: Random,
     /// Milliseconds since the start, as of the last sweep.
     pub(crate) clock: Rc<Cell<u64>>,
-    /// The last log line about overload, on the clock.
-    pub(crate) overload_logged_at: Cell<Option<u64>>,
+    /// Requests that have not arrived whole are not waited for any longer: the server stops.
+    pub(crate) is_stopping: Cell<bool>,
     in_flight: Cell<usize>,
 }
 
@@ -53,7 +53,7 @@ impl<B: Backend> App<B> {
             config,
             random: Random::from_system(),
             clock: Rc::new(Cell::new(0)),
-            overload_logged_at: Cell::new(None),
+            is_stopping: Cell::new(false),
             in_flight: Cell::new(0),
         })
     }

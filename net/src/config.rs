@@ -2,6 +2,7 @@
 
 use engine::ids::PartitionKey;
 
+use crate::callers::Callers;
 use crate::limits::Limits;
 use crate::signature::SignKey;
 
@@ -14,6 +15,8 @@ pub struct Config {
     pub version: String,
     /// Key of payment callbacks (`PAYMENT_CALLBACK_SIGN_KEY`); without one they are not verified.
     pub sign_key: Option<SignKey>,
+    /// Names and web pages that are served (`INTERLOCK_ALLOWED_HOSTS`, `INTERLOCK_ALLOWED_ORIGINS`).
+    pub callers: Callers,
     pub defaults: Defaults,
     pub limits: Limits,
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use hyper::rt::ReadBufCursor;
 
@@ -57,6 +58,8 @@ pub(crate) struct Overdue;
 /// [`check`](Connection::check); only that acts on a deadline.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    /// Beyond the budget: it gets one answer, and no time but what it has from the start.
+    is_reserved: bool,
     phase: Cell<Phase>,
     /// On the core's own clock.
     deadline_ms: Cell<u64>,
@@ -64,6 +67,10 @@ pub(crate) struct Connection {
     overdue: Cell<bool>,
     /// The bytes read so far end within another head.
     head_begun: Cell<bool>,
+    /// The moment at which that head began.
+    head_begun_at: Cell<Option<Instant>>,
+    /// Pieces that were read from the socket.
+    pieces: Cell<u64>,
     /// Pipelined requests served since the socket last ran dry: the connection's fairness budget.
     pipelined: Cell<u32>,
     end: Cell<End>,
@@ -71,21 +78,31 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(deadline_ms: u64) -> Connection {
+    /// To send its first request until `deadline_ms`.
+    pub(crate) fn new(is_reserved: bool, deadline_ms: u64) -> Connection {
         Connection {
+            is_reserved,
             phase: Cell::new(Phase::Idle),
             deadline_ms: Cell::new(deadline_ms),
             overdue: Cell::new(false),
             head_begun: Cell::new(false),
+            head_begun_at: Cell::new(None),
+            pieces: Cell::new(0),
             pipelined: Cell::new(0),
             end: Cell::new(End::No),
             task: RefCell::new(None),
         }
     }
 
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.is_reserved
+    }
+
     pub(crate) fn enter(&self, phase: Phase, deadline_ms: u64) {
         self.phase.set(phase);
-        self.deadline_ms.set(deadline_ms);
+        if !(self.is_reserved && matches!(phase, Phase::Head | Phase::Body)) {
+            self.deadline_ms.set(deadline_ms);
+        }
         self.overdue.set(false);
     }
 
@@ -97,9 +114,21 @@ impl Connection {
         spent
     }
 
+    /// A head is whole, at `now`: the moment at which it began.
+    pub(crate) fn begun_at(&self, now: Instant) -> Instant {
+        self.head_begun_at.take().unwrap_or(now)
+    }
+
+    /// Pieces that were read from the socket so far.
+    pub(crate) fn pieces(&self) -> u64 {
+        self.pieces.get()
+    }
+
     /// The request under way has its answer: until `idle_ms` for the next one, or `head_ms` where it has begun.
-    pub(crate) fn answered(&self, idle_ms: u64, head_ms: u64) {
+    pub(crate) fn answered(&self, now: Instant, idle_ms: u64, head_ms: u64) {
         if self.head_begun.get() {
+            // What came while the answer was on its way waited for that.
+            self.head_begun_at.set(Some(now));
             self.enter(Phase::Head, head_ms);
         } else {
             self.enter(Phase::Idle, idle_ms);
@@ -112,7 +141,7 @@ impl Connection {
 
     /// Tells the connection to end. A harder end is not softened.
     pub(crate) fn finish(&self, end: End) {
-        if self.end.get() != End::Now {
+        if !matches!((self.end.get(), end), (End::Now, _) | (End::SlowHead, End::WhenIdle)) {
             self.end.set(end);
         }
         self.wake();
@@ -124,6 +153,7 @@ impl Connection {
             return;
         }
         match self.phase.get() {
+            Phase::Idle | Phase::Head | Phase::Body if self.is_reserved => self.finish(End::Now),
             // Told a second time, it has not even closed in time.
             Phase::Idle if self.end.get() == End::WhenIdle => self.finish(End::Now),
             Phase::Idle => {
@@ -136,6 +166,18 @@ impl Connection {
                 self.overdue.set(true);
                 self.wake();
             }
+        }
+    }
+
+    /// What has not arrived whole is not waited for any longer.
+    pub(crate) fn wait_no_more(&self) {
+        match self.phase.get() {
+            Phase::Head => self.finish(End::SlowHead),
+            Phase::Body => {
+                self.overdue.set(true);
+                self.wake();
+            }
+            Phase::Idle | Phase::Asked | Phase::Linger => {}
         }
     }
 
@@ -220,6 +262,11 @@ impl GuardedStream {
     fn note(&self) {
         let in_head = self.guard.in_head();
         self.connection.head_begun.set(in_head);
+        self.connection.pieces.set(self.connection.pieces.get() + 1);
+        // The clock is read only where a head comes in pieces.
+        if in_head && self.connection.head_begun_at.get().is_none() {
+            self.connection.head_begun_at.set(Some(Instant::now()));
+        }
         if in_head && self.connection.phase.get() == Phase::Idle {
             self.connection.enter(Phase::Head, self.clock.get() + self.header_ms);
         }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,15 +14,18 @@ use hyper::service::service_fn;
 
 use crate::app::App;
 use crate::backend::Backend;
+use crate::budget::{ConnectionBudget, Place};
 use crate::config::Config;
 use crate::connection::{Connection, End, GuardedStream, Phase};
 use crate::limits::{
-    ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, STOP_GRACE_MS,
+    ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, RESERVE_MS, STOP_GRACE_MS,
 };
 use crate::listen::ServiceListener;
+use crate::logs;
 use crate::metrics::Metrics;
-use crate::reply::{REFUSED_FRAMING, REFUSED_FULL, REFUSED_SLOW_HEAD};
+use crate::reply::{REFUSED_FRAMING, REFUSED_SLOW_HEAD};
 use crate::request::handle;
+use crate::reserve::Reserve;
 use crate::runtime::{self, Listener, Stream, Switch};
 use crate::service::Service;
 
@@ -30,16 +34,26 @@ use crate::service::Service;
 pub struct Edge<B> {
     app: Rc<App<B>>,
     connections: Connections,
+    budget: Arc<ConnectionBudget>,
+    reserve: Reserve,
     protocol: http1::Builder,
     started: Instant,
 }
 
 impl<B: Backend> Edge<B> {
-    /// The edge of core `core` over the core's own backend.
+    /// The edge of core `core` over the core's own backend; its connections count to the budget of all.
     #[must_use]
-    pub fn new(core: usize, backend: B, config: Arc<Config>, metrics: Arc<Metrics>) -> Rc<Edge<B>> {
+    pub fn new(
+        core: usize,
+        backend: B,
+        config: Arc<Config>,
+        metrics: Arc<Metrics>,
+        budget: Arc<ConnectionBudget>,
+    ) -> Rc<Edge<B>> {
         Rc::new(Edge {
             protocol: protocol(&config),
+            reserve: Reserve::new(budget.limits.reserve_max),
+            budget,
             app: App::new(core, backend, config, metrics),
             connections: Connections::default(),
             started: Instant::now(),
@@ -78,10 +92,15 @@ impl<B: Backend> Edge<B> {
     async fn drain(&self, accepting: &Cell<usize>) {
         // Requests that were on their way when the listeners closed get to arrive.
         runtime::sleep(Duration::from_millis(STOP_GRACE_MS)).await;
-        let deadline = Instant::now() + Duration::from_millis(self.app.config.limits.stop_ms);
+        let (began, limits) = (Instant::now(), &self.app.config.limits);
         while accepting.get() > 0 || self.connections.open.get() > 0 {
-            let end = if Instant::now() < deadline { End::WhenIdle } else { End::Now };
+            let passed = began.elapsed();
+            let end = if passed < Duration::from_millis(limits.stop_ms) { End::WhenIdle } else { End::Now };
             self.connections.each(|connection| connection.finish(end));
+            if passed >= Duration::from_millis(limits.stop_receive_ms) {
+                self.app.is_stopping.set(true);
+                self.connections.each(Connection::wait_no_more);
+            }
             runtime::sleep(Duration::from_millis(STOP_GRACE_MS)).await;
         }
     }
@@ -104,22 +123,27 @@ impl<B: Backend> Edge<B> {
             }
             self.accept_waiting(service, listener).await;
         }
-        while let Ok(Some(socket)) = listener.try_accept() {
-            self.admit(service, socket);
+        while !self.reserve.is_crowded()
+            && let Ok(Some((socket, address))) = listener.try_accept()
+        {
+            self.admit(service, socket, address.ip());
         }
         listener.close();
     }
 
     async fn accept_waiting(self: &Rc<Self>, service: Service, listener: &Listener) {
         for _ in 0..ACCEPT_BURST {
+            if self.reserve.is_crowded() {
+                break;
+            }
             match listener.try_accept() {
-                Ok(Some(socket)) => self.admit(service, socket),
+                Ok(Some((socket, address))) => self.admit(service, socket, address.ip()),
                 Ok(None) => return,
                 // That one connection is gone; the next may be fine.
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
                 Err(e) => {
-                    tracing::warn!(service = service.name(), error = %e, "cannot accept connections");
+                    logs::cannot_accept(service, &e, self.app.clock.get());
                     runtime::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
                     return;
                 }
@@ -128,21 +152,40 @@ impl<B: Backend> Edge<B> {
         runtime::pause().await;
     }
 
-    fn admit(self: &Rc<Self>, service: Service, socket: std::net::TcpStream) {
-        if self.connections.open.get() >= self.app.config.limits.connections_max {
-            // Best effort: a client that floods the server cannot make it wait.
-            let _ = socket.set_nonblocking(true);
-            let _ = io::Write::write(&mut &socket, REFUSED_FULL);
-            return;
+    /// Takes a connection in: into the budget, else into the reserve.
+    fn admit(self: &Rc<Self>, service: Service, socket: std::net::TcpStream, client: IpAddr) {
+        let now_ms = self.app.clock.get();
+        match self.budget.admit(client) {
+            Ok(place) => {
+                let connection = Rc::new(Connection::new(false, now_ms + self.app.config.limits.idle_ms));
+                self.start(service, socket, connection, place);
+            }
+            Err(beyond) => {
+                logs::too_many_connections(service, client, beyond, now_ms);
+                let connection = Rc::new(Connection::new(true, now_ms + RESERVE_MS));
+                self.reserve.enter(connection.clone());
+                self.start(service, socket, connection, self.budget.reserve());
+            }
         }
-        let connection = Rc::new(Connection::new(self.app.clock.get() + self.app.config.limits.idle_ms));
-        let place = self.connections.add(connection.clone());
+    }
+
+    fn start(
+        self: &Rc<Self>,
+        service: Service,
+        socket: std::net::TcpStream,
+        connection: Rc<Connection>,
+        place: Place,
+    ) {
+        let number = self.connections.add(connection.clone());
         let edge = self.clone();
         runtime::spawn(async move {
             if let Ok(stream) = Stream::new(socket) {
                 edge.drive(service, stream, &connection).await;
             }
-            edge.connections.remove(place);
+            edge.connections.remove(number);
+            edge.reserve.leave(&connection);
+            // Last: from here on another connection may have the descriptor.
+            drop(place);
         });
     }
 

@@ -9,6 +9,8 @@ use engine::answer::Rejection;
 use engine::ids::IdError;
 use hyper::StatusCode;
 
+use crate::limits::{RETRY_BUSY_SECS, RETRY_LIMIT_REACHED_SECS, RETRY_LOG_FULL_SECS};
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $status:ident $word:literal,)*) => {
         /// Machine-readable reason of an error answer (`"code"`). Append-only: words never change their meaning.
@@ -56,6 +58,10 @@ codes! {
     InvalidCursor = BAD_REQUEST "invalid_cursor",
     InvalidStatus = BAD_REQUEST "invalid_status",
     InvalidPaymentStatus = BAD_REQUEST "invalid_payment_status",
+    /// `Host` is absent, comes twice or names no host.
+    InvalidHost = BAD_REQUEST "invalid_host",
+    /// The server was called by a name that is not its own, or from a web page that may not.
+    ForeignOrigin = FORBIDDEN "foreign_origin",
     InvalidSignature = UNAUTHORIZED "invalid_signature",
     NotFound = NOT_FOUND "not_found",
     MethodNotAllowed = METHOD_NOT_ALLOWED "method_not_allowed",
@@ -134,6 +140,11 @@ impl Problem {
         problem(Code::InvalidPaymentStatus, "invalid payment status");
     pub(crate) const INVALID_SIGNATURE: Problem =
         problem(Code::InvalidSignature, "invalid payment signature");
+    pub(crate) const INVALID_HOST: Problem = problem(Code::InvalidHost, "invalid host");
+    pub(crate) const FOREIGN_ORIGIN: Problem = problem(
+        Code::ForeignOrigin,
+        "foreign host or origin: see the settings allowed_hosts and allowed_origins",
+    );
     pub(crate) const NOT_FOUND: Problem = problem(Code::NotFound, "not found");
     pub(crate) const METHOD_NOT_ALLOWED: Problem = problem(Code::MethodNotAllowed, "method not allowed");
     pub(crate) const STATION_NOT_FOUND: Problem = problem(Code::StationNotFound, "station not found");
@@ -142,6 +153,8 @@ impl Problem {
     pub(crate) const BODY_TOO_LARGE: Problem = problem(Code::BodyTooLarge, "body too large");
     pub(crate) const REQUEST_TIMEOUT: Problem = problem(Code::RequestTimeout, "request timeout");
     pub(crate) const OVERLOADED: Problem = problem(Code::Busy, "too many requests under way");
+    pub(crate) const TOO_MANY_CONNECTIONS: Problem = problem(Code::Busy, "too many connections");
+    pub(crate) const STOPPING: Problem = problem(Code::Stopping, "stopping");
     pub(crate) const OUTCOME_UNKNOWN: Problem =
         problem(Code::OutcomeUnknown, "outcome unknown, repeat the request");
     pub(crate) const TIMEOUT: Problem = problem(Code::Timeout, "timeout");
@@ -157,9 +170,14 @@ impl Problem {
         Problem { text: format!("{field} {error}").into(), ..problem(Code::InvalidId, "") }
     }
 
-    /// The client is asked to come again later.
-    pub(crate) fn is_retry(&self) -> bool {
-        self.status == StatusCode::SERVICE_UNAVAILABLE
+    /// Seconds after which a repeat can be worth it, where it can.
+    pub(crate) fn retry_after_secs(&self) -> Option<u16> {
+        match self.code {
+            Code::Busy => Some(RETRY_BUSY_SECS),
+            Code::LogFull | Code::Stopping => Some(RETRY_LOG_FULL_SECS),
+            Code::LimitReached => Some(RETRY_LIMIT_REACHED_SECS),
+            _ => None,
+        }
     }
 }
 

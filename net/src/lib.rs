@@ -4,7 +4,7 @@
 //! [`Limits`], translates them to the engine's commands and its replies to the contract's answers. Nothing here decides
 //! about seats, orders or money, and nothing here blocks or is shared between cores but counters.
 //!
-//! Reading order: `backend`, `app`, `edge`, `connection`, `request`, `router`, `routes/`, `errors`, `json/`. Files import
+//! Reading order: `backend`, `app`, `edge`, `connection`, `request`, `callers`, `router`, `routes/`, `errors`, `json/`. Files import
 //! downwards only: `edge` keeps connections and knows `request`, which knows `routes`, which know `app`. Whatever names
 //! the asynchronous runtime is in [`runtime`].
 
@@ -21,6 +21,8 @@ pub mod signature;
 mod app;
 mod backend;
 mod body;
+mod budget;
+mod callers;
 mod config;
 mod connection;
 mod edge;
@@ -33,11 +35,14 @@ mod query;
 mod random;
 mod reply;
 mod request;
+mod reserve;
 mod routes;
 mod service;
 mod trace;
 
 pub use backend::{Backend, Dependency, WorkerStatus};
+pub use budget::{ConnectionBudget, ConnectionLimits};
+pub use callers::{AllowedOrigin, Callers, HostName};
 pub use config::{Config, Defaults};
 pub use edge::Edge;
 pub use limits::Limits;

@@ -17,10 +17,10 @@ pub struct Limits {
     pub request_ms: u64,
     /// Between two requests of a connection, and for a client to take its answer; beyond: close.
     pub idle_ms: u64,
-    /// Connections open on one core; beyond: 503 and close, unread.
-    pub connections_max: usize,
     /// Requests under way on one core; beyond: 503 with `Retry-After`.
     pub in_flight_max: usize,
+    /// For requests to arrive whole once the server stops; beyond: refused, or closed within a head.
+    pub stop_receive_ms: u64,
     /// For answers under way when the server stops; beyond: closed unanswered.
     pub stop_ms: u64,
     /// A request slower than this is a warning in the log.
@@ -32,8 +32,14 @@ pub struct Limits {
 /// The number of headers that can be parsed without an allocation.
 pub const HEADERS_MAX_FREE: usize = 100;
 
-/// Seconds that a refused client is asked to wait (`Retry-After`).
-pub const RETRY_AFTER_SECS: &str = "1";
+/// Seconds that a refused client is asked to wait (`Retry-After`): a queue is shorter in a moment.
+pub const RETRY_BUSY_SECS: u16 = 1;
+/// The same where the log has no room, or the server is on its way out: a snapshot or a restart takes a while.
+pub const RETRY_LOG_FULL_SECS: u16 = 10;
+/// The same where as much is kept as can be: it takes minutes until enough has ended and is forgotten.
+pub const RETRY_LIMIT_REACHED_SECS: u16 = 120;
+/// Seconds for which a browser remembers what a page of another site may send.
+pub const PREFLIGHT_SECS: u16 = 600;
 
 /// Bytes that are read and dropped after an answer that closes, so that the client gets to see the answer.
 pub(crate) const LINGER_BYTES_MAX: usize = 1 << 20;
@@ -45,6 +51,17 @@ pub(crate) const PIPELINED_REQUESTS_MAX: u32 = 64;
 pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
 /// For requests on their way to arrive after the listeners closed, and between two looks at who is still there.
 pub(crate) const STOP_GRACE_MS: u64 = 20;
+/// Log lines about slow and about failed requests, each, in a second of the whole process.
+pub(crate) const WARNINGS_PER_SEC_MAX: u64 = 10;
+/// The same of the line that every request has at level debug.
+pub(crate) const REQUEST_LINES_PER_SEC_MAX: u64 = 1_000;
+/// Connections open on one core, on average: the process shares them, as far as its descriptors go. What is beyond goes to the reserve.
+pub const CONNECTIONS_PER_CORE_MAX: usize = 16_384;
+/// The reserve, all cores together, and the least of one core. A connection in it gets one answer; the oldest gives way.
+pub const RESERVE_CONNECTIONS: usize = 64;
+pub const RESERVE_PER_CORE_MIN: usize = 4;
+/// For a connection in the reserve to send a whole request; beyond: close.
+pub(crate) const RESERVE_MS: u64 = 1_000;
 /// Connections taken from one listener before other tasks come first.
 pub(crate) const ACCEPT_BURST: usize = 64;
 /// For ports that somebody has to become free at start, and between two attempts.
@@ -79,9 +96,9 @@ impl Default for Limits {
             body_bytes_max: 64 << 10,
             request_ms: 15_000,
             idle_ms: 75_000,
-            connections_max: 16_384,
             in_flight_max: 8_192,
-            stop_ms: 10_000,
+            stop_receive_ms: 2_000,
+            stop_ms: 4_000,
             slow_ms: 1_000,
             sweep_ms: 100,
         }

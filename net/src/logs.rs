@@ -1,7 +1,9 @@
 //! Log lines: one JSON object each, with the service, the environment and the version.
 
-use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use std::{fmt, io};
 
 use hyper::{Method, StatusCode};
 use tracing::field::{Field, Visit};
@@ -10,7 +12,9 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::budget::Beyond;
 use crate::json::write::Object;
+use crate::limits::{REQUEST_LINES_PER_SEC_MAX, WARNINGS_PER_SEC_MAX};
 use crate::router::Route;
 use crate::service::Service;
 use crate::trace::Ids;
@@ -93,6 +97,67 @@ impl Visit for Fields<'_, '_> {
     }
 }
 
+/// Keeps a kind of lines that clients can provoke to so many a second, all cores together: the log must not be one more load, nor
+/// push out what else it has to say.
+#[derive(Debug)]
+pub(crate) struct LineLimiter {
+    per_second: u64,
+    second: AtomicU64,
+    written: AtomicU64,
+    suppressed: AtomicU64,
+}
+
+impl LineLimiter {
+    pub(crate) const fn new(per_second: u64) -> LineLimiter {
+        let (second, written) = (AtomicU64::new(0), AtomicU64::new(0));
+        LineLimiter { per_second, second, written, suppressed: AtomicU64::new(0) }
+    }
+
+    /// The number of lines that were suppressed since the last one, if this one may be written. Cores that ask at the same moment may
+    /// write a line too many.
+    pub(crate) fn admit(&self, now_ms: u64) -> Option<u64> {
+        let second = now_ms / 1_000;
+        // Clocks of cores differ a little: one that is behind counts to the younger second.
+        if self.second.fetch_max(second, Ordering::Relaxed) < second {
+            self.written.store(0, Ordering::Relaxed);
+        }
+        if self.written.fetch_add(1, Ordering::Relaxed) < self.per_second {
+            Some(self.suppressed.swap(0, Ordering::Relaxed))
+        } else {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+static CANNOT_ACCEPT: LineLimiter = LineLimiter::new(1);
+static TOO_MANY_CONNECTIONS: LineLimiter = LineLimiter::new(1);
+static REFUSED: LineLimiter = LineLimiter::new(1);
+static SLOW: LineLimiter = LineLimiter::new(WARNINGS_PER_SEC_MAX);
+static FAILED: LineLimiter = LineLimiter::new(WARNINGS_PER_SEC_MAX);
+static USUAL: LineLimiter = LineLimiter::new(REQUEST_LINES_PER_SEC_MAX);
+
+/// The system refuses to hand out connections.
+pub(crate) fn cannot_accept(service: Service, error: &io::Error, now_ms: u64) {
+    if let Some(suppressed) = CANNOT_ACCEPT.admit(now_ms) {
+        let suppressed = told(suppressed);
+        tracing::warn!(service = service.name(), %error, suppressed, "cannot accept connections");
+    }
+}
+
+/// A connection is beyond the budget and goes to the reserve.
+pub(crate) fn too_many_connections(service: Service, client: IpAddr, beyond: Beyond, now_ms: u64) {
+    if let Some(suppressed) = TOO_MANY_CONNECTIONS.admit(now_ms) {
+        let (suppressed, limit) = (told(suppressed), beyond.name());
+        tracing::warn!(service = service.name(), %client, limit, suppressed, "too many connections");
+    }
+}
+
+/// A line says how many like it were suppressed, where some were.
+fn told(suppressed: u64) -> Option<u64> {
+    (suppressed > 0).then_some(suppressed)
+}
+
 /// Occasion of a request's line; decides its level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LineKind {
@@ -115,9 +180,10 @@ pub(crate) struct Line<'l> {
 }
 
 impl Line<'_> {
-    pub(crate) fn write(&self, kind: LineKind) {
+    pub(crate) fn write(&self, kind: LineKind, now_ms: u64) {
         macro_rules! request {
-            ($level:ident, $message:literal) => {
+            ($level:ident, $limiter:ident, $message:literal) => {
+                let Some(suppressed) = $limiter.admit(now_ms) else { return };
                 tracing::$level!(
                     service = self.service.name(),
                     trace_id = self.ids.trace_text(),
@@ -126,22 +192,32 @@ impl Line<'_> {
                     route = self.route.spec().pattern,
                     status = u64::from(self.status.as_u16()),
                     duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
+                    suppressed = told(suppressed),
                     $message
                 )
             };
         }
         match kind {
-            LineKind::Usual => request!(debug, "request"),
-            LineKind::Slow => request!(warn, "request slow"),
-            LineKind::Refused => request!(warn, "request refused"),
-            LineKind::Failed => request!(error, "request failed"),
+            // Most are for nobody, and are not even counted.
+            LineKind::Usual if !tracing::enabled!(tracing::Level::DEBUG) => {}
+            LineKind::Usual => {
+                request!(debug, USUAL, "request");
+            }
+            LineKind::Slow => {
+                request!(warn, SLOW, "request slow");
+            }
+            LineKind::Refused => {
+                request!(warn, REFUSED, "request refused");
+            }
+            LineKind::Failed => {
+                request!(error, FAILED, "request failed");
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -191,6 +267,25 @@ mod tests {
     }
 
     #[test]
+    fn lines_beyond_so_many_a_second_are_counted_and_told() {
+        let limiter = LineLimiter::new(2);
+        let admitted: Vec<Option<u64>> =
+            [0, 10, 20, 999, 1_000, 1_999, 1_999, 900, 5_000].map(|now_ms| limiter.admit(now_ms)).to_vec();
+        let expected = [Some(0), Some(0), None, None, Some(2), Some(0), None, None, Some(2)];
+        assert_eq!(admitted, expected);
+    }
+
+    #[test]
+    fn a_line_says_how_many_like_it_were_suppressed() {
+        let refused = io::Error::other("no");
+        let lines = lines(|| {
+            (0..5).chain([7_000, 7_001, 9_000]).for_each(|ms| cannot_accept(Service::Query, &refused, ms))
+        });
+        let told: Vec<_> = lines.iter().map(|line| line.get("suppressed").and_then(|n| n.as_u64())).collect();
+        assert_eq!(told, [None, Some(4), Some(1)]);
+    }
+
+    #[test]
     fn a_requests_line_has_its_ids() {
         let random = crate::random::Random::from_system();
         let ids = Ids::of(&hyper::HeaderMap::new(), &random);
@@ -199,8 +294,8 @@ mod tests {
             let duration = Duration::from_micros(1_500);
             let line =
                 Line { service, route, method, status: StatusCode::GATEWAY_TIMEOUT, duration, ids: &ids };
-            line.write(LineKind::Usual);
-            line.write(LineKind::Failed);
+            line.write(LineKind::Usual, 0);
+            line.write(LineKind::Failed, 0);
         });
         assert_eq!(lines.len(), 1, "a usual line is only for those who ask for it");
         let line = &lines[0];

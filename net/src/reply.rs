@@ -7,18 +7,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap,
+    HeaderValue, RETRY_AFTER, VARY,
+};
 use hyper::{Response, StatusCode};
 
+use crate::callers::Cors;
 use crate::errors::Problem;
 use crate::json::write::Object;
-use crate::limits::RETRY_AFTER_SECS;
+use crate::limits::PREFLIGHT_SECS;
 use crate::trace::{Ids, X_REQUEST_ID, X_TRACE_ID};
 
 /// Canned responses for connections that are closed before a request was parsed.
-pub(crate) const REFUSED_FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 47\r\n\r\n\
-    {\"error\":\"too many connections\",\"code\":\"busy\"}\n";
 pub(crate) const REFUSED_SLOW_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     content-type: application/json\r\nconnection: close\r\ncontent-length: 53\r\n\r\n\
     {\"error\":\"request timeout\",\"code\":\"request_timeout\"}\n";
@@ -27,7 +29,12 @@ pub(crate) const REFUSED_FRAMING: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-const LATER: HeaderValue = HeaderValue::from_static(RETRY_AFTER_SECS);
+
+/// Headers that pages of other sites may send and read.
+const CORS_TAKES: HeaderValue =
+    HeaderValue::from_static("content-type, authorization, x-trace-id, x-request-id, traceparent");
+const CORS_SHOWS: HeaderValue = HeaderValue::from_static("x-trace-id, x-request-id, retry-after");
+const VARIES: HeaderValue = HeaderValue::from_static("origin");
 
 /// A route's answer, or why there is none.
 pub(crate) type Outcome = Result<Answer, Problem>;
@@ -37,9 +44,11 @@ pub(crate) type Outcome = Result<Answer, Problem>;
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Cow<'static, [u8]>,
-    pub(crate) content_type: HeaderValue,
+    pub(crate) content_type: Option<HeaderValue>,
     pub(crate) allow: Option<&'static str>,
-    pub(crate) retry: bool,
+    /// Tells a browser what its page may send.
+    pub(crate) is_preflight: bool,
+    pub(crate) retry_after_secs: Option<u16>,
     /// No further request is read: this one's body is still on its way.
     pub(crate) close: bool,
 }
@@ -49,15 +58,22 @@ impl Answer {
         Answer {
             status: StatusCode::OK,
             body: body.into(),
-            content_type: JSON,
+            content_type: Some(JSON),
             allow: None,
-            retry: false,
+            is_preflight: false,
+            retry_after_secs: None,
             close: false,
         }
     }
 
     pub(crate) fn text(content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Answer {
-        Answer { content_type: HeaderValue::from_static(content_type), ..Answer::json(body) }
+        Answer { content_type: Some(HeaderValue::from_static(content_type)), ..Answer::json(body) }
+    }
+
+    /// The answer to a browser that asks whether its page may send a request to a route that takes `methods`.
+    pub(crate) fn preflight(methods: &'static str) -> Answer {
+        let empty = Answer::json(b"".as_slice()).with_status(StatusCode::NO_CONTENT);
+        Answer { content_type: None, allow: Some(methods), is_preflight: true, ..empty }
     }
 
     pub(crate) fn with_status(self, status: StatusCode) -> Answer {
@@ -65,24 +81,47 @@ impl Answer {
     }
 
     /// `headers` are those of the request, emptied here: their room is used again.
-    pub(crate) fn into_response(self, mut headers: HeaderMap, ids: Ids) -> Response<Payload> {
+    pub(crate) fn into_response(self, mut headers: HeaderMap, ids: Ids, cors: Cors) -> Response<Payload> {
         headers.clear();
-        headers.insert(CONTENT_TYPE, self.content_type);
+        if let Some(content_type) = self.content_type {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
         headers.insert(X_TRACE_ID, ids.trace);
         headers.insert(X_REQUEST_ID, ids.request);
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
-        if self.retry {
-            headers.insert(RETRY_AFTER, LATER);
+        if let Some(secs) = self.retry_after_secs {
+            headers.insert(RETRY_AFTER, secs.into());
         }
         if self.close {
             headers.insert(CONNECTION, CLOSE);
+        }
+        cors.write(&mut headers);
+        if self.is_preflight {
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static(self.allow.unwrap_or_default()),
+            );
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, CORS_TAKES);
+            headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECS.into());
         }
         let mut response = Response::new(Payload(self.body));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response
+    }
+}
+
+impl Cors {
+    fn write(self, headers: &mut HeaderMap) {
+        if self.varies {
+            headers.insert(VARY, VARIES);
+        }
+        if let Some(origin) = self.allowed {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, CORS_SHOWS);
+        }
     }
 }
 
@@ -93,7 +132,10 @@ impl From<Problem> for Answer {
         object.text("error", &problem.text);
         object.text("code", problem.code.word());
         object.end();
-        Answer { retry: problem.is_retry(), ..Answer::json(body).with_status(problem.status) }
+        Answer {
+            retry_after_secs: problem.retry_after_secs(),
+            ..Answer::json(body).with_status(problem.status)
+        }
     }
 }
 
@@ -132,7 +174,7 @@ mod tests {
 
     #[test]
     fn canned_responses_are_as_long_as_they_say() {
-        for response in [REFUSED_FULL, REFUSED_SLOW_HEAD, REFUSED_FRAMING] {
+        for response in [REFUSED_SLOW_HEAD, REFUSED_FRAMING] {
             let text = std::str::from_utf8(response).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("content-length: {}", body.len())), "{text}");

@@ -6,12 +6,14 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{EXPECT, HeaderMap};
-use hyper::{Request, Response, StatusCode};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, EXPECT, HeaderMap};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
 
 use crate::app::{App, RequestContext};
 use crate::backend::Backend;
 use crate::body::{ReadBody, is_drained};
+use crate::callers::Cors;
 use crate::connection::{Connection, Phase};
 use crate::errors::Problem;
 use crate::logs::{Line, LineKind};
@@ -32,53 +34,90 @@ pub(crate) async fn handle<B: Backend>(
     if connection.has_spent_budget() {
         runtime::pause().await;
     }
-    let started = Instant::now();
+    let headed_at = Instant::now();
+    let begun_at = connection.begun_at(headed_at);
+    let mut received_at = headed_at;
     let in_flight = app.begin(service);
     let (parts, mut body) = request.into_parts();
     let ids = Ids::of(&parts.headers, &app.random);
-    let (route, answer) = match router::find(service, &parts.method, parts.uri.path()) {
-        Match::Found(route, path) => {
+    let cors = app.config.callers.cors(&parts.headers);
+    let found = router::find(service, &parts.method, parts.uri.path());
+    let route = found.route();
+    let answer = match (app.config.callers.refusal(&parts, route.spec().is_open), found) {
+        (Some(refused), _) => without_body(refused.into(), &app, &parts.headers, &mut body).await,
+        (None, Match::Found(route, path)) => {
             let (query, connection) = (parts.uri.query(), &*connection);
             let cx = RequestContext { service, route, path, query, ids: &ids, connection };
-            (route, answer(&app, &cx, &parts.headers, &mut body).await)
+            answer(&app, &cx, &parts.headers, &mut body, &mut received_at).await
         }
-        Match::WrongMethod(route) => {
-            let refused = Answer::from(Problem::METHOD_NOT_ALLOWED);
-            let refused = Answer { allow: Some(route.spec().verb.allow()), ..refused };
-            (route, without_body(refused, &app, &parts.headers, &mut body).await)
+        (None, Match::WrongMethod(route)) => {
+            let answer = wrong_method(route, &parts, &cors);
+            without_body(answer, &app, &parts.headers, &mut body).await
         }
-        Match::Unknown => {
-            let refused = Answer::from(Problem::NOT_FOUND);
-            (Route::Unknown, without_body(refused, &app, &parts.headers, &mut body).await)
+        (None, Match::Unknown) => {
+            without_body(Problem::NOT_FOUND.into(), &app, &parts.headers, &mut body).await
         }
     };
+    let answer = Answer { close: answer.close || connection.is_reserved(), ..answer };
     let (now_ms, limits) = (app.clock.get(), &app.config.limits);
-    connection.answered(now_ms + limits.idle_ms, now_ms + limits.header_ms);
-    let duration = started.elapsed();
-    let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let answered_at = Instant::now();
+    connection.answered(answered_at, now_ms + limits.idle_ms, now_ms + limits.header_ms);
+    let (receive, duration) = (received_at - begun_at, answered_at - received_at);
     let (status, method) = (answer.status, &parts.method);
-    app.http.record(&Sample { service, route, method, status, duration_ns });
-    Line { service, route, method, status, duration, ids: &ids }.write(line_kind(&app, status, duration));
+    let (receive_ns, duration_ns) = (nanoseconds(receive), nanoseconds(duration));
+    app.http.record(&Sample { service, route, method, status, receive_ns, duration_ns });
+    let line = Line { service, route, method, status, duration, ids: &ids };
+    line.write(line_kind(status, duration, limits.slow_ms), now_ms);
     drop(in_flight);
-    Ok(answer.into_response(parts.headers, ids))
+    Ok(answer.into_response(parts.headers, ids, cors))
 }
 
-/// The answer of a route that was found: refused if the core is overloaded, else read whole and handed to the route.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A path that takes another method, unless a browser asks first what its page may send.
+fn wrong_method(route: Route, head: &Parts, cors: &Cors) -> Answer {
+    let methods = route.spec().verb.allow();
+    let asks_first =
+        head.method == Method::OPTIONS && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if asks_first && cors.allowed.is_some() {
+        return Answer::preflight(methods);
+    }
+    Answer { allow: Some(methods), ..Answer::from(Problem::METHOD_NOT_ALLOWED) }
+}
+
+/// The answer of a route that was found: refused if the core is overloaded, else read whole (at `received_at`) and handed to the
+/// route.
 async fn answer<B: Backend>(
     app: &App<B>,
     cx: &RequestContext<'_>,
     headers: &HeaderMap,
     body: &mut Incoming,
+    received_at: &mut Instant,
 ) -> Answer {
     let limits = &app.config.limits;
-    if app.is_overloaded() && !cx.route.spec().is_essential {
-        return without_body(Answer::from(Problem::OVERLOADED), app, headers, body).await;
+    if !cx.route.spec().is_essential {
+        let refused = match cx.connection.is_reserved() {
+            true => Some(Problem::TOO_MANY_CONNECTIONS),
+            false => app.is_overloaded().then_some(Problem::OVERLOADED),
+        };
+        if let Some(refused) = refused {
+            return without_body(refused.into(), app, headers, body).await;
+        }
     }
     cx.connection.enter(Phase::Body, app.clock.get() + limits.body_ms);
     let closing = |problem| Answer { close: true, ..Answer::from(problem) };
-    let body = match cx.connection.in_time(ReadBody::new(body, limits.body_bytes_max)).await {
+    let pieces = cx.connection.pieces();
+    let read = cx.connection.in_time(ReadBody::new(body, limits.body_bytes_max)).await;
+    // One that came with its head, as most do, is not worth a look at the clock.
+    if read.is_err() || cx.connection.pieces() != pieces {
+        *received_at = Instant::now();
+    }
+    let body = match read {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => return closing(error.problem()),
+        Err(_) if app.is_stopping.get() => return closing(Problem::STOPPING),
         Err(_) => return closing(Problem::REQUEST_TIMEOUT),
     };
     cx.connection.enter(Phase::Asked, app.clock.get() + limits.request_ms);
@@ -99,14 +138,12 @@ async fn without_body<B: Backend>(
     Answer { close: answer.close || !(drained || body.is_end_stream()), ..answer }
 }
 
-/// Overload is logged once between two sweeps: the log must not be one more load.
-fn line_kind<B: Backend>(app: &App<B>, status: StatusCode, duration: Duration) -> LineKind {
+fn line_kind(status: StatusCode, duration: Duration, slow_ms: u64) -> LineKind {
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        let now = Some(app.clock.get());
-        if app.overload_logged_at.replace(now) != now { LineKind::Refused } else { LineKind::Usual }
+        LineKind::Refused
     } else if status.is_server_error() {
         LineKind::Failed
-    } else if duration >= Duration::from_millis(app.config.limits.slow_ms) {
+    } else if duration >= Duration::from_millis(slow_ms) {
         LineKind::Slow
     } else {
         LineKind::Usual

@@ -56,6 +56,8 @@ pub struct RouteSpec {
     pub services: &'static [Service],
     /// Answered by an overloaded core as well: these are how one sees that it is overloaded.
     pub is_essential: bool,
+    /// Answered whatever the `Host` and the `Origin`: says nothing that a foreign page should not read.
+    pub is_open: bool,
     /// The edge's own refusals, beside those that depend on load and time.
     pub refusals: &'static [Code],
     /// The engine's refusals beside [`REJECTED_EVERYWHERE`]; `None` if the route never asks the engine.
@@ -73,42 +75,37 @@ const INVENTORY: &[Service] = &[Service::Gateway, Service::Inventory];
 const QUERY: &[Service] = &[Service::Gateway, Service::Query];
 const WORKER: &[Service] = &[Service::Worker];
 
+/// The edge's refusals of a request for seats.
+const ASKS_FOR_SEATS: &[Code] =
+    &[C::InvalidJson, C::MissingField, C::InvalidId, C::InvalidQuantity, C::InvalidCapacity, C::InvalidSpan];
+
 /// All routes, each at the index of its [`Route`]. The order is that of the metrics and means nothing else.
 pub static ROUTES: [RouteSpec; 22] = [
     get(Route::Unknown, "unknown", &[]),
-    get(Route::Healthz, "/healthz", EVERYBODY).essential(),
-    get(Route::Readyz, "/readyz", EVERYBODY).essential(),
+    get(Route::Healthz, "/healthz", EVERYBODY).essential().open(),
+    get(Route::Readyz, "/readyz", EVERYBODY).essential().open(),
     get(Route::Metrics, "/metrics", EVERYBODY).essential(),
     get(Route::OpenapiIndex, "/openapi/", GATEWAY),
     get(Route::OpenapiDocument, "/openapi/{document}", GATEWAY).refuses(&[C::NotFound]),
     post(Route::CreateOrder, "/orders", ORDERS)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId, C::InvalidAmount])
         .rejects(&[R::AmountDiffers, R::LimitReached, R::LogFull]),
-    post(Route::Reserve, "/orders/reserve", ORDERS)
-        .refuses(&[
-            C::InvalidJson,
-            C::MissingField,
-            C::InvalidId,
-            C::InvalidQuantity,
-            C::InvalidCapacity,
-            C::InvalidSpan,
-        ])
-        .rejects(&[
-            R::OrderNotFound,
-            R::PartitionNotFound,
-            R::InvalidSpan,
-            R::InvalidCapacity,
-            R::InvalidTransition,
-            R::InsufficientStock,
-            R::ReservationDiffers,
-            R::HoldDiffers,
-            R::HoldOwnedByAnother,
-            R::HoldExpired,
-            R::HoldReleased,
-            R::HoldConfirmed,
-            R::LimitReached,
-            R::LogFull,
-        ]),
+    post(Route::Reserve, "/orders/reserve", ORDERS).refuses(ASKS_FOR_SEATS).rejects(&[
+        R::OrderNotFound,
+        R::PartitionNotFound,
+        R::InvalidSpan,
+        R::InvalidCapacity,
+        R::InvalidTransition,
+        R::InsufficientStock,
+        R::ReservationDiffers,
+        R::HoldDiffers,
+        R::HoldOwnedByAnother,
+        R::HoldExpired,
+        R::HoldReleased,
+        R::HoldConfirmed,
+        R::LimitReached,
+        R::LogFull,
+    ]),
     post(Route::Cancel, "/orders/cancel", ORDERS)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId])
         .rejects(&[R::OrderNotFound, R::InvalidTransition, R::HoldMismatch, R::LogFull]),
@@ -135,14 +132,7 @@ pub static ROUTES: [RouteSpec; 22] = [
             R::LogFull,
         ]),
     post(Route::TryHold, "/inventory/try-hold", INVENTORY)
-        .refuses(&[
-            C::InvalidJson,
-            C::MissingField,
-            C::InvalidId,
-            C::InvalidQuantity,
-            C::InvalidCapacity,
-            C::InvalidSpan,
-        ])
+        .refuses(ASKS_FOR_SEATS)
         .rejects(&[
             R::InsufficientStock,
             R::PartitionNotFound,
@@ -194,6 +184,7 @@ const fn get(route: Route, pattern: &'static str, services: &'static [Service]) 
         pattern,
         services,
         is_essential: false,
+        is_open: false,
         refusals: &[],
         rejections: None,
         worded: &[],
@@ -207,6 +198,10 @@ const fn post(route: Route, pattern: &'static str, services: &'static [Service])
 impl RouteSpec {
     const fn essential(self) -> RouteSpec {
         RouteSpec { is_essential: true, ..self }
+    }
+
+    const fn open(self) -> RouteSpec {
+        RouteSpec { is_open: true, ..self }
     }
 
     const fn refuses(self, refusals: &'static [Code]) -> RouteSpec {
@@ -285,6 +280,16 @@ pub(crate) enum Match<'p> {
     Found(Route, PathParams<'p>),
     WrongMethod(Route),
     Unknown,
+}
+
+impl Match<'_> {
+    /// The route by whose name the request is counted.
+    pub(crate) fn route(&self) -> Route {
+        match *self {
+            Match::Found(route, _) | Match::WrongMethod(route) => route,
+            Match::Unknown => Route::Unknown,
+        }
+    }
 }
 
 /// Finds the route of a raw path (without its query) on a service.

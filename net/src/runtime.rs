@@ -260,13 +260,13 @@ impl Listener {
         Ok(Listener { socket, readable })
     }
 
-    /// A connection that is waiting, without waiting for one.
+    /// A connection that is waiting, and whose it is, without waiting for one.
     ///
     /// # Errors
     /// The kernel's error; `WouldBlock` is `Ok(None)`.
-    pub fn try_accept(&self) -> io::Result<Option<std::net::TcpStream>> {
+    pub fn try_accept(&self) -> io::Result<Option<(std::net::TcpStream, std::net::SocketAddr)>> {
         match self.socket.accept() {
-            Ok((stream, _)) => Ok(Some(stream)),
+            Ok(connection) => Ok(Some(connection)),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(e),
         }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use engine::decide::Policy;
 use engine::ids::PartitionKey;
 use engine::limits::{AD_HOC_CAPACITY_MAX, QUANTITY_MAX};
+use net::{AllowedOrigin, Callers, HostName};
 use thiserror::Error;
 use wal::disk::Preference;
 use wal::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) formations: Option<PathBuf>,
     pub(crate) cores: NonZeroU16,
     pub(crate) listen: IpAddr,
+    pub(crate) callers: Callers,
+    pub(crate) connections_per_address_percent: usize,
     pub(crate) port_offset: u16,
     pub(crate) disk: Preference,
     pub(crate) network: net::runtime::DriverChoice,
@@ -82,12 +85,17 @@ impl Config {
             return read.refuse("segment_bytes", format!("a multiple of {BLOCK_BYTES}"));
         }
         let state_bytes = read.state_bytes()?;
+        let listen: IpAddr = read.parsed("listen", "an IP address")?;
+        let payment_key = read.optional("payment_key").map(str::trim).filter(|key| !key.is_empty());
+        let payment_key = payment_key.map(str::to_owned);
         let config = Config {
             data_dir: PathBuf::from(read.text("data_dir")?),
             timetable: read.optional("timetable").map(PathBuf::from),
             formations: read.optional("formations").map(PathBuf::from),
             cores: read.cores()?,
-            listen: read.parsed("listen", "an IP address")?,
+            listen,
+            callers: read.callers(payment_key.is_none() && listen.is_loopback())?,
+            connections_per_address_percent: read.number("connections_per_address_percent", 1, 100)?,
             port_offset: read.number("port_offset", 0, PORT_OFFSET_MAX)?,
             disk: read.word(
                 "disk",
@@ -109,11 +117,7 @@ impl Config {
             default_partition: read.key("default_partition")?,
             default_quantity: read.number("default_quantity", 1, QUANTITY_MAX)?,
             order_capacity: read.number("order_capacity", 1, AD_HOC_CAPACITY_MAX)?,
-            payment_key: read
-                .optional("payment_key")
-                .map(str::trim)
-                .filter(|key| !key.is_empty())
-                .map(str::to_owned),
+            payment_key,
             env: read.text("env")?.to_owned(),
             version: read.text("version")?.to_owned(),
             log_level: read.parsed("log_level", "error, warn, info, debug or trace")?,
@@ -194,6 +198,34 @@ impl<'a> Reader<'a> {
             .or_else(|e| self.refuse(name, format!("a partition key: it {e}")))
     }
 
+    /// Where nothing but their name tells the server's own callers from a page of the web, the name has to be its own.
+    fn callers(&self, by_name: bool) -> Result<Callers, ConfigError> {
+        let expected = "origins as https://shop.example:8443, separated by commas";
+        let origins = self.list("allowed_origins", AllowedOrigin::parse, expected)?;
+        let mut hosts = self.list(
+            "allowed_hosts",
+            HostName::parse,
+            "names or addresses without a port, separated by commas",
+        )?;
+        if !by_name {
+            return Ok(Callers::any(origins));
+        }
+        let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        hosts.extend(HostName::parse(machine.trim()));
+        Ok(Callers::of_this_machine(hosts, origins))
+    }
+
+    fn list<T>(
+        &self,
+        name: &'static str,
+        parse: fn(&str) -> Option<T>,
+        expected: &str,
+    ) -> Result<Vec<T>, ConfigError> {
+        let Some(text) = self.optional(name) else { return Ok(Vec::new()) };
+        let all: Option<Vec<T>> = text.split(',').map(|part| parse(part.trim())).collect();
+        all.map_or_else(|| self.refuse(name, expected), Ok)
+    }
+
     /// Half of the machine's memory where nothing is said: the rest is for buffers, the page cache and everybody else.
     fn state_bytes(&self) -> Result<u64, ConfigError> {
         if self.optional("state_bytes").is_some() {
@@ -242,6 +274,10 @@ mod tests {
             ("INTERLOCK_CORES", "0", "a number from 1"),
             ("INTERLOCK_CORES", "many", "a number from 1"),
             ("INTERLOCK_LISTEN", "localhost", "an IP address"),
+            ("INTERLOCK_ALLOWED_ORIGINS", "https://shop.example/", "origins as https://"),
+            ("INTERLOCK_ALLOWED_ORIGINS", "https://a.example,*", "origins as https://"),
+            ("INTERLOCK_ALLOWED_HOSTS", "proxy.example:80", "without a port"),
+            ("INTERLOCK_CONNECTIONS_PER_ADDRESS_PERCENT", "0", "a number from 1 to 100"),
             ("INTERLOCK_PORT_OFFSET", "60000", "a number from 0 to 57451"),
             ("INTERLOCK_DISK", "floppy", "auto, uring, plain"),
             ("INVENTORY_HOLD_TTL_SECS", "-1", "a number from 1"),

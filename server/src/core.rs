@@ -16,6 +16,7 @@ use wal::{DiskError, Space};
 use crate::backend::CoreBackend;
 use crate::clocks;
 use crate::links::Links;
+use crate::logging;
 use crate::mailbox::{Mailbox, Notify};
 use crate::metrics::CoreGauges;
 use crate::process::ProcessHandles;
@@ -67,7 +68,8 @@ pub(crate) fn run(runtime: &mut Runtime, setup: CoreSetup) -> io::Result<()> {
             process: process.clone(),
             now: handles.now.clone(),
         };
-        let edge = Edge::new(usize::from(core), backend, process.edge.clone(), process.metrics.clone());
+        let (config, metrics) = (process.edge.clone(), process.metrics.clone());
+        let edge = Edge::new(usize::from(core), backend, config, metrics, process.connections.clone());
         watch_disk(&node, &handles)?;
         watch_waker(&waker, &handles)?;
         runtime::spawn(tick(handles.clone()));
@@ -218,6 +220,5 @@ fn unwritable(error: &DiskError) -> ! {
 
 /// Nothing can be promised any more: the process ends at once, unanswered, and recovery decides.
 fn fatal(what: &str, error: &dyn std::error::Error) -> ! {
-    tracing::error!(%error, "{what}");
-    std::process::exit(crate::EXIT_FATAL)
+    logging::exit(crate::EXIT_FATAL, || tracing::error!(%error, "{what}"))
 }

@@ -6,12 +6,14 @@ mod cli;
 mod clocks;
 mod config;
 mod core;
+mod descriptors;
 mod links;
 mod log_space;
 mod log_tools;
 mod logging;
 mod mailbox;
 mod metrics;
+mod parents;
 mod process;
 mod record_json;
 mod serve;
@@ -29,7 +31,7 @@ pub(crate) const EXIT_FATAL: i32 = 70;
 fn main() -> ExitCode {
     let done = match cli::read() {
         Ok(Action::Serve(settings)) => Config::new(&settings).map_err(Into::into).and_then(|config| {
-            logging::start(&config);
+            logging::start(&config)?;
             // From here on a panic anywhere ends the process: no core goes on without the others.
             logging::end_on_panic();
             serve::serve(&config)
@@ -49,7 +51,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("interlock: {error}");
+            logging::say_last(&format!("interlock: {error}"));
             ExitCode::FAILURE
         }
     }

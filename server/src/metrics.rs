@@ -7,6 +7,8 @@ use shard::{Shard, Stats};
 use wal::Space;
 use wal::disk::Driver;
 
+use crate::logging;
+
 /// Takes one number out of [`Stats`].
 type Read = fn(&Stats) -> u64;
 
@@ -74,6 +76,11 @@ impl Gauges {
             .iter()
             .map(|(name, help, labels, read)| (registry.counter(name, help, labels), *read))
             .collect();
+        registry.counter_of(
+            "interlock_log_lines_dropped_total",
+            "Log lines that were dropped because nobody read standard error fast enough.",
+            logging::dropped,
+        );
         Gauges {
             counters,
             waiting: registry.gauge(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engine::slots::SlotHash;
+use net::ConnectionBudget;
 use net::metrics::Metrics;
 use shard::Shutdown;
 
@@ -20,5 +21,6 @@ pub(crate) struct ProcessHandles {
     pub(crate) tickets: Arc<[TicketCell]>,
     pub(crate) log_space: Arc<LogSpace>,
     pub(crate) edge: Arc<net::Config>,
+    pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) metrics: Arc<Metrics>,
 }

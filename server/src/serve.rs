@@ -11,8 +11,7 @@ use engine::slots::SlotHash;
 use net::metrics::{Metrics, Registry};
 use net::runtime::{CoreWaker, Driver as NetworkDriver, Runtime};
 use net::signature::SignKey;
-use net::{Addresses, Service};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use net::{Addresses, ConnectionBudget, ConnectionLimits, Service};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use shard::{RecoveredCore, Shutdown, read_core};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -23,9 +22,12 @@ use crate::catalogue::OnSale;
 use crate::clocks;
 use crate::config::Config;
 use crate::core::{self, CoreSetup};
+use crate::descriptors;
 use crate::links;
 use crate::log_space::LogSpace;
+use crate::logging;
 use crate::metrics::Gauges;
+use crate::parents::make_parents;
 use crate::process::ProcessHandles;
 use crate::settings::{RETIRED_VARIABLES, Retired};
 use crate::ticket_status::TicketCell;
@@ -38,13 +40,13 @@ type Error = Box<dyn std::error::Error>;
 /// The reason why it does not start; nothing was taken over then.
 pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     warn_of_retired_settings(config);
-    raise_open_files();
     if config.payment_key.is_none() {
         tracing::warn!(
             "PAYMENT CALLBACKS ARE NOT VERIFIED: PAYMENT_CALLBACK_SIGN_KEY is not set, so anyone who can reach this address can mark an order as paid"
         );
     }
-    // The cheapest refusals first: a feed that cannot be read, ports that somebody has.
+    // The cheapest refusals first: too few descriptors, a feed that cannot be read, ports that somebody has.
+    let connections = connection_budget(config)?;
     let timetable = load_timetable(config)?;
     let addresses = Addresses { ip: config.listen, offset: config.port_offset };
     net::claim_ports(&addresses)?;
@@ -75,6 +77,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
 
     let mut registry = Registry::new(usize::from(cores));
     let gauges = Gauges::register(&mut registry);
+    connections.register(&mut registry);
     let process = ProcessHandles {
         cores,
         hash: SlotHash::new(dir.secret()),
@@ -83,6 +86,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         tickets: (0..cores).map(|_| TicketCell::default()).collect(),
         log_space: Arc::new(LogSpace::new(cores)),
         edge: Arc::new(edge_config(config)),
+        connections,
         metrics: Metrics::new(usize::from(cores), registry),
     };
     // Once more, now that recovery is over: cores share ports, and must not share them with another process.
@@ -95,7 +99,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let setups = setups.collect::<Result<Vec<_>, Error>>()?;
     stop_on_signals(&shutdown)?;
     run(config, &addresses, setups)?;
-    tracing::info!("stopped: every accepted request was answered");
+    logging::finish(|| tracing::info!("stopped: every accepted request was answered"));
     Ok(())
 }
 
@@ -118,15 +122,18 @@ fn warn_of_retired_settings(config: &Config) {
     }
 }
 
-/// Every connection is a file: as many as the system lets this process have.
-fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum
-        && let Err(error) =
-            setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
-    {
-        tracing::warn!(%error, "cannot raise the limit of open files");
-    }
+/// Every connection is a file, and the log comes first.
+fn connection_budget(config: &Config) -> Result<Arc<ConnectionBudget>, Error> {
+    let cores = config.cores.get();
+    let descriptors = descriptors::for_connections(cores)?;
+    let limits =
+        ConnectionLimits::new(descriptors, usize::from(cores), config.connections_per_address_percent);
+    tracing::info!(
+        connections_max = limits.max as u64,
+        per_address = limits.per_address_max as u64,
+        "connections"
+    );
+    Ok(ConnectionBudget::new(limits))
 }
 
 fn load_timetable(config: &Config) -> Result<Timetable, Error> {
@@ -162,6 +169,7 @@ fn open(config: &Config) -> Result<DataDir, Error> {
         snapshot_log_bytes: config.snapshot_log_bytes,
         ..Options::default()
     };
+    make_parents(&config.data_dir)?;
     Ok(DataDir::open(&config.data_dir, &options)?)
 }
 
@@ -204,6 +212,7 @@ fn edge_config(config: &Config) -> net::Config {
         env: config.env.clone(),
         version: config.version.clone(),
         sign_key: config.payment_key.as_deref().map(|key| SignKey::new(key.as_bytes())),
+        callers: config.callers.clone(),
         defaults,
         limits: net::Limits::default(),
     }
@@ -223,8 +232,7 @@ fn stop_on_signals(shutdown: &Arc<Shutdown>) -> Result<(), Error> {
                 continue;
             }
             if asked.is_some() {
-                tracing::warn!("stopping at once");
-                std::process::exit(128 + signal);
+                logging::exit(128 + signal, || tracing::warn!("stopping at once"));
             }
             tracing::info!("stopping: accepted requests are answered first; a second signal stops at once");
             asked = Some(Instant::now());
@@ -281,8 +289,7 @@ fn announce(addresses: &Addresses, cores: usize) {
 }
 
 fn fail(what: &str, error: &dyn std::error::Error) -> ! {
-    tracing::error!(%error, "{what}");
-    std::process::exit(crate::EXIT_FATAL)
+    logging::exit(crate::EXIT_FATAL, || tracing::error!(%error, "{what}"))
 }
 
 /// The processors that this process may run on.

@@ -46,6 +46,36 @@ impl<'de> Deserialize<'de> for Str<'de> {
     }
 }
 
+/// A type that a field may have, and how it is read.
+pub(crate) trait Field<'de>: Sized {
+    type Written: Deserialize<'de> + Into<Self>;
+}
+
+impl<'de> Field<'de> for Str<'de> {
+    type Written = Str<'de>;
+}
+
+impl<'de> Field<'de> for i64 {
+    type Written = Integer;
+}
+
+/// An integer as JSON writes it, `-0` included: no point, no exponent.
+pub(crate) struct Integer(i64);
+
+impl From<Integer> for i64 {
+    fn from(integer: Integer) -> i64 {
+        integer.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Integer, D::Error> {
+        // Read as an `i64`, `-0` would be the float that it is to the parser, and `-0.0` the same one.
+        let written = <&serde_json::value::RawValue>::deserialize(deserializer)?;
+        written.get().parse().map(Integer).map_err(D::Error::custom)
+    }
+}
+
 /// Declares what a route reads: a struct of optional fields under the names that they have in JSON.
 macro_rules! request_body {
     ($(#[$doc:meta])* $name:ident<$a:lifetime> { $($field:ident: $type:ty),* $(,)? }) => {
@@ -70,7 +100,8 @@ macro_rules! request_body {
                         while let Some(key) = map.next_key::<$crate::json::read::Str<$a>>()? {
                             match &*key {
                                 $(stringify!($field) => {
-                                    if $field.replace(map.next_value()?).is_some() {
+                                    let written: Option<<$type as $crate::json::read::Field<$a>>::Written> = map.next_value()?;
+                                    if $field.replace(written.map(Into::into)).is_some() {
                                         return Err(serde::de::Error::duplicate_field(stringify!($field)));
                                     }
                                 })*
@@ -147,6 +178,15 @@ mod tests {
             ["01", "1.", "+1", "nul", "\"\t\"", r#""\x""#, r#""\u12""#, "[1,]", "{\"a\"}", "[}", "'a'"]
         {
             refuse(&format!(r#"{{"x":{value},"count":1}}"#));
+        }
+    }
+
+    #[test]
+    fn a_minus_before_a_zero_is_an_integer_still() {
+        check(r#"{"count":-0}"#, Some((None, Some(0))));
+        check("{\"count\":\n-0 }", Some((None, Some(0))));
+        for value in ["-0.0", "-0e0", "-00", "-", "+0", "- 0"] {
+            refuse(&format!(r#"{{"count":{value}}}"#));
         }
     }
 

@@ -34,8 +34,9 @@ const NS_PER_SEC: f64 = 1e9;
 /// Methods that have a label of their own; any other is the last.
 const METHODS: [&str; 8] = ["GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "OTHER"];
 /// Statuses that the edge answers with; any other is the last.
-const STATUSES: [&str; 13] =
-    ["200", "400", "401", "404", "405", "408", "409", "413", "422", "500", "503", "504", "other"];
+const STATUSES: [&str; 15] = [
+    "200", "204", "400", "401", "403", "404", "405", "408", "409", "413", "422", "500", "503", "504", "other",
+];
 
 const SERVICES: usize = Service::ALL.len();
 
@@ -43,6 +44,7 @@ const SERVICES: usize = Service::ALL.len();
 #[derive(Debug)]
 pub(crate) struct CoreHttp {
     in_flight: [Cell64; SERVICES],
+    receive: [Histogram; SERVICES],
     routes: Box<[OnceLock<Box<RouteSeries>>]>,
 }
 
@@ -61,6 +63,9 @@ pub(crate) struct Sample<'a> {
     pub(crate) route: Route,
     pub(crate) method: &'a Method,
     pub(crate) status: StatusCode,
+    /// From the first byte to the last.
+    pub(crate) receive_ns: u64,
+    /// From there to the answer.
     pub(crate) duration_ns: u64,
 }
 
@@ -68,6 +73,7 @@ impl CoreHttp {
     pub(crate) fn new() -> CoreHttp {
         CoreHttp {
             in_flight: Default::default(),
+            receive: std::array::from_fn(|_| Histogram::new(BOUNDS_NS.len())),
             routes: (0..SERVICES * ROUTES.len()).map(|_| OnceLock::new()).collect(),
         }
     }
@@ -86,6 +92,7 @@ impl CoreHttp {
         let series = &route[method_index(sample.method) * STATUSES.len() + status_index(sample.status)];
         let series = series.get_or_init(|| Box::new(Series { duration: Histogram::new(BOUNDS_NS.len()) }));
         series.duration.observe(&BOUNDS_NS, sample.duration_ns);
+        self.receive[sample.service.index()].observe(&BOUNDS_NS, sample.receive_ns);
     }
 
     fn get(&self, service: Service, route: Route, place: usize) -> Option<&Series> {
@@ -101,17 +108,19 @@ fn method_index(method: &Method) -> usize {
 fn status_index(status: StatusCode) -> usize {
     match status.as_u16() {
         200 => 0,
-        400 => 1,
-        401 => 2,
-        404 => 3,
-        405 => 4,
-        408 => 5,
-        409 => 6,
-        413 => 7,
-        422 => 8,
-        500 => 9,
-        503 => 10,
-        504 => 11,
+        204 => 1,
+        400 => 2,
+        401 => 3,
+        403 => 4,
+        404 => 5,
+        405 => 6,
+        408 => 7,
+        409 => 8,
+        413 => 9,
+        422 => 10,
+        500 => 11,
+        503 => 12,
+        504 => 13,
         _ => STATUSES.len() - 1,
     }
 }
@@ -126,7 +135,7 @@ pub(super) fn encode(cores: &[Arc<CoreHttp>], service: Service, encoder: &mut En
     encoder.family(
         "http_request_duration_seconds",
         "histogram",
-        "From the end of the headers to the answer.",
+        "From the end of the request to the answer.",
     );
     for (labels, buckets, sum) in &series {
         let data = HistogramData { bounds: &BOUNDS_NS, buckets, sum: *sum, scale: NS_PER_SEC };
@@ -135,6 +144,15 @@ pub(super) fn encode(cores: &[Arc<CoreHttp>], service: Service, encoder: &mut En
     let in_flight = cores.iter().fold(0u64, |sum, core| sum + core.in_flight[service.index()].get());
     let mut labels = Labels::new();
     push_label(&mut labels, "service", service.name());
+    let mut buckets = vec![0; BOUNDS_NS.len() + 1];
+    let sum = cores.iter().map(|core| core.receive[service.index()].add_to(&mut buckets)).sum();
+    let data = HistogramData { bounds: &BOUNDS_NS, buckets: &buckets, sum, scale: NS_PER_SEC };
+    encoder.family(
+        "http_request_receive_seconds",
+        "histogram",
+        "From the first byte of a request to its last; 0 where it came in one piece.",
+    );
+    encoder.histogram("http_request_receive_seconds", &labels, &data);
     encoder.family("http_in_flight_requests", "gauge", "Requests under way.");
     encoder.sample("http_in_flight_requests", &labels, in_flight);
 }
@@ -168,7 +186,14 @@ mod tests {
 
     fn record(core: &CoreHttp, service: Service, method: &Method, status: u16) {
         let status = StatusCode::from_u16(status).unwrap();
-        core.record(&Sample { service, route: Route::TryHold, method, status, duration_ns: 300_000 });
+        core.record(&Sample {
+            service,
+            route: Route::TryHold,
+            method,
+            status,
+            receive_ns: 0,
+            duration_ns: 300_000,
+        });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Counters, gauges and distributions that the process registers beside those of HTTP: engine, log, bridge.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::cell::{Cells, Histograms};
@@ -23,7 +24,16 @@ struct Family {
 #[derive(Debug)]
 enum Source {
     Cells(Arc<Cells>),
+    Read(Read),
     Histograms { histograms: Arc<Histograms>, scale: f64 },
+}
+
+struct Read(Box<dyn Fn() -> u64 + Send + Sync>);
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Read")
+    }
 }
 
 impl Registry {
@@ -44,6 +54,26 @@ impl Registry {
         let cells = Cells::new(self.cores);
         self.add(name, help, "gauge", labels, Source::Cells(cells.clone()));
         cells
+    }
+
+    /// A number of the whole process that only rises, read at the scrape. The name ends with `_total`.
+    pub fn counter_of(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        self.add(name, help, "counter", &[], Source::Read(Read(Box::new(read))));
+    }
+
+    /// A number of the whole process that rises and falls, read at the scrape.
+    pub fn gauge_of(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        self.add(name, help, "gauge", &[], Source::Read(Read(Box::new(read))));
     }
 
     /// A distribution, by core. `bounds` are in the unit that is observed; `scale` of them make one of the unit in the
@@ -92,6 +122,7 @@ impl Registry {
             for (labels, source) in &family.series {
                 match source {
                     Source::Cells(cells) => encoder.sample(family.name, labels, cells.sum()),
+                    Source::Read(Read(read)) => encoder.sample(family.name, labels, read()),
                     Source::Histograms { histograms, scale } => {
                         let (buckets, sum) = histograms.total();
                         let bounds = histograms.bounds;

@@ -317,7 +317,7 @@ fn wrong_queries() -> Vec<(String, &'static str)> {
 /// with 400, and the connection is closed.
 pub(crate) fn ambiguous_lengths(path: &str, body: &str, hidden: &str) -> Vec<String> {
     let (length, chunk) = (body.len(), format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()));
-    let post = format!("POST {path} HTTP/1.1\r\nHost: interlock\r\n");
+    let post = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n");
     let behind_nothing = format!("0\r\n\r\n{hidden}");
     [
         (format!("Content-Length: {length}\r\nContent-Length: {length}"), body),
@@ -351,7 +351,7 @@ pub(crate) fn ambiguous_lengths(path: &str, body: &str, hidden: &str) -> Vec<Str
 /// connection is closed.
 pub(crate) fn broken_bodies(path: &str, body: &str, hidden: &str) -> Vec<String> {
     let length = body.len();
-    let post = format!("POST {path} HTTP/1.1\r\nHost: interlock\r\n");
+    let post = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n");
     let chunked = format!("{post}Transfer-Encoding: chunked\r\n\r\n");
     vec![
         format!("{chunked}zz\r\n{body}\r\n0\r\n\r\n"),

@@ -51,6 +51,38 @@ fn a_stop_does_not_wait_for_ever() {
     assert!(stuck.is_closed() && half.is_closed());
 }
 
+/// Everything else has time: only what has not arrived whole is refused.
+#[test]
+fn a_stop_does_not_wait_for_half_a_request() {
+    let limits = Limits { stop_receive_ms: 30, stop_ms: 600_000, ..Limits::default() };
+    let mut server = Server::with_limits(limits);
+    let gate = Arc::new(AtomicBool::new(false));
+    let opened = gate.clone();
+    server.script.play(move |_| Played::After(opened.clone(), Ok(samples::held())));
+    let mut whole = Client::connect(&server, Service::Inventory);
+    whole.send(post(PATH, HOLD));
+    server.script.wait_for_hanging(1);
+    let mut half = Client::connect(&server, Service::Inventory);
+    // Leave to go on: from here on the body is waited for.
+    half.send(format!(
+        "POST {PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n"
+    ));
+    assert_eq!(half.read().status, 100);
+    half.send("{\"a\"");
+    let mut begun = Client::connect(&server, Service::Inventory);
+    begun.send("POST /orders HTTP/1.1\r\n");
+    server.begin_stop();
+    let reply = half.read();
+    assert_eq!((reply.status, &*reply.code(), reply.header("connection")), (503, "stopping", Some("close")));
+    assert!(half.is_closed());
+    while !begun.is_closed() {
+        assert_eq!(begun.read().status, 408);
+    }
+    gate.store(true, Ordering::SeqCst);
+    assert_eq!(whole.read().status, 200);
+    server.join();
+}
+
 #[test]
 fn what_was_sent_before_a_stop_is_answered() {
     let mut server = Server::start();

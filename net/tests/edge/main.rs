@@ -3,7 +3,9 @@
 #[path = "../bad_requests/mod.rs"]
 mod bad_requests;
 mod bodies;
+mod callers;
 mod common;
+mod crowds;
 mod documents;
 mod framing;
 mod greedy;

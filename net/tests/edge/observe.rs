@@ -106,6 +106,40 @@ fn a_refusal_has_ids_too() {
     assert!(reply.header("x-request-id").is_some());
 }
 
+/// A number of a scrape, all series of the name and label together.
+fn sum(scrape: &str, name: &str, label: &str) -> f64 {
+    let of_it = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(label);
+    scrape.lines().filter(of_it).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+}
+
+/// A request that is slow to come is its client's doing: it does not look like a slow answer.
+#[test]
+fn the_time_in_which_a_request_arrives_is_counted_by_itself() {
+    let limits = Limits { body_ms: 300, header_ms: 300, sweep_ms: 5, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    server.script.reply(Ok(samples::held()));
+    let mut client = Client::connect(&server, Service::Inventory);
+    client.send("POST /inventory/try-hold HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{");
+    assert_eq!(client.read().status, 408);
+    let mut client = Client::connect(&server, Service::Inventory);
+    let scrape = client.get("/metrics").body;
+    let (receive, duration) = ("http_request_receive_seconds", "http_request_duration_seconds");
+    assert_eq!(sum(&scrape, &format!("{receive}_count"), "inventory-service"), 1.0);
+    let (received, answered) = (
+        sum(&scrape, &format!("{receive}_sum"), "inventory-service"),
+        sum(&scrape, &format!("{duration}_sum"), "status=\"408\""),
+    );
+    assert!(received >= 0.25 && answered < received, "{received} s to receive, {answered} s to answer");
+    // A head in pieces counts from its first byte.
+    client.send("POST /inventory/try-hold HTTP/1.1\r\n");
+    let mut other = Client::connect(&server, Service::Gateway);
+    while sum(&other.get("/metrics").body, &format!("{receive}_count"), "gateway") < 20.0 {}
+    client.send(format!("host: a\r\ncontent-length: {}\r\n\r\n{HOLD}", HOLD.len()));
+    assert_eq!(client.read().status, 200);
+    let scrape = client.get("/metrics").body;
+    assert!(sum(&scrape, &format!("{receive}_sum"), "inventory-service") > received);
+}
+
 #[test]
 fn each_port_counts_its_own_requests_and_the_gateway_shows_the_engine() {
     let mut registry = Registry::new(1);

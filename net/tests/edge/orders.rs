@@ -90,7 +90,8 @@ fn a_reservation_that_names_nothing_goes_by_the_defaults() {
     let server = Server::start();
     server.script.reply(Ok(Answer::Order(Box::new(samples::order(OrderStatus::Reserved)))));
     let mut client = Client::connect(&server, Service::Orders);
-    for rest in ["", r#","partition_key":"  ","hold_id":"","qty":0,"capacity":0"#, r#","hold_id":null"#] {
+    let zeros = r#","partition_key":"  ","hold_id":"","qty":0,"capacity":0"#;
+    for rest in ["", zeros, r#","qty":-0,"capacity":-0"#, r#","hold_id":null"#] {
         let body = format!(r#"{{"order_id":" {}\t"{rest}}}"#, samples::ORDER);
         assert_eq!(client.post("/orders/reserve", &body).status, 200, "{body}");
         let Command::Reserve(reserve) = server.script.command() else { panic!("another command") };

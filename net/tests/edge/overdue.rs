@@ -109,16 +109,3 @@ fn more_requests_than_a_core_takes_are_told_to_come_later() {
     assert!(busy.iter_mut().all(|client| client.read().status == 200));
     assert_eq!(late.post("/inventory/try-hold", HOLD).status, 200);
 }
-
-#[test]
-fn more_connections_than_a_core_takes_are_turned_away() {
-    let server = Server::with_limits(Limits { connections_max: 2, ..limits() });
-    let mut open: Vec<Client> = (0..2).map(|_| Client::connect(&server, Service::Gateway)).collect();
-    for client in &mut open {
-        assert_eq!(client.get("/healthz").status, 200);
-    }
-    let mut late = Client::connect(&server, Service::Gateway);
-    let reply = late.read();
-    assert_eq!((reply.status, &*reply.code(), reply.header("retry-after")), (503, "busy", Some("1")));
-    assert!(late.is_closed());
-}

@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_requests;
 mod contract;
 mod crash;
+mod crowds;
 mod expiry;
 mod national;
 mod process;

@@ -1,7 +1,7 @@
 //! A client that writes raw bytes and reads answers.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use net::Service;
@@ -50,6 +50,16 @@ impl Client {
         let socket = TcpStream::connect(server.address(service)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
+        Client { socket, unread: Vec::new() }
+    }
+
+    /// A client of another address of this machine.
+    pub(crate) fn connect_from(address: Ipv4Addr, server: &Server, service: Service) -> Client {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+        socket.connect(&server.address(service).into()).unwrap();
+        let socket = TcpStream::from(socket);
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Client { socket, unread: Vec::new() }
     }
 

@@ -17,7 +17,10 @@ use engine::ids::PartitionKey;
 use net::metrics::{Metrics, Registry};
 use net::runtime::{CoreWaker, DriverChoice, Runtime, Switch};
 use net::signature::SignKey;
-use net::{Backend, Config, Defaults, Dependency, Edge, Limits, Service, WorkerStatus};
+use net::{
+    Backend, Callers, Config, ConnectionBudget, ConnectionLimits, Defaults, Dependency, Edge, Limits,
+    Service, WorkerStatus,
+};
 use timetable::{DateWindow, Timetable};
 
 type Play = Box<dyn FnMut(&Command) -> Played + Send>;
@@ -166,6 +169,21 @@ impl Server {
         sign_key: Option<&str>,
         registry: Registry,
     ) -> Server {
+        Server::configured(driver, config(limits, sign_key), registry)
+    }
+
+    pub(crate) fn configured(driver: DriverChoice, config: Config, registry: Registry) -> Server {
+        Server::budgeted(driver, config, registry, ConnectionLimits::new(usize::MAX, 1, 100))
+    }
+
+    pub(crate) fn budgeted(
+        driver: DriverChoice,
+        config: Config,
+        mut registry: Registry,
+        connections: ConnectionLimits,
+    ) -> Server {
+        let budget = ConnectionBudget::new(connections);
+        budget.register(&mut registry);
         let script = Script {
             play: Arc::new(Mutex::new(Box::new(|_| Played::Reply(Err(Rejection::OrderNotFound))))),
             asked: Arc::default(),
@@ -175,13 +193,6 @@ impl Server {
         };
         let listeners: Vec<_> = Service::ALL.into_iter().map(|service| (service, listener())).collect();
         let addresses = listeners.iter().map(|(s, listener)| (*s, listener.local_addr().unwrap())).collect();
-        let config = Config {
-            env: "test".to_owned(),
-            version: "1".to_owned(),
-            sign_key: sign_key.map(|key| SignKey::new(key.as_bytes())),
-            defaults: Defaults::new(PartitionKey::parse(samples::DEFAULT_PARTITION).unwrap()),
-            limits,
-        };
         let stop = CoreWaker::new().unwrap();
         let (stopping, played, metrics) = (stop.clone(), script.clone(), Metrics::new(1, registry));
         let (started, is_started) = mpsc::channel();
@@ -195,7 +206,8 @@ impl Server {
                     thrown.throw();
                 });
                 let timetable = Timetable::built_in(DateWindow::WHOLE);
-                let edge = Edge::new(0, Scripted { script: played, timetable }, Arc::new(config), metrics);
+                let backend = Scripted { script: played, timetable };
+                let edge = Edge::new(0, backend, Arc::new(config), metrics, budget);
                 started.send(()).unwrap();
                 edge.serve(listeners, switch).await.unwrap();
                 assert_eq!(edge.connections(), 0, "a stopped edge has no connections");
@@ -220,6 +232,18 @@ impl Server {
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the edge ends without a panic");
         }
+    }
+}
+
+/// Everybody is served.
+pub(crate) fn config(limits: Limits, sign_key: Option<&str>) -> Config {
+    Config {
+        env: "test".to_owned(),
+        version: "1".to_owned(),
+        sign_key: sign_key.map(|key| SignKey::new(key.as_bytes())),
+        callers: Callers::default(),
+        defaults: Defaults::new(PartitionKey::parse(samples::DEFAULT_PARTITION).unwrap()),
+        limits,
     }
 }
 

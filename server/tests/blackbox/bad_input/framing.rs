@@ -41,7 +41,7 @@ fn hidden(key: &str) -> String {
     String::from_utf8(request("POST", "/orders", &[], Some(order(key).as_bytes()))).expect("text")
 }
 
-const POST: &str = "POST /orders HTTP/1.1\r\nHost: interlock\r\n";
+const POST: &str = "POST /orders HTTP/1.1\r\nHost: localhost\r\n";
 
 /// Catches: a request whose length two readers could read differently being done, or the hidden one behind it.
 #[test]
@@ -183,7 +183,7 @@ fn unusual_but_good_requests_are_done() {
     conn.send(body.as_bytes()).expect("sent");
     let third = conn.answer().expect("an answer after going on");
     assert_eq!((third.status, third.json()), (200, first.json()));
-    conn.send(b"GET http://interlock/healthz HTTP/1.1\r\nHost: interlock\r\n\r\n").expect("sent");
+    conn.send(b"GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
     assert_eq!(conn.answer().expect("an answer to a whole URL").status, 200);
     conn.send(b"GET /healthz HTTP/1.0\r\n\r\n").expect("sent");
     assert_eq!(conn.answer().expect("an answer to HTTP/1.0").status, 200);

@@ -27,7 +27,7 @@ fn has_ended(conn: &mut Conn) -> bool {
 #[test]
 fn what_never_comes_is_not_waited_for() {
     let mut victim = Victim::new();
-    let post = "POST /orders HTTP/1.1\r\nHost: interlock\r\n";
+    let post = "POST /orders HTTP/1.1\r\nHost: localhost\r\n";
     let beginnings = [
         "P".to_owned(),
         format!("{post}X: y\r\n"),

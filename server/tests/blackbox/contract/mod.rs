@@ -2,6 +2,7 @@
 //!
 //! Most of these tests share one server, and each uses keys of its own on it.
 
+mod callers;
 mod edge;
 mod inventory;
 mod orders;

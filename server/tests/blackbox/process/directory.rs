@@ -51,6 +51,23 @@ fn order_key(i: usize) -> String {
     format!("an-order-of-the-damaged-{i:06}")
 }
 
+/// Catches: a data directory that is refused because the directories above it are not there yet.
+#[test]
+fn directories_above_the_data_are_made() {
+    let launch = Launch::new();
+    let deep = launch.home().join("a/b/c");
+    let server = launch.data_dir(&deep).start();
+    let id = server.session().new_order("deep");
+    let server = server.kill().start();
+    server.session().order(&id);
+    assert!(deep.join("superblock").exists());
+
+    let below_a_file = server.launch().home().join("a-file");
+    fs::write(&below_a_file, "no directory").expect("a file");
+    let launch = Launch::new();
+    launch.data_dir(&below_a_file.join("b/c")).serve_to_end().assert_refused(&["a-file"]);
+}
+
 /// Catches: two engines writing one log.
 #[test]
 fn a_directory_in_use_is_refused() {

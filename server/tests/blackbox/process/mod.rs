@@ -2,5 +2,6 @@
 
 mod cli;
 mod directory;
+mod log_lines;
 mod stop;
 mod tools;

@@ -19,7 +19,7 @@ fn accepted_requests_are_answered_before_the_end() {
             let mut conn = server.conn(if i % 2 == 0 { Port::Gateway } else { Port::Order });
             let length = body(i).len();
             let head = format!(
-                "POST /orders HTTP/1.1\r\nHost: i\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+                "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
             );
             conn.send(head.as_bytes()).expect("sent");
             // Leave to go on: from here on the request is the server's.
@@ -53,6 +53,22 @@ fn accepted_requests_are_answered_before_the_end() {
             }
         }
     }
+}
+
+/// Catches: a stop that waits for a client that has sent half a body for as long as the body may take.
+#[test]
+fn half_a_body_does_not_hold_up_the_end() {
+    let server = Launch::new().start();
+    let mut conn = server.conn(Port::Order);
+    let head =
+        "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\nExpect: 100-continue\r\n\r\n";
+    conn.send(head.as_bytes()).expect("sent");
+    assert_eq!(conn.answer().expect("leave to go on").status, 100);
+    conn.send(b"{\"idempotency_key\":").expect("sent");
+    server.send_signal("INT");
+    let refused = conn.answer().expect("an answer");
+    refused.refused(503, "stopping");
+    assert_eq!(server.wait_end(), Some(0));
 }
 
 /// Catches: a stop that is cut short because its signal came twice, to the process and to its group.

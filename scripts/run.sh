@@ -14,10 +14,12 @@ Interlock sells seats on $url once the log below says "selling".
 In another terminal:
 
   curl -s '$url/v1/stations'
-  curl -s "$url/v1/trains?from=BJS&to=SHH&date=\$(date +%F)"
+  curl -s "$url/v1/trains?from=BJS&to=SHH&date=\$(date -d +2days +%F)"
 
 README.md goes on from there: create an order, reserve a span, pay, see the ticket.
 State is kept in $(in_force data_dir) (another place: make run RUN_ARGS="--data-dir DIR"). Ctrl-C stops.
 
 TEXT
+# Who tries it out comes back after weeks, and finds everything ended: that is told, and no reason not to start.
+export INTERLOCK_CLOCK_GAP_MAX="${INTERLOCK_CLOCK_GAP_MAX:-0}"
 exec ./target/release/interlock serve "$@"

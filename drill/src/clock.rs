@@ -27,6 +27,17 @@ const GOES_ON_MS: u64 = 500;
 /// The least that a hold of a second may last: the server's time gains a fiftieth at most.
 const HOLD_MIN: Duration = Duration::from_millis(980);
 
+/// The launch of a server whose wall clock is wrong by so many seconds; `None` where there is no libfaketime.
+#[must_use]
+pub fn with_wrong_clock(launch: Launch, offset_secs: i64) -> Option<Launch> {
+    Some(faked(launch)?.env("FAKETIME", &format!("{offset_secs:+}")))
+}
+
+fn faked(launch: Launch) -> Option<Launch> {
+    let library = LIBRARIES.iter().find(|path| Path::new(path).exists())?;
+    Some(launch.env("LD_PRELOAD", library).env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
+}
+
 /// First [`ClockJumps::under_its_clock`], for the server's launch; then it is a fault injector.
 #[derive(Debug)]
 pub struct ClockJumps {
@@ -54,12 +65,9 @@ impl ClockJumps {
     /// When there is no libfaketime.
     #[must_use]
     pub fn under_its_clock(&self, launch: Launch) -> Launch {
-        let library = LIBRARIES.iter().find(|path| Path::new(path).exists());
-        let library = library.expect("libfaketime is installed (Debian: apt install libfaketime)");
+        let launch = faked(launch).expect("libfaketime is installed (Debian: apt install libfaketime)");
         time::server_clock_may_jump();
         launch
-            .env("LD_PRELOAD", library)
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_TIMESTAMP_FILE", &self.control.display().to_string())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::crash::history::{Journey, Op, Outcome, read_now};
 use crate::crash::ledger::SeatLedger;
 use crate::crash::partitions::{Partition, SeatRequest};
-use crate::crash::{RepeatHint, Settings, audit, pool};
+use crate::crash::{HOLD_MEMORY_SECS, RepeatHint, Settings, audit, pool};
 use crate::power::mount::Mount;
 use crate::session::SIGN_KEY;
 use crate::{Launch, Port, Rng, Server, Session, chance, until};
@@ -73,6 +73,7 @@ pub fn run(launch: &Launch, settings: &Settings) -> Figures {
             .cores(rng.u32(1..=2))
             .data_dir(&mount.data())
             .env("INVENTORY_HOLD_TTL_SECS", HOLD_SECS)
+            .env("INTERLOCK_HOLD_MEMORY_SECS", HOLD_MEMORY_SECS)
             .env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY)
             .env("INTERLOCK_SEGMENT_BYTES", "2097152")
             .env("INTERLOCK_SNAPSHOT_LOG_BYTES", "4194304");

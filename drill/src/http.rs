@@ -62,6 +62,7 @@ impl Response {
     fn assert_json(&self) {
         let kind = self.header("content-type").unwrap_or_default();
         assert!(kind.starts_with("application/json"), "{}: content type {kind:?}", self.asked);
+        assert!(self.body.ends_with(b"\n"), "{}: no newline at the end of {}", self.asked, self.text());
     }
 }
 

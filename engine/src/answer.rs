@@ -50,6 +50,8 @@ pub struct HoldView {
 /// A run and what each of its classes offers, opened or not.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RunView {
+    /// The sale of the asked span is closed: its boarding stop has departed, or is about to.
+    pub is_closed: bool,
     /// As the run was opened, or as the timetable has it where nothing of it was.
     pub run: Arc<RunDefinition>,
     /// The timetable's classes in its order, then what was opened beside them.
@@ -115,6 +117,10 @@ pub enum Rejection {
     InsufficientStock,
     /// The span leaves the run, or is empty.
     InvalidSpan,
+    /// The span boards or leaves where the run does not allow it.
+    BoardingNotAllowed,
+    /// The span's boarding stop has departed, or is about to: nothing new is sold on it.
+    SaleClosed,
     /// A capacity, or a number of segments, that no ad hoc partition can have.
     InvalidCapacity,
     /// The idempotency key came before with another amount.

@@ -62,10 +62,23 @@ impl RunDefinition {
         (self.stops.len() - 1) as u16
     }
 
-    /// The span lies within the run; the whole run does.
+    /// Passengers of the span may get on and off where it begins and ends.
     #[must_use]
-    pub fn has_span(&self, span: Option<Span>) -> bool {
-        span.is_none_or(|span| span.to() <= self.segments())
+    pub fn may_board_and_alight(&self, span: Span) -> bool {
+        self.stops[usize::from(span.from())].board && self.stops[usize::from(span.to())].alight
+    }
+
+    /// The departure of the span's boarding stop, where the timetable gives one.
+    #[must_use]
+    pub fn departs_at(&self, span: Span) -> Option<Time> {
+        let departs_at = self.stops[usize::from(span.from())].departs_at?;
+        Some(Time(u64::try_from(departs_at.unix_secs).unwrap_or(0).saturating_mul(1_000)))
+    }
+
+    /// The span lies within the run.
+    #[must_use]
+    pub fn has_span(&self, span: Span) -> bool {
+        span.to() <= self.segments()
     }
 }
 

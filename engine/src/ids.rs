@@ -153,6 +153,26 @@ impl PartitionKey {
     }
 }
 
+impl PartitionKey {
+    /// Midnight, in UTC, of the date in a key written `train|YYYY-MM-DD|class`; `None` for any other shape, or no day since 1970.
+    #[must_use]
+    pub fn date_start(&self) -> Option<Time> {
+        let (_, date, _) = self.parts()?;
+        let number = |range: core::ops::Range<usize>| date[range].parse::<u64>().ok();
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
+        // Years begin with March, so that a leap day is their last; months then have 31, 30, 31, 30, 31 days, again and again.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+        Some(Time((days - DAYS_TO_1970) * 86_400_000))
+    }
+}
+
+/// From the first of March of the year 0 to the first of January 1970.
+const DAYS_TO_1970: u64 = 719_468;
+
 /// The shape `YYYY-MM-DD`; the day need not exist.
 #[must_use]
 pub fn is_date(text: &str) -> bool {

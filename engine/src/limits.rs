@@ -43,6 +43,12 @@ pub const EXPIRED_PER_RECORD_MAX: usize = 64;
 pub const EXPIRED_SEATS_PER_RECORD_MAX: usize = 2_000;
 /// Ended holds that one record forgets.
 pub const FORGOTTEN_PER_RECORD_MAX: usize = 256;
+/// Orders that one record drops, and as many as are looked at for it.
+pub const DROPPED_PER_RECORD_MAX: usize = 256;
+/// An order that never had a hold or money is dropped no younger, however short memory is.
+pub const DROPPED_AGE_MIN_MS: u64 = 600_000;
+/// An ad hoc partition with sold seats is kept for so long after the date of its key begins: that day and three more.
+pub const AD_HOC_KEPT_PAST_DATE_MS: u64 = 4 * 86_400_000;
 /// Refunds in one page of a listing.
 pub const REFUNDS_PAGE_MAX: usize = 1_000;
 

@@ -30,9 +30,25 @@ pub struct OrderHold {
     pub order: OrderId,
     pub partition: PartitionKey,
     pub hold: HoldId,
-    /// Tells it from a later hold of the same id.
+    pub identity: HoldIdentity,
+}
+
+/// What tells a hold from every other hold of its id, in its partition and in those that had its key before.
+///
+/// Two are the same where they were made alike; of two that version 1 made, where they end alike.
+#[derive(Clone, Copy, Debug)]
+pub struct HoldIdentity {
+    /// The partition's sequence at its making; 0 where version 1 made it.
+    pub made: u64,
     pub deadline: Time,
 }
+
+impl PartialEq for HoldIdentity {
+    fn eq(&self, other: &HoldIdentity) -> bool {
+        self.made == other.made && (self.made != 0 || self.deadline == other.deadline)
+    }
+}
+impl Eq for HoldIdentity {}
 
 impl Ask {
     #[must_use]
@@ -45,13 +61,13 @@ impl Ask {
     }
 }
 
-/// The outcome of a record, which an order's slot must learn.
+/// The outcome of a record, which an order's slot must learn. `made` is the hold's, as in its row.
 #[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Fact {
     HoldMade { order: OrderId, reservation: Reservation },
-    HoldReleased { order: OrderId, partition: PartitionKey, hold: HoldId },
-    HoldExpired { order: OrderId, partition: PartitionKey, hold: HoldId },
-    HoldConfirmed { order: OrderId, partition: PartitionKey, hold: HoldId, txn: TxnId },
+    HoldReleased { order: OrderId, partition: PartitionKey, hold: HoldId, made: u64 },
+    HoldExpired { order: OrderId, partition: PartitionKey, hold: HoldId, made: u64 },
+    HoldConfirmed { order: OrderId, partition: PartitionKey, hold: HoldId, made: u64, txn: TxnId },
     TxnClaimed { order: OrderId, txn: TxnId },
 }
 

@@ -35,6 +35,7 @@ impl Tally {
             Body::OrderPaid(_) => self.orders_paid += 1,
             Body::OrderTicketed(_) => self.orders_ticketed += 1,
             Body::OrderCancelled(_) => self.orders_cancelled += 1,
+            Body::OrdersDropped(rows) => self.orders_cancelled += rows.len() as u64,
             Body::RefundOwed(_) => self.refunds_owed += 1,
             Body::RefundSettled(_) => self.refunds_settled += 1,
             Body::PartitionForgotten { .. }

@@ -72,6 +72,10 @@ codes! {
     StationNotFound = NOT_FOUND "station_not_found",
     TrainNotFound = NOT_FOUND "train_not_found",
     DateNotFound = NOT_FOUND "date_not_found",
+    /// Where the span begins nobody may get on, or where it ends nobody may get off.
+    BoardingNotAllowed = BAD_REQUEST "boarding_not_allowed",
+    /// The boarding stop has departed, or is about to.
+    SaleClosed = CONFLICT "sale_closed",
     InsufficientStock = CONFLICT "insufficient_stock",
     /// The idempotency key came before with another amount.
     AmountDiffers = UNPROCESSABLE_ENTITY "amount_differs",
@@ -216,6 +220,10 @@ impl From<Rejection> for Problem {
             R::RefundNotFound => (Code::RefundNotFound, "refund not found"),
             R::InsufficientStock => (Code::InsufficientStock, "insufficient stock"),
             R::InvalidSpan => return Problem::INVALID_SPAN,
+            R::BoardingNotAllowed => {
+                (Code::BoardingNotAllowed, "the span boards or leaves where the train does not allow it")
+            }
+            R::SaleClosed => (Code::SaleClosed, "the sale is closed: the train departs"),
             R::InvalidCapacity => return Problem::INVALID_CAPACITY,
             R::AmountDiffers => (Code::AmountDiffers, "idempotency key was used with another amount"),
             R::InvalidTransition => (Code::InvalidStateTransition, "invalid state transition"),

@@ -132,6 +132,7 @@ impl From<Problem> for Answer {
         object.text("error", &problem.text);
         object.text("code", problem.code.word());
         object.end();
+        body.push(b'\n');
         Answer {
             retry_after_secs: problem.retry_after_secs(),
             ..Answer::json(body).with_status(problem.status)

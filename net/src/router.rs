@@ -73,7 +73,7 @@ const GATEWAY: &[Service] = &[Service::Gateway];
 const ORDERS: &[Service] = &[Service::Gateway, Service::Orders];
 const INVENTORY: &[Service] = &[Service::Gateway, Service::Inventory];
 const QUERY: &[Service] = &[Service::Gateway, Service::Query];
-const WORKER: &[Service] = &[Service::Worker];
+const WORKER: &[Service] = &[Service::Worker, Service::Gateway];
 
 /// The edge's refusals of a request for seats.
 const ASKS_FOR_SEATS: &[Code] =
@@ -96,6 +96,8 @@ pub static ROUTES: [RouteSpec; 22] = [
         R::InvalidSpan,
         R::InvalidCapacity,
         R::InvalidTransition,
+        R::BoardingNotAllowed,
+        R::SaleClosed,
         R::InsufficientStock,
         R::ReservationDiffers,
         R::HoldDiffers,
@@ -134,6 +136,8 @@ pub static ROUTES: [RouteSpec; 22] = [
     post(Route::TryHold, "/inventory/try-hold", INVENTORY)
         .refuses(ASKS_FOR_SEATS)
         .rejects(&[
+            R::BoardingNotAllowed,
+            R::SaleClosed,
             R::InsufficientStock,
             R::PartitionNotFound,
             R::InvalidSpan,
@@ -351,7 +355,7 @@ mod tests {
         check(Service::Orders, Method::POST, "/orders", found(Route::CreateOrder));
         check(Service::Inventory, Method::POST, "/orders", Match::Unknown);
         check(Service::Orders, Method::GET, "/v1/trains", Match::Unknown);
-        check(Service::Gateway, Method::GET, "/worker/status", Match::Unknown);
+        check(Service::Gateway, Method::GET, "/worker/status", found(Route::WorkerStatus));
         check(Service::Worker, Method::GET, "/worker/status", found(Route::WorkerStatus));
         for service in Service::ALL {
             check(service, Method::GET, "/healthz", found(Route::Healthz));

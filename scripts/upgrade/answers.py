@@ -12,8 +12,8 @@ import time
 from client import HOLD_TTL_SECS, OFFSET, Failure, Server, get, post, run_path, url
 from logs import output_of
 
-# Headers that are made anew for each answer.
-HEADERS_MADE_ANEW = {"date", "x-request-id", "x-trace-id"}
+# Headers that are made anew for each answer, and the length, to which a new binary adds a newline.
+HEADERS_MADE_ANEW = {"date", "x-request-id", "x-trace-id", "content-length"}
 # Times of what happens while answers are read: a ticket of an order that was paid just before a kill, a hold that is made by a
 # repeat. Those of what was sold before are compared. Of deadlines, "later" is later than any that the sale gave.
 TIMES = re.compile(rb'"(CreatedAt|UpdatedAt|created_at|updated_at|settled_at|ExpiresAt|expires_at)":"([^"]*)"')
@@ -23,6 +23,10 @@ DEADLINES = {b"ExpiresAt", b"expires_at"}
 CALLS_TWICE = "C801/C804"
 # What a new binary says of each stop of a run, and an old one (2c25241) does not.
 STOP_FLAGS = re.compile(rb',"board":(?:true|false),"alight":(?:true|false)')
+# Seats that an old binary (2c25241) shows of what has ended, and a new one does not: of a cancelled order, and of a hold.
+ENDED_ORDER = b'"Status":"CANCELLED"'
+ORDER_SEATS = re.compile(rb',"Seats":\[[^]]*\]')
+ENDED_HOLD_SEATS = re.compile(rb'"seats":\[[^]]*\](,"expires_at":"[^"]*","status":"(?:released|expired)")')
 # Where the log stands, which each start moves.
 WORKER_POSITION = re.compile(rb'"position":\d+')
 
@@ -108,15 +112,15 @@ def masked(request, answer, ended_ms):
         return match[0] if at <= known_until else b'"%s":"later"' % match[1]
 
     headers = sorted((name.lower(), value) for name, value in answer.headers if name.lower() not in HEADERS_MADE_ANEW)
-    # Texts of numbers have the lengths of numbers that differ.
-    body = WORKER_POSITION.sub(b'"position":0', TIMES.sub(time_of, answer.body))
+    # A new binary ends its documents with a newline.
+    body = WORKER_POSITION.sub(b'"position":0', TIMES.sub(time_of, answer.body.rstrip(b"\n")))
+    body = ENDED_HOLD_SEATS.sub(rb'"seats":[]\1', body)
+    if ENDED_ORDER in body:
+        body = ORDER_SEATS.sub(b"", body)
     if request.path.startswith("/v1/trains?") and CALLS_TWICE.encode() in body:
         body = without_journeys(body)
-    is_run = request.path.startswith("/v1/trains/")
-    if is_run:
+    if request.path.startswith("/v1/trains/"):
         body = STOP_FLAGS.sub(b"", body)
-    if is_run or body != answer.body:
-        headers = [(name, value) for name, value in headers if name != "content-length"]
     return f"{answer.status} {headers} {body.decode()}"
 
 

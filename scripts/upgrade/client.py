@@ -76,6 +76,9 @@ class Server:
         ours = ("INTERLOCK_", "INVENTORY_", "ORDER_", "PAYMENT_", "APP_")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         environment["PAYMENT_CALLBACK_SIGN_KEY"] = SIGN_KEY
+        # As an old binary (2c25241), which does not know these, does it: ended holds are remembered for a day, trains sold after they left.
+        environment["INTERLOCK_HOLD_MEMORY_SECS"] = "86400"
+        environment["INTERLOCK_SALE_CLOSES_SECS"] = "-259200"
         self.log = directory + ".log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([str(word) for word in command], env=environment, stdout=log, stderr=log)

@@ -78,7 +78,8 @@ fn with_settings(command: Command) -> Command {
             if setting.default.is_empty() { String::new() } else { format!(" [{}]", setting.default) };
         let help = format!("{}{default} ({})", setting.help, setting.env);
         let flag = setting.name.replace('_', "-");
-        command.arg(Arg::new(setting.name).long(flag).value_name(setting.value_name).help(help))
+        let arg = Arg::new(setting.name).long(flag).value_name(setting.value_name).help(help);
+        command.arg(arg.allow_negative_numbers(true))
     })
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) snapshot_log_bytes: u64,
     pub(crate) state_bytes: u64,
     pub(crate) policy: Policy,
+    /// Milliseconds by which the clock may be ahead of the last record; `None`: as far as it likes.
+    pub(crate) clock_gap_max_ms: Option<u64>,
     pub(crate) default_partition: PartitionKey,
     pub(crate) default_quantity: u32,
     pub(crate) order_capacity: u32,
@@ -66,8 +68,12 @@ const STATE_BYTES_UNKNOWN: u64 = 1 << 30;
 const CORES_MAX: u16 = 256;
 /// The longest a hold may last, and an ended one be remembered.
 const SECONDS_MAX: u64 = 366 * 86_400;
-/// An ended hold is remembered for longer than anything about it can be on its way.
-const RETENTION_SECS_MIN: u64 = 60;
+/// A span is sold until three days after its boarding stop's departure at most, and a week before it at least.
+const SALE_CLOSES_SECS_MIN: i64 = -259_200;
+const SALE_CLOSES_SECS_MAX: i64 = 604_800;
+/// The longest that a partition may be kept.
+const DAYS_MAX: u64 = 36_500;
+const DAY_MS: u64 = 86_400_000;
 /// Standard ports are moved up to here at most, so that they stay ports.
 const PORT_OFFSET_MAX: u16 = u16::MAX - 8_084;
 
@@ -77,7 +83,10 @@ impl Config {
         let seconds = |name, min| read.number::<u64>(name, min, SECONDS_MAX).map(|secs| secs * 1_000);
         let policy = Policy {
             hold_ttl_ms: seconds("hold_ttl_secs", 1)?,
-            retention_ms: seconds("retention_secs", RETENTION_SECS_MIN)?,
+            hold_memory_ms: seconds("hold_memory_secs", 1)?,
+            sale_closes_ms: read.number("sale_closes_secs", SALE_CLOSES_SECS_MIN, SALE_CLOSES_SECS_MAX)?
+                * 1_000,
+            ad_hoc_keep_ms: read.number::<u64>("ad_hoc_keep_days", 1, DAYS_MAX)? * DAY_MS,
             ..Policy::default()
         };
         let segment_bytes = read.number("segment_bytes", SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)?;
@@ -114,6 +123,7 @@ impl Config {
             snapshot_log_bytes: read.number("snapshot_log_bytes", segment_bytes, LOG_BYTES_MAX)?,
             state_bytes,
             policy,
+            clock_gap_max_ms: Some(seconds("clock_gap_max", 0)?).filter(|ms| *ms > 0),
             default_partition: read.key("default_partition")?,
             default_quantity: read.number("default_quantity", 1, QUANTITY_MAX)?,
             order_capacity: read.number("order_capacity", 1, AD_HOC_CAPACITY_MAX)?,

@@ -3,6 +3,7 @@
 mod backend;
 mod catalogue;
 mod cli;
+mod clock_gap;
 mod clocks;
 mod config;
 mod core;

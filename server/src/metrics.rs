@@ -58,6 +58,7 @@ pub(crate) struct Gauges {
     state: Arc<Cells>,
     backlog: Arc<Cells>,
     full: Arc<Cells>,
+    time_lead: Arc<Cells>,
 }
 
 /// The cells of one core.
@@ -68,6 +69,8 @@ pub(crate) struct CoreGauges {
     state: CoreCell,
     backlog: CoreCell,
     full: CoreCell,
+    /// Of one core only: all count the same time.
+    time_lead: Option<CoreCell>,
 }
 
 impl Gauges {
@@ -95,6 +98,11 @@ impl Gauges {
                 &[],
             ),
             full: registry.gauge("interlock_log_full", "Cores whose log has no room for new sales.", &[]),
+            time_lead: registry.gauge(
+                "interlock_time_lead_seconds",
+                "How far engine time is ahead of the wall clock.",
+                &[],
+            ),
         }
     }
 
@@ -105,6 +113,7 @@ impl Gauges {
             state: self.state.core(core),
             backlog: self.backlog.core(core),
             full: self.full.core(core),
+            time_lead: (core == 0).then(|| self.time_lead.core(core)),
         }
     }
 }
@@ -119,5 +128,8 @@ impl CoreGauges {
         self.state.set(shard.state_bytes());
         self.backlog.set(shard.log().backlog_bytes() as u64);
         self.full.set(u64::from(shard.log().space() != Space::Plenty));
+        if let Some(time_lead) = &self.time_lead {
+            time_lead.set(shard.time_lead_ms() / 1_000);
+        }
     }
 }

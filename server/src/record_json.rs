@@ -35,6 +35,7 @@ fn body(body: &Body) -> Value {
         | Body::OrderPaid(row)
         | Body::OrderTicketed(row)
         | Body::OrderCancelled(row) => order(row),
+        Body::OrdersDropped(rows) => json!({"orders": rows.iter().map(order).collect::<Vec<_>>()}),
         Body::TxnClaimed { txn, order } => {
             json!({"provider_txn_id": txn.as_str(), "order_id": order.to_string()})
         }
@@ -49,6 +50,7 @@ fn partition(opened: &PartitionOpened) -> Value {
         "partition_key": opened.partition.as_str(),
         "capacity": opened.layout.seats(),
         "segments": opened.segments,
+        "seq": opened.seq,
         "stops": stops.map(|stops| stops.iter().map(|stop| &stop.code).collect::<Vec<_>>()),
         "board": stops.map(|stops| stops.iter().map(|stop| stop.board).collect::<Vec<_>>()),
         "alight": stops.map(|stops| stops.iter().map(|stop| stop.alight).collect::<Vec<_>>()),
@@ -64,6 +66,7 @@ fn hold(row: &HoldRow) -> Value {
     json!({
         "partition_key": row.partition.as_str(),
         "hold_id": row.hold.as_str(),
+        "made": row.made,
         "partition_seq": row.partition_seq,
         "status": row.status.wire_name(),
         "order_id": row.owner.map(|order| order.to_string()),
@@ -99,6 +102,7 @@ fn reservation(r: &Reservation) -> Value {
     json!({
         "partition_key": r.partition.as_str(),
         "hold_id": r.hold.as_str(),
+        "made": r.made,
         "qty": r.quantity,
         "from_index": r.from,
         "to_index": r.to,

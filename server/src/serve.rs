@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use engine::catalogue::{Catalogue as _, Listing};
 use engine::slots::SlotHash;
 use net::metrics::{Metrics, Registry};
 use net::runtime::{CoreWaker, Driver as NetworkDriver, Runtime};
@@ -16,9 +17,10 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use shard::{RecoveredCore, Shutdown, read_core};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use timetable::{DateWindow, Timetable};
-use wal::{DataDir, OpenError, Options};
+use wal::{DataDir, Options};
 
 use crate::catalogue::OnSale;
+use crate::clock_gap;
 use crate::clocks;
 use crate::config::Config;
 use crate::core::{self, CoreSetup};
@@ -55,7 +57,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let mut dir = open(config)?;
     let disk = wal::disk::choose(&config.data_dir, config.disk)?;
     tracing::info!(driver = %disk, "disk");
-    let recovered = recover(&mut dir, cores)?;
+    let recovered = recover(&mut dir, config)?;
     report(&recovered);
 
     let on_sale = Arc::new(OnSale {
@@ -63,6 +65,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         ad_hoc: config.ad_hoc,
         default_partition: config.default_partition.clone(),
     });
+    warn_of_ad_hoc_beside_the_timetable(&recovered, &on_sale);
     let wakers = (0..cores).map(|_| CoreWaker::new()).collect::<Result<Vec<_>, _>>()?;
     let woken = wakers.clone();
     let shutdown = Arc::new(Shutdown::new(cores, move || woken.iter().for_each(CoreWaker::wake)));
@@ -174,19 +177,46 @@ fn open(config: &Config) -> Result<DataDir, Error> {
 }
 
 /// Every core's snapshot and log, read side by side.
-fn recover(dir: &mut DataDir, cores: u16) -> Result<Vec<RecoveredCore>, OpenError> {
+fn recover(dir: &mut DataDir, config: &Config) -> Result<Vec<RecoveredCore>, Error> {
+    let cores = config.cores.get();
     if dir.cores() != cores {
         let (from, to) = (u64::from(dir.cores()), u64::from(cores));
         tracing::info!(from, to, "redistributing the slots to another number of cores");
     }
-    shard::recover(dir, cores, |dir| {
+    let read_all = |dir: &DataDir| {
         thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..dir.cores()).map(|core| scope.spawn(move || read_core(dir, core))).collect();
             threads.into_iter().map(|thread| thread.join().expect("a panic ends the process")).collect()
         })
-    })
+    };
+    shard::recover(dir, cores, read_all, |cores| clock_gap::admit(cores, config.clock_gap_max_ms))
 }
+
+/// Partitions that were sold ad hoc before the timetable had them, and that somebody has seats of: they sell what they have, and
+/// not what the timetable says.
+fn warn_of_ad_hoc_beside_the_timetable(recovered: &[RecoveredCore], on_sale: &OnSale) {
+    let partitions =
+        recovered.iter().flat_map(|(slots, _)| slots.slots()).flat_map(|slot| slot.partitions().iter());
+    let beside = partitions.filter(|(_, p)| p.run().is_none() && !p.is_vacant());
+    let beside: Vec<_> = beside.filter(|(key, _)| matches!(on_sale.find(key), Listing::Sold(_))).collect();
+    for (key, p) in beside.iter().take(WARNED_PARTITIONS_MAX) {
+        tracing::warn!(
+            partition_key = key.as_str(),
+            capacity = p.inventory().seats(),
+            "{key} was sold ad hoc before the timetable had it, and somebody has seats of it: it sells what it was opened with"
+        );
+    }
+    if beside.len() > WARNED_PARTITIONS_MAX {
+        tracing::warn!(
+            partitions = beside.len() as u64,
+            "more partitions were sold ad hoc before the timetable had them than are named here"
+        );
+    }
+}
+
+/// Partitions that one start warns of by name.
+const WARNED_PARTITIONS_MAX: usize = 100;
 
 fn report(recovered: &[RecoveredCore]) {
     for (core, (slots, at)) in recovered.iter().enumerate() {

@@ -107,11 +107,32 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting("hold_ttl_secs", "INVENTORY_HOLD_TTL_SECS", "120", "SECONDS", "how long a hold lasts"),
     setting(
-        "retention_secs",
-        "INTERLOCK_RETENTION_SECS",
-        "86400",
+        "hold_memory_secs",
+        "INTERLOCK_HOLD_MEMORY_SECS",
+        "60",
         "SECONDS",
-        "how long an ended hold is remembered",
+        "how long an ended hold is remembered; then its id names a new one",
+    ),
+    setting(
+        "sale_closes_secs",
+        "INTERLOCK_SALE_CLOSES_SECS",
+        "0",
+        "SECONDS",
+        "how long before the boarding stop's departure a span is sold no more; negative: after it",
+    ),
+    setting(
+        "ad_hoc_keep_days",
+        "INTERLOCK_AD_HOC_KEEP_DAYS",
+        "400",
+        "DAYS",
+        "how long an ad hoc partition with sold seats is kept after its last change, three days past its date at least",
+    ),
+    setting(
+        "clock_gap_max",
+        "INTERLOCK_CLOCK_GAP_MAX",
+        "604800",
+        "SECONDS",
+        "a start whose clock is further ahead of the last record is refused if it would end something; 0: never",
     ),
     setting(
         "default_partition",
@@ -166,13 +187,16 @@ pub(crate) struct Retired {
     pub(crate) why: &'static str,
 }
 
-pub(crate) const RETIRED: &[Retired] =
-    &[Retired { name: "prefault_bytes", why: "memory is taken as it is needed" }];
+pub(crate) const RETIRED: &[Retired] = &[
+    Retired { name: "prefault_bytes", why: "memory is taken as it is needed" },
+    Retired { name: "retention_secs", why: "an ended hold is remembered for --hold-memory-secs" },
+];
 
 /// Variables that mean nothing any more, and why: of this system's earlier versions, and of the system before it. One that ends
 /// with `_` stands for all that begin so.
 pub(crate) const RETIRED_VARIABLES: &[(&str, &str)] = &[
     ("INTERLOCK_PREFAULT_BYTES", "memory is taken as it is needed"),
+    ("INTERLOCK_RETENTION_SECS", "an ended hold is remembered for --hold-memory-secs"),
     ("MYSQL_DSN", "selling does not go through MySQL, and nothing follows the log into it yet"),
     ("REDIS_ADDR", "selling does not go through Redis, and nothing follows the log into it yet"),
     ("REDIS_PASSWORD", "selling does not go through Redis, and nothing follows the log into it yet"),

@@ -17,12 +17,10 @@ impl<D: Disk> Shard<D> {
     /// Expires holds, issues tickets, gives up abandoned orders, forgets what may be forgotten.
     pub(crate) fn do_due(&mut self) {
         for _ in 0..DUE_RECORDS_PER_TURN_MAX {
-            let Some((at, slot)) = self.due.first() else { return };
-            if at > self.now
-                || self.is_backed_up()
-                || self.is_flooded()
-                || self.check_capacity(false).is_err()
-            {
+            let due = self.due.first().filter(|(at, _)| *at <= self.now);
+            let due = due.or_else(|| self.departures.first().filter(|(at, _)| *at <= self.calendar));
+            let Some((_, slot)) = due else { return };
+            if self.is_backed_up() || self.is_flooded() || self.check_capacity(false).is_err() {
                 return;
             }
             let body = decide_due(&self.owned(slot).slot, &self.context());

@@ -30,6 +30,12 @@ pub const RESENDS_SEEN_PER_TURN_MAX: usize = 16_384;
 pub const SWEEP_MS: u64 = 1_000;
 /// Overdue orders that one sweep asks after.
 pub const OVERDUE_PER_SWEEP_MAX: usize = 1_024;
+/// Where memory is short, it is made free until so many parts less one of its limit are taken.
+pub const RECLAIM_PARTS: u64 = 16;
+/// Records that free memory before one sale; the next may have as many.
+pub const RECLAIM_RECORDS_MAX: usize = 64;
+/// Where nothing could be freed, it is tried again after this long, or when something ends.
+pub const RECLAIM_PAUSE_MS: u64 = 1_000;
 /// Tells that one record notes as acknowledged.
 pub const ACKS_PER_RECORD_MAX: usize = 1_024;
 /// Bytes of slot images that one turn gives to a snapshot.

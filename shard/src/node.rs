@@ -115,7 +115,7 @@ impl<D: Disk, P: Peers> Node<D, P> {
         }
         self.receive();
         let clocks = read_clocks();
-        self.shard.process(self.clock.now(clocks))?;
+        self.shard.process(self.clock.now(clocks), Time(clocks.wall_ms))?;
         self.clock.advance(self.shard.now());
         self.release();
         self.commit_or_delay(clocks.steady_us)?;

@@ -73,7 +73,11 @@ impl<D: Disk> Shard<D> {
                 Err(Pending::Refused(rejection)) => return self.finish(op, Err(rejection)),
                 Err(Pending::Ask(ask)) => return self.start_ask(op, ask),
                 Err(Pending::Append(body)) => {
-                    if let Err(full) = self.check_capacity(op.request.command.is_new_sale()) {
+                    let is_new_sale = op.request.command.is_new_sale();
+                    if is_new_sale && self.make_room() {
+                        continue;
+                    }
+                    if let Err(full) = self.check_capacity(is_new_sale) {
                         return self.finish(op, Err(full));
                     }
                     if self.is_backed_up() {
@@ -178,7 +182,11 @@ impl<D: Disk> Shard<D> {
                 Err(Pending::Refused(rejection)) => return Some(Err(rejection)),
                 Err(Pending::Ask(_)) => unreachable!("an ask is answered from one slot"),
                 Err(Pending::Append(body)) => {
-                    if let Err(full) = self.check_capacity(matches!(ask, Ask::Hold(_))) {
+                    let is_new_sale = matches!(ask, Ask::Hold(_));
+                    if is_new_sale && self.make_room() {
+                        continue;
+                    }
+                    if let Err(full) = self.check_capacity(is_new_sale) {
                         return Some(Err(full));
                     }
                     if self.is_backed_up() {

@@ -30,6 +30,10 @@ impl Recovery {
         Recovery { core, cores, slots, records: 0, effects: Vec::new() }
     }
 
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().map(|(slot, _)| &**slot)
+    }
+
     #[must_use]
     pub fn into_slots(self) -> Vec<Box<Slot>> {
         self.slots.into_iter().map(|(slot, _)| slot).collect()

@@ -18,6 +18,7 @@ use crate::durability_gate::DurabilityGate;
 use crate::limits::{GROUP_BYTES_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
 use crate::message::{Caller, Envelope, Message, Routed};
 use crate::operations::Operations;
+use crate::reclaim::ReclaimPause;
 use crate::recovery::Recovery;
 use crate::replay_window::AskNumbers;
 use crate::retransmission::Retransmission;
@@ -69,6 +70,8 @@ pub struct Shard<D: Disk> {
     pub(crate) log: Log<D>,
     pub(crate) slots: OwnedSlots,
     pub(crate) now: Time,
+    /// The earlier of engine time and wall clock.
+    pub(crate) calendar: Time,
     outputs: DurabilityGate<Output>,
     pub(crate) operations: Operations,
     pub(crate) work: WorkQueue,
@@ -76,9 +79,12 @@ pub struct Shard<D: Disk> {
     pub(crate) retransmission: Retransmission,
     /// The time at which `decide_due` has something to do in each slot.
     pub(crate) due: SlotTimers,
+    /// The time by the calendar at which each slot has a partition to forget.
+    pub(crate) departures: SlotTimers,
     /// The first deadline of an order in each slot.
     pub(crate) deadlines: SlotTimers,
     pub(crate) sweep: OverdueSweep,
+    pub(crate) reclaim_pause: ReclaimPause,
     snapshots: SnapshotFeeder,
     tickets: TicketBacklog,
     stopping: bool,
@@ -96,21 +102,26 @@ impl<D: Disk> Shard<D> {
     pub fn new(config: Config, recovered: Recovery, log: Log<D>, now: Time) -> Shard<D> {
         let now = now.max(recovered.last_time());
         let slots = recovered.into_slots();
-        let (due, deadlines) = (SlotTimers::new(slots.len()), SlotTimers::new(slots.len()));
+        let timers = || SlotTimers::new(slots.len());
+        let (due, departures, deadlines) = (timers(), timers(), timers());
         let mut outputs = DurabilityGate::new();
         outputs.open(log.durable());
         let mut shard = Shard {
             log,
             slots: OwnedSlots::new(config.core, config.process.cores, slots),
             now,
+            // Until the first turn says what the wall clock shows, nothing goes by the calendar.
+            calendar: Time(0),
             outputs,
             operations: Operations::default(),
             work: WorkQueue::default(),
             ask_numbers: AskNumbers::new(config.core, config.process.cores),
             retransmission: Retransmission::default(),
             due,
+            departures,
             deadlines,
             sweep: OverdueSweep::new(now),
+            reclaim_pause: ReclaimPause::default(),
             snapshots: SnapshotFeeder::default(),
             tickets: TicketBacklog::default(),
             stopping: false,
@@ -127,13 +138,13 @@ impl<D: Disk> Shard<D> {
     /// Takes up what the state says is still to be done: tells without an acknowledgement, orders without a ticket, deadlines.
     fn resume_unfinished_work(&mut self) {
         let mut tells = Vec::new();
-        for (place, slot) in self.slots.iter().enumerate() {
+        let ids: Vec<SlotId> = self.slots.iter().map(Slot::id).collect();
+        ids.into_iter().for_each(|slot| self.set_timers(slot));
+        for slot in self.slots.iter() {
             tells.extend(slot.outbox().values().map(|tell| (slot.id(), tell.clone())));
             for (paid_at, order) in slot.orders().unticketed().iter() {
                 self.tickets.paid(*order, Lsn(0), paid_at);
             }
-            self.due.set(place, slot.id(), slot.next_due(&self.config.process.policy));
-            self.deadlines.set(place, slot.id(), slot.orders().next_deadline());
         }
         for (slot, tell) in tells {
             self.send_tell(slot, tell, Text::from(""));
@@ -169,12 +180,13 @@ impl<D: Disk> Shard<D> {
     }
 
     /// Lets go of what has become durable, then takes what is waiting, decides and applies it. Outputs are then ready to be
-    /// popped.
+    /// popped. `now` is engine time, `wall` what the wall clock shows.
     ///
     /// # Errors
     /// The log could not be written.
-    pub fn process(&mut self, now: Time) -> Result<(), DiskError> {
+    pub fn process(&mut self, now: Time, wall: Time) -> Result<(), DiskError> {
         self.now = self.now.max(now);
+        self.calendar = self.now.min(wall);
         // What is durable leaves first; the next write starts at the commit, with all that this turn appends.
         self.log.complete(Millis(self.now.0))?;
         self.outputs.open(self.log.durable());
@@ -235,7 +247,10 @@ impl<D: Disk> Shard<D> {
         if self.stopping {
             return log;
         }
-        let due = self.due.first().map(|(at, _)| at);
+        // A timer by the calendar fires later by as much as engine time is ahead of it.
+        let lead = self.now.0 - self.calendar.0;
+        let departure = self.departures.first().map(|(at, _)| at.plus(lead));
+        let due = self.due.first().map(|(at, _)| at).into_iter().chain(departure).min();
         // Without room nothing can be recorded: it is tried again after a while.
         let earliest = if self.check_capacity(false).is_ok() { Time(0) } else { self.now.plus(SWEEP_MS) };
         let timers = TimerTable {
@@ -290,6 +305,12 @@ impl<D: Disk> Shard<D> {
         self.now
     }
 
+    /// Milliseconds by which engine time is ahead of the wall clock.
+    #[must_use]
+    pub fn time_lead_ms(&self) -> u64 {
+        self.now.0 - self.calendar.0
+    }
+
     /// Bytes that the state takes, as estimated.
     #[must_use]
     pub fn state_bytes(&self) -> u64 {
@@ -342,9 +363,13 @@ impl<D: Disk> Shard<D> {
         }
     }
 
+    pub(crate) fn state_bytes_max(&self) -> u64 {
+        self.config.process.state_bytes_max
+    }
+
     pub(crate) fn context(&self) -> Context<'_> {
         let Setup { policy, catalogue, .. } = &self.config.process;
-        Context { now: self.now, catalogue: &**catalogue, policy }
+        Context { now: self.now, calendar: self.calendar, catalogue: &**catalogue, policy }
     }
 
     pub(crate) fn hash(&self) -> &SlotHash {
@@ -374,6 +399,7 @@ impl<D: Disk> Shard<D> {
         let mut effects = std::mem::take(&mut self.effects);
         self.slots.apply(&record, lsn, &mut effects);
         self.stats.tally.count(&record.body);
+        self.reclaim_pause.recorded(&record.body);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Tell(tell) => self.send_tell(slot, tell, trace.clone()),
@@ -388,7 +414,9 @@ impl<D: Disk> Shard<D> {
     fn set_timers(&mut self, slot: SlotId) {
         let place = self.slots.place(slot);
         let state = &self.slots.get(slot).slot;
-        self.due.set(place, slot, state.next_due(&self.config.process.policy));
+        let departure = state.next_departure(&self.config.process.policy).map(|(at, _)| at);
+        self.due.set(place, slot, state.next_due());
+        self.departures.set(place, slot, departure);
         self.deadlines.set(place, slot, state.orders().next_deadline());
     }
 

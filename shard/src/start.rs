@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use engine::ids::Time;
 use engine::slots::{SlotHash, core_of};
+use engine::state::Leap;
 use wal::disk::Disk;
 use wal::files::Files;
 use wal::{DataDir, OpenError, Recovered};
@@ -29,21 +31,23 @@ pub fn read_core<F: Files>(dir: &DataDir<F>, core: u16) -> Result<RecoveredCore,
 
 /// Reads the directory for `cores` cores. `read_all` is [`read_core`] for every core of the directory, one after another or
 /// side by side. Where the number of cores is another one, the slots are dealt out again and read anew, so that what is sold
-/// from is what was written, as after any other start.
+/// from is what was written, as after any other start. `admit` looks at what was read before anything is written.
 ///
 /// # Errors
-/// Damage, read and write errors, by file and offset.
-pub fn recover<F: Files>(
+/// Damage, read and write errors, by file and offset; what `admit` refuses.
+pub fn recover<F: Files, E: From<OpenError>>(
     dir: &mut DataDir<F>,
     cores: u16,
     mut read_all: impl FnMut(&DataDir<F>) -> Result<Vec<RecoveredCore>, OpenError>,
-) -> Result<Vec<RecoveredCore>, OpenError> {
+    admit: impl FnOnce(&[RecoveredCore]) -> Result<(), E>,
+) -> Result<Vec<RecoveredCore>, E> {
     let read = read_all(dir)?;
+    admit(&read)?;
     if dir.cores() == cores {
         return Ok(read);
     }
     redistribute(dir, read, cores)?;
-    read_all(dir)
+    Ok(read_all(dir)?)
 }
 
 fn redistribute<F: Files>(
@@ -65,6 +69,33 @@ fn redistribute<F: Files>(
     })
 }
 
+/// A wall clock that is ahead of the last record, and what would end if it were believed.
+#[derive(Clone, Copy, Debug)]
+pub struct ClockGap {
+    pub last_record: Time,
+    pub wall: Time,
+    pub ends: Leap,
+}
+
+impl ClockGap {
+    /// None in a directory without a record.
+    #[must_use]
+    pub fn of(cores: &[RecoveredCore], wall: Time) -> Option<ClockGap> {
+        let last_record = last_time(cores);
+        if last_record == Time(0) {
+            return None;
+        }
+        let mut ends = Leap::default();
+        let slots = cores.iter().flat_map(|(recovery, _)| recovery.slots());
+        slots.for_each(|slot| ends += slot.leap(last_record, wall));
+        Some(ClockGap { last_record, wall, ends })
+    }
+}
+
+fn last_time(cores: &[RecoveredCore]) -> Time {
+    cores.iter().map(|(recovery, _)| recovery.last_time()).max().unwrap_or_default()
+}
+
 /// A node for each core, all counting time from the same moment, after everything that was ever logged. `disk` gives each core
 /// its disk, `peers` its ends of the rings.
 ///
@@ -79,8 +110,7 @@ pub fn start<F: Files, D: Disk, P: Peers>(
     peers: Vec<P>,
     shutdown: &Arc<Shutdown>,
 ) -> Result<Vec<Node<D, P>>, OpenError> {
-    let last = recovered.iter().map(|(core, _)| core.last_time()).max().unwrap_or_default();
-    let common_clock = Clock::new(read_clocks(), last);
+    let common_clock = Clock::new(read_clocks(), last_time(&recovered));
     let hash = SlotHash::new(dir.secret());
     let mut nodes = Vec::new();
     for ((core, peers), (recovery, at)) in (0..).zip(peers).zip(recovered) {

@@ -9,6 +9,10 @@ use crate::rng::Rng;
 pub(crate) const CORES_MAX: usize = 4;
 /// The clocks of two cores are at most so far apart.
 const APART_MS_MAX: u64 = 300;
+/// A time in which no client does anything: an order that is older may be dropped.
+pub(crate) const NAP_MS: u64 = 650_000;
+/// Where memory is short, a core has at least about so much.
+pub(crate) const STATE_BYTES_MIN: u64 = 10_000;
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 
 /// One run's choices.
@@ -18,6 +22,10 @@ pub(crate) struct Plan {
     pub cores_max: u16,
     pub options: Options,
     pub policy: Policy,
+    /// Bytes that the state of a core may take; `None` where there is plenty.
+    pub state_bytes_max: Option<u64>,
+    /// So many of a thousand times that time passes, all clients take a nap.
+    pub nap_permille: u32,
     /// Client operations until the run comes to rest.
     pub operations: u64,
     /// Requests under way at a time.
@@ -79,6 +87,8 @@ impl Plan {
                 entropy: Some(entropy),
             },
             policy: policy(rng),
+            state_bytes_max: rng.percent(25).then(|| rng.between(STATE_BYTES_MIN, 6 * STATE_BYTES_MIN)),
+            nap_permille: *rng.pick(&[0, 0, 0, 10]),
             operations: rng.between(500, 700),
             under_way_max: *rng.pick(&[1, 3, 6, 10, 16]),
             ring_parcels: *rng.pick(&[1, 3, 16, 4_096]),
@@ -111,9 +121,11 @@ fn policy(rng: &mut Rng) -> Policy {
     let hold_ttl_ms = *rng.pick(&[3_000, 10_000, 30_000]);
     Policy {
         hold_ttl_ms,
-        retention_ms: *rng.pick(&[24 * HOUR_MS, 24 * HOUR_MS, 2 * hold_ttl_ms]),
+        hold_memory_ms: *rng.pick(&[24 * HOUR_MS, 60_000, 2 * hold_ttl_ms, 1_000]),
         abandon_ms: *rng.pick(&[24 * HOUR_MS, 4 * hold_ttl_ms]),
+        sale_closes_ms: *rng.pick(&[0, 0, 8_000, -8_000]),
         departed_ms: *rng.pick(&[72 * HOUR_MS, hold_ttl_ms]),
+        ad_hoc_keep_ms: *rng.pick(&[400 * 24 * HOUR_MS, hold_ttl_ms]),
     }
 }
 

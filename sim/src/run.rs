@@ -2,12 +2,15 @@
 //! come to rest.
 
 use engine::answer::{Rejection, Reply};
+use engine::command::{Command, CreateOrder, Route};
+use engine::ids::{Cents, IdempotencyKey};
 use shard::{Caller, Departure};
 use wal::disk::Lane;
 
 use crate::checks;
 use crate::counters::{Counters, Covered};
 use crate::faults;
+use crate::plan::NAP_MS;
 use crate::workload::Clients;
 use crate::world::{End, TICK_MS, World};
 
@@ -19,6 +22,8 @@ const CALM_FROM_STEP: u64 = 50_000;
 const LOOK_EVERY: u64 = 32;
 /// At most so many things happen between the word to stop and the settling.
 const LAST_STEPS_MAX: usize = 12;
+/// Sales that are asked for when everything has come to rest.
+const PROBES: usize = 6;
 /// Rounds in which a world without faults comes to rest.
 const ROUNDS_MAX: usize = 50_000;
 
@@ -197,7 +202,10 @@ impl Run {
             82..92 => self.finish_if_it_moves(core, Lane::Jobs),
             92..94 if self.rings_are_stopped() => self.restart(End::Killed),
             _ => {
-                let us = if self.world.rng.percent(30) {
+                let nap = (self.world.rng.below(1_000) as u32) < self.world.plan.nap_permille;
+                let us = if nap {
+                    1_000 * NAP_MS
+                } else if self.world.rng.percent(30) {
                     self.world.rng.between(0, 2_000)
                 } else {
                     1_000 * self.world.rng.between(0, self.world.plan.step_ms)
@@ -321,6 +329,30 @@ impl Run {
         self.world.compare();
         checks::at_rest(&self.world);
         self.promises.check(&self.world);
+        if self.world.plan.state_bytes_max.is_some() {
+            self.probe();
+        }
+    }
+
+    /// Where memory is short a sale is refused only when nothing is left that may go for it.
+    fn probe(&mut self) {
+        self.world.machine.pass(NAP_MS);
+        self.settle();
+        for number in 0..PROBES {
+            let key = IdempotencyKey::parse(&format!("probe-{number}")).expect("a key");
+            let entropy = self.world.rng.wide();
+            let command = Command::CreateOrder(CreateOrder { key, amount: Cents(1), entropy });
+            let Route::Slot(slot) = command.route(&self.world.process.hash) else {
+                unreachable!("of one slot")
+            };
+            self.clients.ask(&mut self.world, command);
+            self.settle();
+            let told = self.clients.history.last().expect("asked a moment ago");
+            if told.reply == Some(Err(Rejection::LimitReached)) {
+                let left = self.world.model.reclaimable(slot, self.world.now());
+                assert_eq!(left, None, "a sale is refused for want of memory");
+            }
+        }
     }
 
     /// Once more from the disk, and everything that clients have seen is held against itself.
@@ -328,7 +360,9 @@ impl Run {
         self.world.restart(End::PowerCut, true);
         checks::always(&self.world);
         self.promises.check(&self.world);
-        checks::linear::check(&self.clients.history, &mut self.world.coverage);
+        let World { plan, model, coverage, .. } = &mut self.world;
+        let may_drop = plan.state_bytes_max.is_some();
+        checks::linear::check(&self.clients.history, &model.memory, may_drop, coverage);
         self.world.count_process();
         Summary { hash: self.world.history.hash(), counters: self.world.coverage }
     }

@@ -54,15 +54,20 @@ impl Catalogue for Table {
     }
 }
 
-/// A run with so many stops, called `<name> 0`, `<name> 1` and so on.
+/// A run with so many stops, called `<name> 0`, `<name> 1` and so on, ten minutes apart.
 #[must_use]
 pub fn run(name: &str, stops: usize, ends_at: Time) -> RunDefinition {
-    let at = |secs: i64| Some(LocalTime { unix_secs: secs, offset_secs: 28_800 });
+    let last = stops as i64 - 1;
+    let ends_at_secs = (ends_at.0 / 1_000) as i64;
+    let at = |i: usize| {
+        let unix_secs = ends_at_secs - (last - i as i64) * 600;
+        Some(LocalTime { unix_secs, offset_secs: 28_800 })
+    };
     let stop = |i: usize| Stop {
         code: format!("{name}{i}"),
         name: format!("{name} {i}"),
-        arrives_at: if i == 0 { None } else { at(i as i64 * 600) },
-        departs_at: if i + 1 == stops { None } else { at(i as i64 * 600 + 60) },
+        arrives_at: if i == 0 { None } else { at(i) },
+        departs_at: if i + 1 == stops { None } else { at(i) },
         board: true,
         alight: true,
     };

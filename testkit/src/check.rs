@@ -95,7 +95,7 @@ impl<'a> State<'a> {
         let partition = self.partition(&reservation.partition);
         // Once an ended hold is forgotten, its id is anybody's again.
         let hold = partition.and_then(|p| p.hold(&reservation.hold));
-        let hold = hold.filter(|hold| hold.owner == Some(order.row.order));
+        let hold = hold.filter(|hold| hold.owner == Some(order.row.order) && hold.made == reservation.made);
         let status = hold.map(|hold| hold.status);
         let what = format!("{:?} {:?}, its hold {status:?}", order.row.order, order.row.status);
         match order.row.status {
@@ -112,7 +112,7 @@ impl<'a> State<'a> {
             }
         }
         if let (Some(hold), Some(p)) = (hold, partition) {
-            assert_eq!(hold.quantity(), reservation.quantity, "{what}");
+            assert_eq!(hold.quantity, reservation.quantity, "{what}");
             assert_eq!((hold.span.from(), hold.span.to()), (reservation.from, reservation.to), "{what}");
             let layout = p.inventory().layout();
             let labels: Vec<String> = hold.seats.iter().map(|&seat| layout.label(seat)).collect();

@@ -45,6 +45,8 @@ use directory_life::DirectoryLife;
 use fault_injector::FaultInjector;
 use figures::Figures;
 
+/// The audit repeats what was answered long ago: an ended hold is remembered until then.
+pub(crate) const HOLD_MEMORY_SECS: &str = "86400";
 /// Cycles between two lines of progress.
 const PROGRESS_EVERY: u64 = 10;
 
@@ -70,6 +72,7 @@ pub fn with_small_limits(launch: &Launch) -> Launch {
     launch
         .clone()
         .env("INVENTORY_HOLD_TTL_SECS", "1")
+        .env("INTERLOCK_HOLD_MEMORY_SECS", HOLD_MEMORY_SECS)
         .env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY)
         .env("INTERLOCK_SEGMENT_BYTES", "262144")
         .env("INTERLOCK_SNAPSHOT_LOG_BYTES", "524288")

@@ -9,7 +9,8 @@ use crate::record::{Body, HoldRow};
 use crate::state::{Partition, Slot};
 use crate::status::{CancelReason, HoldStatus};
 
-/// The next record that time alone asks of the slot: `Some` exactly when [`Slot::next_due`] has come.
+/// The next record that time alone asks of the slot: `Some` exactly when [`Slot::next_due`] has come, or by the calendar
+/// [`Slot::next_departure`].
 ///
 /// Seats that others may want are freed first, then tickets are issued that somebody waits for. What only takes memory comes
 /// last. None of them can hold up the next for long: each record does away with its own cause.
@@ -21,7 +22,10 @@ pub fn decide_due(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
 fn holds(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
     let (_, key) = slot.partitions().next_due().filter(|(at, _)| *at <= cx.now)?;
     let p = slot.partitions().get(key)?;
-    expired(key, p, cx).or_else(|| forget(key, p, cx))
+    expired(key, p, cx).or_else(|| forget(key, p, cx)).or_else(|| {
+        // Ad hoc, and the last that it remembered is forgotten.
+        p.is_forgettable().then(|| Body::PartitionForgotten { partition: key.clone() })
+    })
 }
 
 /// Ends holds whose deadline has passed: the first so many of them.
@@ -41,7 +45,7 @@ pub(super) fn expired(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Op
         rows.push(HoldRow {
             partition_seq: next.partition_seq + rows.len() as u64,
             status: HoldStatus::Expired,
-            keep_until: cx.now.plus(cx.policy.retention_ms),
+            keep_until: cx.now.plus(cx.policy.hold_memory_ms),
             ..next
         });
     }
@@ -64,7 +68,6 @@ fn abandon(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
 }
 
 fn departed(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
-    let (ended_at, key) = slot.departed()?;
-    (ended_at.plus(cx.policy.departed_ms) <= cx.now)
-        .then(|| Body::PartitionForgotten { partition: key.clone() })
+    let (_, key) = slot.next_departure(cx.policy).filter(|(at, _)| *at <= cx.calendar)?;
+    Some(Body::PartitionForgotten { partition: key.clone() })
 }

@@ -3,7 +3,7 @@
 use super::orders::{cancelled, paid, reserved};
 use super::{Context, inventory};
 use crate::command::{ExpectedHold, Pay};
-use crate::ids::{HoldId, PartitionKey};
+use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
 use crate::message::Fact;
 use crate::record::{Body, ReleaseReason};
 use crate::state::{Order, Slot};
@@ -24,16 +24,19 @@ pub enum FactStep {
 
 #[must_use]
 pub fn decide_fact(slot: &Slot, fact: &Fact) -> FactStep {
+    if let Fact::TxnClaimed { order, txn } = fact {
+        return claimed(slot, *order, txn);
+    }
     let Some(order) = slot.orders().get(fact.order()) else {
         return FactStep::Settled { accepted: false };
     };
     match fact {
         Fact::HoldMade { reservation, .. } => {
-            let known = order.row.reservation.as_ref();
-            // A later hold of the same id is another one.
-            if known.is_some_and(|r| r.deadline == reservation.deadline)
-                && owns(order, &reservation.partition, &reservation.hold)
-            {
+            let known = order.row.reservation.as_ref().filter(|known| {
+                (&known.partition, &known.hold, known.identity())
+                    == (&reservation.partition, &reservation.hold, reservation.identity())
+            });
+            if known.is_some() {
                 FactStep::Settled { accepted: true }
             } else if order.row.status == OrderStatus::Init {
                 FactStep::Append(reserved(order, reservation))
@@ -41,39 +44,50 @@ pub fn decide_fact(slot: &Slot, fact: &Fact) -> FactStep {
                 FactStep::Settled { accepted: false }
             }
         }
-        Fact::HoldReleased { partition, hold, .. } => {
-            ended(order, partition, hold, || cancelled(order, CancelReason::Requested))
+        Fact::HoldReleased { partition, hold, made, .. } => {
+            ended(order, partition, hold, *made, || cancelled(order, CancelReason::Requested))
         }
-        Fact::HoldExpired { partition, hold, .. } => {
-            ended(order, partition, hold, || cancelled(order, CancelReason::HoldExpired))
+        Fact::HoldExpired { partition, hold, made, .. } => {
+            ended(order, partition, hold, *made, || cancelled(order, CancelReason::HoldExpired))
         }
-        Fact::HoldConfirmed { partition, hold, txn, .. } => {
-            ended(order, partition, hold, || paid(order, txn))
+        Fact::HoldConfirmed { partition, hold, made, txn, .. } => {
+            ended(order, partition, hold, *made, || paid(order, txn))
         }
-        Fact::TxnClaimed { txn, .. } => {
-            let name = order.row.order.name();
-            if order.row.txn.as_ref() == Some(txn) || slot.refunds().get(&name, txn).is_some() {
-                FactStep::Settled { accepted: true }
-            } else {
-                FactStep::Pay(Pay {
-                    order: name,
-                    txn: txn.clone(),
-                    expected: ExpectedHold::default(),
-                    verified: true,
-                })
-            }
-        }
+        Fact::TxnClaimed { .. } => unreachable!("seen to above"),
     }
 }
 
-fn owns(order: &Order, partition: &PartitionKey, hold: &HoldId) -> bool {
-    order.row.reservation.as_ref().is_some_and(|r| r.partition == *partition && r.hold == *hold)
+/// Money that came for an order. One that has left since is not known any more: its money is owed back as unmatched.
+fn claimed(slot: &Slot, order: OrderId, txn: &TxnId) -> FactStep {
+    let name = order.name();
+    let has_paid = slot.orders().get(order).is_some_and(|order| order.row.txn.as_ref() == Some(txn));
+    if has_paid || slot.refunds().get(&name, txn).is_some() {
+        FactStep::Settled { accepted: true }
+    } else {
+        FactStep::Pay(Pay {
+            order: name,
+            txn: txn.clone(),
+            expected: ExpectedHold::default(),
+            verified: true,
+        })
+    }
+}
+
+fn owns(order: &Order, partition: &PartitionKey, hold: &HoldId, made: u64) -> bool {
+    let own = order.row.reservation.as_ref();
+    own.is_some_and(|r| r.partition == *partition && r.hold == *hold && r.made == made)
 }
 
 /// The hold of a RESERVED order has come to its end. An INIT order has not yet heard of its beginning: that one stays in the
 /// same outbox until it has.
-fn ended(order: &Order, partition: &PartitionKey, hold: &HoldId, body: impl FnOnce() -> Body) -> FactStep {
-    if order.row.status == OrderStatus::Reserved && owns(order, partition, hold) {
+fn ended(
+    order: &Order,
+    partition: &PartitionKey,
+    hold: &HoldId,
+    made: u64,
+    body: impl FnOnce() -> Body,
+) -> FactStep {
+    if order.row.status == OrderStatus::Reserved && owns(order, partition, hold, made) {
         FactStep::Append(body())
     } else if order.row.status == OrderStatus::Init {
         FactStep::Early
@@ -90,7 +104,8 @@ pub fn decide_declined(slot: &Slot, cx: &Context<'_>, fact: &Fact) -> Option<Bod
     };
     let p = slot.partitions().get(&reservation.partition)?;
     let hold = p.hold(&reservation.hold)?;
-    (hold.status == HoldStatus::Held && hold.owner == Some(*order)).then(|| {
+    let is_that = hold.owner == Some(*order) && hold.identity() == reservation.identity();
+    (hold.status == HoldStatus::Held && is_that).then(|| {
         let row = p.next_row(&reservation.partition, &reservation.hold, hold);
         inventory::released(cx, row, ReleaseReason::Declined)
     })

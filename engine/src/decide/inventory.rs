@@ -9,15 +9,12 @@ use alloc::vec::Vec;
 use allocator::{Layout, SEGMENTS_MAX, Span};
 
 use super::due::expired;
-use super::{Context, Decision, Pending, views};
+use super::{Context, Decision, Pending, reclaim, sale, views};
 use crate::answer::{Answer, ClassView, Rejection, RunView};
 use crate::catalogue::Listing;
 use crate::command::{AdHoc, HoldRef, Reserve, RunQuery, SeatRequest};
 use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
-use crate::limits::{
-    AD_HOC_CAPACITY_MAX, HOLDS_PER_PARTITION_MAX, OUTBOX_PER_SLOT_MAX, PARTITIONS_PER_SLOT_MAX, QUANTITY_MAX,
-    SLOT_BYTES_MAX,
-};
+use crate::limits::{AD_HOC_CAPACITY_MAX, HOLDS_PER_PARTITION_MAX, OUTBOX_PER_SLOT_MAX, QUANTITY_MAX};
 use crate::message::{Fact, OrderHold};
 use crate::record::{Body, HoldRow, PartitionOpened, ReleaseReason, Reservation};
 use crate::state::{Hold, Partition, Slot};
@@ -28,7 +25,7 @@ type Held<'a> = (&'a Partition, &'a Hold);
 
 pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, want: &SeatRequest) -> Decision<Answer> {
     let (p, h) = hold(slot, cx, want, None)?;
-    Ok(Answer::Partition(Box::new(views::partition(&want.partition, p, h.span, &want.hold, h))))
+    Ok(Answer::Partition(Box::new(views::partition(&want.partition, p, cx, h.span, &want.hold, h))))
 }
 
 pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Decision<Fact> {
@@ -43,15 +40,31 @@ fn hold<'a>(
     want: &SeatRequest,
     owner: Option<OrderId>,
 ) -> Decision<Held<'a>> {
-    let Some(p) = slot.partitions().get(&want.partition) else {
-        return Err(Pending::Append(open(slot, cx, want)?));
+    let Some(p) = look(slot, cx, &want.partition)? else {
+        return Err(reclaim::record(slot, cx, open(slot, cx, want)?)?);
     };
-    expire(&want.partition, p, cx)?;
     let span = p.span(want.span).ok_or(Rejection::InvalidSpan)?;
     match p.hold(&want.hold) {
         Some(h) => repeat(p, h, span, want, owner),
-        None => Err(Pending::Append(make(slot, cx, p, span, want, owner)?)),
+        // Where ad hoc sale is off, what was opened before sells what it has until it is empty.
+        None if p.is_vacant() && matches!(offer(slot, cx, &want.partition), Offer::NotSold) => {
+            Err(Rejection::PartitionNotFound.into())
+        }
+        None => {
+            sale::check(p.run().map(|run| &**run), cx, span)?;
+            Err(reclaim::record(slot, cx, make(slot, cx, p, span, want, owner)?)?)
+        }
     }
+}
+
+/// The open partition of a key, with what is due in it ended. An ad hoc one that nobody has seats of gives way to the timetable's.
+fn look<'a>(slot: &'a Slot, cx: &Context<'_>, key: &PartitionKey) -> Decision<Option<&'a Partition>> {
+    let Some(p) = slot.partitions().get(key) else { return Ok(None) };
+    expire(key, p, cx)?;
+    if p.is_vacant() && matches!(offer(slot, cx, key), Offer::Sold { .. }) {
+        return Err(Pending::Append(Body::PartitionForgotten { partition: key.clone() }));
+    }
+    Ok(Some(p))
 }
 
 /// Holds of the partition whose deadline has passed end before anything else is decided about it.
@@ -74,7 +87,7 @@ fn repeat<'a>(
         HoldStatus::Released => return Err(Rejection::HoldReleased.into()),
         HoldStatus::Held | HoldStatus::Confirmed => {}
     }
-    if h.quantity() != want.quantity || h.span != span {
+    if h.quantity != want.quantity || h.span != span {
         return Err(Rejection::HoldDiffers.into());
     }
     match (h.owner, owner, h.status) {
@@ -95,8 +108,7 @@ fn make(
     want: &SeatRequest,
     owner: Option<OrderId>,
 ) -> Result<Body, Rejection> {
-    let is_full = slot.outbox().len() >= OUTBOX_PER_SLOT_MAX || slot.memory_estimate() >= SLOT_BYTES_MAX;
-    if is_full || p.holds_count() >= HOLDS_PER_PARTITION_MAX {
+    if slot.outbox().len() >= OUTBOX_PER_SLOT_MAX || p.holds_count() >= HOLDS_PER_PARTITION_MAX {
         return Err(Rejection::LimitReached);
     }
     if want.quantity > QUANTITY_MAX {
@@ -106,6 +118,7 @@ fn make(
     Ok(Body::HoldMade(HoldRow {
         partition: want.partition.clone(),
         hold: want.hold.clone(),
+        made: p.seq() + 1,
         partition_seq: p.seq() + 1,
         status: HoldStatus::Held,
         owner,
@@ -136,17 +149,16 @@ fn open(slot: &Slot, cx: &Context<'_>, want: &SeatRequest) -> Result<Body, Rejec
             (Layout::AdHoc { seats: capacity }, segments, None)
         }
     };
-    if want.span.is_some_and(|span| span.to() > segments) {
+    let span = want.span.unwrap_or(Span::whole(segments));
+    if span.to() > segments {
         return Err(Rejection::InvalidSpan);
     }
-    if want.quantity > layout.seats() {
+    sale::check(run.as_ref(), cx, span)?;
+    if want.quantity > layout.seats().min(QUANTITY_MAX) {
         return Err(Rejection::InsufficientStock);
     }
-    if slot.partitions().len() >= PARTITIONS_PER_SLOT_MAX || slot.memory_estimate() >= SLOT_BYTES_MAX {
-        return Err(Rejection::LimitReached);
-    }
     let partition = want.partition.clone();
-    Ok(Body::PartitionOpened(PartitionOpened { partition, layout, segments, run }))
+    Ok(Body::PartitionOpened(PartitionOpened { partition, layout, segments, run, seq: slot.forgotten_seq() }))
 }
 
 enum Offer {
@@ -165,7 +177,7 @@ fn offer(slot: &Slot, cx: &Context<'_>, key: &PartitionKey) -> Offer {
         Listing::AdHoc => Offer::AdHoc,
         Listing::Sold(definition) => {
             let run = fixed().map_or(definition.run, |run| (**run).clone());
-            if run.ends_at.plus(cx.policy.departed_ms) <= cx.now {
+            if run.ends_at.plus(cx.policy.departed_ms) <= cx.calendar {
                 return Offer::NotSold;
             }
             let segments = run.segments();
@@ -181,7 +193,7 @@ pub(super) fn release(slot: &Slot, cx: &Context<'_>, c: &HoldRef) -> Decision<An
             let row = p.next_row(&c.partition, &c.hold, h);
             Err(Pending::Append(released(cx, row, ReleaseReason::Requested)))
         }
-        HoldStatus::Released => Ok(whole(p, c, h)),
+        HoldStatus::Released => Ok(whole(p, cx, c, h)),
         HoldStatus::Expired => Err(Rejection::HoldExpired.into()),
         HoldStatus::Confirmed => Err(Rejection::HoldConfirmed.into()),
     }
@@ -194,22 +206,21 @@ pub(super) fn confirm(slot: &Slot, cx: &Context<'_>, c: &HoldRef) -> Decision<An
             let row = p.next_row(&c.partition, &c.hold, h);
             Err(Pending::Append(Body::HoldConfirmed(HoldRow { status: HoldStatus::Confirmed, ..row })))
         }
-        HoldStatus::Confirmed => Ok(whole(p, c, h)),
+        HoldStatus::Confirmed => Ok(whole(p, cx, c, h)),
         HoldStatus::Expired => Err(Rejection::HoldExpired.into()),
         HoldStatus::Released => Err(Rejection::HoldReleased.into()),
     }
 }
 
 fn own_hold<'a>(slot: &'a Slot, cx: &Context<'_>, c: &HoldRef) -> Decision<Held<'a>> {
-    let p = slot.partitions().get(&c.partition).ok_or(Rejection::HoldNotFound)?;
-    expire(&c.partition, p, cx)?;
+    let p = look(slot, cx, &c.partition)?.ok_or(Rejection::HoldNotFound)?;
     let h = p.hold(&c.hold).ok_or(Rejection::HoldNotFound)?;
     if h.owner.is_some() { Err(Rejection::HoldOwned.into()) } else { Ok((p, h)) }
 }
 
-fn whole(p: &Partition, c: &HoldRef, h: &Hold) -> Answer {
+fn whole(p: &Partition, cx: &Context<'_>, c: &HoldRef, h: &Hold) -> Answer {
     let span = Span::whole(p.inventory().segments());
-    Answer::Partition(Box::new(views::partition(&c.partition, p, span, &c.hold, h)))
+    Answer::Partition(Box::new(views::partition(&c.partition, p, cx, span, &c.hold, h)))
 }
 
 pub(super) fn availability(
@@ -218,16 +229,16 @@ pub(super) fn availability(
     key: &PartitionKey,
     span: Option<Span>,
 ) -> Decision<Answer> {
-    let available = match slot.partitions().get(key) {
-        Some(p) => {
-            expire(key, p, cx)?;
-            p.inventory().available(p.span(span).ok_or(Rejection::InvalidSpan)?)
-        }
+    let available = match look(slot, cx, key)? {
+        Some(p) => sale::available(p, cx, p.span(span).ok_or(Rejection::InvalidSpan)?),
         None => match offer(slot, cx, key) {
-            Offer::Sold { segments, .. } if span.is_some_and(|s| s.to() > segments) => {
-                return Err(Rejection::InvalidSpan.into());
+            Offer::Sold { layout, segments, run } => {
+                let span = span.unwrap_or(Span::whole(segments));
+                if span.to() > segments {
+                    return Err(Rejection::InvalidSpan.into());
+                }
+                sale::check(Some(&run), cx, span).map_or(0, |()| layout.seats())
             }
-            Offer::Sold { layout, .. } => layout.seats(),
             Offer::NotSold | Offer::AdHoc => return Err(Rejection::PartitionNotFound.into()),
         },
     };
@@ -237,9 +248,10 @@ pub(super) fn availability(
 pub(super) fn run(slot: &Slot, cx: &Context<'_>, c: &RunQuery) -> Decision<Answer> {
     let key = c.key();
     let mut opened = BTreeMap::new();
-    for (partition, p) in slot.partitions().of_run(&key) {
-        expire(partition, p, cx)?;
-        opened.insert(partition, p);
+    for (partition, _) in slot.partitions().of_run(&key) {
+        if let Some(p) = look(slot, cx, partition)? {
+            opened.insert(partition, p);
+        }
     }
     // As for what could be opened: the stops are those of the first open partition.
     let fixed = opened.values().find_map(|p| p.run().cloned());
@@ -247,25 +259,29 @@ pub(super) fn run(slot: &Slot, cx: &Context<'_>, c: &RunQuery) -> Decision<Answe
         Some(listing) => (listing.classes, fixed.unwrap_or_else(|| listing.run.into())),
         None => (Vec::new(), fixed.ok_or(Rejection::RunNotFound)?),
     };
-    let is_sold = run.ends_at.plus(cx.policy.departed_ms) > cx.now && run.has_span(c.span);
+    let span = c.span.unwrap_or(Span::whole(run.segments()));
+    let is_closed = run.has_span(span) && sale::is_closed(&run, cx, span);
+    let is_sold = run.ends_at.plus(cx.policy.departed_ms) > cx.calendar
+        && run.has_span(span)
+        && sale::check(Some(&run), cx, span).is_ok();
     let mut classes = Vec::with_capacity(listed.len() + opened.len());
     for class in listed {
         // A key that is too long is nobody's: such a class cannot be sold.
         let Ok(partition) = PartitionKey::parse(&format!("{key}|{}", class.name)) else { continue };
         classes.push(match opened.remove(&partition) {
-            Some(p) => opened_class(&partition, p, c.span),
+            Some(p) => opened_class(&partition, p, cx, c.span),
             None => {
                 let available = if is_sold { class.layout.seats() } else { 0 };
                 views::class(partition, &class.layout, available)
             }
         });
     }
-    classes.extend(opened.into_iter().map(|(partition, p)| opened_class(partition, p, c.span)));
-    Ok(Answer::Run(RunView { run, classes }))
+    classes.extend(opened.into_iter().map(|(partition, p)| opened_class(partition, p, cx, c.span)));
+    Ok(Answer::Run(RunView { is_closed, run, classes }))
 }
 
-fn opened_class(key: &PartitionKey, p: &Partition, span: Option<Span>) -> ClassView {
-    let available = p.span(span).map_or(0, |span| p.inventory().available(span));
+fn opened_class(key: &PartitionKey, p: &Partition, cx: &Context<'_>, span: Option<Span>) -> ClassView {
+    let available = p.span(span).map_or(0, |span| sale::available(p, cx, span));
     views::class(key.clone(), p.inventory().layout(), available)
 }
 
@@ -307,27 +323,28 @@ fn end_for_order(
 fn order_hold<'a>(slot: &'a Slot, cx: &Context<'_>, c: &OrderHold) -> Decision<Option<Held<'a>>> {
     let Some(p) = slot.partitions().get(&c.partition) else { return Ok(None) };
     expire(&c.partition, p, cx)?;
-    let hold = p.hold(&c.hold).filter(|h| h.owner == Some(c.order) && h.deadline == c.deadline);
+    let hold = p.hold(&c.hold).filter(|h| h.owner == Some(c.order) && h.identity() == c.identity);
     Ok(hold.map(|h| (p, h)))
 }
 
 /// A hold that its partition has forgotten has ended long ago, and unsold: sold ones are kept with their partition,
 /// and that one outlives every deadline in it.
 fn gone(c: &OrderHold) -> Fact {
-    Fact::HoldExpired { order: c.order, partition: c.partition.clone(), hold: c.hold.clone() }
+    let (partition, hold) = (c.partition.clone(), c.hold.clone());
+    Fact::HoldExpired { order: c.order, partition, hold, made: c.identity.made }
 }
 
 /// The hold as it is now, as a fact for its order.
 fn fact(order: OrderId, key: &PartitionKey, p: &Partition, id: &HoldId, h: &Hold) -> Fact {
-    let (partition, hold) = (key.clone(), id.clone());
+    let (partition, hold, made) = (key.clone(), id.clone(), h.made);
     match (h.status, &h.txn) {
         (HoldStatus::Held, _) => Fact::HoldMade { order, reservation: Reservation::of(&p.row(key, id, h)) },
         (HoldStatus::Confirmed, Some(txn)) => {
-            Fact::HoldConfirmed { order, partition, hold, txn: txn.clone() }
+            Fact::HoldConfirmed { order, partition, hold, made, txn: txn.clone() }
         }
         (HoldStatus::Confirmed, None) => unreachable!("a hold that an order owns is confirmed by a payment"),
-        (HoldStatus::Released, _) => Fact::HoldReleased { order, partition, hold },
-        (HoldStatus::Expired, _) => Fact::HoldExpired { order, partition, hold },
+        (HoldStatus::Released, _) => Fact::HoldReleased { order, partition, hold, made },
+        (HoldStatus::Expired, _) => Fact::HoldExpired { order, partition, hold, made },
     }
 }
 
@@ -336,7 +353,7 @@ pub(super) fn released(cx: &Context<'_>, row: HoldRow, reason: ReleaseReason) ->
     Body::HoldReleased(HoldRow {
         status: HoldStatus::Released,
         release_reason: Some(reason),
-        keep_until: cx.now.plus(cx.policy.retention_ms),
+        keep_until: cx.now.plus(cx.policy.hold_memory_ms),
         ..row
     })
 }

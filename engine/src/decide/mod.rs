@@ -14,10 +14,13 @@ mod facts;
 mod inventory;
 mod orders;
 mod payments;
+mod reclaim;
+mod sale;
 mod views;
 
 pub use due::decide_due;
 pub use facts::{FactStep, decide_declined, decide_fact};
+pub use reclaim::{Reclaim, decide_reclaim};
 
 use crate::answer::{Answer, Rejection};
 use crate::catalogue::Catalogue;
@@ -31,6 +34,8 @@ use crate::state::Slot;
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub now: Time,
+    /// The earlier of engine time and wall clock: what goes by the calendar goes by this.
+    pub calendar: Time,
     pub catalogue: &'a dyn Catalogue,
     pub policy: &'a Policy,
 }
@@ -41,11 +46,15 @@ pub struct Policy {
     /// A hold keeps its seats for so long if nobody confirms it.
     pub hold_ttl_ms: u64,
     /// An ended hold is remembered for so long, so that a repeat still finds it.
-    pub retention_ms: u64,
+    pub hold_memory_ms: u64,
     /// An order without a reservation is kept for so long, before it is cancelled as abandoned.
     pub abandon_ms: u64,
+    /// The sale of a span closes so long before its boarding stop's departure; after it where this is negative.
+    pub sale_closes_ms: i64,
     /// A run is sold, and its partitions are kept, for so long after it has arrived at its last stop.
     pub departed_ms: u64,
+    /// An ad hoc partition with sold seats is kept for so long after its last change.
+    pub ad_hoc_keep_ms: u64,
 }
 
 impl Default for Policy {
@@ -53,9 +62,11 @@ impl Default for Policy {
         const HOUR_MS: u64 = 3_600_000;
         Policy {
             hold_ttl_ms: 120_000,
-            retention_ms: 24 * HOUR_MS,
+            hold_memory_ms: 60_000,
             abandon_ms: 24 * HOUR_MS,
+            sale_closes_ms: 0,
             departed_ms: 72 * HOUR_MS,
+            ad_hoc_keep_ms: 400 * 24 * HOUR_MS,
         }
     }
 }

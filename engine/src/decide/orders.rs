@@ -1,12 +1,13 @@
 //! The life of an order: INIT, RESERVED, PAID, TICKETED, or CANCELLED.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
-use super::{Context, Decision, Pending, views};
+use super::{Context, Decision, Pending, reclaim, views};
 use crate::answer::{Answer, Rejection};
 use crate::command::{Cancel, CreateOrder, ExpectedHold, Reserve, SeatRequest};
 use crate::ids::{OrderId, TxnId};
-use crate::limits::{ORDERS_PER_SLOT_MAX, SLOT_BYTES_MAX};
+use crate::limits::ORDERS_PER_SLOT_MAX;
 use crate::message::{Ask, OrderHold};
 use crate::record::{Body, OrderRow, Reservation};
 use crate::state::{Order, Slot};
@@ -20,12 +21,12 @@ pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Decision
         settle_overdue(cx, order)?;
         return Ok(show(slot, order));
     }
-    if slot.orders().len() >= ORDERS_PER_SLOT_MAX || slot.memory_estimate() >= SLOT_BYTES_MAX {
+    if slot.orders().len() >= ORDERS_PER_SLOT_MAX {
         return Err(Rejection::LimitReached.into());
     }
     let order = OrderId::new(slot.id(), c.entropy);
     assert!(slot.orders().get(order).is_none(), "110 random bits do not come twice");
-    Err(Pending::Append(Body::OrderCreated(OrderRow {
+    let created = Body::OrderCreated(OrderRow {
         order,
         key: c.key.clone(),
         status: OrderStatus::Init,
@@ -35,7 +36,8 @@ pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Decision
         reservation: None,
         cancel_reason: None,
         txn: None,
-    })))
+    });
+    Err(reclaim::record(slot, cx, created)?)
 }
 
 pub(super) fn get(slot: &Slot, cx: &Context<'_>, id: OrderId) -> Decision<Answer> {
@@ -86,7 +88,7 @@ impl Reservation {
 
     pub(super) fn to_order_hold(&self, order: OrderId) -> OrderHold {
         let (partition, hold) = (self.partition.clone(), self.hold.clone());
-        OrderHold { order, partition, hold, deadline: self.deadline }
+        OrderHold { order, partition, hold, identity: self.identity() }
     }
 }
 
@@ -139,11 +141,18 @@ pub(super) fn ticketed(order: &Order) -> Body {
 }
 
 pub(super) fn cancelled(order: &Order, reason: CancelReason) -> Body {
-    Body::OrderCancelled(OrderRow {
-        status: OrderStatus::Cancelled,
-        cancel_reason: Some(reason),
-        ..order.row.clone()
-    })
+    Body::OrderCancelled(cancelled_row(order, reason))
+}
+
+pub(super) fn cancelled_row(order: &Order, reason: CancelReason) -> OrderRow {
+    let mut row = order.row.clone();
+    row.status = OrderStatus::Cancelled;
+    row.cancel_reason = Some(reason);
+    // It has no seats any more; a repeat is compared with how many they were, and where.
+    if let Some(reservation) = &mut row.reservation {
+        reservation.labels = Vec::new();
+    }
+    row
 }
 
 pub(super) fn show(slot: &Slot, order: &Order) -> Answer {

@@ -2,6 +2,7 @@
 
 use allocator::{Layout, Span};
 
+use super::{Context, sale};
 use crate::answer::{
     ClassView, HoldView, OrderView, PartitionView, RefundStatus, RefundView, ReservationView,
 };
@@ -14,6 +15,7 @@ use crate::text::Text;
 pub(super) fn partition(
     key: &PartitionKey,
     p: &Partition,
+    cx: &Context<'_>,
     span: Span,
     id: &HoldId,
     hold: &Hold,
@@ -21,12 +23,12 @@ pub(super) fn partition(
     PartitionView {
         partition: key.clone(),
         capacity: p.inventory().seats(),
-        available: p.inventory().available(span),
+        available: sale::available(p, cx, span),
         confirmed: p.inventory().sold(span),
         last_seq: p.seq(),
         hold: HoldView {
             hold: id.clone(),
-            quantity: hold.quantity(),
+            quantity: hold.quantity,
             status: hold.status,
             seats: p.labels(&hold.seats),
             expires_at: hold.deadline,

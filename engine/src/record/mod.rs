@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use rkyv::rancor;
 
-pub(crate) use v1::RunDefinition as RunDefinitionV1;
+pub(crate) use v1::{OrderRow as OrderRowV1, Reservation as ReservationV1, RunDefinition as RunDefinitionV1};
 pub use v2::*;
 
 pub use crate::status::ReleaseReason;
@@ -39,6 +39,7 @@ impl Body {
             Body::OrderPaid(_) => "order_paid",
             Body::OrderTicketed(_) => "order_ticketed",
             Body::OrderCancelled(_) => "order_cancelled",
+            Body::OrdersDropped(_) => "orders_dropped",
             Body::TxnClaimed { .. } => "txn_claimed",
             Body::RefundOwed(_) => "refund_owed",
             Body::RefundSettled(_) => "refund_settled",

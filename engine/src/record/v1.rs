@@ -1,4 +1,9 @@
-//! Version 1 of records, read only: stops do not say whether they may be boarded and left, so all may.
+//! Version 1 of records, read only, and the types that it shares with slot images of version 1.
+//!
+//! - Stops do not say whether they may be boarded and left: all may.
+//! - Nothing says when a hold was made: it is 0 everywhere, also where it could be had, so that what is compared is alike.
+//! - A partition begins with sequence 0.
+//! - A cancelled order has the labels of its seats: they are dropped.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,11 +11,12 @@ use alloc::vec::Vec;
 use allocator::Layout;
 
 use super::v2;
-use super::v2::{HoldRow, OrderRow, RefundRow, TellId};
+use super::v2::{RefundRow, TellId};
 use rkyv::{Archive, Deserialize};
 
 use crate::catalogue::{self, LocalTime};
-use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::status::{CancelReason, HoldStatus, OrderStatus, ReleaseReason};
 use crate::text::Text;
 
 #[derive(Archive, Deserialize)]
@@ -51,6 +57,54 @@ struct PartitionOpened {
     run: Option<RunDefinition>,
 }
 
+#[derive(Archive, Deserialize)]
+struct HoldRow {
+    partition: PartitionKey,
+    hold: HoldId,
+    partition_seq: u64,
+    status: HoldStatus,
+    owner: Option<OrderId>,
+    quantity: u32,
+    from: u16,
+    to: u16,
+    segments: u16,
+    capacity: u32,
+    seats: Vec<u32>,
+    labels: Vec<Text>,
+    deadline: Time,
+    txn: Option<TxnId>,
+    release_reason: Option<ReleaseReason>,
+    keep_until: Time,
+}
+
+/// Also in slot images.
+#[derive(Archive, Deserialize)]
+pub(crate) struct OrderRow {
+    order: OrderId,
+    key: IdempotencyKey,
+    status: OrderStatus,
+    amount: Cents,
+    created_at: Time,
+    abandon_at: Time,
+    reservation: Option<Reservation>,
+    cancel_reason: Option<CancelReason>,
+    txn: Option<TxnId>,
+}
+
+/// Also in facts.
+#[derive(Archive, Deserialize)]
+pub(crate) struct Reservation {
+    partition: PartitionKey,
+    hold: HoldId,
+    quantity: u32,
+    from: u16,
+    to: u16,
+    segments: u16,
+    capacity: u32,
+    labels: Vec<Text>,
+    deadline: Time,
+}
+
 /// Also in slot images.
 #[derive(Archive, Deserialize)]
 pub(crate) struct RunDefinition {
@@ -77,17 +131,17 @@ impl From<Body> for v2::Body {
         match body {
             Body::PartitionOpened(opened) => v2::Body::PartitionOpened(opened.into()),
             Body::PartitionForgotten { partition } => v2::Body::PartitionForgotten { partition },
-            Body::HoldMade(row) => v2::Body::HoldMade(row),
-            Body::HoldAdopted(row) => v2::Body::HoldAdopted(row),
-            Body::HoldConfirmed(row) => v2::Body::HoldConfirmed(row),
-            Body::HoldReleased(row) => v2::Body::HoldReleased(row),
-            Body::HoldsExpired(row) => v2::Body::HoldsExpired(row),
+            Body::HoldMade(row) => v2::Body::HoldMade(row.into()),
+            Body::HoldAdopted(row) => v2::Body::HoldAdopted(row.into()),
+            Body::HoldConfirmed(row) => v2::Body::HoldConfirmed(row.into()),
+            Body::HoldReleased(row) => v2::Body::HoldReleased(row.into()),
+            Body::HoldsExpired(rows) => v2::Body::HoldsExpired(rows.into_iter().map(HoldRow::into).collect()),
             Body::HoldsForgotten { partition, holds } => v2::Body::HoldsForgotten { partition, holds },
-            Body::OrderCreated(row) => v2::Body::OrderCreated(row),
-            Body::OrderReserved(row) => v2::Body::OrderReserved(row),
-            Body::OrderPaid(row) => v2::Body::OrderPaid(row),
-            Body::OrderTicketed(row) => v2::Body::OrderTicketed(row),
-            Body::OrderCancelled(row) => v2::Body::OrderCancelled(row),
+            Body::OrderCreated(row) => v2::Body::OrderCreated(row.into()),
+            Body::OrderReserved(row) => v2::Body::OrderReserved(row.into()),
+            Body::OrderPaid(row) => v2::Body::OrderPaid(row.into()),
+            Body::OrderTicketed(row) => v2::Body::OrderTicketed(row.into()),
+            Body::OrderCancelled(row) => v2::Body::OrderCancelled(row.into()),
             Body::TxnClaimed { txn, order } => v2::Body::TxnClaimed { txn, order },
             Body::RefundOwed(row) => v2::Body::RefundOwed(row),
             Body::RefundSettled(row) => v2::Body::RefundSettled(row),
@@ -98,7 +152,68 @@ impl From<Body> for v2::Body {
 
 impl From<PartitionOpened> for v2::PartitionOpened {
     fn from(PartitionOpened { partition, layout, segments, run }: PartitionOpened) -> v2::PartitionOpened {
-        v2::PartitionOpened { partition, layout, segments, run: run.map(RunDefinition::into) }
+        v2::PartitionOpened { partition, layout, segments, run: run.map(RunDefinition::into), seq: 0 }
+    }
+}
+
+impl From<HoldRow> for v2::HoldRow {
+    fn from(row: HoldRow) -> v2::HoldRow {
+        v2::HoldRow {
+            partition: row.partition,
+            hold: row.hold,
+            made: 0,
+            partition_seq: row.partition_seq,
+            status: row.status,
+            owner: row.owner,
+            quantity: row.quantity,
+            from: row.from,
+            to: row.to,
+            segments: row.segments,
+            capacity: row.capacity,
+            seats: row.seats,
+            labels: row.labels,
+            deadline: row.deadline,
+            txn: row.txn,
+            release_reason: row.release_reason,
+            keep_until: row.keep_until,
+        }
+    }
+}
+
+impl From<OrderRow> for v2::OrderRow {
+    fn from(row: OrderRow) -> v2::OrderRow {
+        let mut reservation = row.reservation.map(v2::Reservation::from);
+        if let (OrderStatus::Cancelled, Some(reservation)) = (row.status, &mut reservation) {
+            reservation.labels = Vec::new();
+        }
+        v2::OrderRow {
+            order: row.order,
+            key: row.key,
+            status: row.status,
+            amount: row.amount,
+            created_at: row.created_at,
+            abandon_at: row.abandon_at,
+            reservation,
+            cancel_reason: row.cancel_reason,
+            txn: row.txn,
+        }
+    }
+}
+
+impl From<Reservation> for v2::Reservation {
+    fn from(of: Reservation) -> v2::Reservation {
+        v2::Reservation {
+            partition: of.partition,
+            hold: of.hold,
+            made: 0,
+            quantity: of.quantity,
+            from: of.from,
+            to: of.to,
+            segments: of.segments,
+            capacity: of.capacity,
+            labels: of.labels,
+            deadline: of.deadline,
+        }
     }
 }
 

@@ -27,6 +27,7 @@ pub struct Record {
 #[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub enum Body {
     PartitionOpened(PartitionOpened),
+    /// With every hold in it.
     PartitionForgotten {
         partition: PartitionKey,
     },
@@ -45,6 +46,8 @@ pub enum Body {
     OrderPaid(OrderRow),
     OrderTicketed(OrderRow),
     OrderCancelled(OrderRow),
+    /// Orders that never had a hold or money: cancelled as abandoned, and gone with their keys.
+    OrdersDropped(Vec<OrderRow>),
     TxnClaimed {
         txn: TxnId,
         order: OrderId,
@@ -64,13 +67,17 @@ pub struct PartitionOpened {
     pub segments: u16,
     /// The run's stops; absent for an ad hoc partition.
     pub run: Option<RunDefinition>,
+    /// The sequence that it goes on from: none that an earlier partition of its slot had comes again.
+    pub seq: u64,
 }
 
-/// A hold as it is after the record.
+/// A hold as it is after the record; the seats of one that ends are those that it frees.
 #[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub struct HoldRow {
     pub partition: PartitionKey,
     pub hold: HoldId,
+    /// The partition's sequence at its making, which tells it from any other hold of its id; 0 where version 1 made it.
+    pub made: u64,
     /// The partition's sequence after this change.
     pub partition_seq: u64,
     pub status: HoldStatus,
@@ -107,11 +114,13 @@ pub struct OrderRow {
     pub txn: Option<TxnId>,
 }
 
-/// Seats that an order holds or held.
+/// Seats that an order holds or held. A cancelled order's has no labels.
 #[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub struct Reservation {
     pub partition: PartitionKey,
     pub hold: HoldId,
+    /// As in the hold's row.
+    pub made: u64,
     pub quantity: u32,
     pub from: u16,
     pub to: u16,

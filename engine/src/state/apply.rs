@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Partition, Slot};
 use crate::effect::Effect;
-use crate::message::{Fact, Tell};
+use crate::message::{Fact, HoldIdentity, Tell};
 use crate::record::{Body, HoldRow, Record, Reservation, TellId};
 use crate::status::ReleaseReason;
 
@@ -20,27 +20,30 @@ impl Slot {
         self.seq = record.seq;
         self.time = record.time;
         match &record.body {
-            Body::PartitionOpened(opened) => self.partitions.open(opened),
-            Body::PartitionForgotten { partition } => self.partitions.forget(partition),
+            Body::PartitionOpened(opened) => self.partitions.open(opened, record.time),
+            Body::PartitionForgotten { partition } => {
+                let forgotten = self.partitions.forget(partition);
+                self.forgotten_seq = self.forgotten_seq.max(forgotten.seq);
+            }
             Body::HoldMade(row) => {
-                self.change_hold(row, Partition::insert);
+                self.change_hold(record, row, Partition::insert);
                 self.tell(record, hold_made(row), effects);
             }
             Body::HoldAdopted(row) => {
-                self.change_hold(row, Partition::update);
+                self.change_hold(record, row, Partition::update);
                 self.tell(record, hold_made(row), effects);
             }
             Body::HoldConfirmed(row) => {
-                self.change_hold(row, Partition::update);
+                self.change_hold(record, row, Partition::update);
                 self.tell(record, hold_confirmed(row), effects);
             }
             Body::HoldReleased(row) => {
-                self.change_hold(row, Partition::update);
+                self.change_hold(record, row, Partition::update);
                 self.tell(record, hold_released(row), effects);
             }
             Body::HoldsExpired(rows) => {
                 for row in rows {
-                    self.change_hold(row, Partition::update);
+                    self.change_hold(record, row, Partition::update);
                     self.tell(record, hold_expired(row), effects);
                 }
             }
@@ -53,6 +56,7 @@ impl Slot {
             Body::OrderCreated(row) | Body::OrderReserved(row) | Body::OrderCancelled(row) => {
                 self.orders.put(row, record.time);
             }
+            Body::OrdersDropped(rows) => rows.iter().for_each(|row| self.orders.remove(row.order)),
             Body::OrderPaid(row) => {
                 self.orders.put(row, record.time);
                 effects.push(Effect::Paid(row.order));
@@ -75,10 +79,11 @@ impl Slot {
         }
     }
 
-    fn change_hold(&mut self, row: &HoldRow, change: impl FnOnce(&mut Partition, &HoldRow)) {
+    fn change_hold(&mut self, record: &Record, row: &HoldRow, change: impl FnOnce(&mut Partition, &HoldRow)) {
         self.partitions.change(&row.partition, |p| {
             p.seq += 1;
             assert_eq!(p.seq, row.partition_seq, "changes of a partition follow one another");
+            p.changed_at = record.time;
             change(p, row);
         });
     }
@@ -101,17 +106,19 @@ fn hold_made(row: &HoldRow) -> Option<Fact> {
 
 fn hold_confirmed(row: &HoldRow) -> Option<Fact> {
     let (partition, hold) = (row.partition.clone(), row.hold.clone());
-    Some(Fact::HoldConfirmed { order: row.owner?, partition, hold, txn: row.txn.clone()? })
+    Some(Fact::HoldConfirmed { order: row.owner?, partition, hold, made: row.made, txn: row.txn.clone()? })
 }
 
 /// `None` where the order declined the hold: it knows that the hold is gone.
 fn hold_released(row: &HoldRow) -> Option<Fact> {
     let order = row.owner.filter(|_| row.release_reason == Some(ReleaseReason::Requested))?;
-    Some(Fact::HoldReleased { order, partition: row.partition.clone(), hold: row.hold.clone() })
+    let (partition, hold) = (row.partition.clone(), row.hold.clone());
+    Some(Fact::HoldReleased { order, partition, hold, made: row.made })
 }
 
 fn hold_expired(row: &HoldRow) -> Option<Fact> {
-    Some(Fact::HoldExpired { order: row.owner?, partition: row.partition.clone(), hold: row.hold.clone() })
+    let (partition, hold) = (row.partition.clone(), row.hold.clone());
+    Some(Fact::HoldExpired { order: row.owner?, partition, hold, made: row.made })
 }
 
 impl Reservation {
@@ -119,6 +126,7 @@ impl Reservation {
         Reservation {
             partition: row.partition.clone(),
             hold: row.hold.clone(),
+            made: row.made,
             quantity: row.quantity,
             from: row.from,
             to: row.to,
@@ -127,5 +135,9 @@ impl Reservation {
             labels: row.labels.clone(),
             deadline: row.deadline,
         }
+    }
+
+    pub(crate) fn identity(&self) -> HoldIdentity {
+        HoldIdentity { made: self.made, deadline: self.deadline }
     }
 }

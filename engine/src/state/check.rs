@@ -13,7 +13,7 @@ use super::{Hold, Orders, Partition, Refunds, Slot};
 use crate::ids::{HoldId, IdError, IdempotencyKey, OrderName, PartitionKey, Reference, SlotId, TxnId};
 use crate::message::Fact;
 use crate::record::{Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation};
-use crate::status::HoldStatus;
+use crate::status::{HoldStatus, OrderStatus};
 
 pub(super) type Check = Result<(), String>;
 
@@ -29,7 +29,10 @@ impl Slot {
                 Err(format!("partition {} is open already", row.partition))
             }
             Body::PartitionOpened(row) => opened(row),
-            Body::PartitionForgotten { partition } => self.open_partition(partition).map(drop),
+            Body::PartitionForgotten { partition } => match self.open_partition(partition)?.is_settled() {
+                true => Ok(()),
+                false => Err(format!("partition {partition} has a live hold, and is forgotten")),
+            },
             Body::HoldMade(row) => {
                 let p = self.partition_before(row, 1)?;
                 if p.hold(&row.hold).is_some() {
@@ -57,6 +60,10 @@ impl Slot {
             | Body::OrderPaid(row)
             | Body::OrderTicketed(row)
             | Body::OrderCancelled(row) => order(row, self.id, &self.orders),
+            Body::OrdersDropped(rows) => {
+                distinct(rows.iter().map(|row| &row.key))?;
+                rows.iter().try_for_each(|row| self.init_order(row))
+            }
             Body::TxnClaimed { txn, .. } => match self.claim(txn) {
                 Some(order) => Err(format!("transaction id {txn} is order {order}'s")),
                 None => claim(txn),
@@ -86,6 +93,14 @@ impl Slot {
         }
     }
 
+    fn init_order(&self, row: &OrderRow) -> Check {
+        order(row, self.id, &self.orders)?;
+        match self.orders.get(row.order) {
+            Some(order) if order.row.status == OrderStatus::Init => Ok(()),
+            _ => Err(format!("order {} has had a hold or is not there, and is dropped", row.order)),
+        }
+    }
+
     fn live_hold(&self, row: &HoldRow, change: u64) -> Check {
         let p = self.partition_before(row, change)?;
         match p.hold(&row.hold) {
@@ -100,6 +115,7 @@ impl Slot {
 
 pub(super) fn opened(opened: &PartitionOpened) -> Check {
     text("partition", opened.partition.as_str(), PartitionKey::parse)?;
+    number("sequence", opened.seq)?;
     let wrong = |reason: String| Err(format!("partition {}: {reason}", opened.partition));
     if let Err(error) = opened.layout.validate() {
         return wrong(format!("{error}"));
@@ -121,8 +137,10 @@ pub(super) fn hold(row: &HoldRow, partition: &Partition) -> Check {
     payment(row)?;
     let wrong = |reason: String| Err(format!("hold {}: {reason}", row.hold));
     let inventory = partition.inventory();
-    let whole = (row.quantity as usize, row.segments, row.capacity);
-    if whole != (row.seats.len(), inventory.segments(), inventory.seats()) {
+    let has_ended = matches!(row.status, HoldStatus::Released | HoldStatus::Expired);
+    let seats = if has_ended { 0 } else { row.quantity as usize };
+    let whole = (row.seats.len(), row.segments, row.capacity);
+    if whole != (seats, inventory.segments(), inventory.seats()) {
         return wrong(format!("{} of {} seats on {} segments", row.quantity, row.capacity, row.segments));
     }
     let span = Span::new(row.from, row.to).filter(|span| span.to() <= inventory.segments());
@@ -130,8 +148,11 @@ pub(super) fn hold(row: &HoldRow, partition: &Partition) -> Check {
         let segments = inventory.segments();
         return wrong(format!("from {} to {} of {segments} segments", row.from, row.to));
     };
-    if row.seats.is_empty() {
+    if row.quantity == 0 {
         return wrong(String::from("no seats"));
+    }
+    if row.made > partition.seq.max(row.partition_seq) {
+        return wrong(format!("made by change {} of {}", row.made, partition.seq));
     }
     if let Some(seat) = row.seats.iter().find(|seat| **seat >= inventory.seats()) {
         return wrong(format!("seat {seat} of {}", inventory.seats()));
@@ -139,8 +160,7 @@ pub(super) fn hold(row: &HoldRow, partition: &Partition) -> Check {
     let mut seats = row.seats.clone();
     seats.sort_unstable();
     ascending("seats", seats.iter()).or_else(wrong)?;
-    let live = matches!(row.status, HoldStatus::Held | HoldStatus::Confirmed);
-    if let Some(seat) = seats.iter().find(|seat| live && !inventory.is_free(SeatNo(**seat), span)) {
+    if let Some(seat) = seats.iter().find(|seat| !inventory.is_free(SeatNo(**seat), span)) {
         return wrong(format!("seat {seat} is taken by another hold"));
     }
     Ok(())
@@ -149,7 +169,8 @@ pub(super) fn hold(row: &HoldRow, partition: &Partition) -> Check {
 /// A hold that changes stays where it is.
 pub(super) fn same_seats(row: &HoldRow, hold: &Hold, partition: &Partition) -> Check {
     let before = partition.row(&row.partition, &row.hold, hold);
-    let place = |row: &HoldRow| (row.quantity, row.from, row.to, row.segments, row.capacity, row.deadline);
+    let place =
+        |row: &HoldRow| (row.made, row.quantity, row.from, row.to, row.segments, row.capacity, row.deadline);
     if place(row) == place(&before) && row.seats == before.seats && row.labels == before.labels {
         Ok(())
     } else {

@@ -4,12 +4,14 @@ mod apply;
 mod check;
 mod holds;
 mod image;
+mod leap;
 mod memory_estimate;
 mod orders;
 mod partition;
 mod slot;
 
 pub use image::IMAGE_VERSION;
+pub use leap::Leap;
 pub use orders::{Order, Orders, Refunds};
 pub use partition::{Hold, Partition, Partitions};
 pub use slot::Slot;

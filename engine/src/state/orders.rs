@@ -103,6 +103,17 @@ impl Orders {
         self.abandons.first().map(|(at, id)| (at, &self.by_id[id]))
     }
 
+    /// INIT orders that were created by `created_by`, the one to be given up first, first.
+    pub fn init(&self, created_by: Time) -> impl Iterator<Item = &Order> {
+        let init = self.abandons.iter().map(|(_, id)| &self.by_id[id]);
+        init.take_while(move |order| order.row.created_at <= created_by)
+    }
+
+    /// Orders that are given up or whose hold expires by `at`.
+    pub(super) fn waiting_at(&self, at: Time) -> usize {
+        self.abandons.due(at).count() + self.deadlines.due(at).count()
+    }
+
     /// RESERVED orders whose deadline has passed at `now`: they have not heard from their partition yet.
     pub fn overdue(&self, now: Time) -> impl Iterator<Item = OrderId> {
         self.deadlines.due(now).copied()
@@ -129,6 +140,17 @@ impl Orders {
         self.abandons.reschedule(&row.order, old.0, new.0);
         self.deadlines.reschedule(&row.order, old.1, new.1);
         self.unticketed.reschedule(&row.order, old.2, new.2);
+    }
+}
+
+impl Orders {
+    /// Only an INIT order: nothing but its abandonment is scheduled.
+    pub(super) fn remove(&mut self, id: OrderId) {
+        let order = self.by_id.remove(&id).expect("a dropped order was there");
+        assert_eq!(order.row.status, OrderStatus::Init, "only an order without a hold is dropped");
+        self.by_key.remove(&order.row.key);
+        self.memory_estimate -= memory_estimate::order(&order);
+        self.abandons.reschedule(&id, order.abandon_at(), None);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::catalogue::RunDefinition;
 use crate::due_index::DueIndex;
 use crate::ids::{HoldId, OrderId, PartitionKey, Time, TxnId};
 use crate::limits::ENDED_HOLDS_PER_PARTITION_MAX;
+use crate::message::HoldIdentity;
 use crate::record::{HoldRow, PartitionOpened, ReleaseReason};
 use crate::status::HoldStatus;
 use crate::text::Text;
@@ -22,14 +23,22 @@ pub struct Partition {
     pub(super) inventory: Inventory,
     pub(super) run: Option<Arc<RunDefinition>>,
     pub(super) seq: u64,
+    /// The time of the last change of a hold.
+    pub(super) changed_at: Time,
     holds: Holds,
+    /// Confirmed holds; derived.
+    sold_holds: usize,
     /// Estimated bytes; derived.
     memory_estimate: usize,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Hold {
+    /// The partition's sequence at its making; 0 where version 1 made it.
+    pub made: u64,
     pub span: Span,
+    pub quantity: u32,
+    /// None once it has ended.
     pub seats: Box<[SeatNo]>,
     pub status: HoldStatus,
     pub owner: Option<OrderId>,
@@ -41,21 +50,23 @@ pub struct Hold {
 
 impl Hold {
     #[must_use]
-    pub fn quantity(&self) -> u32 {
-        self.seats.len() as u32
+    pub fn identity(&self) -> HoldIdentity {
+        HoldIdentity { made: self.made, deadline: self.deadline }
     }
 }
 
 impl Partition {
-    pub(super) fn open(opened: &PartitionOpened) -> Partition {
+    pub(super) fn open(opened: &PartitionOpened, at: Time) -> Partition {
         let inventory = Inventory::new(opened.layout.clone(), opened.segments);
         let stops = opened.run.as_ref().map_or(0, |run| run.stops.len());
         Partition {
             memory_estimate: memory_estimate::partition(&inventory, stops),
             inventory,
             run: opened.run.clone().map(Arc::new),
-            seq: 0,
+            seq: opened.seq,
+            changed_at: at,
             holds: Holds::default(),
+            sold_holds: 0,
         }
     }
 
@@ -76,6 +87,34 @@ impl Partition {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    #[must_use]
+    pub fn changed_at(&self) -> Time {
+        self.changed_at
+    }
+
+    /// Ad hoc, and nobody holds or owns seats of it, nor has still to be told of a hold: it may go, with what it remembers.
+    #[must_use]
+    pub fn is_vacant(&self) -> bool {
+        self.run.is_none() && self.holds.len() == self.holds.ended_len()
+    }
+
+    /// Ad hoc, and has no hold to remember either.
+    #[must_use]
+    pub fn is_forgettable(&self) -> bool {
+        self.run.is_none() && self.holds.len() == 0
+    }
+
+    /// Somebody owns seats of it.
+    #[must_use]
+    pub fn has_sold(&self) -> bool {
+        self.sold_holds > 0
+    }
+
+    /// Ad hoc, with sold seats: since when nothing of it has changed.
+    fn kept_since(&self) -> Option<Time> {
+        (self.run.is_none() && self.has_sold()).then_some(self.changed_at)
     }
 
     #[must_use]
@@ -102,6 +141,17 @@ impl Partition {
         due.map(|(_, id, hold)| (id, hold))
     }
 
+    /// The ended hold that may be forgotten first, and when. None while somebody has still to be told of it.
+    #[must_use]
+    pub fn next_end(&self) -> Option<Time> {
+        self.holds.next_end()
+    }
+
+    /// Ended holds that nobody has still to be told of, the oldest first.
+    pub fn ended(&self) -> impl Iterator<Item = &HoldId> {
+        self.holds.by_end().map(|(_, id)| id)
+    }
+
     /// Ended holds to evict at `now`, oldest first: past retention, or beyond [`ENDED_HOLDS_PER_PARTITION_MAX`]; never one with
     /// an unacknowledged tell.
     pub fn forgettable(&self, now: Time) -> impl Iterator<Item = &HoldId> {
@@ -124,10 +174,10 @@ impl Partition {
 
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        if self.holds.ended_len() > ENDED_HOLDS_PER_PARTITION_MAX {
+        if self.is_forgettable() || self.holds.ended_len() > ENDED_HOLDS_PER_PARTITION_MAX {
             return Some(Time(0));
         }
-        match (self.next_deadline(), self.holds.next_end()) {
+        match (self.next_deadline(), self.next_end()) {
             (Some(deadline), Some(end)) => Some(deadline.min(end)),
             (deadline, end) => deadline.or(end),
         }
@@ -146,6 +196,7 @@ impl Partition {
     pub(super) fn insert(&mut self, row: &HoldRow) {
         let span = Span::new(row.from, row.to).expect("a logged span is a span");
         let seats: Box<[SeatNo]> = row.seats.iter().map(|&seat| SeatNo(seat)).collect();
+        self.sold_holds += usize::from(row.status == HoldStatus::Confirmed);
         match row.status {
             HoldStatus::Held => self.inventory.take(span, &seats),
             HoldStatus::Confirmed => {
@@ -155,7 +206,9 @@ impl Partition {
             HoldStatus::Released | HoldStatus::Expired => {}
         }
         let hold = Hold {
+            made: row.made,
             span,
+            quantity: row.quantity,
             seats,
             status: row.status,
             owner: row.owner,
@@ -170,15 +223,19 @@ impl Partition {
 
     /// A live hold moves on: adopted, confirmed, released or expired.
     pub(super) fn update(&mut self, row: &HoldRow) {
-        let Partition { holds, inventory, memory_estimate, .. } = self;
+        let Partition { holds, inventory, memory_estimate, sold_holds, .. } = self;
+        *sold_holds += usize::from(row.status == HoldStatus::Confirmed);
         holds.change(&row.hold, |hold| {
             assert_eq!(hold.status, HoldStatus::Held, "only a live hold changes");
+            *memory_estimate -= memory_estimate::hold(&row.hold, hold);
             match row.status {
                 HoldStatus::Held => {}
                 HoldStatus::Confirmed => inventory.sell(hold.span, &hold.seats),
-                HoldStatus::Released | HoldStatus::Expired => inventory.release(hold.span, &hold.seats),
+                HoldStatus::Released | HoldStatus::Expired => {
+                    inventory.release(hold.span, &hold.seats);
+                    hold.seats = Box::default();
+                }
             }
-            *memory_estimate -= memory_estimate::hold(&row.hold, hold);
             hold.status = row.status;
             hold.owner = row.owner;
             hold.txn.clone_from(&row.txn);
@@ -214,6 +271,10 @@ pub struct Partitions {
     due: DueIndex<PartitionKey>,
     /// By the end of their run; derived.
     departures: DueIndex<PartitionKey>,
+    /// By [`Partition::kept_since`]; derived.
+    kept: DueIndex<PartitionKey>,
+    /// By [`Partition::next_end`]; derived.
+    ended: DueIndex<PartitionKey>,
     /// Estimated bytes; derived.
     memory_estimate: usize,
 }
@@ -255,6 +316,12 @@ impl Partitions {
         self.due.first()
     }
 
+    /// The partition with the ended hold that may be forgotten first, and when.
+    #[must_use]
+    pub fn next_ended(&self) -> Option<(Time, &PartitionKey)> {
+        self.ended.first()
+    }
+
     /// The partition whose run ended first, unless something in it is still under way.
     #[must_use]
     pub fn next_departed(&self) -> Option<(Time, &PartitionKey)> {
@@ -262,8 +329,14 @@ impl Partitions {
         self.by_key.get(key)?.is_settled().then_some((at, key))
     }
 
-    pub(super) fn open(&mut self, opened: &PartitionOpened) {
-        let mut partition = Partition::open(opened);
+    /// Ad hoc partitions that have sold seats and nothing under way, and since when nothing of them has changed; the longest
+    /// unchanged first.
+    pub(super) fn kept(&self) -> impl Iterator<Item = (Time, &PartitionKey)> {
+        self.kept.iter().filter(|(_, key)| self.by_key[*key].is_settled())
+    }
+
+    pub(super) fn open(&mut self, opened: &PartitionOpened, at: Time) {
+        let mut partition = Partition::open(opened, at);
         // Classes of one run share one definition in memory.
         if partition.run.is_some()
             && let Some(run) = opened.partition.run()
@@ -272,27 +345,33 @@ impl Partitions {
         {
             partition.run = Some(shared);
         }
+        self.due.reschedule(&opened.partition, None, partition.next_due());
         self.departures.reschedule(&opened.partition, None, partition.ends_at());
         self.memory_estimate += partition.memory_estimate;
         let before = self.by_key.insert(opened.partition.clone(), partition);
         assert!(before.is_none(), "a partition is opened once");
     }
 
-    pub(super) fn forget(&mut self, key: &PartitionKey) {
+    pub(super) fn forget(&mut self, key: &PartitionKey) -> Partition {
         let partition = self.by_key.remove(key).expect("a forgotten partition was open");
         self.memory_estimate -= partition.memory_estimate;
         self.due.reschedule(key, partition.next_due(), None);
         self.departures.reschedule(key, partition.ends_at(), None);
+        self.kept.reschedule(key, partition.kept_since(), None);
+        self.ended.reschedule(key, partition.next_end(), None);
+        partition
     }
 
     /// Every change of a partition goes through here, so that the index follows.
     pub(super) fn change(&mut self, key: &PartitionKey, change: impl FnOnce(&mut Partition)) {
         let partition = self.by_key.get_mut(key).expect("a logged change is of an open partition");
-        let (before, memory_estimate) = (partition.next_due(), partition.memory_estimate);
+        let (due, kept, ended) = (partition.next_due(), partition.kept_since(), partition.next_end());
+        let memory_estimate = partition.memory_estimate;
         change(partition);
-        let after = partition.next_due();
         self.memory_estimate = self.memory_estimate - memory_estimate + partition.memory_estimate;
-        self.due.reschedule(key, before, after);
+        self.due.reschedule(key, due, partition.next_due());
+        self.kept.reschedule(key, kept, partition.kept_since());
+        self.ended.reschedule(key, ended, partition.next_end());
     }
 }
 
@@ -307,10 +386,11 @@ impl Partition {
         HoldRow {
             partition: key.clone(),
             hold: id.clone(),
+            made: hold.made,
             partition_seq: self.seq,
             status: hold.status,
             owner: hold.owner,
-            quantity: hold.quantity(),
+            quantity: hold.quantity,
             from: hold.span.from(),
             to: hold.span.to(),
             segments: self.inventory.segments(),

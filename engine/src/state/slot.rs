@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use super::{Orders, Partition, Partitions, Refunds, memory_estimate};
 use crate::decide::Policy;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::limits::AD_HOC_KEPT_PAST_DATE_MS;
 use crate::message::{Fact, Outbox, Tell};
 use crate::record::TellId;
 
@@ -22,6 +23,8 @@ pub struct Slot {
     pub(super) refunds: Refunds,
     pub(super) outbox: Outbox,
     pub(super) next_tell: TellId,
+    /// The highest sequence of any partition that was forgotten.
+    pub(super) forgotten_seq: u64,
 }
 
 impl Slot {
@@ -38,6 +41,7 @@ impl Slot {
             refunds: Refunds::default(),
             outbox: Outbox::new(),
             next_tell: TellId(1),
+            forgotten_seq: 0,
         }
     }
 
@@ -113,25 +117,51 @@ impl Slot {
         }
     }
 
+    /// The highest sequence of any partition that was forgotten: the next to open goes on from there.
+    #[must_use]
+    pub fn forgotten_seq(&self) -> u64 {
+        self.forgotten_seq
+    }
+
     /// The number of the next tell.
     #[must_use]
     pub fn next_tell(&self) -> TellId {
         self.next_tell
     }
 
-    /// The time from which on `decide_due` has a record for this slot.
+    /// The engine time from which on `decide_due` has a record for this slot, beside what goes by the calendar.
     #[must_use]
-    pub fn next_due(&self, policy: &Policy) -> Option<Time> {
+    pub fn next_due(&self) -> Option<Time> {
         let hold = self.partitions.next_due().map(|(at, _)| at);
         let ticket = self.orders.next_ticket().map(|(at, _)| at);
         let order = self.orders.next_abandon().map(|(at, _)| at);
-        let run = self.departed().map(|(at, _)| at.plus(policy.departed_ms));
-        hold.into_iter().chain(ticket).chain(order).chain(run).min()
+        hold.into_iter().chain(ticket).chain(order).min()
     }
 
-    /// The partition to be forgotten next. None while anybody has still to be told something: it may be about that one.
-    pub(crate) fn departed(&self) -> Option<(Time, &PartitionKey)> {
-        self.partitions.next_departed().filter(|_| self.outbox.is_empty())
+    /// The partition with sold seats to be forgotten next, and the day by the calendar on which it may be. None while anybody has
+    /// still to be told something: it may be about that one.
+    #[must_use]
+    pub fn next_departure(&self, policy: &Policy) -> Option<(Time, &PartitionKey)> {
+        if !self.outbox.is_empty() {
+            return None;
+        }
+        let run = self.partitions.next_departed().map(|(at, key)| (at.plus(policy.departed_ms), key));
+        run.into_iter().chain(self.next_kept(policy)).min()
+    }
+
+    /// The ad hoc partition with sold seats whose time is over first, and when.
+    fn next_kept(&self, policy: &Policy) -> Option<(Time, &PartitionKey)> {
+        let mut first: Option<(Time, &PartitionKey)> = None;
+        for (changed_at, key) in self.partitions.kept() {
+            let at = changed_at.plus(policy.ad_hoc_keep_ms);
+            if first.is_some_and(|(first, _)| first <= at) {
+                // Nor can one that has changed since.
+                break;
+            }
+            let at = key.date_start().map_or(at, |date| at.max(date.plus(AD_HOC_KEPT_PAST_DATE_MS)));
+            first = first.into_iter().chain([(at, key)]).min();
+        }
+        first
     }
 
     /// Bytes of memory that the slot takes, as estimated.

@@ -26,7 +26,7 @@ fn apply(slot: &mut Slot, body: Body) {
 
 fn with_context<T>(decide: impl FnOnce(&Context<'_>) -> T) -> T {
     let (catalogue, policy) = (Table::default(), Policy::default());
-    decide(&Context { now: START, catalogue: &catalogue, policy: &policy })
+    decide(&Context { now: START, calendar: START, catalogue: &catalogue, policy: &policy })
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(crate) fn check(slot: &Slot, from: &dyn Fn() -> String) {
     }
     assert!(slot.outbox().keys().all(|id| *id < slot.next_tell()), "{}", from());
     // What the loop asks of every slot.
-    let due = slot.next_due(&Default::default());
+    let due = slot.next_due();
     let all: Vec<_> = slot.partitions().iter().flat_map(|(_, p)| p.due(Time(u64::MAX))).collect();
     assert!(due.is_some() || all.is_empty(), "{}: live holds, and nothing is due", from());
     assert!(slot.is_blank() || slot.memory_estimate() >= bytes.len() / 4, "{}", from());
@@ -185,6 +185,7 @@ fn paid_order(partition_text: &str, id: &str, (from, to): (u16, u16)) -> Body {
     let reservation = Some(Reservation {
         partition: partition(partition_text),
         hold: hold(id),
+        made: 1,
         quantity: 1,
         from,
         to,
@@ -248,7 +249,7 @@ fn contents_that_no_slot_has_are_refused() {
     let opened = |segments, stops| {
         let (partition, layout) = (partition("p"), Layout::AdHoc { seats: 50 });
         let run = Some(run("stop", stops, START));
-        vec![Body::PartitionOpened(PartitionOpened { partition, layout, segments, run })]
+        vec![Body::PartitionOpened(PartitionOpened { partition, layout, segments, run, seq: 0 })]
     };
     check(opened(2, 3), "");
     check(opened(2, 2), "2 segments between 2 stops");
@@ -292,11 +293,11 @@ fn contents_that_no_slot_has_are_refused() {
 /// Numbers after which there is no next one, and a next tell that was told already. They stand at the end of an image.
 #[test]
 fn numbers_must_have_a_next_one() {
-    // The number of the slot, the sequence, the time, five lists, the next tell.
-    const ROOT: usize = 2 + 8 + 8 + 5 * 8 + 8;
+    // The number of the slot, the sequence, the time, five lists, the next tell, the highest sequence that was forgotten.
+    const ROOT: usize = 2 + 8 + 8 + 5 * 8 + 8 + 8;
     let slot = with_every_text();
     let sound = image(&slot);
-    let (seq, next_tell) = (sound.len() - ROOT + 2, sound.len() - 8);
+    let (seq, next_tell, forgotten) = (sound.len() - ROOT + 2, sound.len() - 16, sound.len() - 8);
     let number = |at: usize| u64::from_le_bytes(sound[at..at + 8].try_into().unwrap());
     assert_eq!((number(seq), number(next_tell)), (slot.seq(), slot.next_tell().0));
     let last = slot.next_tell().0 - 1;
@@ -306,6 +307,8 @@ fn numbers_must_have_a_next_one() {
         (next_tell, u64::MAX, "number of the next tell 18446744073709551615"),
         (next_tell, last, &*format!("the next tell is number {last}, and others have it")),
         (next_tell, last + 2, ""),
+        (forgotten, u64::MAX, "sequence of a forgotten partition 18446744073709551615"),
+        (forgotten, 7, ""),
     ] {
         let mut bytes = sound.clone();
         bytes[at..at + 8].copy_from_slice(&changed.to_le_bytes());
@@ -314,7 +317,7 @@ fn numbers_must_have_a_next_one() {
     }
     let mut blank = image(&Slot::new(SLOT));
     let end = blank.len();
-    blank[end - 8..].fill(0);
+    blank[end - 16..end - 8].fill(0);
     let said = Slot::decode(&blank).unwrap_err().to_string();
     assert!(said.ends_with("the next tell is number 0, and others have it"), "{said}");
 }

@@ -54,6 +54,7 @@ const STATUSES: [&str; 9] =
 fn world_with(status: &str) -> World {
     let names = Names::new(APART);
     let mut world = World::new(Table::default());
+    world.policy.hold_memory_ms = 24 * HOUR_MS;
     let mut run = |command| world.run(command).map(drop).expect("a step of the set-up");
     run(try_hold("opener", 1, None));
     run(release("opener"));
@@ -106,6 +107,8 @@ const EXPIRES: &str = "!HoldExpired HoldsExpired";
 const MISSING: &str = "!HoldNotFound";
 const OWNED: &str = "!HoldOwned";
 const GONE: &str = "!HoldExpired";
+/// With the last hold that it remembered, its partition was forgotten.
+const FORGOTTEN: &str = "Held PartitionOpened HoldMade";
 
 #[test]
 fn the_same_try_hold_again() {
@@ -120,7 +123,7 @@ fn the_same_try_hold_again() {
             GONE,
             "Held",
             "Confirmed",
-            "Held HoldMade",
+            FORGOTTEN,
         ],
     );
 }
@@ -130,7 +133,7 @@ fn a_try_hold_with_other_contents() {
     let made = "Held HoldMade";
     let differs = "!HoldDiffers";
     for other in [try_hold("h", 1, Some((0, 2))), try_hold("h", 2, Some((1, 3))), try_hold("h", 2, None)] {
-        row(&other, [made, differs, EXPIRES, differs, "!HoldReleased", GONE, differs, differs, made]);
+        row(&other, [made, differs, EXPIRES, differs, "!HoldReleased", GONE, differs, differs, FORGOTTEN]);
     }
 }
 
@@ -302,7 +305,10 @@ fn only_what_is_due_ends() {
     let rows = expired(&world.log[before]).unwrap();
     assert_eq!(rows.iter().map(|row| row.hold.as_str()).collect::<Vec<_>>(), ["0", "1"]);
     for row in rows {
-        assert_eq!((row.status, row.keep_until), (HoldStatus::Expired, world.now.plus(24 * HOUR_MS)));
+        assert_eq!(
+            (row.status, row.keep_until),
+            (HoldStatus::Expired, world.now.plus(world.policy.hold_memory_ms))
+        );
     }
 }
 
@@ -370,7 +376,7 @@ fn ended_holds_are_forgotten_after_a_day() {
     assert_eq!(word(&world.run(release("expires"))), GONE);
     world.later(24 * HOUR_MS);
     assert_eq!(ids(&world, &partition(P)), [hold("sold")]);
-    world.later(10_000 * HOUR_MS);
+    world.later(9_000 * HOUR_MS);
     assert_eq!(word(&world.run(confirm("sold"))), "Confirmed");
     check::replay(&world);
 }
@@ -386,11 +392,12 @@ fn one_record_forgets_a_bounded_number_of_holds() {
         .iter()
         .map(|record| match &record.body {
             Body::HoldsForgotten { holds, .. } => holds.len(),
+            Body::PartitionForgotten { .. } => 0,
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(sizes, [FORGOTTEN_PER_RECORD_MAX, 300 - FORGOTTEN_PER_RECORD_MAX]);
-    assert_eq!(ids(&world, &key), []);
+    assert_eq!(sizes, [FORGOTTEN_PER_RECORD_MAX, 300 - FORGOTTEN_PER_RECORD_MAX, 0]);
+    assert!(world.slot(world.hash().partition(&key)).unwrap().partitions().is_empty());
     check::replay(&world);
 }
 
@@ -399,7 +406,7 @@ fn one_record_forgets_a_bounded_number_of_holds() {
 fn the_slot_knows_when_it_is_due() {
     let mut world = world_with("held");
     let slot = world.hash().partition(&partition(P));
-    let due = |world: &World| world.slot(slot).unwrap().next_due(&world.policy);
+    let due = |world: &World| world.slot(slot).unwrap().next_due();
     assert_eq!(due(&world), Some(START.plus(TTL_MS)));
     world.later(TTL_MS);
     // The opener was released at the start, the hold has just expired.
@@ -410,7 +417,7 @@ fn the_slot_knows_when_it_is_due() {
     let names = Names::new(APART);
     world.run(names.create(0)).unwrap();
     let order = world.slot(SlotId::new(7)).unwrap();
-    assert_eq!(order.next_due(&world.policy), Some(world.now.plus(24 * HOUR_MS)));
+    assert_eq!(order.next_due(), Some(world.now.plus(24 * HOUR_MS)));
     world.run(names.cancel(0)).unwrap();
-    assert_eq!(world.slot(SlotId::new(7)).unwrap().next_due(&world.policy), None);
+    assert_eq!(world.slot(SlotId::new(7)).unwrap().next_due(), None);
 }

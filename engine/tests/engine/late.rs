@@ -34,16 +34,16 @@ fn a_hold_is_remembered_until_its_order_has_heard_all_of_it() {
     let names = Names::new(APART);
     let mut world = World::new(Table::default());
     // Else the order would be given up first.
-    world.policy.abandon_ms = 4 * world.policy.retention_ms;
+    world.policy.abandon_ms = 4 * world.policy.hold_memory_ms;
     let_a_hold_end_unheard(&mut world, &names);
-    world.wait(world.policy.retention_ms);
+    world.wait(world.policy.hold_memory_ms);
     world.do_due();
     assert_eq!(owned(&world), [HoldStatus::Expired]);
     // Nothing is due before the order has heard, after a restart as well.
     world.reload();
     world.mail.clear();
     let home = world.hash().partition(&names.partition);
-    assert_eq!(world.slot(home).unwrap().next_due(&world.policy), None);
+    assert_eq!(world.slot(home).unwrap().next_due(), None);
     assert_eq!(word(&world.run(names.reserve(0))), "!HoldExpired");
     // Of its beginning alone is not enough.
     world.resend();
@@ -79,7 +79,7 @@ fn a_late_request_acts_on_no_later_hold_of_the_same_id() {
     confirm.retain(confirms);
     world.crash();
     world.later(world.policy.hold_ttl_ms);
-    world.later(world.policy.retention_ms);
+    world.later(world.policy.hold_memory_ms);
     assert_eq!(owned(&world), []);
     world.mail = reserve;
     world.deliver(0);

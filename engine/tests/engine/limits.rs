@@ -29,7 +29,7 @@ fn partitions_of_a_slot() {
         let partition = partition(&format!("{i}"));
         world.append(
             slot,
-            Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None }),
+            Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None, seq: 0 }),
         );
     }
     assert_eq!(word(&world.run(names.try_hold("h", 1))), "!LimitReached");
@@ -78,7 +78,7 @@ fn bytes_of_a_slot() {
         let (partition, layout) = (partition(&format!("{i}")), Layout::AdHoc { seats: 100_000 });
         world.append(
             slot,
-            Body::PartitionOpened(PartitionOpened { partition, layout, segments: 64, run: None }),
+            Body::PartitionOpened(PartitionOpened { partition, layout, segments: 64, run: None, seq: 0 }),
         );
     }
     assert_eq!(word(&world.run(names.create(1))), "!LimitReached");
@@ -98,18 +98,22 @@ fn ended_holds_of_a_partition() {
     let key = partition("p");
     let (slot_id, policy) = (SlotId::new(1), Policy::default());
     let catalogue = Table::default();
-    let context = Context { now: START, catalogue: &catalogue, policy: &policy };
+    let context = Context { now: START, calendar: START, catalogue: &catalogue, policy: &policy };
     let mut slot = Slot::new(slot_id);
     let apply = |slot: &mut Slot, body| {
         let (seq, trace) = (slot.seq() + 1, Text::from(""));
         slot.apply(&Record { slot: slot_id, seq, time: START, trace, body }, &mut Vec::new());
     };
     let (partition, layout) = (key.clone(), Layout::AdHoc { seats: 1 });
-    apply(&mut slot, Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None }));
+    apply(
+        &mut slot,
+        Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None, seq: 0 }),
+    );
     for i in 0..ENDED_HOLDS_PER_PARTITION_MAX + 3 {
         let row = HoldRow {
             partition: key.clone(),
             hold: id(i),
+            made: slot.partitions().get(&key).unwrap().seq() + 1,
             partition_seq: slot.partitions().get(&key).unwrap().seq() + 1,
             status: HoldStatus::Held,
             owner: None,
@@ -137,10 +141,10 @@ fn ended_holds_of_a_partition() {
     }
     let expected = Body::HoldsForgotten { partition: key.clone(), holds: (0..3).map(id).collect() };
     assert_eq!(decide_due(&slot, &context), Some(expected.clone()));
-    assert!(slot.next_due(&policy).is_some_and(|at| at <= START));
+    assert!(slot.next_due().is_some_and(|at| at <= START));
     apply(&mut slot, expected);
     assert_eq!(decide_due(&slot, &context), None);
-    assert_eq!(slot.next_due(&policy), Some(START.plus(4)));
+    assert_eq!(slot.next_due(), Some(START.plus(4)));
 }
 
 #[test]
@@ -153,6 +157,9 @@ fn seats_of_a_hold() {
         let ad_hoc = AdHoc { capacity: 5_000, segments: 1 };
         let wanted = names.try_hold_with("h", quantity, |seats| seats.ad_hoc = ad_hoc);
         assert_eq!(word(&world.run(wanted)), expected, "{quantity}");
+        // More than one hold can have opens nothing.
+        let opens = quantity <= QUANTITY_MAX;
+        assert_eq!(world.log.iter().any(|record| crate::support::kind(record) == "PartitionOpened"), opens);
     }
 }
 

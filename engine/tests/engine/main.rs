@@ -1,5 +1,6 @@
 //! The engine by its public interface: slots driven without disk, clock or threads, every delivery under control.
 
+mod forgetting;
 mod formats;
 mod fullest;
 mod ids;
@@ -16,6 +17,8 @@ mod payments;
 mod races;
 mod records;
 mod refunds;
+mod sale;
 mod shortcuts;
 mod support;
+mod version_1;
 mod weights;

@@ -406,7 +406,7 @@ fn why_a_hold_ended_is_recorded() {
     let mut world = world_with(&names, "requested");
     let Body::HoldReleased(row) = &last(&world, "HoldReleased").body else { unreachable!() };
     assert_eq!((row.release_reason, row.status), (Some(ReleaseReason::Requested), HoldStatus::Released));
-    assert_eq!(row.keep_until, START.plus(24 * HOUR_MS));
+    assert_eq!(row.keep_until, START.plus(world.policy.hold_memory_ms));
     // A hold whose order was cancelled while it was being made is declined.
     world.run(names.create(1)).unwrap();
     world.submit(names.reserve(1));
@@ -489,7 +489,7 @@ fn a_paid_order_is_due_for_its_ticket_at_once() {
         if reload {
             world.reload();
         }
-        assert_eq!(world.slot(slot).unwrap().next_due(&world.policy), Some(world.now));
+        assert_eq!(world.slot(slot).unwrap().next_due(), Some(world.now));
         assert_eq!(world.due_slots(), [slot]);
         world.do_due();
         assert_eq!(kind(world.log.last().unwrap()), "OrderTicketed");

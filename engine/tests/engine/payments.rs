@@ -1,14 +1,14 @@
 //! What becomes of a payment: every cell of the contract's table, wherever order, partition and transaction id live.
 
-use engine::answer::{Answer, RefundReason, RefundStatus};
-use engine::command::{Command, ExpectedHold, ListRefunds, Pay};
+use engine::answer::{RefundReason, RefundStatus};
+use engine::command::{Command, ExpectedHold, Pay};
 use engine::ids::{Cents, OrderId, SlotId};
 
 use crate::support::catalogue::{self, Table};
 use crate::support::check;
 use crate::support::names::{APART, Names, PLACEMENTS, order_name, partition, span, txn};
 use crate::support::world::{Mail, START, World};
-use crate::support::{kind, order_of, word};
+use crate::support::{kind, order_of, refunds, word};
 
 /// Whether the transaction id is the order's own of an earlier payment, fresh, or another order's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,13 +45,6 @@ fn world_with(names: &Names, status: &str) -> World {
         other => panic!("no status is called {other}"),
     }
     world
-}
-
-fn refunds(world: &mut World) -> Vec<engine::answer::RefundView> {
-    match world.run(Command::ListRefunds(ListRefunds { status: None, after: None, limit: 1_000 })) {
-        Ok(Answer::Refunds(refunds)) => refunds,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// `owed`: the reason of the refund that this payment leaves, if any.
@@ -208,6 +201,7 @@ fn a_sale_that_was_not_told_keeps_its_partition() {
     let key = "G1|2026-02-11|2nd";
     let definition = catalogue::run("stop", 3, START.plus(1_000));
     let mut world = World::new(Table::default().sells(key, catalogue::coaches(&["05"]), definition));
+    world.policy.sale_closes_ms = -3_600_000;
     world.run(names.create(0)).unwrap();
     world.run(names.reserve_with(0, |seats| seats.partition = partition(key))).unwrap();
     world.submit(names.pay(0, 0));

@@ -20,7 +20,7 @@ const LONG: &str = "short and long.";
 
 fn opened(layout: Layout, segments: u16, stops: usize) -> Body {
     let run = (stops > 0).then(|| run("stop", stops, START));
-    Body::PartitionOpened(PartitionOpened { partition: partition("p"), layout, segments, run })
+    Body::PartitionOpened(PartitionOpened { partition: partition("p"), layout, segments, run, seq: 0 })
 }
 
 pub(crate) fn ad_hoc(seats: u32, segments: u16) -> Body {
@@ -31,6 +31,7 @@ pub(crate) fn held(id: &str, seats: u32) -> HoldRow {
     HoldRow {
         partition: partition("p"),
         hold: hold(id),
+        made: 1,
         partition_seq: 1,
         status: HoldStatus::Held,
         owner: None,
@@ -71,6 +72,7 @@ fn reserved(partition_text: &str, id: &str, labels: &[&str]) -> Body {
     let reservation = Some(Reservation {
         partition: partition(partition_text),
         hold: hold(id),
+        made: 1,
         quantity: 1,
         from: 0,
         to: 1,
@@ -202,7 +204,7 @@ fn a_slot_says_how_much_is_in_it() {
         let partition = partition(id);
         apply(
             &mut slot,
-            Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None }),
+            Body::PartitionOpened(PartitionOpened { partition, layout, segments: 1, run: None, seq: 0 }),
         );
         let id_of_order = OrderId::new(SLOT, (nth as u128) << 20);
         apply(&mut slot, Body::OrderCreated(OrderRow { order: id_of_order, ..order(id) }));

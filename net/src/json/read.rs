@@ -46,6 +46,39 @@ impl<'de> Deserialize<'de> for Str<'de> {
     }
 }
 
+/// The name of a field, of which nobody has to make sense: one that is no Unicode text (half of a surrogate pair) is no known one's.
+pub(crate) struct Name<'a>(Cow<'a, [u8]>);
+
+impl Name<'_> {
+    /// Empty where it is no text.
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name<'de>, D::Error> {
+        struct Take;
+        impl<'de> Visitor<'de> for Take {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_bytes<E: Error>(self, name: &'de [u8]) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        // As bytes: read as a string, half of a surrogate pair would make the document bad.
+        deserializer.deserialize_bytes(Take)
+    }
+}
+
 /// A type that a field may have, and how it is read.
 pub(crate) trait Field<'de>: Sized {
     type Written: Deserialize<'de> + Into<Self>;
@@ -97,8 +130,8 @@ macro_rules! request_body {
 
                     fn visit_map<A: serde::de::MapAccess<$a>>(self, mut map: A) -> Result<$name<$a>, A::Error> {
                         $(let mut $field: Option<Option<$type>> = None;)*
-                        while let Some(key) = map.next_key::<$crate::json::read::Str<$a>>()? {
-                            match &*key {
+                        while let Some(key) = map.next_key::<$crate::json::read::Name<$a>>()? {
+                            match key.as_str() {
                                 $(stringify!($field) => {
                                     let written: Option<<$type as $crate::json::read::Field<$a>>::Written> = map.next_value()?;
                                     if $field.replace(written.map(Into::into)).is_some() {
@@ -166,6 +199,11 @@ mod tests {
         for value in [r#""\ud83d""#, "1e400", "-1e-400", r#"{"a":1,"a":2}"#, &"9".repeat(1_000)] {
             check(&format!(r#"{{"x":{value},"count":1}}"#), Some((None, Some(1))));
         }
+        // Its name is skipped like the rest.
+        for name in [r"\ud83d", r"\udc00 x", r"count\ud800", r"\u0000"] {
+            check(&format!(r#"{{"{name}":[1],"count":1}}"#), Some((None, Some(1))));
+        }
+        refuse(r#"{"\ud8":1}"#);
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let value = format!("{}1{}", open.repeat(200_000), close.repeat(200_000));
             check(&format!(r#"{{"x":{value},"count":1}}"#), Some((None, Some(1))));

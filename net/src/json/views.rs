@@ -18,6 +18,7 @@ const USUAL_BYTES: usize = 512;
 fn json(fill: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
     let mut out = Vec::with_capacity(USUAL_BYTES);
     object(&mut out, fill);
+    out.push(b'\n');
     out
 }
 
@@ -64,7 +65,10 @@ pub(crate) fn order(view: &OrderView) -> Vec<u8> {
             o.number("Qty", reservation.quantity);
             o.number("FromIndex", reservation.from);
             o.number("ToIndex", reservation.to);
-            o.texts("Seats", reservation.seats.iter().map(Text::as_str));
+            // A cancelled order has none any more.
+            if view.status != OrderStatus::Cancelled {
+                o.texts("Seats", reservation.seats.iter().map(Text::as_str));
+            }
             // Once it is paid or cancelled, nothing expires any more.
             if view.status == OrderStatus::Reserved {
                 o.time("ExpiresAt", reservation.expires_at);
@@ -179,6 +183,9 @@ pub(crate) fn trains(date: Date, from: &Station, to: &Station, offers: &[TrainOf
             o.number("to_index", offer.span.to());
             time_field(o, "departs_at", offer.departs_at());
             time_field(o, "arrives_at", offer.arrives_at());
+            if offer.view.is_closed {
+                o.flag("departed", true);
+            }
             o.objects("classes", offer.view.classes.iter(), class_fields);
         });
     })

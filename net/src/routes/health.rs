@@ -10,12 +10,12 @@ use crate::reply::{Answer, Outcome};
 use crate::service::Service;
 
 pub(super) fn healthz() -> Outcome {
-    Ok(Answer::json(br#"{"status":"ok"}"#.as_slice()))
+    Ok(Answer::json(b"{\"status\":\"ok\"}\n".as_slice()))
 }
 
 pub(super) fn readyz<B: Backend>(app: &App<B>, service: Service) -> Outcome {
     Ok(match app.backend.ready(service) {
-        Ok(()) => Answer::json(br#"{"status":"ready"}"#.as_slice()),
+        Ok(()) => Answer::json(b"{\"status\":\"ready\"}\n".as_slice()),
         Err(missing) => Answer::json(views::not_ready(missing)).with_status(StatusCode::SERVICE_UNAVAILABLE),
     })
 }

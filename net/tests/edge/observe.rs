@@ -41,7 +41,7 @@ fn paths_and_methods_that_are_none_are_json_too() {
     let server = Server::start();
     for (service, request, expected, allow) in [
         (Service::Gateway, "GET /", "404 not found", None),
-        (Service::Gateway, "GET /worker/status", "404 not found", None),
+        (Service::Orders, "GET /worker/status", "404 not found", None),
         (Service::Orders, "GET /v1/trains", "404 not found", None),
         (Service::Query, "POST /orders", "404 not found", None),
         (Service::Orders, "GET /orders", "405 method not allowed", Some("POST")),

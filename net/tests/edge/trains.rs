@@ -39,7 +39,7 @@ fn opened(codes: &[&str], classes: Vec<ClassView>) -> RunView {
         Stop { name, code, arrives_at: at, departs_at: at, board: true, alight: true }
     });
     let definition = RunDefinition { stops: stops.collect(), ends_at: Time(0) };
-    RunView { run: Arc::new(definition), classes }
+    RunView { is_closed: false, run: Arc::new(definition), classes }
 }
 
 fn run_of(command: &Command) -> &RunQuery {

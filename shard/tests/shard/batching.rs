@@ -232,8 +232,8 @@ fn memory_is_bounded() {
     world.crash(|| false);
     assert_eq!(world.shard(0).state_bytes(), bytes);
     // What is forgotten makes room.
-    let retention_ms = world.setup.policy.retention_ms;
-    world.pass(HOLD_TTL_MS + retention_ms);
+    let hold_memory_ms = world.setup.policy.hold_memory_ms;
+    world.pass(HOLD_TTL_MS + hold_memory_ms);
     assert!(world.run(n.try_hold("new", 1)).is_ok());
 }
 

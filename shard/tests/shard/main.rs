@@ -8,6 +8,7 @@ mod gating;
 mod node;
 mod operations;
 mod outbox;
+mod reclaim;
 mod snapshots;
 mod stats;
 mod support;

@@ -125,8 +125,12 @@ fn an_operation_asks_so_often_and_no_more() {
         let Envelope { from, to, time, trace, message: Message::Ask { op, .. } } = mail.envelope else {
             unreachable!("that is an ask")
         };
-        let of_nobody =
-            Fact::HoldExpired { order: n.order(0), partition: n.partition.clone(), hold: hold("nobody's") };
+        let of_nobody = Fact::HoldExpired {
+            order: n.order(0),
+            partition: n.partition.clone(),
+            hold: hold("nobody's"),
+            made: 1,
+        };
         let message = Message::Answer { op, result: Ok(of_nobody), visible_at: Lsn(0) };
         let envelope = Envelope { from: to, to: from, time, trace, message };
         world.deliver(Mail { core: 0, envelope });

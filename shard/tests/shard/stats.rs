@@ -106,7 +106,7 @@ fn a_shard_is_quiet_when_nothing_at_all_is_left() {
     let read = world.submit(n.get(1));
     assert!(!quiet(&world), "a command waits");
     let now = world.now;
-    world.nodes[0].shard.process(now).and_then(|()| world.nodes[0].shard.commit()).unwrap();
+    world.nodes[0].shard.process(now, now).and_then(|()| world.nodes[0].shard.commit()).unwrap();
     assert!(!quiet(&world), "a reply waits");
     world.turn(0);
     assert_eq!(world.reply(read), Some(Err(Rejection::OrderNotFound)));

@@ -2,6 +2,7 @@
 //! clients were ever told (`promises`), and of the order in which it can all have happened (`linear`).
 
 pub(crate) mod answers;
+pub(crate) mod leap;
 pub(crate) mod linear;
 pub(crate) mod model;
 mod promises;
@@ -43,6 +44,7 @@ fn seats(key: &PartitionKey, p: &Partition) {
     let mut taken = vec![vec![false; seats]; segments];
     for (id, hold) in p.holds_sorted() {
         if !matches!(hold.status, HoldStatus::Held | HoldStatus::Confirmed) {
+            assert!(hold.seats.is_empty(), "{key}: hold {id} has ended and keeps its seats: {hold:?}");
             continue;
         }
         for seat in &hold.seats {
@@ -90,23 +92,28 @@ fn agree(world: &World, orders: &BTreeMap<OrderId, &Order>) {
         for (id, hold) in p.holds_sorted() {
             assert_ne!(hold.status, HoldStatus::Held, "{key}: hold {id} is past its deadline: {hold:?}");
             if let Some(owner) = hold.owner {
-                let order = orders.get(&owner).unwrap_or_else(|| panic!("{hold:?} is nobody's"));
+                let Some(order) = orders.get(&owner) else {
+                    let ended = hold.status != HoldStatus::Confirmed;
+                    assert!(ended && world.model.has_dropped(owner), "{hold:?} is nobody's");
+                    continue;
+                };
                 agrees(key, id, hold, order, &mut sold);
             }
         }
     }
-    let forgotten = world.departs();
+    let forgotten = world.has_let_go();
     for order in orders.values() {
         let ticketed = order.row.status == OrderStatus::Ticketed;
         let has_seat = sold.contains(&order.row.order);
-        // A run that has departed takes its holds along.
+        // What is forgotten takes its holds along.
         assert!(ticketed == has_seat || (ticketed && forgotten), "no seat is sold to {:?}", order.row);
     }
 }
 
 fn agrees(key: &PartitionKey, id: &HoldId, hold: &Hold, order: &Order, sold: &mut BTreeSet<OrderId>) {
     let row = &order.row;
-    let is_its = row.reservation.as_ref().is_some_and(|r| r.partition == *key && r.hold == *id);
+    let is_its =
+        row.reservation.as_ref().is_some_and(|r| (&r.partition, &r.hold, r.made) == (key, id, hold.made));
     let ticketed = row.status == OrderStatus::Ticketed;
     if hold.status == HoldStatus::Confirmed {
         assert!(ticketed && is_its && row.txn == hold.txn, "{hold:?} is sold to {row:?}");
@@ -119,8 +126,9 @@ fn agrees(key: &PartitionKey, id: &HoldId, hold: &Hold, order: &Order, sold: &mu
 fn money(world: &World, orders: &BTreeMap<OrderId, &Order>) {
     for (_, slot) in world.model.latest() {
         for (txn, id) in &slot.claims {
-            let order = orders[id];
-            let paid = order.row.txn.as_ref() == Some(txn);
+            let order = orders.get(id);
+            assert!(order.is_some() || world.model.has_dropped(*id), "{txn} is claimed for nobody: {id}");
+            let paid = order.is_some_and(|order| order.row.txn.as_ref() == Some(txn));
             let owed = world.process.slot(id.slot()).refunds().get(&id.name(), txn).is_some();
             assert!(paid != owed, "{txn} of {id}: paid {paid}, owed back {owed}");
         }

@@ -1,14 +1,13 @@
 //! Promises: what clients were told, kept on their side of the wire. After every recovery, and at the end, all of it still has to be
 //! true: what was shown is there, and has only moved on as it may.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::answer::{Answer, HoldStatus, HoldView, OrderStatus, OrderView, RefundView, Rejection, Reply};
 use engine::command::{Command, Pay};
 use engine::ids::{HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, TxnId};
 use engine::state::{Order, Slot};
 
-use crate::plan::HOUR_MS;
 use crate::world::World;
 
 /// The latest that any client was told of each order, hold and refund: [`learn`](Promises::learn)ed from answers,
@@ -20,16 +19,15 @@ pub(crate) struct Promises {
     refunds: BTreeMap<(OrderName, TxnId), RefundView>,
     /// Payments that were answered, and how.
     payments: Vec<(Pay, Reply)>,
-    /// The order of each key.
-    keys: BTreeMap<IdempotencyKey, OrderId>,
+    /// The orders of each key: one, and those that were dropped before.
+    keys: BTreeMap<IdempotencyKey, BTreeSet<OrderId>>,
 }
 
 impl Promises {
     pub(crate) fn learn(&mut self, command: &Command, reply: &Reply) {
         match reply {
             Ok(Answer::Order(view)) => {
-                let other = self.keys.insert(view.key.clone(), view.order);
-                assert!(other.is_none_or(|id| id == view.order), "one key, two orders: {view:?}");
+                self.keys.entry(view.key.clone()).or_default().insert(view.order);
                 let known = self.orders.entry(view.order).or_insert_with(|| (**view).clone());
                 // Answers overtake each other.
                 if rank(view.status) >= rank(known.status) {
@@ -69,6 +67,10 @@ impl Promises {
     /// When it is not.
     pub(crate) fn check(&self, world: &World) {
         self.orders.values().for_each(|known| order(world, known));
+        for (key, orders) in &self.keys {
+            let left: Vec<_> = orders.iter().filter(|id| !world.model.has_dropped(**id)).collect();
+            assert!(left.len() <= 1, "one key, two orders: {key} {left:?}");
+        }
         for ((partition, id), known) in &self.holds {
             hold(world, partition, id, known);
         }
@@ -93,7 +95,12 @@ fn rank(status: OrderStatus) -> u8 {
 
 fn order(world: &World, known: &OrderView) {
     let found = world.process.slot(known.order.slot()).orders().get(known.order);
-    let row = &found.unwrap_or_else(|| panic!("{known:?} is gone")).row;
+    let Some(found) = found else {
+        let may = known.status == OrderStatus::Init && world.model.has_dropped(known.order);
+        assert!(may, "{known:?} is gone");
+        return;
+    };
+    let row = &found.row;
     let may = match known.status {
         OrderStatus::Init => true,
         OrderStatus::Reserved => row.status != OrderStatus::Init,
@@ -108,41 +115,56 @@ fn order(world: &World, known: &OrderView) {
     }
     if let Some(held) = &known.reservation {
         let r = row.reservation.as_ref().unwrap_or_else(|| panic!("{known:?} has no reservation any more"));
-        let same = (&r.partition, &r.hold, &r.labels, r.deadline)
-            == (&held.partition, &held.hold, &held.seats, held.expires_at);
-        assert!(same, "{known:?} is now {row:?}");
+        let same = (&r.partition, &r.hold, r.deadline) == (&held.partition, &held.hold, held.expires_at);
+        let cancelled = row.status == OrderStatus::Cancelled;
+        let same_seats = if cancelled { r.labels.is_empty() } else { r.labels == held.seats };
+        assert!(same && same_seats, "{known:?} is now {row:?}");
     }
 }
 
 fn hold(world: &World, partition: &PartitionKey, id: &HoldId, known: &HoldView) {
-    let slot = world.process.slot(world.process.hash.partition(partition));
-    let (policy, now) = (&world.plan.policy, world.now());
-    let Some(p) = slot.partitions().get(partition) else {
-        // Only a run that departs is forgotten, and with it what was sold of it.
-        assert!(world.departs(), "{partition} is gone");
+    let seen = (partition.clone(), id.clone(), known.expires_at);
+    if world.model.memory.twins.contains(&seen) {
+        // Another hold looks the same to a client.
         return;
-    };
-    let Some(found) = p.hold(id) else {
-        let ended =
-            known.status != HoldStatus::Confirmed && known.expires_at.plus(policy.retention_ms) <= now;
-        // Who released a hold that this client has seen alive need not have told it; within a run that is remembered for a day
-        // nothing is forgotten that soon.
-        let unseen = known.status == HoldStatus::Held && policy.retention_ms < HOUR_MS;
-        let released = known.status == HoldStatus::Released || unseen;
-        // A run that was forgotten may be opened again where another timetable says so.
-        let reopened = p.run().is_some() && world.departs();
-        assert!(ended || released || reopened, "hold {id} of {partition} is gone: {known:?}");
+    }
+    let slot = world.process.slot(world.process.hash.partition(partition));
+    let p = slot.partitions().get(partition);
+    let Some((p, found)) = p.and_then(|p| Some((p, p.hold(id)?))) else {
+        let may = may_be_gone(world, partition, known);
+        assert!(
+            may && (p.is_some() || world.model.has_forgotten(partition)),
+            "hold {id} of {partition}: {known:?}"
+        );
         return;
     };
     if found.deadline != known.expires_at {
-        assert!(found.deadline > known.expires_at, "hold {id} of {partition}: {known:?} is now {found:?}");
+        let may = found.deadline > known.expires_at && may_be_gone(world, partition, known);
+        assert!(may, "hold {id} of {partition}: {known:?} is now {found:?}");
         return;
     }
     let layout = p.inventory().layout();
     let labels = found.seats.iter().map(|seat| layout.label(*seat));
-    let same = labels.eq(known.seats.iter().map(|label| label.as_str().to_owned()));
+    let has_ended = matches!(found.status, HoldStatus::Released | HoldStatus::Expired);
+    let same = has_ended || labels.eq(known.seats.iter().map(|label| label.as_str().to_owned()));
     let may = known.status == HoldStatus::Held || known.status == found.status;
-    assert!(same && may, "hold {id} of {partition}: {known:?} is now {found:?}");
+    assert!(
+        same && may && found.quantity == known.quantity,
+        "hold {id} of {partition}: {known:?} is now {found:?}"
+    );
+}
+
+/// The hold need not be remembered any longer.
+fn may_be_gone(world: &World, partition: &PartitionKey, known: &HoldView) -> bool {
+    if known.status == HoldStatus::Confirmed {
+        // Sold seats go with their partition alone.
+        return world.has_let_go() && world.model.has_forgotten(partition);
+    }
+    // It may have been released as soon as it was made: who released it need not have told this client.
+    let policy = &world.plan.policy;
+    let forgotten_at = known.expires_at.plus(policy.hold_memory_ms).0 - policy.hold_ttl_ms;
+    let early = world.plan.state_bytes_max.is_some() || world.model.has_forgotten(partition);
+    forgotten_at <= world.now().0 || early
 }
 
 /// Money that was answered for has one end.

@@ -1,6 +1,7 @@
 //! Faults that strike a running process, one at a time. What a power cut or a kill leaves is in `world/restart.rs`; damage
 //! to what the files hold is in `damage`.
 
+pub(crate) mod clock;
 pub(crate) mod damage;
 
 use wal::disk::Lane;
@@ -8,8 +9,6 @@ use wal::disk::Lane;
 use crate::counters::Covered;
 use crate::world::World;
 use crate::world::disk::{EIO, ENOSPC};
-
-const DAY_MS: u64 = 86_400_000;
 
 #[derive(Clone, Copy)]
 enum Fault {
@@ -64,7 +63,7 @@ pub(crate) fn strike(world: &mut World) {
             world.coverage.count(Covered::Stall);
             world.history.note(format_args!("the disk of core {core} stalls until step {until}"));
         }
-        Fault::Clock => clock(world),
+        Fault::Clock => clock::jump(world),
         Fault::HoldRing => {
             let to = (core + 1 + world.rng.below(usize::from(world.cores()) - 1) as u16) % world.cores();
             let until = world.step + world.rng.between(10, 200);
@@ -116,18 +115,5 @@ pub(crate) fn hold_rings(world: &mut World) {
             let late = world.process.rings.borrow_mut().hold(from, to, until);
             world.coverage.add(Covered::MessageLate, u64::from(late));
         }
-    }
-}
-
-fn clock(world: &mut World) {
-    let by = *world.rng.pick(&[50, 5_000, 60_000, 2 * DAY_MS]);
-    if world.rng.percent(50) {
-        world.machine.wall_us += by * 1_000;
-        world.coverage.count(Covered::ClockForwards);
-        world.history.note(format_args!("the wall clock jumps {by} ms forwards"));
-    } else {
-        world.machine.wall_us = world.machine.wall_us.saturating_sub(by * 1_000);
-        world.coverage.count(Covered::ClockBackwards);
-        world.history.note(format_args!("the wall clock jumps {by} ms backwards"));
     }
 }

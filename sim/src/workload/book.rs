@@ -8,7 +8,7 @@ use engine::command::{AdHoc, Command};
 use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Reference, TxnId};
 
 use crate::rng::Rng;
-use crate::timetable::DATE;
+use crate::timetable::{DATE, NEARLY_OVER, OVER};
 
 /// Orders that are talked about at a time.
 const ORDERS: usize = 5;
@@ -77,10 +77,12 @@ impl Book {
     }
 
     pub(crate) fn new_place(&mut self, rng: &mut Rng) {
-        let number = self.number();
+        // Some come again: what was forgotten by then is opened once more.
+        let old = self.numbers.saturating_sub(rng.between(1, 30));
+        let number = if rng.percent(20) { old } else { self.number() };
         let key = match rng.below(6) {
             0 | 1 => format!("ad-{number}"),
-            2 => format!("X{number}|{DATE}|any"),
+            2 => format!("X{number}|{}|any", rng.pick(&[DATE, OVER, NEARLY_OVER])),
             3 => format!("G{}|{DATE}|1st", number / 2),
             4 => format!("G{}|{DATE}|2nd", number / 2),
             // Another class of a run that is there perhaps.

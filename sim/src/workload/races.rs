@@ -3,11 +3,13 @@
 
 use engine::answer::OrderStatus;
 use engine::command::{Command, CreateOrder, HoldRef, Reserve, SeatRequest};
-use engine::ids::Time;
+use engine::ids::{Cents, IdempotencyKey, Time};
+use engine::slots::core_of;
 
 use super::book::KnownOrder;
 use super::{Clients, cancel, create, order_of, pay, refunds, reserve, try_hold};
 use crate::counters::Covered;
+use crate::plan::NAP_MS;
 use crate::world::World;
 
 /// So close to a deadline is a race with it.
@@ -15,9 +17,13 @@ const NEAR_MS: u64 = 5;
 /// A deadline further off is not waited for.
 const WAIT_MS_MAX: u64 = 40_000;
 
+/// Sales that want room at once.
+const OTHER_SALES: usize = 2;
+
 /// Two requests at once, or one at a deadline.
 pub(super) fn begin(clients: &mut Clients, world: &mut World) {
-    let commands = match world.rng.below(12) {
+    let commands = match world.rng.below(13) {
+        12 => pay_and_drop(clients, world),
         10 | 11 => at_deadline(clients, world),
         0..4 => on_order(clients, world),
         4 | 5 => {
@@ -33,7 +39,7 @@ pub(super) fn begin(clients: &mut Clients, world: &mut World) {
             let settle = refunds::settle(&mut clients.book, &mut world.rng);
             settle.iter().chain(&refunds::settle(&mut clients.book, &mut world.rng)).cloned().collect()
         }
-        _ => unreachable!("a number below twelve"),
+        _ => unreachable!("a number below thirteen"),
     };
     for command in commands {
         clients.ask(world, command);
@@ -126,6 +132,28 @@ fn one_txn(clients: &mut Clients, world: &mut World) -> Vec<Command> {
     };
     two.txn = one.txn.clone();
     vec![Command::Pay(one), Command::Pay(two)]
+}
+
+/// Where memory is short: a payment of an order that may go for it, beside sales that want room.
+fn pay_and_drop(clients: &mut Clients, world: &mut World) -> Vec<Command> {
+    if world.plan.state_bytes_max.is_none() {
+        return on_order(clients, world);
+    }
+    let init = |order: &&KnownOrder| order.view.as_ref().is_some_and(|view| view.status == OrderStatus::Init);
+    let Some(order) = clients.book.orders.iter().find(init).cloned() else { return Vec::new() };
+    let Some(id) = order.id else { return Vec::new() };
+    world.machine.pass(NAP_MS);
+    let mut commands = Vec::from_iter(pay::of(&order, &mut world.rng));
+    let core = |slot| core_of(slot, world.cores());
+    // On the core of that order, and of other clients.
+    let keys =
+        (0..).map(|number| IdempotencyKey::parse(&format!("{}-{number}", clients.made)).expect("a key"));
+    let here = |key: &IdempotencyKey| core(id.slot()) == core(world.process.hash.idempotency_key(key));
+    let keys: Vec<IdempotencyKey> = keys.filter(here).take(OTHER_SALES).collect();
+    for key in keys {
+        commands.push(Command::CreateOrder(CreateOrder { key, amount: Cents(1), entropy: world.rng.wide() }));
+    }
+    commands
 }
 
 fn adopt_and_release(clients: &mut Clients, world: &mut World) -> Vec<Command> {

@@ -9,7 +9,7 @@ pub(crate) mod start;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use engine::answer::Reply;
+use engine::answer::{Rejection, Reply};
 use engine::command::{Command, Request, Route};
 use engine::ids::{SlotId, Time};
 use engine::slots::core_of;
@@ -22,7 +22,7 @@ use crate::checks::answers::{self, Question, Shown};
 use crate::checks::model::{DecisionInputs, Model};
 use crate::counters::{Counters, Covered};
 use crate::history::History;
-use crate::plan::Plan;
+use crate::plan::{HOUR_MS, Plan};
 use crate::rng::Rng;
 use crate::timetable::{Edition, FIRST_END_MS};
 use disk::{EIO, ENOSPC, Frame};
@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub model: Model,
     pub edition: Edition,
     pub step: u64,
+    /// The latest that the calendar has shown to any core.
+    pub calendar_max: Time,
     /// Requests under way, abandoned ones included.
     pub questions: BTreeMap<Caller, Question>,
     /// Log writes that were made durable, the youngest last.
@@ -83,6 +85,7 @@ impl World {
             hash: process.hash.clone(),
             policy: plan.policy.clone(),
             edition: edition.clone(),
+            is_tight: plan.state_bytes_max.is_some(),
         };
         World {
             model: Model::new(inputs, plan.cores),
@@ -95,6 +98,7 @@ impl World {
             process,
             edition,
             step: 0,
+            calendar_max: Time(0),
             questions: BTreeMap::new(),
             frames: VecDeque::new(),
             process_number: 1,
@@ -115,10 +119,13 @@ impl World {
         self.process.cores.iter().map(|core| core.shard().now()).max().unwrap_or_default()
     }
 
-    /// True where some run may have departed by now, and be forgotten with all that was sold of it.
+    /// True where something that was sold may have been forgotten by now: some run has departed, or an ad hoc partition is
+    /// not kept any longer.
     #[must_use]
-    pub(crate) fn departs(&self) -> bool {
-        self.now() >= self.edition.start.plus(FIRST_END_MS + self.plan.policy.departed_ms)
+    pub(crate) fn has_let_go(&self) -> bool {
+        let policy = &self.plan.policy;
+        let departs = self.edition.start.plus(FIRST_END_MS + policy.departed_ms);
+        self.calendar_max >= departs || policy.ad_hoc_keep_ms < HOUR_MS
     }
 
     /// The time that a core would see if it looked now.
@@ -179,7 +186,7 @@ impl World {
             let slots = core.shard().slots().filter(|slot| !slot.is_blank());
             let shown = |slot: &engine::state::Slot| {
                 let (from, time) = (slot.seq() as usize, core.asked_at);
-                Shown { slot: slot.id(), from, time }
+                Shown { slot: slot.id(), from, time, turns: self.model.turns_at(slot.id()) }
             };
             return slots.map(shown).collect();
         };
@@ -194,7 +201,12 @@ impl World {
     }
 
     fn shows(&self, slot: SlotId) -> Shown {
-        Shown { slot, from: self.process.slot(slot).seq() as usize, time: self.process.time_at(slot) }
+        Shown {
+            slot,
+            from: self.process.slot(slot).seq() as usize,
+            time: self.process.time_at(slot),
+            turns: self.model.turns_at(slot),
+        }
     }
 
     /// One turn of a core that receives so many parcels at most. The replies that have reached clients.
@@ -207,7 +219,14 @@ impl World {
             rings.go_on_to(self.step);
             rings.receivable = most;
         }
-        let turned = self.process.turn(core, self.clocks_of(core));
+        let clocks = self.clocks_of(core);
+        let began = self.time_of(core).max(self.process.cores[usize::from(core)].shard().now());
+        let calendar = began.min(Time(clocks.wall_ms));
+        let turned = self.process.turn(core, clocks);
+        let ended = self.process.cores[usize::from(core)].shard().now();
+        self.model.turned(core, calendar, ended);
+        self.calendar_max = self.calendar_max.max(calendar);
+        self.coverage.add(Covered::TimeAhead, u64::from(began.0 - calendar.0 >= HOUR_MS));
         self.coverage.count(Covered::Turns);
         self.history.number(u64::from(core) << 32 | most as u64);
         self.take_frames(core);
@@ -260,7 +279,16 @@ impl World {
         self.coverage.count(Covered::Replies);
         if answers::is_try_again(reply) {
             self.coverage.count(Covered::Refused);
-            self.coverage.add(Covered::LogFull, u64::from(*reply == Err(engine::answer::Rejection::LogFull)));
+        }
+        let refused = match reply {
+            Err(Rejection::LogFull) => Some(Covered::LogFull),
+            Err(Rejection::LimitReached) => Some(Covered::MemoryShort),
+            Err(Rejection::SaleClosed) => Some(Covered::SaleClosed),
+            Err(Rejection::BoardingNotAllowed) => Some(Covered::BoardingNotAllowed),
+            _ => None,
+        };
+        if let Some(refused) = refused {
+            self.coverage.count(refused);
         }
         answers::check(&self.model, &question, reply);
     }

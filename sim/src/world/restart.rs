@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use engine::ids::SlotId;
+use engine::catalogue::{Catalogue, Listing};
+use engine::ids::{SlotId, Time};
 use wal::SnapshotState;
 
 use super::World;
@@ -11,7 +12,8 @@ use super::disk::EIO;
 use super::start::{self, Found};
 use crate::checks::model::DecisionInputs;
 use crate::counters::Covered;
-use crate::faults::damage;
+use crate::faults::{clock, damage};
+use crate::plan::{HOUR_MS, STATE_BYTES_MIN};
 use crate::rng::Rng;
 use crate::timetable::Edition;
 
@@ -53,6 +55,7 @@ impl World {
             });
         }
         self.count_process();
+        self.set_memory();
         // What was in it is gone before anything else is done.
         self.process.cores.clear();
         self.questions.clear();
@@ -60,6 +63,9 @@ impl World {
         self.machine.files.set_capacity(None);
         if !calm && self.plan.faults.damage && self.rng.percent(40) {
             damage::try_some(self);
+        }
+        if !calm && self.plan.faults.clocks && self.rng.percent(8) {
+            clock::set_wrong(self);
         }
         let edition = self.next_edition();
         let cores = if !calm && self.rng.percent(30) {
@@ -88,6 +94,15 @@ impl World {
         self.taken_over(cores, edition);
     }
 
+    /// Where memory is short, the next process may have a little more than this one has taken, or less.
+    fn set_memory(&mut self) {
+        if self.plan.state_bytes_max.is_some() {
+            let taken = self.process.cores.iter().map(|core| core.shard().state_bytes()).max();
+            let percent = self.rng.between(70, 150);
+            self.plan.state_bytes_max = taken.map(|taken| taken.max(STATE_BYTES_MIN) * percent / 100);
+        }
+    }
+
     fn ring_chances(&mut self) -> Rng {
         Rng::new(self.rng.number())
     }
@@ -101,13 +116,29 @@ impl World {
         self.flights = vec![None; usize::from(cores)];
         self.process_number += 1;
         let (hash, policy) = (self.process.hash.clone(), self.plan.policy.clone());
-        let inputs = DecisionInputs { hash, policy, edition: self.edition.clone() };
+        let is_tight = self.plan.state_bytes_max.is_some();
+        let inputs = DecisionInputs { hash, policy, edition: self.edition.clone(), is_tight };
         let slots = self.process.cores.iter().flat_map(|core| core.shard().slots());
         let found: BTreeMap<SlotId, u64> =
             slots.filter(|slot| !slot.is_blank()).map(|slot| (slot.id(), slot.seq())).collect();
         self.model.recovered(&found, inputs, cores);
         self.compare();
+        self.count_start();
         self.history.note(format_args!("process {} with {cores} cores: {found:?}", self.process_number));
+    }
+
+    fn count_start(&mut self) {
+        let wall = Time(self.machine.clocks().wall_ms);
+        let mut last = Time(0);
+        let mut has_lost = false;
+        for (_, slot) in self.model.latest() {
+            last = last.max(slot.time);
+            let mut runs = slot.partitions.iter().filter(|(_, p)| p.run.is_some());
+            has_lost |= runs.any(|(key, _)| matches!(self.edition.find(key), Listing::AdHoc));
+        }
+        self.coverage.add(Covered::StartAhead, u64::from(wall >= last.plus(24 * HOUR_MS)));
+        self.coverage.add(Covered::StartBehind, u64::from(last >= wall.plus(24 * HOUR_MS)));
+        self.coverage.add(Covered::TrainLost, u64::from(has_lost));
     }
 
     /// Counts what this process has done, and what its end cuts short.
@@ -125,6 +156,15 @@ impl World {
         self.coverage.add(Covered::Records, std::mem::take(&mut self.model.records));
         self.coverage.add(Covered::Expired, seen.expired);
         self.coverage.add(Covered::Forgotten, seen.forgotten);
+        self.coverage.add(Covered::ForgottenEarly, seen.forgotten_early);
+        self.coverage.add(Covered::Departed, seen.departed);
+        self.coverage.add(Covered::KeptOver, seen.kept_over);
+        self.coverage.add(Covered::GaveWay, seen.gave_way);
+        self.coverage.add(Covered::Reopened, std::mem::take(&mut self.model.memory.reopened));
+        self.coverage.add(Covered::MadeAgain, std::mem::take(&mut self.model.memory.made_again));
+        self.coverage.add(Covered::Dropped, seen.dropped);
+        self.coverage.add(Covered::DroppedClaims, seen.dropped_claims);
+        self.coverage.add(Covered::DroppedPaid, seen.dropped_paid);
         self.coverage.add(Covered::AbandonedOrder, seen.abandoned);
         self.coverage.add(Covered::Declined, seen.declined);
         self.coverage.add(Covered::RefundOwed, seen.refunds);

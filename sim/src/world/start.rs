@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::ids::SlotId;
+use engine::ids::{SlotId, Time};
 use engine::slots::SlotHash;
 use shard::{RecoveredCore, Setup, Shutdown, read_core};
 use wal::files::MemoryFiles;
@@ -16,6 +16,7 @@ use super::disk::RecordingDisk;
 use super::machine::Machine;
 use super::process::{Core, Process};
 use super::rings::{Rings, SimPeers};
+use crate::checks::leap;
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::timetable::Edition;
@@ -42,16 +43,21 @@ pub(crate) fn start(
 ) -> Result<Process, OpenError> {
     let files = &machine.files;
     let mut dir = DataDir::open_on(files.clone(), &plan.options)?;
-    let recovered = shard::recover(&mut dir, cores, |dir| {
+    let read = |dir: &DataDir<MemoryFiles>| {
         let read = read_all(dir, found)?;
         found.redistributed |= dir.cores() != cores;
         Ok(read)
-    })?;
+    };
+    let admit = |cores: &[RecoveredCore]| {
+        leap::check(cores, Time(machine.clocks().wall_ms));
+        Ok::<(), OpenError>(())
+    };
+    let recovered = shard::recover(&mut dir, cores, read, admit)?;
     let setup = Setup {
         cores,
         policy: plan.policy.clone(),
         catalogue: Arc::new(edition.clone()),
-        state_bytes_max: u64::MAX,
+        state_bytes_max: plan.state_bytes_max.unwrap_or(u64::MAX),
     };
     let signals: Arc<[AtomicBool]> = (0..cores).map(|_| AtomicBool::new(false)).collect();
     let rings = Rc::new(RefCell::new(Rings::new(signals.clone(), plan, rng)));

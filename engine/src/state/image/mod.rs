@@ -45,6 +45,7 @@ impl Slot {
             refunds: self.refunds.after(0).cloned().collect(),
             outbox: self.outbox.values().cloned().collect(),
             next_tell: self.next_tell,
+            forgotten_seq: self.forgotten_seq,
         };
         encode_versioned(IMAGE_VERSION, &image, out);
     }
@@ -71,6 +72,7 @@ impl SlotImage {
             return Err(format!("slot {} of {SLOTS}", self.id.get()));
         }
         check::number("sequence", self.seq)?;
+        check::number("sequence of a forgotten partition", self.forgotten_seq)?;
         check::ascending("partitions", self.partitions.iter().map(|p| &p.key))?;
         check::ascending("orders", self.orders.iter().map(|order| order.row.order))?;
         check::ascending("transaction ids", self.claims.iter().map(|claim| &claim.txn))?;
@@ -107,6 +109,7 @@ impl SlotImage {
             slot.put_tell(tell);
         }
         slot.next_tell = self.next_tell;
+        slot.forgotten_seq = self.forgotten_seq;
         Ok(slot)
     }
 }
@@ -119,19 +122,20 @@ impl PartitionImage {
             segments: p.inventory().segments(),
             run: p.run().map(|run| (**run).clone()),
             seq: p.seq(),
+            changed_at: p.changed_at(),
             holds: p.holds_sorted().into_iter().map(|(id, hold)| HoldImage::of(id, hold)).collect(),
         }
     }
 
     fn restore(self, slot: &mut Slot) -> Result<(), String> {
-        let PartitionImage { key, layout, segments, run, seq, holds } = self;
+        let PartitionImage { key, layout, segments, run, seq, changed_at, holds } = self;
         let capacity = layout.seats();
-        let opened = PartitionOpened { partition: key.clone(), layout, segments, run };
+        let opened = PartitionOpened { partition: key.clone(), layout, segments, run, seq };
         check::opened(&opened)?;
         check::number("sequence", seq)
             .and_then(|()| check::ascending("holds", holds.iter().map(|hold| &hold.hold)))
             .map_err(|reason| format!("partition {key}: {reason}"))?;
-        slot.partitions.open(&opened);
+        slot.partitions.open(&opened, changed_at);
         let mut result = Ok(());
         slot.partitions.change(&key, |p| {
             for hold in holds {
@@ -142,7 +146,6 @@ impl PartitionImage {
                 }
                 p.insert(&row);
             }
-            p.seq = seq;
         });
         result
     }
@@ -152,10 +155,12 @@ impl HoldImage {
     fn of(id: &HoldId, hold: &Hold) -> HoldImage {
         HoldImage {
             hold: id.clone(),
+            made: hold.made,
             status: hold.status,
             owner: hold.owner,
             from: hold.span.from(),
             to: hold.span.to(),
+            quantity: hold.quantity,
             seats: hold.seats.iter().map(|seat| seat.0).collect(),
             deadline: hold.deadline,
             txn: hold.txn.clone(),
@@ -168,10 +173,11 @@ impl HoldImage {
         HoldRow {
             partition: partition.clone(),
             hold: self.hold,
+            made: self.made,
             partition_seq: 0,
             status: self.status,
             owner: self.owner,
-            quantity: self.seats.len() as u32,
+            quantity: self.quantity,
             from: self.from,
             to: self.to,
             segments,

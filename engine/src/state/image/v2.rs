@@ -23,6 +23,8 @@ pub(super) struct SlotImage {
     pub(super) refunds: Vec<RefundRow>,
     pub(super) outbox: Vec<Tell>,
     pub(super) next_tell: TellId,
+    /// The highest sequence of any partition that was forgotten.
+    pub(super) forgotten_seq: u64,
 }
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -32,16 +34,20 @@ pub(super) struct PartitionImage {
     pub(super) segments: u16,
     pub(super) run: Option<RunDefinition>,
     pub(super) seq: u64,
+    pub(super) changed_at: Time,
     pub(super) holds: Vec<HoldImage>,
 }
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct HoldImage {
     pub(super) hold: HoldId,
+    pub(super) made: u64,
     pub(super) status: HoldStatus,
     pub(super) owner: Option<OrderId>,
     pub(super) from: u16,
     pub(super) to: u16,
+    pub(super) quantity: u32,
+    /// None where it has ended.
     pub(super) seats: Vec<u32>,
     pub(super) deadline: Time,
     pub(super) txn: Option<TxnId>,

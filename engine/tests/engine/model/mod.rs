@@ -41,13 +41,20 @@ const RUN: &str = "G1|2026-02-11|2nd";
 impl Real {
     fn new(placement: Placement) -> Real {
         let names = Names::new(placement);
-        let definition = run("stop", 3, START.plus(ops::RUN_ENDS_AT_MS));
+        let mut definition = run("stop", 3, START.plus(ops::RUN_ENDS_AT_MS));
+        // The second departs long after the run has been forgotten: what closes is what boards at the first.
+        for (stop, ms) in definition.stops.iter_mut().zip([ops::FIRST_STOP_DEPARTS_AT_MS, 1_000_000]) {
+            let departs_at = stop.departs_at.as_mut().expect("a stop before the last");
+            departs_at.unix_secs = START.plus(ms).0 as i64 / 1_000;
+        }
         let mut world = World::new(Table::default().sells(RUN, coaches(&["05"]), definition));
         world.policy = Policy {
             hold_ttl_ms: ops::HOLD_TTL_MS,
-            retention_ms: ops::RETENTION_MS,
+            hold_memory_ms: ops::RETENTION_MS,
             abandon_ms: ops::ABANDON_MS,
+            sale_closes_ms: ops::SALE_CLOSES_MS as i64,
             departed_ms: ops::DEPARTED_MS,
+            ..Policy::default()
         };
         let places = BTreeMap::from([(Place::Run, partition(RUN)), (Place::AdHoc, names.partition.clone())]);
         Real { world, names, places }
@@ -157,7 +164,8 @@ impl Real {
 
     fn say_order(&self, view: &OrderView, status: &str) -> String {
         let reserved = view.reservation.as_ref().map(|r| {
-            assert_eq!(r.quantity as usize, r.seats.len());
+            let has_ended = view.cancel_reason.is_some();
+            assert_eq!(r.seats.len(), if has_ended { 0 } else { r.quantity as usize });
             let (place, _) = self.places.iter().find(|(_, key)| **key == r.partition).unwrap();
             let (hold, until) = (self.hold_name(&r.hold), r.expires_at.0 - START.0);
             let span = (usize::from(r.from), usize::from(r.to));
@@ -269,6 +277,7 @@ const WANTED: &[&str] = &[
     "TryHold !InsufficientStock",
     "TryHold !InvalidSpan",
     "TryHold !PartitionNotFound",
+    "TryHold !SaleClosed",
     "Release Released",
     "Release !HoldOwned",
     "Release !HoldConfirmed",

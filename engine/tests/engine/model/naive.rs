@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::ops::{
-    ABANDON_MS, DEPARTED_MS, HOLD_TTL_MS, HoldName, Op, Place, RETENTION_MS, RUN_ENDS_AT_MS, Who,
+    ABANDON_MS, DEPARTED_MS, FIRST_STOP_DEPARTS_AT_MS, HOLD_TTL_MS, HoldName, Op, Place, RETENTION_MS,
+    RUN_ENDS_AT_MS, SALE_CLOSES_MS, Who,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +18,8 @@ pub(super) enum Hold {
 #[derive(Clone, Debug)]
 struct Held {
     status: Hold,
+    quantity: usize,
+    /// None once it has ended.
     seats: Vec<usize>,
     span: (usize, usize),
     owner: Option<usize>,
@@ -34,6 +37,7 @@ struct Train {
 struct Reserved {
     place: Place,
     hold: HoldName,
+    quantity: usize,
     seats: Vec<usize>,
     span: (usize, usize),
     deadline: u64,
@@ -62,6 +66,15 @@ type Said = Result<String, String>;
 
 fn no<T>(why: &str) -> Result<T, String> {
     Err(format!("!{why}"))
+}
+
+impl Order {
+    fn cancel(&mut self, status: &'static str) {
+        self.status = status;
+        if let Some(reserved) = &mut self.reserved {
+            reserved.seats.clear();
+        }
+    }
 }
 
 impl Naive {
@@ -122,6 +135,16 @@ impl Naive {
         self.trains.get(&place).is_some_and(|train| train.taken[seat][segment])
     }
 
+    /// Nothing new is sold that boards at the first stop of the run.
+    fn is_closed(&self, place: Place, span: (usize, usize)) -> bool {
+        place == Place::Run && span.0 == 0 && FIRST_STOP_DEPARTS_AT_MS - SALE_CLOSES_MS <= self.now
+    }
+
+    /// What a new hold could have.
+    fn offered(&self, place: Place, span: (usize, usize)) -> usize {
+        if self.is_closed(place, span) { 0 } else { self.free(place, span) }
+    }
+
     fn free(&self, place: Place, span: (usize, usize)) -> usize {
         let taken = &self.trains[&place].taken;
         taken.iter().filter(|row| row[span.0..span.1].iter().all(|taken| !taken)).count()
@@ -148,9 +171,10 @@ impl Naive {
             self.mark(place, name, false);
             let held = self.trains.get_mut(&place).unwrap().holds.get_mut(&name).unwrap();
             held.status = Hold::Expired;
+            held.seats.clear();
             held.keep_until = self.now + RETENTION_MS;
             if let Some(owner) = held.owner {
-                self.orders.get_mut(&owner).unwrap().status = "Cancelled(HoldExpired)";
+                self.orders.get_mut(&owner).unwrap().cancel("Cancelled(HoldExpired)");
             }
         }
     }
@@ -165,13 +189,14 @@ impl Naive {
                 Hold::Released | Hold::Expired => held.keep_until > now,
             });
             let is_settled = train.holds.values().all(|held| held.status != Hold::Held);
-            if self.is_gone(place) && is_settled {
+            let is_forgotten = place == Place::AdHoc && train.holds.is_empty();
+            if is_forgotten || self.is_gone(place) && is_settled {
                 self.trains.remove(&place);
             }
         }
         for order in self.orders.values_mut() {
             if order.status == "Init" && order.abandon_at <= self.now {
-                order.status = "Cancelled(Abandoned)";
+                order.cancel("Cancelled(Abandoned)");
             }
             if order.status == "Paid" {
                 order.status = "Ticketed";
@@ -193,7 +218,10 @@ impl Naive {
             if self.is_gone(place) {
                 return no("PartitionNotFound");
             }
-            self.span(place, span)?;
+            let span = self.span(place, span)?;
+            if self.is_closed(place, span) {
+                return no("SaleClosed");
+            }
             if quantity as usize > seats {
                 return no("InsufficientStock");
             }
@@ -204,12 +232,16 @@ impl Naive {
         let span = self.span(place, span)?;
         let train = self.trains.get_mut(&place).unwrap();
         let Some(held) = train.holds.get_mut(&name) else {
+            if self.is_closed(place, span) {
+                return no("SaleClosed");
+            }
             if self.free(place, span) < quantity as usize {
                 return no("InsufficientStock");
             }
             assert_eq!(chosen.len(), quantity as usize, "as many seats as were asked for");
             let held = Held {
                 status: Hold::Held,
+                quantity: chosen.len(),
                 seats: chosen.to_vec(),
                 span,
                 owner,
@@ -226,7 +258,7 @@ impl Naive {
         match held.status {
             Hold::Expired => no("HoldExpired"),
             Hold::Released => no("HoldReleased"),
-            _ if held.seats.len() != quantity as usize || held.span != span => no("HoldDiffers"),
+            _ if held.quantity != quantity as usize || held.span != span => no("HoldDiffers"),
             Hold::Confirmed if owner.is_some() && held.owner.is_none() => no("HoldConfirmed"),
             _ => {
                 held.owner = held.owner.or(owner);
@@ -257,7 +289,10 @@ impl Naive {
         let held = self.trains.get_mut(&place).unwrap().holds.get_mut(&name).unwrap();
         assert_eq!(held.status, Hold::Held);
         held.status = how;
-        held.keep_until = self.now + RETENTION_MS;
+        if how == Hold::Released {
+            held.seats.clear();
+            held.keep_until = self.now + RETENTION_MS;
+        }
     }
 
     fn show_hold(&self, place: Place, name: HoldName, span: (usize, usize)) -> String {
@@ -270,7 +305,7 @@ impl Naive {
             })
         };
         let sold = (0..train.taken.len()).filter(|seat| sold(*seat)).count();
-        let (status, seats, free) = (held.status, &held.seats, self.free(place, span));
+        let (status, seats, free) = (held.status, &held.seats, self.offered(place, span));
         format!("{status:?} {seats:?} until {}, {free} free, {sold} sold", held.deadline)
     }
 
@@ -278,13 +313,14 @@ impl Naive {
         if self.trains.contains_key(&place) {
             self.touch(place);
             let span = self.span(place, span)?;
-            return Ok(format!("{} free", self.free(place, span)));
+            return Ok(format!("{} free", self.offered(place, span)));
         }
         if place == Place::AdHoc || self.is_gone(place) {
             return no("PartitionNotFound");
         }
-        self.span(place, span)?;
-        Ok(format!("{} free", Naive::shape(place).0))
+        let span = self.span(place, span)?;
+        let seats = if self.is_closed(place, span) { 0 } else { Naive::shape(place).0 };
+        Ok(format!("{seats} free"))
     }
 
     // Orders.
@@ -347,10 +383,10 @@ impl Naive {
         match there.status {
             "Init" => {
                 self.hold(place, hold, quantity, asked, Some(order), chosen)?;
-                let Held { seats, span, deadline, .. } = self.trains[&place].holds[&hold].clone();
+                let Held { quantity, seats, span, deadline, .. } = self.trains[&place].holds[&hold].clone();
                 let there = self.orders.get_mut(&order).unwrap();
                 there.status = "Reserved";
-                there.reserved = Some(Reserved { place, hold, seats, span, deadline });
+                there.reserved = Some(Reserved { place, hold, quantity, seats, span, deadline });
             }
             "Reserved" => {
                 self.settle_overdue(order);
@@ -360,7 +396,7 @@ impl Naive {
                     return no("InvalidTransition");
                 }
                 let same =
-                    (reserved.place, reserved.hold, reserved.seats.len()) == (place, hold, quantity as usize);
+                    (reserved.place, reserved.hold, reserved.quantity) == (place, hold, quantity as usize);
                 if !same || self.span(place, asked) != Ok(reserved.span) {
                     return no("ReservationDiffers");
                 }
@@ -395,7 +431,7 @@ impl Naive {
             status if status.starts_with("Cancelled") => return self.show(order),
             _ => return no("InvalidTransition"),
         }
-        self.orders.get_mut(&order).unwrap().status = "Cancelled(Requested)";
+        self.orders.get_mut(&order).unwrap().cancel("Cancelled(Requested)");
         self.show(order)
     }
 

@@ -8,6 +8,9 @@ pub(super) const ABANDON_MS: u64 = 400;
 pub(super) const DEPARTED_MS: u64 = 100;
 /// After the start.
 pub(super) const RUN_ENDS_AT_MS: u64 = 500;
+/// Its first stop departs a second after the start, and sales close before that.
+pub(super) const FIRST_STOP_DEPARTS_AT_MS: u64 = 1_000;
+pub(super) const SALE_CLOSES_MS: u64 = 700;
 
 pub(super) const ORDERS: usize = 4;
 

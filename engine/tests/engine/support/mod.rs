@@ -3,9 +3,12 @@
 pub(crate) mod check;
 pub(crate) mod world;
 
-use engine::answer::{Answer, OrderView, PartitionView, Reply};
+use engine::answer::{Answer, OrderView, PartitionView, RefundView, Reply};
+use engine::command::{Command, ListRefunds};
 use engine::record::{Body, Record};
 pub(crate) use testkit::{catalogue, names};
+
+use world::World;
 
 /// The order that a reply shows.
 #[track_caller]
@@ -49,6 +52,7 @@ pub(crate) fn kind(record: &Record) -> &'static str {
         Body::OrderPaid(_) => "OrderPaid",
         Body::OrderTicketed(_) => "OrderTicketed",
         Body::OrderCancelled(_) => "OrderCancelled",
+        Body::OrdersDropped(_) => "OrdersDropped",
         Body::TxnClaimed { .. } => "TxnClaimed",
         Body::RefundOwed(_) => "RefundOwed",
         Body::RefundSettled(_) => "RefundSettled",
@@ -69,5 +73,13 @@ pub(crate) fn word(reply: &Reply) -> String {
         Ok(Answer::Refunds(views)) => format!("{} refunds", views.len()),
         Ok(Answer::Run(view)) => format!("{} classes", view.classes.len()),
         Err(rejection) => format!("!{rejection:?}"),
+    }
+}
+
+/// All refunds, owed and settled.
+pub(crate) fn refunds(world: &mut World) -> Vec<RefundView> {
+    match world.run(Command::ListRefunds(ListRefunds { status: None, after: None, limit: 1_000 })) {
+        Ok(Answer::Refunds(refunds)) => refunds,
+        other => panic!("{other:?}"),
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Client {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
+    /// Without the newline at the end of a JSON document.
     pub(crate) body: String,
 }
 
@@ -112,6 +113,9 @@ impl Client {
             assert!(self.fill(), "closed within a body");
         }
         reply.body = String::from_utf8(self.unread.drain(..length).collect()).unwrap();
+        if reply.header("content-type") == Some("application/json") && !reply.body.is_empty() {
+            assert_eq!(reply.body.pop(), Some('\n'), "a document ends with a newline: {}", reply.body);
+        }
         reply
     }
 

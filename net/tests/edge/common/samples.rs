@@ -35,7 +35,7 @@ pub(crate) fn unopened_run(query: &RunQuery) -> Reply {
         coaches: class.layout.coaches().map(|(coach, seats)| (Text::from(&*coach), seats)).collect(),
     });
     let definition = RunDefinition { stops: stops.collect(), ends_at: Time(0) };
-    Ok(Answer::Run(RunView { run: Arc::new(definition), classes: classes.collect() }))
+    Ok(Answer::Run(RunView { is_closed: false, run: Arc::new(definition), classes: classes.collect() }))
 }
 
 pub(crate) const DEFAULT_PARTITION: &str = "G123|2026-02-11|2nd";

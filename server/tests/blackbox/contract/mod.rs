@@ -2,6 +2,7 @@
 //!
 //! Most of these tests share one server, and each uses keys of its own on it.
 
+mod ad_hoc;
 mod callers;
 mod edge;
 mod inventory;
@@ -9,6 +10,7 @@ mod orders;
 mod payments;
 mod races;
 mod runs;
+mod sale;
 mod settings;
 
 use std::sync::{Arc, Mutex, Weak};

@@ -98,7 +98,10 @@ pub(crate) struct World {
     pub(crate) files: MemoryFiles,
     pub(crate) hash: SlotHash,
     pub(crate) nodes: Vec<Node>,
+    /// Engine time.
     pub(crate) now: Time,
+    /// How far it is ahead of the wall clock.
+    pub(crate) lead_ms: u64,
     /// On its way, oldest first.
     pub(crate) mail: Vec<Mail>,
     pub(crate) replies: BTreeMap<Caller, Reply>,
@@ -135,6 +138,7 @@ impl World {
             hash: SlotHash::new([0; 16]),
             nodes: Vec::new(),
             now: START,
+            lead_ms: 0,
             mail: Vec::new(),
             replies: BTreeMap::new(),
             history: BTreeMap::new(),
@@ -231,13 +235,18 @@ impl World {
 
     /// One turn of one core, and what leaves it then.
     pub(crate) fn try_turn(&mut self, core: u16) -> Result<(), DiskError> {
-        self.try_step(core, |shard, now| shard.process(now).and_then(|()| shard.commit()))
+        let lead_ms = self.lead_ms;
+        self.try_step(core, |shard, now| {
+            shard.process(now, Time(now.0 - lead_ms)).and_then(|()| shard.commit())
+        })
     }
 
     /// A turn that starts no write.
     #[track_caller]
     pub(crate) fn process(&mut self, core: u16) {
-        self.try_step(core, Shard::process).expect("the disk is well");
+        let lead_ms = self.lead_ms;
+        self.try_step(core, |shard, now| shard.process(now, Time(now.0 - lead_ms)))
+            .expect("the disk is well");
     }
 
     fn try_step(
@@ -405,14 +414,15 @@ impl World {
         let mut dir = DataDir::open_on(self.files.clone(), &self.setup.options)?;
         self.hash = SlotHash::new(dir.secret());
         let history = &mut self.history;
-        let recovered = shard::recover(&mut dir, cores, |dir| {
+        let read_all = |dir: &DataDir<MemoryFiles>| {
             let mut read = |core| {
                 let mut recovery = Recovery::new(core, dir.cores());
                 let at = dir.recover(core, &mut Historian { recovery: &mut recovery, history })?;
                 Ok((recovery, at))
             };
             (0..dir.cores()).map(&mut read).collect()
-        })?;
+        };
+        let recovered = shard::recover(&mut dir, cores, read_all, |_| Ok::<_, OpenError>(()))?;
         self.nodes.clear();
         self.replayed = recovered.iter().map(|(recovery, _)| recovery.records()).sum();
         for (core, (recovery, at)) in (0..).zip(recovered) {

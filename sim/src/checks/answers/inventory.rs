@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use allocator::Span;
+use allocator::{Layout, Span};
 use engine::answer::{Answer, ClassView, HoldStatus, PartitionView, Rejection, Reply};
-use engine::catalogue::{Catalogue, ClassListing, Definition, Listing};
+use engine::catalogue::{Catalogue, ClassListing, Definition, RunDefinition};
 use engine::command::{HoldRef, Reserve, RunQuery, SeatRequest};
-use engine::ids::{HoldId, OrderId, PartitionKey, Time};
+use engine::ids::{HoldId, OrderId, PartitionKey};
 
-use crate::checks::model::DecisionInputs;
+use super::At;
+use crate::checks::model::sale::{self, Offer};
 use crate::checks::model::state::{Partition, Slot};
 
 /// Seats that are wanted, by a client or for an order.
@@ -26,19 +27,17 @@ fn asked(span: Option<Span>, segments: u16) -> (u16, u16) {
     span.map_or((0, segments), |span| (span.from(), span.to()))
 }
 
-/// A partition that is not open yet, as the timetable has it.
-fn definition(slot: &Slot, inputs: &DecisionInputs, now: Time, key: &PartitionKey) -> Option<Definition> {
-    let Listing::Sold(mut definition) = inputs.edition.find(key) else { return None };
-    let run = key.run()?;
-    let fixed = slot.partitions.iter().filter(|(other, _)| other.run() == Some(run));
-    if let Some(run) = { fixed }.find_map(|(_, p)| p.run.clone()) {
-        definition.run = run;
-    }
-    // It may have departed in the meantime: then both answers are true.
-    (definition.run.ends_at.plus(inputs.policy.departed_ms) > now).then_some(definition)
+/// The partition, with nothing due in it: otherwise nothing is said of it yet.
+fn open<'a>(slot: &'a Slot, at: &At<'_>, key: &PartitionKey) -> Result<Option<&'a Partition>, NotYet> {
+    let Some(p) = slot.partitions.get(key) else { return Ok(None) };
+    let is_due = p.overdue(at.time).is_some() || slot.gives_way(at.inputs, at.calendar, key);
+    if is_due { Err(NotYet) } else { Ok(Some(p)) }
 }
 
-pub(super) fn hold(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &SeatRequest, reply: &Reply) -> bool {
+/// A record comes before any answer.
+struct NotYet;
+
+pub(super) fn hold(slot: &Slot, at: &At<'_>, c: &SeatRequest, reply: &Reply) -> bool {
     let want = Want {
         partition: &c.partition,
         hold: &c.hold,
@@ -50,22 +49,20 @@ pub(super) fn hold(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &SeatRequ
     };
     match reply {
         Ok(Answer::Partition(view)) => {
-            let Some(p) = slot.partitions.get(&c.partition) else { return false };
+            let Ok(Some(p)) = open(slot, at, &c.partition) else { return false };
             let (from, to) = asked(c.span, p.segments());
             let same = p.holds.get(&c.hold).is_some_and(|hold| {
-                hold.has_seats()
-                    && hold.seats.len() == c.quantity as usize
-                    && (hold.from, hold.to) == (from, to)
+                hold.has_seats() && hold.quantity == c.quantity && (hold.from, hold.to) == (from, to)
             });
-            same && p.overdue(now).is_none() && shows(p, &c.partition, &c.hold, from, to, view)
+            same && shows(p, at, &c.partition, &c.hold, (from, to), view)
         }
         Ok(_) => false,
-        Err(why) => refused(slot, inputs, now, &want, *why),
+        Err(why) => refused(slot, at, &want, *why),
     }
 }
 
 /// True where a reserve is refused by its partition in this state.
-pub(super) fn refuse(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &Reserve, reply: &Reply) -> bool {
+pub(super) fn refuse(slot: &Slot, at: &At<'_>, c: &Reserve, reply: &Reply) -> bool {
     let want = Want {
         partition: &c.seats.partition,
         hold: &c.seats.hold,
@@ -75,27 +72,32 @@ pub(super) fn refuse(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &Reserv
         segments: c.seats.ad_hoc.segments,
         order: Some(c.order),
     };
-    reply.as_ref().is_err_and(|why| refused(slot, inputs, now, &want, *why))
+    reply.as_ref().is_err_and(|why| refused(slot, at, &want, *why))
 }
 
-fn refused(slot: &Slot, inputs: &DecisionInputs, now: Time, want: &Want<'_>, why: Rejection) -> bool {
-    let Some(p) = slot.partitions.get(want.partition) else {
-        return refused_unopened(slot, inputs, now, want, why);
+fn refused(slot: &Slot, at: &At<'_>, want: &Want<'_>, why: Rejection) -> bool {
+    let p = match open(slot, at, want.partition) {
+        Ok(Some(p)) => p,
+        Ok(None) => return refused_unopened(slot, at, want, why),
+        Err(NotYet) => return false,
     };
-    if p.overdue(now).is_some() {
-        return false;
-    }
     let (from, to) = asked(want.span, p.segments());
     if to > p.segments() {
         return why == Rejection::InvalidSpan;
     }
     let Some(hold) = p.holds.get(want.hold) else {
-        return why == Rejection::InsufficientStock && p.free(from, to) < want.quantity;
+        if slot.is_vacant(want.partition, p) && !slot.is_ad_hoc(at.inputs, want.partition) {
+            return why == Rejection::PartitionNotFound;
+        }
+        return match sale::refusal(p.run.as_ref(), at.inputs, at.calendar, from, to) {
+            Some(closed) => why == closed,
+            None => why == Rejection::InsufficientStock && p.free(from, to) < want.quantity,
+        };
     };
     if want.order.is_some() && hold.owner.is_some() && hold.owner != want.order {
         return why == Rejection::HoldOwnedByAnother;
     }
-    let differs = hold.seats.len() != want.quantity as usize || (hold.from, hold.to) != (from, to);
+    let differs = hold.quantity != want.quantity || (hold.from, hold.to) != (from, to);
     match hold.status {
         HoldStatus::Expired => why == Rejection::HoldExpired,
         HoldStatus::Released => why == Rejection::HoldReleased,
@@ -107,67 +109,56 @@ fn refused(slot: &Slot, inputs: &DecisionInputs, now: Time, want: &Want<'_>, why
     }
 }
 
-/// Another class of the same run is open, as a timetable has defined it.
-fn has_run(slot: &Slot, key: &PartitionKey) -> bool {
-    let of_run = |other: &PartitionKey| other.run().is_some() && other.run() == key.run();
-    slot.partitions.iter().any(|(other, p)| of_run(other) && p.run.is_some())
-}
-
-fn refused_unopened(
-    slot: &Slot,
-    inputs: &DecisionInputs,
-    now: Time,
-    want: &Want<'_>,
-    why: Rejection,
-) -> bool {
-    let (seats, segments) = match inputs.edition.find(want.partition) {
-        Listing::NotSold => return why == Rejection::PartitionNotFound,
-        Listing::Sold(_) => match definition(slot, inputs, now, want.partition) {
-            Some(definition) => (definition.layout.seats(), definition.run.stops.len() as u16 - 1),
-            None => return why == Rejection::PartitionNotFound,
-        },
-        Listing::AdHoc if has_run(slot, want.partition) => return why == Rejection::PartitionNotFound,
-        Listing::AdHoc => {
+fn refused_unopened(slot: &Slot, at: &At<'_>, want: &Want<'_>, why: Rejection) -> bool {
+    let (seats, segments, run) = match slot.offer(at.inputs, at.calendar, want.partition) {
+        Offer::NotSold => return why == Rejection::PartitionNotFound,
+        Offer::Sold(Definition { layout, run }) => (layout.seats(), run.stops.len() as u16 - 1, Some(run)),
+        Offer::AdHoc => {
             if want.capacity == 0 || want.segments == 0 || want.segments > 64 || want.capacity > 100_000 {
                 return why == Rejection::InvalidCapacity;
             }
-            (want.capacity, want.segments)
+            (want.capacity, want.segments, None)
         }
     };
-    match why {
-        Rejection::InvalidSpan => want.span.is_some_and(|span| span.to() > segments),
-        Rejection::InsufficientStock => want.quantity > seats,
-        // The run may have departed since.
-        Rejection::PartitionNotFound => {
-            matches!(inputs.edition.find(want.partition), Listing::Sold(d) if d.run.ends_at.0 < 1 << 41)
-        }
-        _ => false,
+    let (from, to) = asked(want.span, segments);
+    if to > segments {
+        return why == Rejection::InvalidSpan;
+    }
+    match sale::refusal(run.as_ref(), at.inputs, at.calendar, from, to) {
+        Some(closed) => why == closed,
+        None => why == Rejection::InsufficientStock && want.quantity > seats,
     }
 }
 
-fn shows(p: &Partition, key: &PartitionKey, id: &HoldId, from: u16, to: u16, view: &PartitionView) -> bool {
+fn shows(
+    p: &Partition,
+    at: &At<'_>,
+    key: &PartitionKey,
+    id: &HoldId,
+    (from, to): (u16, u16),
+    view: &PartitionView,
+) -> bool {
     let Some(hold) = p.holds.get(id) else { return false };
     let labels = hold.seats.iter().map(|seat| p.labels[*seat as usize].as_str());
     view.partition == *key
         && view.capacity == p.capacity()
         && view.last_seq == p.seq
-        && view.available == p.free(from, to)
+        && view.available == sale::available(p, at.inputs, at.calendar, from, to)
         && view.confirmed == p.sold(from, to)
         && view.hold.hold == *id
         && view.hold.status == hold.status
-        && view.hold.quantity as usize == hold.seats.len()
+        && view.hold.quantity == hold.quantity
         && view.hold.expires_at == hold.deadline
         && view.hold.seats.iter().map(|label| label.as_str()).eq(labels)
 }
 
 /// A client's hold is released, or confirmed.
-pub(super) fn end(slot: &Slot, now: Time, c: &HoldRef, reply: &Reply, confirm: bool) -> bool {
-    let Some(p) = slot.partitions.get(&c.partition) else {
-        return *reply == Err(Rejection::HoldNotFound);
+pub(super) fn end(slot: &Slot, at: &At<'_>, c: &HoldRef, reply: &Reply, confirm: bool) -> bool {
+    let p = match open(slot, at, &c.partition) {
+        Ok(Some(p)) => p,
+        Ok(None) => return *reply == Err(Rejection::HoldNotFound),
+        Err(NotYet) => return false,
     };
-    if p.overdue(now).is_some() {
-        return false;
-    }
     let Some(hold) = p.holds.get(&c.hold) else {
         return *reply == Err(Rejection::HoldNotFound);
     };
@@ -177,7 +168,7 @@ pub(super) fn end(slot: &Slot, now: Time, c: &HoldRef, reply: &Reply, confirm: b
     let wanted = if confirm { HoldStatus::Confirmed } else { HoldStatus::Released };
     match (hold.status, reply) {
         (status, Ok(Answer::Partition(view))) if status == wanted => {
-            shows(p, &c.partition, &c.hold, 0, p.segments(), view)
+            shows(p, at, &c.partition, &c.hold, (0, p.segments()), view)
         }
         (HoldStatus::Expired, Err(why)) => *why == Rejection::HoldExpired,
         (HoldStatus::Confirmed, Err(why)) => !confirm && *why == Rejection::HoldConfirmed,
@@ -188,47 +179,54 @@ pub(super) fn end(slot: &Slot, now: Time, c: &HoldRef, reply: &Reply, confirm: b
 
 pub(super) fn availability(
     slot: &Slot,
-    inputs: &DecisionInputs,
-    now: Time,
+    at: &At<'_>,
     key: &PartitionKey,
     span: Option<Span>,
     reply: &Reply,
 ) -> bool {
-    let Some(p) = slot.partitions.get(key) else {
-        return match (reply, definition(slot, inputs, now, key)) {
-            (Err(Rejection::PartitionNotFound), None) => true,
-            (Err(Rejection::PartitionNotFound), Some(d)) => d.run.ends_at.0 < 1 << 41,
-            (Err(Rejection::InvalidSpan), Some(d)) => {
-                span.is_some_and(|span| usize::from(span.to()) >= d.run.stops.len())
-            }
-            (Ok(Answer::Availability { partition, available }), Some(d)) => {
-                partition == key && *available == d.layout.seats()
-            }
-            _ => false,
-        };
-    };
-    if p.overdue(now).is_some() {
-        return false;
-    }
-    let (from, to) = asked(span, p.segments());
-    match reply {
-        Err(why) => *why == Rejection::InvalidSpan && to > p.segments(),
-        Ok(Answer::Availability { partition, available }) => {
-            to <= p.segments() && partition == key && *available == p.free(from, to)
+    let (segments, available) = match open(slot, at, key) {
+        Err(NotYet) => return false,
+        Ok(Some(p)) => {
+            let (from, to) = asked(span, p.segments());
+            let is_within = to <= p.segments();
+            (p.segments(), is_within.then(|| sale::available(p, at.inputs, at.calendar, from, to)))
         }
-        Ok(_) => false,
+        Ok(None) => match slot.offer(at.inputs, at.calendar, key) {
+            Offer::NotSold | Offer::AdHoc => return *reply == Err(Rejection::PartitionNotFound),
+            Offer::Sold(definition) => {
+                let segments = definition.run.stops.len() as u16 - 1;
+                (segments, unopened(&definition.run, &definition.layout, at, asked(span, segments)))
+            }
+        },
+    };
+    match (available, reply) {
+        (None, reply) => *reply == Err(Rejection::InvalidSpan) && asked(span, segments).1 > segments,
+        (Some(free), Ok(Answer::Availability { partition, available })) => {
+            partition == key && *available == free
+        }
+        _ => false,
     }
 }
 
+/// Seats on the span of what could be opened; `None` where it leaves the run.
+fn unopened(run: &RunDefinition, layout: &Layout, at: &At<'_>, (from, to): (u16, u16)) -> Option<u32> {
+    let is_within = usize::from(to) < run.stops.len();
+    is_within.then(|| match sale::refusal(Some(run), at.inputs, at.calendar, from, to) {
+        Some(_) => 0,
+        None => layout.seats(),
+    })
+}
+
 /// The run's stops, and each of its classes once: what is open as it is, the others with all their seats.
-pub(super) fn run(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &RunQuery, reply: &Reply) -> bool {
+pub(super) fn run(slot: &Slot, at: &At<'_>, c: &RunQuery, reply: &Reply) -> bool {
     let key = c.key();
-    let open: Vec<_> = slot.partitions.iter().filter(|(other, _)| other.run() == Some(&key)).collect();
-    if open.iter().any(|(_, p)| p.overdue(now).is_some()) {
+    let is_of_run = |other: &&PartitionKey| other.run() == Some(&key);
+    let keys: Vec<&PartitionKey> = slot.partitions.keys().filter(is_of_run).collect();
+    if keys.iter().any(|key| open(slot, at, key).is_err()) {
         return false;
     }
-    let listing = inputs.edition.run(c.train.as_str(), c.date.as_str());
-    let fixed = open.iter().find_map(|(_, p)| p.run.as_ref());
+    let listing = at.inputs.edition.run(c.train.as_str(), c.date.as_str());
+    let fixed = keys.iter().find_map(|key| slot.partitions[*key].run.as_ref());
     let Some(run) = fixed.or(listing.as_ref().map(|listing| &listing.run)) else {
         return *reply == Err(Rejection::RunNotFound);
     };
@@ -238,29 +236,30 @@ pub(super) fn run(slot: &Slot, inputs: &DecisionInputs, now: Time, c: &RunQuery,
         .map(|class| (format!("{key}|{}", class.name), class))
         .collect();
     let mut expected: BTreeSet<&str> = listed.keys().map(String::as_str).collect();
-    expected.extend(open.iter().map(|(key, _)| key.as_str()));
+    expected.extend(keys.iter().map(|key| key.as_str()));
     let shown: BTreeSet<&str> = view.classes.iter().map(|class| class.partition.as_str()).collect();
-    let unopened = |class: &ClassView| {
+    let (from, to) = asked(c.span, run.stops.len() as u16 - 1);
+    let is_closed = usize::from(to) < run.stops.len() && sale::is_closed(run, at.inputs, at.calendar, from);
+    let departed = run.ends_at.plus(at.inputs.policy.departed_ms) <= at.calendar;
+    let shows_unopened = |class: &ClassView| {
         let layout = &listed[class.partition.as_str()].layout;
-        let is_within = c.span.is_none_or(|span| usize::from(span.to()) < run.stops.len());
-        let is_sold = is_within && run.ends_at.plus(inputs.policy.departed_ms) > now;
-        // It may have departed in the meantime: then both answers are true.
-        let may_be_gone = !is_sold || run.ends_at.0 < 1 << 41;
-        class.capacity == layout.seats()
-            && ((is_sold && class.available == layout.seats()) || (may_be_gone && class.available == 0))
+        let free = unopened(run, layout, at, (from, to)).filter(|_| !departed).unwrap_or(0);
+        (class.capacity, class.available) == (layout.seats(), free)
     };
     *view.run == *run
+        && view.is_closed == is_closed
         && shown == expected
         && shown.len() == view.classes.len()
         && view.classes.iter().all(|class| match slot.partitions.get(&class.partition) {
-            Some(p) => shows_class(p, c.span, class),
-            None => unopened(class),
+            Some(p) => shows_class(p, at, c.span, class),
+            None => shows_unopened(class),
         })
 }
 
-fn shows_class(p: &Partition, span: Option<Span>, class: &ClassView) -> bool {
+fn shows_class(p: &Partition, at: &At<'_>, span: Option<Span>, class: &ClassView) -> bool {
     let (from, to) = asked(span, p.segments());
-    let free = if to <= p.segments() { p.free(from, to) } else { 0 };
+    let is_within = to <= p.segments();
+    let free = if is_within { sale::available(p, at.inputs, at.calendar, from, to) } else { 0 };
     let coaches = class.coaches.iter().map(|(coach, seats)| (coach.as_str(), *seats));
     class.capacity == p.capacity()
         && class.available == free

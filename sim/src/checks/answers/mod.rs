@@ -11,8 +11,8 @@ use engine::answer::{Rejection, Reply};
 use engine::command::Command;
 use engine::ids::{SlotId, Time};
 
-use super::model::Model;
 use super::model::state::Slot;
+use super::model::{DecisionInputs, Model};
 
 /// A request, and what was known when it came in.
 #[derive(Clone, Debug)]
@@ -27,17 +27,35 @@ pub(crate) struct Shown {
     pub slot: SlotId,
     pub from: usize,
     pub time: Time,
+    /// Turns that its core had had.
+    pub turns: usize,
 }
 
 /// The states that one slot may have been shown in.
 struct Window {
     states: Vec<Rc<Slot>>,
     time: Time,
+    /// What the calendar showed meanwhile.
+    calendars: Vec<Time>,
+}
+
+/// What an answer rests on beside the state.
+struct At<'a> {
+    inputs: &'a DecisionInputs,
+    /// It was not given before this.
+    time: Time,
+    calendar: Time,
 }
 
 impl Window {
     fn any(&self, is_so: impl Fn(&Slot) -> bool) -> bool {
         self.states.iter().any(|state| is_so(state))
+    }
+
+    /// In some state, at some time that the calendar has shown.
+    fn any_at(&self, inputs: &DecisionInputs, is_so: impl Fn(&Slot, &At<'_>) -> bool) -> bool {
+        let at = |calendar| At { inputs, time: self.time, calendar };
+        self.calendars.iter().any(|calendar| self.any(|state| is_so(state, &at(*calendar))))
     }
 }
 
@@ -53,23 +71,29 @@ pub(crate) fn is_try_again(reply: &Reply) -> bool {
 /// When no state gives it.
 pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
     if is_try_again(reply) {
+        let is_short = *reply != Err(Rejection::LimitReached) || model.inputs.is_tight;
+        assert!(is_short, "refused for want of memory, and there is plenty: {:?}", question.command);
         return;
     }
     if let Command::ListRefunds(list) = &question.command {
         return money::listed(model, question, list, reply);
     }
-    let window = |shown: &Shown| Window { states: model.window(shown.slot, shown.from), time: shown.time };
+    let window = |shown: &Shown| Window {
+        states: model.window(shown.slot, shown.from),
+        time: shown.time,
+        calendars: model.calendars_since(shown.slot, shown.turns),
+    };
     let main = window(&question.shown[0]);
     let second = question.shown.get(1).map(window);
     let inputs = &model.inputs;
     let given = match &question.command {
-        Command::TryHold(c) => main.any(|s| inventory::hold(s, inputs, main.time, c, reply)),
-        Command::ReleaseHold(c) => main.any(|s| inventory::end(s, main.time, c, reply, false)),
-        Command::ConfirmHold(c) => main.any(|s| inventory::end(s, main.time, c, reply, true)),
+        Command::TryHold(c) => main.any_at(inputs, |s, at| inventory::hold(s, at, c, reply)),
+        Command::ReleaseHold(c) => main.any_at(inputs, |s, at| inventory::end(s, at, c, reply, false)),
+        Command::ConfirmHold(c) => main.any_at(inputs, |s, at| inventory::end(s, at, c, reply, true)),
         Command::Availability { partition, span } => {
-            main.any(|s| inventory::availability(s, inputs, main.time, partition, *span, reply))
+            main.any_at(inputs, |s, at| inventory::availability(s, at, partition, *span, reply))
         }
-        Command::Run(c) => main.any(|s| inventory::run(s, inputs, main.time, c, reply)),
+        Command::Run(c) => main.any_at(inputs, |s, at| inventory::run(s, at, c, reply)),
         Command::CreateOrder(c) => main.any(|s| orders::create(s, main.time, c, reply)),
         Command::GetOrder { order } => main.any(|s| orders::get(s, main.time, *order, reply)),
         Command::IssueTicket { order } => main.any(|s| orders::ticket(s, *order, reply)),
@@ -77,8 +101,7 @@ pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
         Command::Reserve(c) => {
             let partition = second.as_ref().expect("a reserve shows its partition");
             main.any(|s| orders::reserve(s, main.time, c, reply))
-                || (reply.is_err()
-                    && partition.any(|s| inventory::refuse(s, inputs, partition.time, c, reply)))
+                || (reply.is_err() && partition.any_at(inputs, |s, at| inventory::refuse(s, at, c, reply)))
         }
         Command::Pay(c) => {
             let claim = second.as_ref().expect("a payment shows its claim");

@@ -5,13 +5,14 @@ mod order;
 mod search;
 mod seat;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use allocator::Span;
 use engine::answer::{Answer, HoldStatus, OrderStatus, PartitionView, Rejection, Reply};
 use engine::command::Command;
-use engine::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey, Time};
+use engine::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey};
 
+use crate::checks::model::{Memory, SeenHold};
 use crate::counters::{Counters, Covered};
 use crate::workload::Told;
 use order::OrderObject;
@@ -21,13 +22,13 @@ use seat::{Says, SeatObject};
 /// Steps of one search.
 const LOOKS_MAX: usize = 50_000;
 
-/// Searches the histories of all orders and all seats.
+/// Searches the histories of all orders and all seats. `memory` is what cannot be told from outside.
 ///
 /// # Panics
 /// When one of them has no order.
-pub(crate) fn check(history: &[Told], coverage: &mut Counters) {
-    orders(history, coverage);
-    seats(history, coverage);
+pub(crate) fn check(history: &[Told], memory: &Memory, may_drop: bool, coverage: &mut Counters) {
+    orders(history, may_drop, coverage);
+    seats(history, memory, coverage);
 }
 
 fn judge<O: std::fmt::Debug>(
@@ -44,39 +45,27 @@ fn judge<O: std::fmt::Debug>(
     }
 }
 
-fn orders(history: &[Told], coverage: &mut Counters) {
-    let mut keys: BTreeMap<IdempotencyKey, OrderId> = BTreeMap::new();
+fn orders(history: &[Told], may_drop: bool, coverage: &mut Counters) {
+    // More than one where the first was dropped.
+    let mut keys: BTreeMap<IdempotencyKey, BTreeSet<OrderId>> = BTreeMap::new();
     for told in history {
         if let Some(Ok(Answer::Order(view))) = &told.reply {
-            keys.insert(view.key.clone(), view.order);
+            keys.entry(view.key.clone()).or_default().insert(view.order);
         }
     }
     let mut objects: BTreeMap<OrderId, OrderObject> = BTreeMap::new();
     let mut events: BTreeMap<OrderId, Vec<Event<order::Seen>>> = BTreeMap::new();
     for told in history {
-        let id = match &told.command {
-            Command::CreateOrder(c) => keys.get(&c.key).copied(),
-            other => crate::workload::order_of(other),
+        let ids: Vec<OrderId> = match &told.command {
+            Command::CreateOrder(c) => keys.get(&c.key).into_iter().flatten().copied().collect(),
+            other => crate::workload::order_of(other).into_iter().collect(),
         };
-        let Some(id) = id else { continue };
-        let object = objects.entry(id).or_default();
-        match &told.command {
-            Command::CreateOrder(_) => object.creates.push(told.called),
-            // A client who was told no has been told the truth: nothing may come of it later.
-            Command::Reserve(_) if is_refused(told) => {}
-            Command::Reserve(c) => object.reserves.push((told.called, c.clone())),
-            Command::Pay(c) => object.pays.push((told.called, c.txn.clone())),
-            Command::Cancel(_) => object.cancels.push(told.called),
-            _ => {}
-        }
-        let state = match &told.reply {
-            Some(Ok(Answer::Order(view))) => order::State::of(view),
-            Some(Err(Rejection::OrderNotFound)) => Some(order::State::Absent),
-            _ => None,
-        };
-        if let (Some(state), Some(returned)) = (state, told.returned) {
-            let op = order::Seen { state, returned, time: told.time };
-            events.entry(id).or_default().push(Event { called: told.called, returned, op });
+        for id in ids {
+            let object = objects.entry(id).or_insert_with(|| OrderObject::new(may_drop));
+            object.asked(id, told);
+            if let Some(event) = order::seen(id, told) {
+                events.entry(id).or_default().push(event);
+            }
         }
     }
     for (id, events) in &events {
@@ -93,6 +82,8 @@ fn is_refused(told: &Told) -> bool {
             | Rejection::InvalidSpan
             | Rejection::InvalidCapacity
             | Rejection::PartitionNotFound
+            | Rejection::BoardingNotAllowed
+            | Rejection::SaleClosed
             | Rejection::HoldDiffers
             | Rejection::HoldOwnedByAnother
             | Rejection::HoldConfirmed))
@@ -100,7 +91,7 @@ fn is_refused(told: &Told) -> bool {
 }
 
 /// A hold as clients have seen it: an id that is used again is another hold.
-type Hold = (PartitionKey, HoldId, Time);
+type Hold = SeenHold;
 type Place = (PartitionKey, String, u16);
 
 /// A hold that an answer speaks of.
@@ -185,46 +176,83 @@ fn sight(reply: &Reply, spans: &Spans) -> Option<Sight> {
     }
 }
 
-fn seats(history: &[Told], coverage: &mut Counters) {
+/// The seats of each hold, as somebody has seen them. One that has ended shows none.
+fn seats_had(history: &[Told], spans: &Spans) -> BTreeMap<Hold, Vec<String>> {
+    let sights = history.iter().filter_map(|told| sight(told.reply.as_ref()?, spans));
+    sights.filter(|sight| !sight.seats.is_empty()).map(|sight| (sight.hold, sight.seats)).collect()
+}
+
+/// The requests that may have ended holds, by partition and id, or by the order that owns them.
+#[derive(Default)]
+struct Ends {
+    asked: BTreeMap<(PartitionKey, HoldId), u64>,
+    cancels: BTreeMap<OrderId, u64>,
+    owners: BTreeMap<(PartitionKey, HoldId), Vec<OrderId>>,
+}
+
+impl Ends {
+    fn of(history: &[Told]) -> Ends {
+        let mut ends = Ends::default();
+        for told in history {
+            match &told.command {
+                Command::ReleaseHold(c) => {
+                    ends.asked((c.partition.clone(), c.hold.clone()), told);
+                }
+                Command::Cancel(c) => {
+                    ends.cancels.entry(c.order).or_insert(told.called);
+                }
+                Command::Reserve(c) => {
+                    let hold = (c.seats.partition.clone(), c.seats.hold.clone());
+                    ends.owners.entry(hold.clone()).or_default().push(c.order);
+                    // An order that was given up by the time it has the hold gives it back. Who was refused the hold never had it.
+                    if !matches!(told.reply, Some(Ok(_))) && !is_refused(told) {
+                        ends.asked(hold, told);
+                    }
+                }
+                _ => {}
+            }
+        }
+        ends
+    }
+
+    fn asked(&mut self, hold: (PartitionKey, HoldId), told: &Told) {
+        let first = self.asked.entry(hold).or_insert(told.called);
+        *first = told.called.min(*first);
+    }
+
+    /// The first request that would end a hold of that id.
+    fn first(&self, hold: &(PartitionKey, HoldId)) -> Option<u64> {
+        let owners = self.owners.get(hold).into_iter().flatten();
+        let cancels = owners.filter_map(|order| self.cancels.get(order));
+        self.asked.get(hold).into_iter().chain(cancels).min().copied()
+    }
+}
+
+/// What an answer says about seats, unless nothing follows from it.
+fn telling(told: &Told, spans: &Spans, memory: &Memory) -> Option<Sight> {
+    let reply = told.reply.as_ref()?;
+    let sight = sight(reply, spans).filter(|sight| !memory.twins.contains(&sight.hold))?;
+    // An order that has bought seats says so for ever, also once their partition was forgotten.
+    let is_let_go = memory.let_go.get(&sight.hold.0).is_some_and(|at| *at <= told.time);
+    let is_past = is_let_go && sight.says == Says::Sold && matches!(reply, Ok(Answer::Order(_)));
+    (!is_past).then_some(sight)
+}
+
+fn seats(history: &[Told], memory: &Memory, coverage: &mut Counters) {
     let spans = Spans::of(history);
+    let (had, ends) = (seats_had(history, &spans), Ends::of(history));
     let mut numbers: BTreeMap<Hold, usize> = BTreeMap::new();
     let mut object = SeatObject::default();
     let mut events: BTreeMap<Place, Vec<Event<seat::Seen>>> = BTreeMap::new();
-    // What would end a hold, by its partition and id, or by its order.
-    let mut ends: BTreeMap<(PartitionKey, HoldId), u64> = BTreeMap::new();
-    let mut cancels: BTreeMap<OrderId, u64> = BTreeMap::new();
     for told in history {
-        match &told.command {
-            Command::ReleaseHold(c) => {
-                ends.entry((c.partition.clone(), c.hold.clone())).or_insert(told.called);
-            }
-            Command::Cancel(c) => {
-                cancels.entry(c.order).or_insert(told.called);
-            }
-            _ => {}
+        let Some(returned) = told.returned else { continue };
+        let Some(mut sight) = telling(told, &spans, memory) else { continue };
+        if sight.seats.is_empty() {
+            sight.seats = had.get(&sight.hold).cloned().unwrap_or_default();
         }
-    }
-    let mut owners: BTreeMap<(PartitionKey, HoldId), Vec<OrderId>> = BTreeMap::new();
-    for told in history {
-        if let Command::Reserve(c) = &told.command {
-            let hold = (c.seats.partition.clone(), c.seats.hold.clone());
-            owners.entry(hold.clone()).or_default().push(c.order);
-            // An order that was given up by the time it has the hold gives it back. Who was refused the hold never had it.
-            if !matches!(told.reply, Some(Ok(_))) && !is_refused(told) {
-                let first = ends.entry(hold).or_insert(told.called);
-                *first = told.called.min(*first);
-            }
-        }
-    }
-    for told in history {
-        let (Some(reply), Some(returned)) = (&told.reply, told.returned) else { continue };
-        let Some(sight) = sight(reply, &spans) else { continue };
         let (partition, id, deadline) = sight.hold.clone();
         let who = *numbers.entry(sight.hold).or_insert_with(|| {
-            let key = (partition.clone(), id);
-            let of_owner = owners.get(&key).into_iter().flatten().filter_map(|order| cancels.get(order));
-            let ended = ends.get(&key).into_iter().chain(of_owner).min().copied();
-            object.asked_to_end.push(ended);
+            object.asked_to_end.push(ends.first(&(partition.clone(), id)));
             object.deadlines.push(deadline);
             object.deadlines.len() - 1
         });
@@ -241,6 +269,7 @@ fn seats(history: &[Told], coverage: &mut Counters) {
         }
     }
     for (place, events) in &events {
+        object.let_go_at = memory.let_go.get(&place.0).copied();
         let verdict = search(&object, &seat::State::default(), events, LOOKS_MAX);
         judge(place, events, verdict, coverage);
     }

@@ -1,16 +1,22 @@
 //! An order as a sequential object, seen from outside: its views, and which request allows which step.
 
 use allocator::Span;
-use engine::answer::{CancelReason, OrderStatus, OrderView};
-use engine::command::Reserve;
-use engine::ids::{HoldId, PartitionKey, Time, TxnId};
+use engine::answer::{Answer, CancelReason, OrderStatus, OrderView, Rejection};
+use engine::command::{Command, Reserve};
+use engine::ids::{HoldId, OrderId, PartitionKey, Time, TxnId};
 
-use super::search::Object;
+use super::search::{Event, Object};
+use crate::workload::Told;
+
+/// An order is dropped no younger.
+const TEN_MINUTES_MS: u64 = 600_000;
 
 /// An order, as far as a client can tell.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum State {
     Absent,
+    /// For ever: it was there.
+    Gone,
     Init,
     Reserved(Reservation),
     Paid(Reservation, TxnId),
@@ -36,6 +42,13 @@ pub(super) enum Reason {
     Abandoned,
 }
 
+impl Reservation {
+    /// As a cancelled order shows it.
+    fn without_seats(&self) -> Reservation {
+        Reservation { seats: Vec::new(), ..self.clone() }
+    }
+}
+
 /// An observation of an order, and when it was made at the latest.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
@@ -49,10 +62,25 @@ pub(super) struct Seen {
 /// The requests that were made for an order, each with the moment of its call.
 #[derive(Debug, Default)]
 pub(super) struct OrderObject {
+    /// Orders that have nothing may go, for want of memory.
+    may_drop: bool,
+    created_at: Option<Time>,
     pub creates: Vec<u64>,
     pub reserves: Vec<(u64, Reserve)>,
     pub pays: Vec<(u64, TxnId)>,
     pub cancels: Vec<u64>,
+}
+
+/// What a client was told about the order, if it was.
+pub(super) fn seen(id: OrderId, told: &Told) -> Option<Event<Seen>> {
+    let state = match told.reply.as_ref()? {
+        // A key may have had another order before.
+        Ok(Answer::Order(view)) if view.order == id => State::of(view)?,
+        Err(Rejection::OrderNotFound) => State::Absent,
+        _ => return None,
+    };
+    let (called, returned) = (told.called, told.returned?);
+    Some(Event { called, returned, op: Seen { state, returned, time: told.time } })
 }
 
 impl State {
@@ -84,6 +112,33 @@ impl State {
 }
 
 impl OrderObject {
+    pub(super) fn new(may_drop: bool) -> OrderObject {
+        OrderObject { may_drop, ..OrderObject::default() }
+    }
+
+    /// A request about it, or one that may have created it.
+    pub(super) fn asked(&mut self, id: OrderId, told: &Told) {
+        match &told.command {
+            Command::CreateOrder(_) => self.creates.push(told.called),
+            // A client who was told no has been told the truth: nothing may come of it later.
+            Command::Reserve(_) if super::is_refused(told) => {}
+            Command::Reserve(c) => self.reserves.push((told.called, c.clone())),
+            Command::Pay(c) => self.pays.push((told.called, c.txn.clone())),
+            Command::Cancel(_) => self.cancels.push(told.called),
+            _ => {}
+        }
+        if let Some(Ok(Answer::Order(view))) = &told.reply
+            && view.order == id
+        {
+            self.created_at.get_or_insert(view.created_at);
+        }
+    }
+
+    /// An INIT order that is as old as that may go.
+    fn may_be_gone(&self, seen: &Seen) -> bool {
+        self.may_drop && self.created_at.is_some_and(|at| at.plus(TEN_MINUTES_MS) <= seen.time)
+    }
+
     fn may_reserve(&self, r: &Reservation, by: u64) -> bool {
         let asks = |c: &Reserve| {
             let span = c.seats.span.map(|span: Span| (span.from(), span.to()));
@@ -108,6 +163,9 @@ impl OrderObject {
         let by = seen.returned;
         match (from, &seen.state) {
             (a, b) if a == b => true,
+            (State::Init, State::Absent) => self.may_be_gone(seen),
+            (State::Gone, State::Absent) => true,
+            (State::Gone, _) => false,
             (State::Absent, _) => {
                 self.creates.iter().any(|called| *called < by) && self.leads(&State::Init, seen)
             }
@@ -123,7 +181,7 @@ impl OrderObject {
             (State::Reserved(r), State::Paid(other, txn)) => r == other && self.may_pay(txn, by),
             (State::Reserved(r), State::Ticketed(other, txn)) => r == other && self.may_pay(txn, by),
             (State::Reserved(r), State::Cancelled(Some(other), reason)) => {
-                r == other
+                r.without_seats() == *other
                     && match reason {
                         Reason::Requested => self.may_cancel(by),
                         Reason::HoldExpired => r.deadline <= seen.time,
@@ -141,6 +199,9 @@ impl Object for OrderObject {
     type Op = Seen;
 
     fn step(&self, state: &State, seen: &Seen) -> Option<State> {
-        self.leads(state, seen).then(|| seen.state.clone())
+        self.leads(state, seen).then(|| match (state, &seen.state) {
+            (State::Init | State::Gone, State::Absent) => State::Gone,
+            (_, state) => state.clone(),
+        })
     }
 }

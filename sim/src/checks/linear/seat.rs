@@ -43,12 +43,20 @@ pub(super) struct Seen {
 pub(super) struct SeatObject {
     pub asked_to_end: Vec<Option<u64>>,
     pub deadlines: Vec<Time>,
+    /// When the partition was forgotten with what was sold of it.
+    pub let_go_at: Option<Time>,
 }
 
 impl SeatObject {
     fn may_end(&self, who: Who, seen: &Seen) -> bool {
         let asked = self.asked_to_end[who].is_some_and(|called| called < seen.returned);
         asked || self.deadlines[who] <= seen.time
+    }
+}
+
+impl SeatObject {
+    fn is_let_go(&self, seen: &Seen) -> bool {
+        self.let_go_at.is_some_and(|at| at <= seen.time)
     }
 }
 
@@ -81,11 +89,12 @@ impl Object for SeatObject {
         }
         match state.holder {
             Some(who) if who == seen.who => {}
-            Some(_) if state.sold => return None,
             Some(other) => {
-                if !self.may_end(other, seen) {
+                let may_end = if state.sold { self.is_let_go(seen) } else { self.may_end(other, seen) };
+                if !may_end {
                     return None;
                 }
+                next.sold = false;
                 next.end(other);
             }
             None => {}

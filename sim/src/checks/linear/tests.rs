@@ -3,7 +3,7 @@
 use allocator::Span;
 use engine::answer::{Answer, CancelReason, HoldView, OrderView, PartitionView, ReservationView};
 use engine::command::{AdHoc, Cancel, ExpectedHold, Pay, Reserve, SeatRequest};
-use engine::ids::{Cents, SlotId, TxnId};
+use engine::ids::{Cents, SlotId, Time, TxnId};
 use engine::text::Text;
 
 use super::*;
@@ -30,7 +30,7 @@ fn view(number: u128, status: OrderStatus) -> Reply {
         quantity: 1,
         from: 0,
         to: 1,
-        seats: vec![Text::from("1-1")],
+        seats: if status == OrderStatus::Cancelled { Vec::new() } else { vec![Text::from("1-1")] },
         expires_at: DEADLINE,
     });
     let paid = matches!(status, OrderStatus::Paid | OrderStatus::Ticketed);
@@ -99,7 +99,11 @@ fn held(id: &str, deadline: Time) -> (Command, Reply) {
 }
 
 fn is_linear(history: &[Told]) -> bool {
-    std::panic::catch_unwind(|| check(history, &mut Counters::default())).is_ok()
+    is_linear_with(history, &Memory::default(), false)
+}
+
+fn is_linear_with(history: &[Told], memory: &Memory, may_drop: bool) -> bool {
+    std::panic::catch_unwind(|| check(history, memory, may_drop, &mut Counters::default())).is_ok()
 }
 
 use OrderStatus::{Cancelled, Init, Paid, Reserved, Ticketed};
@@ -181,6 +185,57 @@ fn a_sold_seat_stays_sold() {
     assert!(is_linear(&sold));
     let late = Told { time: DEADLINE.plus(5_000), ..told(7, 8, other.0, other.1) };
     assert!(!is_linear(&[&sold[..], &[late]].concat()), "another has the seat that was sold");
+}
+
+#[test]
+fn a_sold_seat_is_free_again_once_its_partition_was_forgotten() {
+    let at = DEADLINE.plus(5_000);
+    let other = held("other", DEADLINE.plus(9_000));
+    let history = [
+        told(1, 2, create(1), view(1, Init)),
+        told(3, 4, reserve(1), view(1, Reserved)),
+        told(5, 6, pay(1), view(1, Paid)),
+        Told { time: at, ..told(7, 8, other.0, other.1) },
+        // The order has its ticket for ever.
+        Told { time: at, ..told(9, 10, get(1), view(1, Ticketed)) },
+    ];
+    let let_go = |at| Memory { let_go: BTreeMap::from([(partition(), at)]), ..Memory::default() };
+    assert!(is_linear_with(&history, &let_go(at), false));
+    assert!(!is_linear_with(&history, &let_go(at.plus(1)), false), "it was not forgotten by then");
+}
+
+#[test]
+fn of_holds_that_look_the_same_nothing_is_known() {
+    let (one, two) = (held("one", DEADLINE), held("two", DEADLINE.plus(5)));
+    let history =
+        [told(1, 2, one.0.clone(), one.1.clone()), told(3, 4, two.0, two.1), told(5, 6, one.0, one.1)];
+    assert!(!is_linear(&history));
+    let twin = (partition(), HoldId::parse("one").unwrap(), DEADLINE);
+    let memory = Memory { twins: BTreeSet::from([twin]), ..Memory::default() };
+    assert!(is_linear_with(&history, &memory, false));
+}
+
+#[test]
+fn an_order_that_had_nothing_may_go_once_it_is_old() {
+    let late = Time(1 + 600_000);
+    let gone = || Err(Rejection::OrderNotFound);
+    let base = [told(1, 2, create(1), view(1, Init)), Told { time: late, ..told(3, 4, get(1), gone()) }];
+    let with =
+        |more: &[Told], may_drop| is_linear_with(&[&base[..], more].concat(), &Memory::default(), may_drop);
+    assert!(!with(&[], false), "memory is not short");
+    assert!(with(&[], true));
+    assert!(with(&[Told { time: late, ..told(5, 6, get(1), gone()) }], true));
+    assert!(!with(&[Told { time: late, ..told(5, 6, get(1), view(1, Init)) }], true), "it comes back");
+    // Its key may have another order.
+    let mut other = view(2, Init);
+    if let Ok(Answer::Order(view)) = &mut other {
+        view.key = IdempotencyKey::parse("key-1").unwrap();
+    }
+    assert!(with(&[Told { time: late, ..told(5, 6, create(1), other) }], true));
+    let young = [told(1, 2, create(1), view(1, Init)), told(3, 4, get(1), gone())];
+    assert!(!is_linear_with(&young, &Memory::default(), true), "it was too young");
+    let reserved = [&base[..1], &[told(3, 4, reserve(1), view(1, Reserved))], &base[1..]].concat();
+    assert!(!is_linear_with(&reserved, &Memory::default(), true), "it had a hold");
 }
 
 #[test]

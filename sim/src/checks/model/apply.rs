@@ -2,13 +2,17 @@
 
 use std::rc::Rc;
 
-use engine::catalogue::{Catalogue, Listing};
-use engine::ids::{OrderId, PartitionKey, Time};
+use allocator::Layout;
+use engine::answer::OrderStatus;
+use engine::ids::{HoldId, PartitionKey, Time};
 use engine::message::Fact;
 use engine::record::{Body, PartitionOpened, Record};
 
+use super::sale::Offer;
 use super::state::{Partition, Slot};
 use super::{DecisionInputs, Others};
+use crate::plan::HOUR_MS;
+use crate::timetable;
 
 /// Why a record may not stand where it stands.
 pub(super) type Wrong = String;
@@ -28,6 +32,8 @@ pub(super) use demand;
 pub(super) struct Applying<'a> {
     pub(super) slot: Slot,
     pub(super) time: Time,
+    /// What the calendar may have shown to the record's author.
+    pub(super) calendars: &'a [Time],
     pub(super) inputs: &'a DecisionInputs,
     /// The other slots that the record's author may have known of.
     pub(super) others: &'a dyn Others,
@@ -40,7 +46,14 @@ pub(super) struct Applying<'a> {
 pub(crate) struct Seen {
     pub expired: u64,
     pub forgotten: u64,
+    pub forgotten_early: u64,
+    pub departed: u64,
+    pub kept_over: u64,
+    pub gave_way: u64,
     pub abandoned: u64,
+    pub dropped: u64,
+    pub dropped_paid: u64,
+    pub dropped_claims: u64,
     pub declined: u64,
     pub refunds: u64,
     pub tickets: u64,
@@ -50,12 +63,13 @@ pub(crate) struct Seen {
 pub(super) fn apply(
     before: &Slot,
     record: &Record,
+    calendars: &[Time],
     inputs: &DecisionInputs,
     others: &dyn Others,
 ) -> Result<(Slot, Seen), Wrong> {
     demand!(record.time >= before.time, "time goes backwards from {:?}", before.time);
     let slot = Slot { time: record.time, ..before.clone() };
-    let mut applying = Applying { slot, time: record.time, inputs, others, seen: Seen::default() };
+    let mut applying = Applying { slot, time: record.time, calendars, inputs, others, seen: Seen::default() };
     applying.body(&record.body)?;
     Ok((applying.slot, applying.seen))
 }
@@ -76,6 +90,7 @@ impl Applying<'_> {
             Body::OrderPaid(row) => self.paid(row),
             Body::OrderTicketed(row) => self.ticketed(row),
             Body::OrderCancelled(row) => self.cancelled(row),
+            Body::OrdersDropped(rows) => rows.iter().try_for_each(|row| self.dropped(row)),
             Body::TxnClaimed { txn, order } => {
                 demand!(!self.slot.claims.contains_key(txn), "the transaction id is claimed already");
                 demand!(
@@ -101,46 +116,56 @@ impl Applying<'_> {
         let key = &opened.partition;
         demand!(!self.slot.partitions.contains_key(key), "{key} is open already");
         demand!(self.inputs.hash.partition(key) == self.others.here(), "{key} is opened in another slot");
-        match self.inputs.edition.find(key) {
-            Listing::NotSold => return Err(format!("{key} is not sold")),
-            Listing::AdHoc => {
-                demand!(opened.run.is_none(), "{key} is nobody's run");
-                demand!(self.fixed_run(key).is_none(), "{key} is a class of an open run");
-                demand!(matches!(opened.layout, allocator::Layout::AdHoc { .. }), "{key} has a layout");
+        demand!(opened.seq == self.slot.forgotten_seq, "it goes on from {}", self.slot.forgotten_seq);
+        // Whether a run has departed is all that the calendar says about it.
+        let offers = self.calendars.iter().map(|at| self.slot.offer(self.inputs, *at, key));
+        let offers: Vec<Offer> = offers.collect();
+        let fits = |offer: &Offer| match offer {
+            Offer::NotSold => false,
+            Offer::AdHoc => opened.run.is_none() && matches!(opened.layout, Layout::AdHoc { .. }),
+            Offer::Sold(definition) => {
+                opened.run.as_ref() == Some(&definition.run)
+                    && opened.layout == definition.layout
+                    && usize::from(opened.segments) + 1 == definition.run.stops.len()
             }
-            Listing::Sold(definition) => {
-                let run = self.fixed_run(key).unwrap_or(definition.run);
-                demand!(opened.run.as_ref() == Some(&run), "{key} has other stops than its run");
-                demand!(opened.layout == definition.layout, "{key} has another layout");
-                demand!(usize::from(opened.segments) + 1 == run.stops.len(), "{key} has other segments");
-                let end = run.ends_at.plus(self.inputs.policy.departed_ms);
-                demand!(end > self.time, "{key} has departed");
-            }
-        }
-        let partition = Partition::new(&opened.layout, opened.segments, opened.run.clone());
-        self.slot.partitions.insert(key.clone(), Rc::new(partition));
+        };
+        demand!(offers.iter().any(fits), "{key} is offered as {offers:?}");
+        self.slot.partitions.insert(key.clone(), Rc::new(Partition::new(opened, self.time)));
         Ok(())
     }
 
-    /// The stops that the first partition of the same run was opened with.
-    fn fixed_run(&self, key: &PartitionKey) -> Option<engine::catalogue::RunDefinition> {
-        let (run, _) = key.as_str().rsplit_once('|')?;
-        let of_run = |other: &PartitionKey| other.as_str().rsplit_once('|').is_some_and(|(r, _)| r == run);
-        self.slot.partitions.iter().filter(|(other, _)| of_run(other)).find_map(|(_, p)| p.run.clone())
+    pub(super) fn any_calendar(&self, is_so: impl Fn(Time) -> bool) -> bool {
+        self.calendars.iter().any(|at| is_so(*at))
     }
 
     fn partition_forgotten(&mut self, key: &PartitionKey) -> Verdict {
         let Some(p) = self.slot.partitions.get(key) else {
             return Err(format!("{key} is not open"));
         };
-        let Some(run) = &p.run else {
-            return Err(format!("{key} is nobody's run, and never departs"));
-        };
-        let end = run.ends_at.plus(self.inputs.policy.departed_ms);
-        demand!(end <= self.time, "{key} has not departed");
         demand!(p.holds.values().all(|hold| !hold.is_live()), "{key} has a live hold");
-        demand!(self.slot.outbox.is_empty(), "somebody has still to be told of {key}");
+        let untold = self.slot.outbox.values().find(|fact| fact.hold().is_some_and(|(of, _)| of == key));
+        demand!(untold.is_none(), "{key} is forgotten, and somebody has still to be told {untold:?}");
+        let policy = &self.inputs.policy;
+        if let Some(run) = &p.run {
+            let end = run.ends_at.plus(policy.departed_ms);
+            demand!(self.any_calendar(|at| end <= at), "{key} has not departed at {:?}", self.calendars);
+            demand!(self.slot.outbox.is_empty(), "somebody has still to be told of {key}");
+            self.seen.departed += 1;
+        } else if p.has_sold() {
+            let kept = p.changed_at.plus(policy.ad_hoc_keep_ms);
+            let end = timetable::day_of(key).map_or(kept, |day| kept.max(day.plus(4 * 24 * HOUR_MS)));
+            demand!(self.any_calendar(|at| end <= at), "{key} is kept until {end:?}: {:?}", self.calendars);
+            demand!(self.slot.outbox.is_empty(), "somebody has still to be told of {key}");
+            self.seen.kept_over += 1;
+        } else if !p.holds.is_empty() {
+            let gives_way = self.any_calendar(|at| self.slot.gives_way(self.inputs, at, key));
+            demand!(gives_way || self.inputs.is_tight, "{key} remembers holds, and is forgotten");
+            self.seen.gave_way += u64::from(gives_way);
+            self.seen.forgotten_early += p.holds.len() as u64;
+        }
+        let seq = p.seq;
         self.slot.partitions.remove(key);
+        self.slot.forgotten_seq = self.slot.forgotten_seq.max(seq);
         self.seen.forgotten += 1;
         Ok(())
     }
@@ -153,31 +178,37 @@ impl Applying<'_> {
         let id = fact.order();
         let here = id.slot() == self.others.here();
         let theirs = if here { Rc::new(self.slot.clone()) } else { self.others.slot(id.slot()) };
-        let Some(order) = theirs.orders.get(&id) else {
-            return Err(format!("{fact:?} is acknowledged by an order that nobody knows"));
-        };
-        let waits = |partition, hold| {
-            order.row.status == engine::answer::OrderStatus::Reserved && order.owns(partition, hold)
+        // One that has gone wants no hold, and money for it is owed back.
+        let order = theirs.orders.get(&id);
+        demand!(
+            order.is_some() || theirs.dropped.contains(&id),
+            "{fact:?} is acknowledged by an order that nobody knows"
+        );
+        let row = order.map(|order| &order.row);
+        let owns = |partition, hold, made| order.is_some_and(|order| order.owns(partition, hold, made));
+        let waits = |partition, hold, made| {
+            row.is_some_and(|row| row.status == OrderStatus::Reserved) && owns(partition, hold, made)
         };
         let settled = match &*fact {
             Fact::HoldMade { reservation: r, .. } => {
-                let wanted = order.owns(&r.partition, &r.hold);
-                let never = order.row.status != engine::answer::OrderStatus::Init;
-                wanted || (never && !self.is_live(&r.partition, &r.hold, id))
+                let wanted = owns(&r.partition, &r.hold, r.made);
+                let never = row.is_none_or(|row| row.status != OrderStatus::Init);
+                wanted || (never && !self.is_live(&r.partition, &r.hold, r.made))
             }
-            Fact::HoldReleased { partition, hold, .. }
-            | Fact::HoldExpired { partition, hold, .. }
-            | Fact::HoldConfirmed { partition, hold, .. } => !waits(partition, hold),
+            Fact::HoldReleased { partition, hold, made, .. }
+            | Fact::HoldExpired { partition, hold, made, .. }
+            | Fact::HoldConfirmed { partition, hold, made, .. } => !waits(partition, hold, *made),
             Fact::TxnClaimed { txn, .. } => {
-                order.row.txn.as_ref() == Some(txn) || theirs.refund(&id.name(), txn).is_some()
+                let has_paid = row.is_some_and(|row| row.txn.as_ref() == Some(txn));
+                has_paid || theirs.refund(&id.name(), txn).is_some()
             }
         };
-        demand!(settled, "{fact:?} is acknowledged, and its order has not recorded it: {:?}", order.row);
+        demand!(settled, "{fact:?} is acknowledged, and its order has not recorded it: {row:?}");
         Ok(())
     }
 
-    fn is_live(&self, partition: &PartitionKey, hold: &engine::ids::HoldId, owner: OrderId) -> bool {
+    fn is_live(&self, partition: &PartitionKey, hold: &HoldId, made: u64) -> bool {
         let hold = self.slot.partitions.get(partition).and_then(|p| p.holds.get(hold));
-        hold.is_some_and(|hold| hold.is_live() && hold.owner == Some(owner))
+        hold.is_some_and(|hold| hold.is_live() && hold.made == made)
     }
 }

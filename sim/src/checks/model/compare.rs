@@ -44,10 +44,12 @@ fn same(id: SlotId, own: &Slot, found: &state::Slot) {
     let ours = own.outbox.iter().map(|(id, fact)| (*id, &**fact));
     assert!(ours.eq(outbox), "{at}: {:?} waits to be told, not {:?}", found.outbox(), own.outbox);
     assert_eq!(own.tells + 1, found.next_tell().0, "{at}: next tell");
+    assert_eq!(own.forgotten_seq, found.forgotten_seq(), "{at}: the sequence of what was forgotten");
 }
 
 fn partition(at: &str, own: &Partition, found: &state::Partition) {
     assert_eq!((own.seq, own.holds.len()), (found.seq(), found.holds_count()), "{at}");
+    assert_eq!(own.changed_at, found.changed_at(), "{at}");
     assert_eq!(*own.layout, *found.inventory().layout(), "{at}");
     assert_eq!(own.run.as_ref(), found.run().map(|run| &**run), "{at}");
     assert_eq!(own.segments(), found.inventory().segments(), "{at}");
@@ -62,6 +64,7 @@ fn partition(at: &str, own: &Partition, found: &state::Partition) {
             "{at}"
         );
         assert_eq!((hold.reason, hold.keep_until), (other.release_reason, other.keep_until), "{at}: {id}");
+        assert_eq!((hold.made, hold.quantity), (other.made, other.quantity), "{at}: {id}");
     }
     for (segment, seats) in own.taken.iter().enumerate() {
         let span = allocator::Span::new(segment as u16, segment as u16 + 1).expect("one segment");

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use engine::answer::HoldStatus;
-use engine::ids::{HoldId, OrderId, PartitionKey};
+use engine::ids::{HoldId, OrderId, PartitionKey, Time};
 use engine::message::Fact;
 use engine::record::{HoldRow, ReleaseReason, Reservation};
 
 use super::apply::{Applying, Verdict, Wrong, demand};
+use super::sale;
 use super::state::{Hold, Partition};
 
 impl Applying<'_> {
@@ -18,6 +19,7 @@ impl Applying<'_> {
         };
         let mut p = (**p).clone();
         p.seq += 1;
+        p.changed_at = self.time;
         demand!(row.partition_seq == p.seq, "{} is at {}", row.partition, p.seq);
         demand!(row.from < row.to && row.to <= p.segments(), "the span leaves the run");
         demand!((row.segments, row.capacity) == (p.segments(), p.capacity()), "another size");
@@ -37,8 +39,8 @@ impl Applying<'_> {
         demand!(old.is_live(), "the hold has ended: {old:?}");
         let same =
             (old.from, old.to, &old.seats, old.deadline) == (row.from, row.to, &row.seats, row.deadline);
-        demand!(same, "another hold than {old:?}");
-        let new = Hold {
+        demand!(same && (old.made, old.quantity) == (row.made, row.quantity), "another hold than {old:?}");
+        let mut new = Hold {
             status: row.status,
             owner: row.owner,
             txn: row.txn.clone(),
@@ -48,6 +50,7 @@ impl Applying<'_> {
         };
         if !new.has_seats() {
             p.put(&old, false);
+            new.seats.clear();
         }
         p.holds.insert(row.hold.clone(), Rc::new(new));
         Ok((p, old))
@@ -70,21 +73,26 @@ impl Applying<'_> {
     fn is_its(&self, order: OrderId, row: &HoldRow) -> Verdict {
         let theirs = self.others.slot(order.slot());
         let slot = if order.slot() == self.others.here() { &self.slot } else { &theirs };
-        let its = slot.orders.get(&order).is_some_and(|order| order.owns(&row.partition, &row.hold));
+        let its =
+            slot.orders.get(&order).is_some_and(|order| order.owns(&row.partition, &row.hold, row.made));
         demand!(its, "order {order} has not reserved hold {}", row.hold);
         Ok(())
     }
 
+    /// The order is there, or was when the hold was asked for.
     fn knows(&self, order: OrderId) -> Verdict {
         let theirs = self.others.slot(order.slot());
         let slot = if order.slot() == self.others.here() { &self.slot } else { &theirs };
-        demand!(slot.orders.contains_key(&order), "there is no order {order}");
+        let is_known = slot.orders.contains_key(&order) || slot.dropped.contains(&order);
+        demand!(is_known, "there is no order {order}");
         Ok(())
     }
 
     pub(super) fn hold_made(&mut self, row: &HoldRow) -> Verdict {
         self.nothing_due(row)?;
         let mut p = self.next(row)?;
+        self.on_sale(row, &p)?;
+        demand!(row.made == row.partition_seq, "made by change {}", row.made);
         demand!(!p.holds.contains_key(&row.hold), "the hold is there already");
         demand!(row.status == HoldStatus::Held && row.txn.is_none(), "a new hold is live");
         demand!(
@@ -97,10 +105,12 @@ impl Applying<'_> {
             demand!(p.is_free(*seat, row.from, row.to), "seat {seat} is sold twice");
         }
         let hold = Hold {
+            made: row.made,
             status: row.status,
             owner: row.owner,
             from: row.from,
             to: row.to,
+            quantity: row.quantity,
             seats: row.seats.clone(),
             deadline: row.deadline,
             txn: None,
@@ -111,6 +121,17 @@ impl Applying<'_> {
         p.holds.insert(row.hold.clone(), Rc::new(hold));
         self.put(row, p);
         self.tell_made(row)
+    }
+
+    /// A new hold is of what is on sale at that moment.
+    fn on_sale(&self, row: &HoldRow, p: &Partition) -> Verdict {
+        let key = &row.partition;
+        let is_sold = |at: Time| {
+            let is_gone = self.slot.is_vacant(key, p) && !self.slot.is_ad_hoc(self.inputs, key);
+            !is_gone && sale::refusal(p.run.as_ref(), self.inputs, at, row.from, row.to).is_none()
+        };
+        demand!(self.any_calendar(is_sold), "it is not on sale at {:?}", self.calendars);
+        Ok(())
     }
 
     pub(super) fn hold_adopted(&mut self, row: &HoldRow) -> Verdict {
@@ -128,6 +149,7 @@ impl Applying<'_> {
         let reservation = Reservation {
             partition: row.partition.clone(),
             hold: row.hold.clone(),
+            made: row.made,
             quantity: row.quantity,
             from: row.from,
             to: row.to,
@@ -152,7 +174,8 @@ impl Applying<'_> {
                 demand!(claims.claims.get(txn) == Some(&order), "{txn} is not claimed for {order}");
                 self.is_its(order, row)?;
                 let (partition, hold) = (row.partition.clone(), row.hold.clone());
-                self.tell(Fact::HoldConfirmed { order, partition, hold, txn: txn.clone() });
+                let made = row.made;
+                self.tell(Fact::HoldConfirmed { order, partition, hold, made, txn: txn.clone() });
                 Ok(())
             }
             _ => Err("an order's hold is confirmed by a payment, and no other".to_owned()),
@@ -166,7 +189,7 @@ impl Applying<'_> {
         }
         let (p, old) = self.change(row)?;
         demand!(row.status == HoldStatus::Released && row.owner == old.owner, "released from {old:?}");
-        let keep = self.time.plus(self.inputs.policy.retention_ms);
+        let keep = self.time.plus(self.inputs.policy.hold_memory_ms);
         demand!(row.keep_until == keep, "kept until {:?}", row.keep_until);
         self.put(row, p);
         match (row.release_reason, row.owner) {
@@ -174,7 +197,7 @@ impl Applying<'_> {
             (Some(ReleaseReason::Requested), Some(order)) => {
                 self.is_its(order, row)?;
                 let (partition, hold) = (row.partition.clone(), row.hold.clone());
-                self.tell(Fact::HoldReleased { order, partition, hold });
+                self.tell(Fact::HoldReleased { order, partition, hold, made: row.made });
                 Ok(())
             }
             (Some(ReleaseReason::Declined), Some(order)) => {
@@ -190,13 +213,13 @@ impl Applying<'_> {
         let (p, old) = self.change(row)?;
         demand!(row.status == HoldStatus::Expired && row.owner == old.owner, "expired from {old:?}");
         demand!(old.deadline <= self.time, "expired before its deadline {:?}", old.deadline);
-        let keep = self.time.plus(self.inputs.policy.retention_ms);
+        let keep = self.time.plus(self.inputs.policy.hold_memory_ms);
         demand!(row.keep_until == keep, "kept until {:?}", row.keep_until);
         self.put(row, p);
         self.seen.expired += 1;
         if let Some(order) = row.owner {
             let (partition, hold) = (row.partition.clone(), row.hold.clone());
-            self.tell(Fact::HoldExpired { order, partition, hold });
+            self.tell(Fact::HoldExpired { order, partition, hold, made: row.made });
         }
         Ok(())
     }
@@ -207,16 +230,26 @@ impl Applying<'_> {
         };
         let mut p = (**p).clone();
         p.seq += 1;
+        let untold = |id: &HoldId| self.slot.outbox.values().find(|fact| fact.hold() == Some((key, id)));
+        let mut last = Time(0);
         for id in holds {
             let Some(hold) = p.holds.remove(id) else {
                 return Err(format!("there is no hold {id}"));
             };
             demand!(!hold.has_seats(), "a hold with seats is forgotten: {hold:?}");
-            demand!(hold.keep_until <= self.time, "forgotten before its time: {hold:?}");
-            let untold = self.slot.outbox.values().find(|fact| fact.hold() == Some((key, id)));
+            let is_early = hold.keep_until > self.time;
+            demand!(!is_early || self.inputs.is_tight, "forgotten before its time: {hold:?}");
+            let untold = untold(id);
             demand!(untold.is_none(), "forgotten, and somebody has still to be told {untold:?}");
+            last = last.max(hold.keep_until);
             self.seen.forgotten += 1;
+            self.seen.forgotten_early += u64::from(is_early);
         }
+        let older = |(id, hold): &(&HoldId, &Rc<Hold>)| {
+            !hold.has_seats() && hold.keep_until < last && untold(id).is_none()
+        };
+        let older = p.holds.iter().find(older);
+        demand!(older.is_none(), "{older:?} has ended before, and is kept");
         self.slot.partitions.insert(key.clone(), Rc::new(p));
         Ok(())
     }

@@ -10,21 +10,24 @@ mod compare;
 mod frame;
 mod holds;
 mod orders;
+pub(crate) mod sale;
 pub(crate) mod state;
+mod turns;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use engine::decide::Policy;
-use engine::ids::SlotId;
-use engine::record::Record;
+use engine::ids::{HoldId, OrderId, PartitionKey, SlotId, Time};
+use engine::record::{Body, HoldRow, Record};
 use engine::slots::{SlotHash, core_of};
 
 use crate::timetable::Edition;
 
 pub(crate) use apply::Seen;
 use state::Slot;
+use turns::Turns;
 
 /// Everything beside the state that decisions were made by.
 #[derive(Clone, Debug)]
@@ -32,7 +35,12 @@ pub(crate) struct DecisionInputs {
     pub hash: SlotHash,
     pub policy: Policy,
     pub edition: Edition,
+    /// Memory is short, so that what has ended may go before its time, and sales are refused.
+    pub is_tight: bool,
 }
+
+/// A hold as a client can tell it from others.
+pub(crate) type SeenHold = (PartitionKey, HoldId, Time);
 
 /// A slot that the author of a record may know of.
 trait Others {
@@ -58,8 +66,25 @@ pub(crate) struct Model {
     flights: Vec<Vec<(SlotId, usize)>>,
     /// By core: the frame that was made durable last.
     last_frames: Vec<Vec<(SlotId, usize)>>,
+    /// By core: the turns of the process that runs.
+    turns: Vec<Turns>,
     seen: Seen,
     pub records: u64,
+    pub memory: Memory,
+}
+
+/// What the state does not remember, and never forgets here, whatever a crash takes away.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    pub forgotten: BTreeSet<PartitionKey>,
+    pub made: BTreeMap<SeenHold, u64>,
+    pub ids: BTreeSet<(PartitionKey, HoldId)>,
+    /// Holds that clients cannot tell from another one.
+    pub twins: BTreeSet<SeenHold>,
+    /// Partitions that were forgotten with sold seats, and when first: those may be sold again.
+    pub let_go: BTreeMap<PartitionKey, Time>,
+    pub reopened: u64,
+    pub made_again: u64,
 }
 
 struct Known<'a> {
@@ -99,9 +124,26 @@ impl Model {
             slots: BTreeMap::new(),
             flights: vec![Vec::new(); usize::from(cores)],
             last_frames: vec![Vec::new(); usize::from(cores)],
+            turns: vec![Turns::default(); usize::from(cores)],
             seen: Seen::default(),
             records: 0,
+            memory: Memory::default(),
         }
+    }
+
+    /// A core has had a turn, at what its calendar showed; its engine time is `ended` now.
+    pub(crate) fn turned(&mut self, core: u16, calendar: Time, ended: Time) {
+        self.turns[usize::from(core)].push(calendar, ended);
+    }
+
+    /// Turns that the core of a slot has had.
+    pub(crate) fn turns_at(&self, slot: SlotId) -> usize {
+        self.turns[usize::from(core_of(slot, self.cores))].len()
+    }
+
+    /// What the calendar has shown to the core of a slot since it had had so many turns.
+    pub(crate) fn calendars_since(&self, slot: SlotId, turns: usize) -> Vec<Time> {
+        self.turns[usize::from(core_of(slot, self.cores))].since(turns)
     }
 
     /// A core has given this frame to its disk.
@@ -132,12 +174,15 @@ impl Model {
             versions.all.len() as u64,
             "the records of a slot follow one another: {record:?}"
         );
-        let (after, seen) = match apply::apply(&versions.written(), record, &self.inputs, &known) {
+        let calendars = self.turns[usize::from(core)].at(record.time);
+        let before = versions.written();
+        let (after, seen) = match apply::apply(&before, record, &calendars, &self.inputs, &known) {
             Ok(next) => next,
             Err(wrong) => panic!("core {core} records what cannot be: {wrong}: {record:?}"),
         };
         self.seen.add(seen);
         self.records += 1;
+        self.memory.record(record, &before);
         let versions = self.slots.get_mut(&here).expect("made above");
         versions.all.push(Rc::new(after));
         self.flights[usize::from(core)].push((here, versions.all.len() - 1));
@@ -188,6 +233,7 @@ impl Model {
         }
         self.cores = cores;
         self.flights = vec![Vec::new(); usize::from(cores)];
+        self.turns = vec![Turns::default(); usize::from(cores)];
     }
 
     /// True where a start that found these slots has lost nothing but the last frame of some cores, whole.
@@ -229,6 +275,26 @@ impl Model {
         self.slots.iter().map(|(slot, versions)| (*slot, versions.written()))
     }
 
+    /// A partition of that key was forgotten once.
+    #[must_use]
+    pub(crate) fn has_forgotten(&self, key: &PartitionKey) -> bool {
+        self.memory.forgotten.contains(key)
+    }
+
+    /// The order has gone for want of memory.
+    #[must_use]
+    pub(crate) fn has_dropped(&self, order: OrderId) -> bool {
+        self.slots.get(&order.slot()).is_some_and(|versions| versions.written().dropped.contains(&order))
+    }
+
+    /// Something on the core of this slot that may go for want of memory.
+    #[must_use]
+    pub(crate) fn reclaimable(&self, slot: SlotId, now: Time) -> Option<String> {
+        let core = core_of(slot, self.cores);
+        let slots = self.latest().filter(|(slot, _)| core_of(*slot, self.cores) == core);
+        { slots }.find_map(|(_, slot)| slot.reclaimable(now))
+    }
+
     /// The findings in records since this was last asked.
     pub(crate) fn take_seen(&mut self) -> Seen {
         std::mem::take(&mut self.seen)
@@ -239,9 +305,45 @@ impl Seen {
     fn add(&mut self, other: Seen) {
         self.expired += other.expired;
         self.forgotten += other.forgotten;
+        self.forgotten_early += other.forgotten_early;
+        self.departed += other.departed;
+        self.kept_over += other.kept_over;
+        self.gave_way += other.gave_way;
+        self.dropped += other.dropped;
+        self.dropped_paid += other.dropped_paid;
+        self.dropped_claims += other.dropped_claims;
         self.abandoned += other.abandoned;
         self.declined += other.declined;
         self.refunds += other.refunds;
         self.tickets += other.tickets;
+    }
+}
+
+impl Memory {
+    fn record(&mut self, record: &Record, before: &Slot) {
+        match &record.body {
+            Body::PartitionOpened(opened) => {
+                self.reopened += u64::from(self.forgotten.contains(&opened.partition));
+            }
+            Body::PartitionForgotten { partition } => {
+                self.forgotten.insert(partition.clone());
+                if before.partitions[partition].has_sold() {
+                    // A crash may take the record away, and the clock may have been set back when it comes again.
+                    let first = self.let_go.entry(partition.clone()).or_insert(record.time);
+                    *first = record.time.min(*first);
+                }
+            }
+            Body::HoldMade(row) => self.hold_made(row),
+            _ => {}
+        }
+    }
+
+    fn hold_made(&mut self, row: &HoldRow) {
+        let is_first = self.ids.insert((row.partition.clone(), row.hold.clone()));
+        self.made_again += u64::from(!is_first);
+        let seen = (row.partition.clone(), row.hold.clone(), row.deadline);
+        if self.made.insert(seen.clone(), row.made).is_some_and(|made| made != row.made) {
+            self.twins.insert(seen);
+        }
     }
 }

@@ -7,7 +7,7 @@ use engine::ids::OrderId;
 use engine::record::{OrderRow, RefundRow, Reservation};
 
 use super::apply::{Applying, Verdict, Wrong, demand};
-use super::state::{Hold, Order, Slot};
+use super::state::{Hold, Order, Slot, TEN_MINUTES_MS};
 
 impl Applying<'_> {
     /// The order as it was, where only what the status brings has changed.
@@ -23,7 +23,12 @@ impl Applying<'_> {
             old.row
         );
         if old.row.status != OrderStatus::Init {
-            demand!(old.row.reservation == row.reservation, "another reservation than {:?}", old.row);
+            let mut reservation = old.row.reservation.clone();
+            // The seats of one that is cancelled are its no more.
+            if let (OrderStatus::Cancelled, Some(r)) = (row.status, &mut reservation) {
+                r.labels.clear();
+            }
+            demand!(reservation == row.reservation, "another reservation than {:?}", old.row);
         }
         Ok((**old).clone())
     }
@@ -43,7 +48,7 @@ impl Applying<'_> {
 
     /// The same, where it is the order's. Once that one is forgotten, others can have its id.
     fn own_hold_of(&self, order: OrderId, r: &Reservation) -> Option<Hold> {
-        self.hold_of(r).filter(|hold| hold.owner == Some(order))
+        self.hold_of(r).filter(|hold| hold.owner == Some(order) && hold.made == r.made)
     }
 
     pub(super) fn created(&mut self, row: &OrderRow) -> Verdict {
@@ -70,7 +75,10 @@ impl Applying<'_> {
         // The hold may have ended and been forgotten since.
         if let Some(hold) = self.own_hold_of(row.order, r) {
             demand!((hold.from, hold.to) == (r.from, r.to), "its hold is {hold:?}");
-            demand!(hold.seats.len() == r.labels.len(), "its hold is {hold:?}");
+            demand!(
+                (hold.quantity, r.labels.len()) == (r.quantity, r.quantity as usize),
+                "its hold is {hold:?}"
+            );
         } else {
             // A record may wait for its frame, while its partition goes on.
             let now = self.time.max(self.others.slot(self.inputs.hash.partition(&r.partition)).time);
@@ -87,8 +95,8 @@ impl Applying<'_> {
         };
         demand!(row.status == OrderStatus::Paid && row.cancel_reason.is_none(), "paid: {row:?}");
         self.claimed(row.order, txn)?;
-        // A run that has departed may be forgotten with its holds before its order hears of it.
-        if let Some(hold) = self.hold_of(r) {
+        // A run that has departed may be forgotten with its holds before its order hears of it, and its key be opened again.
+        if let Some(hold) = self.hold_of(r).filter(|hold| hold.made <= r.made) {
             let sold = hold.status == HoldStatus::Confirmed && hold.owner == Some(row.order);
             demand!(sold && hold.txn.as_ref() == Some(txn), "paid, and its hold is {hold:?}");
         }
@@ -138,6 +146,23 @@ impl Applying<'_> {
         Ok(())
     }
 
+    /// Without a hold or money, it goes with its key where memory is short.
+    pub(super) fn dropped(&mut self, row: &OrderRow) -> Verdict {
+        let old = self.change_order(row, &[OrderStatus::Init])?;
+        let reason = (row.status, row.cancel_reason);
+        demand!(reason == (OrderStatus::Cancelled, Some(CancelReason::Abandoned)), "dropped as {reason:?}");
+        demand!(row.reservation.is_none() && row.txn.is_none(), "dropped: {row:?}");
+        demand!(self.inputs.is_tight, "dropped where memory is not short");
+        demand!(old.row.created_at.plus(TEN_MINUTES_MS) <= self.time, "dropped too soon: {:?}", old.row);
+        let owed = self.slot.refund_status(&row.order.name());
+        demand!(owed.is_none(), "dropped with money that is or was owed back");
+        self.slot.orders.remove(&row.order);
+        self.slot.keys.remove(&row.key);
+        self.slot.dropped.insert(row.order);
+        self.seen.dropped += 1;
+        Ok(())
+    }
+
     pub(super) fn owed(&mut self, row: &RefundRow) -> Verdict {
         let next = self.slot.refunds.last_key_value().map_or(1, |(number, _)| number + 1);
         demand!(row.number == next, "the next refund is {next}");
@@ -148,6 +173,12 @@ impl Applying<'_> {
         let order = OrderId::parse(row.order.as_str()).and_then(|id| self.slot.orders.get(&id));
         let Some(order) = order.map(|order| order.row.clone()) else {
             demand!(row.reason == RefundReason::Unmatched && row.amount.is_none(), "no such order: {row:?}");
+            let id = OrderId::parse(row.order.as_str());
+            if let Some(id) = id.filter(|id| self.slot.dropped.contains(id)) {
+                self.seen.dropped_paid += 1;
+                // Claimed before it went: the claim found nobody.
+                self.seen.dropped_claims += u64::from(self.claimed(id, &row.txn).is_ok());
+            }
             self.slot.refunds.insert(row.number, Rc::new(row.clone()));
             return Ok(());
         };

@@ -1,14 +1,17 @@
 //! The model's state of one slot: maps, and a grid of booleans for the seats of each partition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use allocator::Layout;
-use engine::answer::{HoldStatus, RefundStatus};
+use engine::answer::{HoldStatus, OrderStatus, RefundStatus};
 use engine::catalogue::RunDefinition;
 use engine::ids::{HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Time, TxnId};
 use engine::message::Fact;
-use engine::record::{OrderRow, RefundRow, ReleaseReason};
+use engine::record::{OrderRow, PartitionOpened, RefundRow, ReleaseReason};
+
+/// An order is dropped no younger.
+pub(crate) const TEN_MINUTES_MS: u64 = 600_000;
 
 /// A slot after so many records. Parts are shared between its versions.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,10 @@ pub(crate) struct Slot {
     pub refunds: BTreeMap<u64, Rc<RefundRow>>,
     pub outbox: BTreeMap<u64, Rc<Fact>>,
     pub tells: u64,
+    /// The highest sequence of any partition that was forgotten.
+    pub forgotten_seq: u64,
+    /// Orders that have gone for want of memory.
+    pub dropped: BTreeSet<OrderId>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,15 +46,21 @@ pub(crate) struct Partition {
     pub layout: Rc<Layout>,
     pub run: Option<RunDefinition>,
     pub seq: u64,
+    /// When a hold last changed.
+    pub changed_at: Time,
     pub holds: BTreeMap<HoldId, Rc<Hold>>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Hold {
+    /// The partition's sequence at its making: no two holds of one key have the same.
+    pub made: u64,
     pub status: HoldStatus,
     pub owner: Option<OrderId>,
     pub from: u16,
     pub to: u16,
+    pub quantity: u32,
+    /// None once it has ended.
     pub seats: Vec<u32>,
     pub deadline: Time,
     pub txn: Option<TxnId>,
@@ -71,9 +84,30 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// A hold that has ended and that nobody has still to be told of, or an order that never had anything.
+    pub(super) fn reclaimable(&self, now: Time) -> Option<String> {
+        let is_told = |key, id| self.outbox.values().all(|fact| fact.hold() != Some((key, id)));
+        for (key, p) in &self.partitions {
+            let ended = p.holds.iter().find(|(id, hold)| !hold.has_seats() && is_told(key, *id));
+            if let Some((id, hold)) = ended {
+                return Some(format!("hold {id} of {key}: {hold:?}"));
+            }
+        }
+        let is_bare = |order: &&Rc<Order>| {
+            order.row.status == OrderStatus::Init
+                && order.row.created_at.plus(TEN_MINUTES_MS) <= now
+                && self.refund_status(&order.row.order.name()).is_none()
+        };
+        self.orders.values().find(is_bare).map(|order| format!("{:?}", order.row))
+    }
+}
+
 impl Order {
-    pub(crate) fn owns(&self, partition: &PartitionKey, hold: &HoldId) -> bool {
-        self.row.reservation.as_ref().is_some_and(|r| r.partition == *partition && r.hold == *hold)
+    /// The very hold that was made then, not another one of its id.
+    pub(crate) fn owns(&self, partition: &PartitionKey, hold: &HoldId, made: u64) -> bool {
+        let own = self.row.reservation.as_ref();
+        own.is_some_and(|r| r.partition == *partition && r.hold == *hold && r.made == made)
     }
 }
 
@@ -88,7 +122,8 @@ impl Hold {
 }
 
 impl Partition {
-    pub(crate) fn new(layout: &Layout, segments: u16, run: Option<RunDefinition>) -> Partition {
+    pub(crate) fn new(opened: &PartitionOpened, at: Time) -> Partition {
+        let layout = &opened.layout;
         let labels = labels(layout);
         let coaches = match layout {
             Layout::AdHoc { seats } => {
@@ -108,12 +143,13 @@ impl Partition {
             }
         };
         Partition {
-            taken: vec![vec![false; labels.len()]; usize::from(segments)],
+            taken: vec![vec![false; labels.len()]; usize::from(opened.segments)],
             labels: Rc::new(labels),
             coaches: Rc::new(coaches),
             layout: Rc::new(layout.clone()),
-            run,
-            seq: 0,
+            run: opened.run.clone(),
+            seq: opened.seq,
+            changed_at: at,
             holds: BTreeMap::new(),
         }
     }
@@ -151,6 +187,11 @@ impl Partition {
                 *place = taken;
             }
         }
+    }
+
+    /// Somebody owns seats of it.
+    pub(crate) fn has_sold(&self) -> bool {
+        self.holds.values().any(|hold| hold.status == HoldStatus::Confirmed)
     }
 
     /// A live hold whose deadline has passed.

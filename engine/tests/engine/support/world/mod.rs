@@ -96,6 +96,17 @@ impl World {
         }
     }
 
+    /// A world that goes on with these slots, at the time of the last of them. What stands in outboxes is told again.
+    pub(crate) fn of(catalogue: Table, slots: impl IntoIterator<Item = Slot>) -> World {
+        let mut world = World::new(catalogue);
+        for slot in slots {
+            world.now = world.now.max(slot.time());
+            world.slots.insert(slot.id(), Kept::new(slot));
+        }
+        world.resend();
+        world
+    }
+
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.slots.values().map(|kept| &kept.slot)
     }
@@ -275,7 +286,7 @@ impl World {
     // How a core drives the engine.
 
     fn context(&self) -> Context<'_> {
-        Context { now: self.now, catalogue: &*self.catalogue, policy: &self.policy }
+        Context { now: self.now, calendar: self.now, catalogue: &*self.catalogue, policy: &self.policy }
     }
 
     pub(crate) fn append(&mut self, id: SlotId, body: Body) {

@@ -1,0 +1,75 @@
+//! Reclaiming memory: where it is short, what has ended goes before its time, so that a sale is not refused.
+
+use engine::decide::{Reclaim, decide_reclaim};
+use engine::ids::{SlotId, Time};
+use engine::record::Body;
+use engine::text::Text;
+use wal::Space;
+use wal::disk::Disk;
+
+use crate::limits::{RECLAIM_PARTS, RECLAIM_PAUSE_MS, RECLAIM_RECORDS_MAX};
+use crate::shard::Shard;
+
+/// Nothing could be freed until this time. All slots are looked at for it, so it is not done for every sale that is refused.
+#[derive(Debug, Default)]
+pub(crate) struct ReclaimPause(Time);
+
+impl ReclaimPause {
+    /// Something may have ended that can be freed.
+    pub(crate) fn recorded(&mut self, body: &Body) {
+        if matches!(body, Body::HoldReleased(_) | Body::HoldsExpired(_) | Body::TellsAcked { .. }) {
+            self.0 = Time(0);
+        }
+    }
+}
+
+impl<D: Disk> Shard<D> {
+    /// Makes room for a new sale where memory is short. True where something was recorded: what was decided before is decided
+    /// again.
+    pub(crate) fn make_room(&mut self) -> bool {
+        let max = self.state_bytes_max();
+        if self.state_bytes() < max || self.now < self.reclaim_pause.0 || self.log.space() != Space::Plenty {
+            return false;
+        }
+        let mut records = self.reclaim(Reclaim::Ended, max - max / RECLAIM_PARTS);
+        if self.state_bytes() >= max && records < RECLAIM_RECORDS_MAX {
+            records += self.reclaim(Reclaim::Orders, max - max / RECLAIM_PARTS);
+        }
+        if records == 0 {
+            self.reclaim_pause.0 = self.now.plus(RECLAIM_PAUSE_MS);
+        }
+        records > 0
+    }
+
+    /// Frees memory of one kind until no more than `target` is taken, the oldest first. Gives the number of records.
+    fn reclaim(&mut self, kind: Reclaim, target: u64) -> usize {
+        let mut records = 0;
+        loop {
+            let before = records;
+            for slot in self.reclaimable(kind) {
+                if self.state_bytes() <= target || records == RECLAIM_RECORDS_MAX || self.is_backed_up() {
+                    return records;
+                }
+                let Some(body) = decide_reclaim(&self.owned(slot).slot, &self.context(), kind) else {
+                    continue;
+                };
+                self.append(slot, body, &Text::from(""));
+                records += 1;
+            }
+            if records == before {
+                return records;
+            }
+        }
+    }
+
+    /// Slots that may have something to free, the one with the oldest first.
+    fn reclaimable(&self, kind: Reclaim) -> Vec<SlotId> {
+        let oldest = |slot: &engine::state::Slot| match kind {
+            Reclaim::Ended => slot.oldest_ended(),
+            Reclaim::Orders => slot.orders().next_abandon().map(|(at, _)| at),
+        };
+        let mut slots: Vec<_> = self.slots().filter_map(|slot| Some((oldest(slot)?, slot.id()))).collect();
+        slots.sort_unstable();
+        slots.into_iter().map(|(_, slot)| slot).collect()
+    }
+}

@@ -18,6 +18,8 @@ pub struct Recovery {
     /// Boxed: there are thousands, and they are moved several times before they are at work.
     slots: Vec<(Box<Slot>, Lsn)>,
     records: u64,
+    /// The slots are there already, as they were just written: what is read must be whole, and is not decoded.
+    is_dealt: bool,
     /// Not performed: what is still to be done stands in the state.
     effects: Vec<Effect>,
 }
@@ -27,7 +29,13 @@ impl Recovery {
     #[must_use]
     pub fn new(core: u16, cores: u16) -> Recovery {
         let slots = slots_of(core, cores).map(|slot| (Box::new(Slot::new(slot)), Lsn(0))).collect();
-        Recovery { core, cores, slots, records: 0, effects: Vec::new() }
+        Recovery { core, cores, slots, records: 0, is_dealt: false, effects: Vec::new() }
+    }
+
+    /// The slots of core `core` of `cores`, in order, whose images were just written to a new epoch.
+    pub(crate) fn dealt(core: u16, cores: u16, slots: Vec<Box<Slot>>) -> Recovery {
+        let slots = slots.into_iter().map(|slot| (slot, Lsn(0))).collect();
+        Recovery { core, cores, slots, records: 0, is_dealt: true, effects: Vec::new() }
     }
 
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
@@ -67,8 +75,12 @@ impl Recover for Recovery {
             return Err(format!("there is no slot {slot}"));
         }
         let id = SlotId::new(slot);
+        let is_dealt = self.is_dealt;
         let entry = self.entry(id)?;
         entry.1 = lsn;
+        if is_dealt {
+            return Ok(());
+        }
         // A blank one stands there already.
         if image.is_empty() {
             return Ok(());

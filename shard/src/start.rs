@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::ids::Time;
 use engine::slots::{SlotHash, core_of};
-use engine::state::Leap;
+use engine::state::{Leap, Slot};
 use wal::disk::Disk;
 use wal::files::Files;
 use wal::{DataDir, OpenError, Recovered};
@@ -30,15 +30,15 @@ pub fn read_core<F: Files>(dir: &DataDir<F>, core: u16) -> Result<RecoveredCore,
 }
 
 /// Reads the directory for `cores` cores. `read_all` is [`read_core`] for every core of the directory, one after another or
-/// side by side. Where the number of cores is another one, the slots are dealt out again and read anew, so that what is sold
-/// from is what was written, as after any other start. `admit` looks at what was read before anything is written.
+/// side by side. Where the number of cores is another one, the slots are dealt out again and written to a new epoch; what was written
+/// is read back to see that it is whole, and not decoded again. `admit` looks at what was read before anything is written.
 ///
 /// # Errors
 /// Damage, read and write errors, by file and offset; what `admit` refuses.
 pub fn recover<F: Files, E: From<OpenError>>(
     dir: &mut DataDir<F>,
     cores: u16,
-    mut read_all: impl FnMut(&DataDir<F>) -> Result<Vec<RecoveredCore>, OpenError>,
+    read_all: impl FnOnce(&DataDir<F>) -> Result<Vec<RecoveredCore>, OpenError>,
     admit: impl FnOnce(&[RecoveredCore]) -> Result<(), E>,
 ) -> Result<Vec<RecoveredCore>, E> {
     let read = read_all(dir)?;
@@ -46,19 +46,29 @@ pub fn recover<F: Files, E: From<OpenError>>(
     if dir.cores() == cores {
         return Ok(read);
     }
-    redistribute(dir, read, cores)?;
-    Ok(read_all(dir)?)
+    let dealt = deal_out(read, cores);
+    redistribute(dir, &dealt)?;
+    let read_back = (0..).zip(dealt).map(|(core, slots)| {
+        let mut recovery = Recovery::dealt(core, cores, slots);
+        let recovered = dir.recover(core, &mut recovery)?;
+        Ok((recovery, recovered))
+    });
+    read_back.collect()
 }
 
-fn redistribute<F: Files>(
-    dir: &mut DataDir<F>,
-    read: Vec<RecoveredCore>,
-    cores: u16,
-) -> Result<(), OpenError> {
-    let slots: Vec<_> = read.into_iter().flat_map(|(recovery, _)| recovery.into_slots()).collect();
+/// The slots of each of so many cores, in their order.
+fn deal_out(read: Vec<RecoveredCore>, cores: u16) -> Vec<Vec<Box<Slot>>> {
+    let mut slots: Vec<_> = read.into_iter().flat_map(|(recovery, _)| recovery.into_slots()).collect();
+    slots.sort_unstable_by_key(|slot| slot.id());
+    let mut dealt: Vec<Vec<_>> = (0..cores).map(|_| Vec::new()).collect();
+    slots.into_iter().for_each(|slot| dealt[usize::from(core_of(slot.id(), cores))].push(slot));
+    dealt
+}
+
+fn redistribute<F: Files>(dir: &mut DataDir<F>, dealt: &[Vec<Box<Slot>>]) -> Result<(), OpenError> {
     let mut image = Vec::new();
-    dir.redistribute(cores, |core, sink| {
-        for slot in slots.iter().filter(|slot| core_of(slot.id(), cores) == core) {
+    dir.redistribute(dealt.len() as u16, |core, sink| {
+        for slot in &dealt[usize::from(core)] {
             image.clear();
             if !slot.is_blank() {
                 slot.encode(&mut image);

@@ -43,7 +43,7 @@ pub const EXPIRED_PER_RECORD_MAX: usize = 64;
 pub const EXPIRED_SEATS_PER_RECORD_MAX: usize = 2_000;
 /// Ended holds that one record forgets.
 pub const FORGOTTEN_PER_RECORD_MAX: usize = 256;
-/// Orders that one record drops, and as many as are looked at for it.
+/// Orders that one record drops.
 pub const DROPPED_PER_RECORD_MAX: usize = 256;
 /// An order that never had a hold or money is dropped no younger, however short memory is.
 pub const DROPPED_AGE_MIN_MS: u64 = 600_000;

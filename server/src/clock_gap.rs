@@ -1,5 +1,6 @@
 //! The wall clock at the start, held against the last record: one that is far ahead would end what it should not.
 
+use engine::decide::Policy;
 use engine::ids::Time;
 use engine::state::Leap;
 use jiff::Timestamp;
@@ -30,9 +31,10 @@ pub(crate) struct ClockTooFarAhead {
 /// The clock is more than `gap_max_ms` ahead of the last record, and something would end by that.
 pub(crate) fn admit(
     cores: &[RecoveredCore],
+    policy: &Policy,
     gap_max_ms: Option<u64>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let Some(gap) = ClockGap::of(cores, Time(clocks::read().wall_ms)) else { return Ok(()) };
+    let Some(gap) = ClockGap::of(cores, policy, Time(clocks::read().wall_ms)) else { return Ok(()) };
     let (wall, last_record) = (timestamp(gap.wall), timestamp(gap.last_record));
     if gap.wall.plus(BEHIND_MS_MAX) < gap.last_record {
         tracing::warn!(
@@ -61,7 +63,7 @@ fn ends_in_words(ends: Leap) -> String {
     let parts = [
         (ends.holds, "live hold", ""),
         (ends.orders, "waiting order", ""),
-        (ends.partitions, "partition", " with sold seats whose run arrived in between"),
+        (ends.partitions, "partition", " with sold seats whose time is over"),
     ];
     let said = parts.iter().filter(|(count, ..)| *count > 0).map(|(count, what, which)| {
         let plural = if *count == 1 { "" } else { "s" };

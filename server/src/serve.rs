@@ -128,7 +128,7 @@ fn warn_of_retired_settings(config: &Config) {
 /// Every connection is a file, and the log comes first.
 fn connection_budget(config: &Config) -> Result<Arc<ConnectionBudget>, Error> {
     let cores = config.cores.get();
-    let descriptors = descriptors::for_connections(cores)?;
+    let descriptors = descriptors::for_connections(cores, log_options(config).spares_kept())?;
     let limits =
         ConnectionLimits::new(descriptors, usize::from(cores), config.connections_per_address_percent);
     tracing::info!(
@@ -166,14 +166,17 @@ fn load_timetable(config: &Config) -> Result<Timetable, Error> {
 }
 
 fn open(config: &Config) -> Result<DataDir, Error> {
-    let options = Options {
+    make_parents(&config.data_dir)?;
+    Ok(DataDir::open(&config.data_dir, &log_options(config))?)
+}
+
+fn log_options(config: &Config) -> Options {
+    Options {
         cores: config.cores.get(),
         segment_bytes: config.segment_bytes,
         snapshot_log_bytes: config.snapshot_log_bytes,
         ..Options::default()
-    };
-    make_parents(&config.data_dir)?;
-    Ok(DataDir::open(&config.data_dir, &options)?)
+    }
 }
 
 /// Every core's snapshot and log, read side by side.
@@ -190,7 +193,9 @@ fn recover(dir: &mut DataDir, config: &Config) -> Result<Vec<RecoveredCore>, Err
             threads.into_iter().map(|thread| thread.join().expect("a panic ends the process")).collect()
         })
     };
-    shard::recover(dir, cores, read_all, |cores| clock_gap::admit(cores, config.clock_gap_max_ms))
+    shard::recover(dir, cores, read_all, |cores| {
+        clock_gap::admit(cores, &config.policy, config.clock_gap_max_ms)
+    })
 }
 
 /// Partitions that were sold ad hoc before the timetable had them, and that somebody has seats of: they sell what they have, and

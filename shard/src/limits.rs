@@ -32,7 +32,7 @@ pub const SWEEP_MS: u64 = 1_000;
 pub const OVERDUE_PER_SWEEP_MAX: usize = 1_024;
 /// Where memory is short, it is made free until so many parts less one of its limit are taken.
 pub const RECLAIM_PARTS: u64 = 16;
-/// Records that free memory before one sale; the next may have as many.
+/// Records that free memory at a time; where the state is still full, it goes on until the log has to be waited for.
 pub const RECLAIM_RECORDS_MAX: usize = 64;
 /// Where nothing could be freed, it is tried again after this long, or when something ends.
 pub const RECLAIM_PAUSE_MS: u64 = 1_000;

@@ -74,15 +74,18 @@ impl<D: Disk> Shard<D> {
                 Err(Pending::Ask(ask)) => return self.start_ask(op, ask),
                 Err(Pending::Append(body)) => {
                     let is_new_sale = op.request.command.is_new_sale();
-                    if is_new_sale && self.make_room() {
-                        continue;
-                    }
                     if let Err(full) = self.check_capacity(is_new_sale) {
                         return self.finish(op, Err(full));
                     }
                     if self.is_backed_up() {
                         self.work.push_runnable(op.id);
                         return self.operations.park(op);
+                    }
+                    if body.is_new_sale() && self.is_state_full() {
+                        if self.make_room() {
+                            continue;
+                        }
+                        return self.finish(op, Err(Rejection::LimitReached));
                     }
                     self.append(op.slot, body, &op.request.trace);
                 }
@@ -183,14 +186,17 @@ impl<D: Disk> Shard<D> {
                 Err(Pending::Ask(_)) => unreachable!("an ask is answered from one slot"),
                 Err(Pending::Append(body)) => {
                     let is_new_sale = matches!(ask, Ask::Hold(_));
-                    if is_new_sale && self.make_room() {
-                        continue;
-                    }
                     if let Err(full) = self.check_capacity(is_new_sale) {
                         return Some(Err(full));
                     }
                     if self.is_backed_up() {
                         return None;
+                    }
+                    if body.is_new_sale() && self.is_state_full() {
+                        if self.make_room() {
+                            continue;
+                        }
+                        return Some(Err(Rejection::LimitReached));
                     }
                     self.append(slot, body, trace);
                 }

@@ -24,18 +24,17 @@ impl ReclaimPause {
 }
 
 impl<D: Disk> Shard<D> {
-    /// Makes room for a new sale where memory is short. True where something was recorded: what was decided before is decided
-    /// again.
+    /// Makes room for a new sale in a full state. True where something was recorded: what was decided before is decided again.
     pub(crate) fn make_room(&mut self) -> bool {
         let max = self.state_bytes_max();
-        if self.state_bytes() < max || self.now < self.reclaim_pause.0 || self.log.space() != Space::Plenty {
+        if self.now < self.reclaim_pause.0 {
             return false;
         }
         let mut records = self.reclaim(Reclaim::Ended, max - max / RECLAIM_PARTS);
-        if self.state_bytes() >= max && records < RECLAIM_RECORDS_MAX {
+        if self.is_state_full() && records < RECLAIM_RECORDS_MAX {
             records += self.reclaim(Reclaim::Orders, max - max / RECLAIM_PARTS);
         }
-        if records == 0 {
+        if records == 0 && self.may_reclaim() {
             self.reclaim_pause.0 = self.now.plus(RECLAIM_PAUSE_MS);
         }
         records > 0
@@ -47,12 +46,13 @@ impl<D: Disk> Shard<D> {
         loop {
             let before = records;
             for slot in self.reclaimable(kind) {
-                if self.state_bytes() <= target || records == RECLAIM_RECORDS_MAX || self.is_backed_up() {
+                if self.state_bytes() <= target || records == RECLAIM_RECORDS_MAX || !self.may_reclaim() {
                     return records;
                 }
-                let Some(body) = decide_reclaim(&self.owned(slot).slot, &self.context(), kind) else {
-                    continue;
-                };
+                // An order that something is under way for has to stay for it.
+                let is_idle = |order| !self.operations.is_locked(order);
+                let body = decide_reclaim(&self.owned(slot).slot, &self.context(), kind, is_idle);
+                let Some(body) = body else { continue };
                 self.append(slot, body, &Text::from(""));
                 records += 1;
             }
@@ -60,6 +60,11 @@ impl<D: Disk> Shard<D> {
                 return records;
             }
         }
+    }
+
+    /// The log has room for records that no sale waits for: neither is it backed up, nor is its reserve begun.
+    fn may_reclaim(&self) -> bool {
+        !self.is_backed_up() && self.log.space() == Space::Plenty
     }
 
     /// Slots that may have something to free, the one with the oldest first.

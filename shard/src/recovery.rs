@@ -32,10 +32,14 @@ impl Recovery {
         Recovery { core, cores, slots, records: 0, is_dealt: false, effects: Vec::new() }
     }
 
-    /// The slots of core `core` of `cores`, in order, whose images were just written to a new epoch.
-    pub(crate) fn dealt(core: u16, cores: u16, slots: Vec<Box<Slot>>) -> Recovery {
-        let slots = slots.into_iter().map(|slot| (slot, Lsn(0))).collect();
-        Recovery { core, cores, slots, records: 0, is_dealt: true, effects: Vec::new() }
+    /// Slots whose images were just written to a new epoch, for [`Recovery::push`] to bring them.
+    pub(crate) fn dealt(core: u16, cores: u16) -> Recovery {
+        Recovery { core, cores, slots: Vec::new(), records: 0, is_dealt: true, effects: Vec::new() }
+    }
+
+    /// The next of its slots, in order.
+    pub(crate) fn push(&mut self, slot: Box<Slot>) {
+        self.slots.push((slot, Lsn(0)));
     }
 
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {

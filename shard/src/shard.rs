@@ -351,16 +351,18 @@ impl<D: Disk> Shard<D> {
         self.log.backlog_bytes() >= wal::limits::BACKLOG_BYTES_MAX
     }
 
-    /// Checks that memory and log have room for a record of this kind of work.
+    /// Checks that the log has room for a record of this kind of work.
     pub(crate) fn check_capacity(&self, is_new_sale: bool) -> Result<(), Rejection> {
-        if is_new_sale && self.slots.state_bytes() >= self.config.process.state_bytes_max {
-            return Err(Rejection::LimitReached);
-        }
         match self.log.space() {
             Space::Plenty => Ok(()),
             Space::Reserve if !is_new_sale => Ok(()),
             Space::Reserve | Space::Exhausted => Err(Rejection::LogFull),
         }
+    }
+
+    /// There is no memory for a new sale.
+    pub(crate) fn is_state_full(&self) -> bool {
+        self.slots.state_bytes() >= self.state_bytes_max()
     }
 
     pub(crate) fn state_bytes_max(&self) -> u64 {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use engine::decide::Policy;
 use engine::ids::Time;
 use engine::slots::{SlotHash, core_of};
-use engine::state::{Leap, Slot};
+use engine::state::Leap;
 use wal::disk::Disk;
 use wal::files::Files;
 use wal::{DataDir, OpenError, Recovered};
@@ -48,27 +49,26 @@ pub fn recover<F: Files, E: From<OpenError>>(
     }
     let dealt = deal_out(read, cores);
     redistribute(dir, &dealt)?;
-    let read_back = (0..).zip(dealt).map(|(core, slots)| {
-        let mut recovery = Recovery::dealt(core, cores, slots);
+    let read_back = (0..).zip(dealt).map(|(core, mut recovery)| {
         let recovered = dir.recover(core, &mut recovery)?;
         Ok((recovery, recovered))
     });
     read_back.collect()
 }
 
-/// The slots of each of so many cores, in their order.
-fn deal_out(read: Vec<RecoveredCore>, cores: u16) -> Vec<Vec<Box<Slot>>> {
+/// The slots of each of so many cores.
+fn deal_out(read: Vec<RecoveredCore>, cores: u16) -> Vec<Recovery> {
     let mut slots: Vec<_> = read.into_iter().flat_map(|(recovery, _)| recovery.into_slots()).collect();
     slots.sort_unstable_by_key(|slot| slot.id());
-    let mut dealt: Vec<Vec<_>> = (0..cores).map(|_| Vec::new()).collect();
+    let mut dealt: Vec<_> = (0..cores).map(|core| Recovery::dealt(core, cores)).collect();
     slots.into_iter().for_each(|slot| dealt[usize::from(core_of(slot.id(), cores))].push(slot));
     dealt
 }
 
-fn redistribute<F: Files>(dir: &mut DataDir<F>, dealt: &[Vec<Box<Slot>>]) -> Result<(), OpenError> {
+fn redistribute<F: Files>(dir: &mut DataDir<F>, dealt: &[Recovery]) -> Result<(), OpenError> {
     let mut image = Vec::new();
     dir.redistribute(dealt.len() as u16, |core, sink| {
-        for slot in &dealt[usize::from(core)] {
+        for slot in dealt[usize::from(core)].slots() {
             image.clear();
             if !slot.is_blank() {
                 slot.encode(&mut image);
@@ -90,14 +90,14 @@ pub struct ClockGap {
 impl ClockGap {
     /// None in a directory without a record.
     #[must_use]
-    pub fn of(cores: &[RecoveredCore], wall: Time) -> Option<ClockGap> {
+    pub fn of(cores: &[RecoveredCore], policy: &Policy, wall: Time) -> Option<ClockGap> {
         let last_record = last_time(cores);
         if last_record == Time(0) {
             return None;
         }
         let mut ends = Leap::default();
         let slots = cores.iter().flat_map(|(recovery, _)| recovery.slots());
-        slots.for_each(|slot| ends += slot.leap(last_record, wall));
+        slots.for_each(|slot| ends += slot.leap(policy, last_record, wall));
         Some(ClockGap { last_record, wall, ends })
     }
 }

@@ -7,6 +7,7 @@ use allocator::{Coach, Layout, RowBlock};
 use engine::catalogue::{
     Catalogue, ClassListing, Definition, Listing, LocalTime, RunDefinition, RunListing, Stop,
 };
+use engine::decide::Policy;
 use engine::ids::{PartitionKey, Time};
 
 use crate::plan::HOUR_MS;
@@ -26,6 +27,12 @@ pub(crate) const FIRST_END_MS: u64 = 20_000;
 pub(crate) fn day_of(key: &PartitionKey) -> Option<Time> {
     let (_, date, _) = key.parts()?;
     DAYS.iter().find(|(day, _)| *day == date).map(|(_, days)| Time(days * 24 * HOUR_MS))
+}
+
+/// When an ad hoc partition with sold seats, last changed then, may be forgotten: not before three days past its date.
+pub(crate) fn kept_until(policy: &Policy, key: &PartitionKey, changed_at: Time) -> Time {
+    let kept = changed_at.plus(policy.ad_hoc_keep_ms);
+    day_of(key).map_or(kept, |day| kept.max(day.plus(4 * 24 * HOUR_MS)))
 }
 
 /// One edition.

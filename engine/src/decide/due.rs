@@ -24,7 +24,7 @@ fn holds(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
     let p = slot.partitions().get(key)?;
     expired(key, p, cx).or_else(|| forget(key, p, cx)).or_else(|| {
         // Ad hoc, and the last that it remembered is forgotten.
-        p.is_forgettable().then(|| Body::PartitionForgotten { partition: key.clone() })
+        p.remembers_nothing().then(|| Body::PartitionForgotten { partition: key.clone() })
     })
 }
 

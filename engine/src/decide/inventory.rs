@@ -41,7 +41,7 @@ fn hold<'a>(
     owner: Option<OrderId>,
 ) -> Decision<Held<'a>> {
     let Some(p) = look(slot, cx, &want.partition)? else {
-        return Err(reclaim::record(slot, cx, open(slot, cx, want)?)?);
+        return Err(reclaim::record(slot, open(slot, cx, want)?)?);
     };
     let span = p.span(want.span).ok_or(Rejection::InvalidSpan)?;
     match p.hold(&want.hold) {
@@ -52,7 +52,7 @@ fn hold<'a>(
         }
         None => {
             sale::check(p.run().map(|run| &**run), cx, span)?;
-            Err(reclaim::record(slot, cx, make(slot, cx, p, span, want, owner)?)?)
+            Err(reclaim::record(slot, make(slot, cx, p, span, want, owner)?)?)
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Decision
         cancel_reason: None,
         txn: None,
     });
-    Err(reclaim::record(slot, cx, created)?)
+    Err(reclaim::record(slot, created)?)
 }
 
 pub(super) fn get(slot: &Slot, cx: &Context<'_>, id: OrderId) -> Decision<Answer> {

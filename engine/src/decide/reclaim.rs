@@ -6,13 +6,13 @@ use alloc::vec::Vec;
 use super::orders::cancelled_row;
 use super::{Context, Pending};
 use crate::answer::Rejection;
-use crate::ids::Time;
+use crate::ids::{OrderId, PartitionKey, Time};
 use crate::limits::{
     DROPPED_AGE_MIN_MS, DROPPED_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX, PARTITIONS_PER_SLOT_MAX,
     SLOT_BYTES_MAX,
 };
 use crate::record::Body;
-use crate::state::{Order, Slot};
+use crate::state::Slot;
 use crate::status::CancelReason;
 
 /// A kind of memory that may be freed early, in the order in which it is.
@@ -24,49 +24,61 @@ pub enum Reclaim {
     Orders,
 }
 
-/// A record that frees some of the slot's memory; `None` where it has no such thing.
+/// A record that frees some of the slot's memory; `None` where it has no such thing. Of orders, only those that are idle go.
 #[must_use]
-pub fn decide_reclaim(slot: &Slot, cx: &Context<'_>, kind: Reclaim) -> Option<Body> {
+pub fn decide_reclaim(
+    slot: &Slot,
+    cx: &Context<'_>,
+    kind: Reclaim,
+    is_idle: impl Fn(OrderId) -> bool,
+) -> Option<Body> {
     match kind {
         Reclaim::Ended => ended(slot),
-        Reclaim::Orders => orders(slot, cx),
+        Reclaim::Orders => orders(slot, cx, is_idle),
     }
 }
 
 /// The record of a new sale, or before it one that makes room for it in this slot.
-pub(super) fn record(slot: &Slot, cx: &Context<'_>, sale: Body) -> Result<Pending, Rejection> {
+pub(super) fn record(slot: &Slot, sale: Body) -> Result<Pending, Rejection> {
     let opens = matches!(sale, Body::PartitionOpened(_));
-    let too_many = opens && slot.partitions().len() >= PARTITIONS_PER_SLOT_MAX;
-    if slot.memory_estimate() < SLOT_BYTES_MAX && !too_many {
+    let freed = if opens && slot.partitions().len() >= PARTITIONS_PER_SLOT_MAX {
+        let mut with_ended = slot.partitions().with_ended();
+        with_ended.find(|(_, p)| p.is_vacant()).map(|(key, _)| forgotten(key))
+    } else if slot.memory_estimate() >= SLOT_BYTES_MAX {
+        ended(slot)
+    } else {
         return Ok(Pending::Append(sale));
-    }
-    let freed = ended(slot).or_else(|| orders(slot, cx));
+    };
     freed.map(Pending::Append).ok_or(Rejection::LimitReached)
+}
+
+fn forgotten(key: &PartitionKey) -> Body {
+    Body::PartitionForgotten { partition: key.clone() }
 }
 
 impl Slot {
     /// The time that [`Reclaim::Ended`] begins with: the lower, the longer ago something has ended.
     #[must_use]
     pub fn oldest_ended(&self) -> Option<Time> {
-        self.partitions().next_ended().map(|(at, _)| at)
+        self.partitions().with_ended().next().and_then(|(_, p)| p.next_end())
     }
 }
 
+/// Of the partition that something has ended in the longest ago: all of it where it is vacant, else its ended holds.
 fn ended(slot: &Slot) -> Option<Body> {
-    let (_, key) = slot.partitions().next_ended()?;
-    let p = slot.partitions().get(key)?;
+    let (key, p) = slot.partitions().with_ended().next()?;
     if p.is_vacant() {
-        return Some(Body::PartitionForgotten { partition: key.clone() });
+        return Some(forgotten(key));
     }
     let holds = p.ended().take(FORGOTTEN_PER_RECORD_MAX).cloned().collect();
     Some(Body::HoldsForgotten { partition: key.clone(), holds })
 }
 
-fn orders(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
+fn orders(slot: &Slot, cx: &Context<'_>, is_idle: impl Fn(OrderId) -> bool) -> Option<Body> {
     let created_by = Time(cx.now.0.checked_sub(DROPPED_AGE_MIN_MS)?);
-    let looked_at = slot.orders().init(created_by).take(DROPPED_PER_RECORD_MAX);
-    let without_money = looked_at.filter(|order| slot.refunds().status(&order.row.order.name()).is_none());
-    let rows: Vec<_> =
-        without_money.map(|order: &Order| cancelled_row(order, CancelReason::Abandoned)).collect();
+    let idle = slot.orders().init(created_by).filter(|order| is_idle(order.row.order));
+    let without_money = idle.filter(|order| slot.refunds().status(&order.row.order.name()).is_none());
+    let dropped = without_money.take(DROPPED_PER_RECORD_MAX);
+    let rows: Vec<_> = dropped.map(|order| cancelled_row(order, CancelReason::Abandoned)).collect();
     (!rows.is_empty()).then_some(Body::OrdersDropped(rows))
 }

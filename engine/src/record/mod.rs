@@ -48,6 +48,14 @@ impl Body {
     }
 }
 
+impl Body {
+    /// It takes memory for a new sale: what only makes way for one (expiry, forgetting) does not.
+    #[must_use]
+    pub const fn is_new_sale(&self) -> bool {
+        matches!(self, Body::PartitionOpened(_) | Body::HoldMade(_) | Body::OrderCreated(_))
+    }
+}
+
 /// Bytes that are no record or no slot image.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DecodeError(pub String);

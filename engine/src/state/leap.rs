@@ -3,6 +3,8 @@
 use core::ops::AddAssign;
 
 use super::Slot;
+use super::slot::kept_until;
+use crate::decide::Policy;
 use crate::ids::Time;
 
 /// Counts of what ends when time goes on by a leap.
@@ -12,7 +14,7 @@ pub struct Leap {
     pub holds: usize,
     /// Orders that wait for a reservation or a payment.
     pub orders: usize,
-    /// Partitions with sold seats whose run arrives in between.
+    /// Partitions with sold seats whose run arrives in between, or that are ad hoc and would be forgotten.
     pub partitions: usize,
 }
 
@@ -34,12 +36,12 @@ impl AddAssign for Leap {
 impl Slot {
     /// What would end if it were `to` now, after `from`.
     #[must_use]
-    pub fn leap(&self, from: Time, to: Time) -> Leap {
+    pub fn leap(&self, policy: &Policy, from: Time, to: Time) -> Leap {
         let mut leap = Leap { orders: self.orders.waiting_at(to), ..Leap::default() };
-        for (_, p) in self.partitions.iter() {
+        for (key, p) in self.partitions.iter() {
             leap.holds += p.due(to).count();
-            let arrives = p.run().is_some_and(|run| from < run.ends_at && run.ends_at <= to);
-            leap.partitions += usize::from(arrives && p.has_sold());
+            let ends_at = p.run().map_or_else(|| kept_until(policy, p.changed_at(), key), |run| run.ends_at);
+            leap.partitions += usize::from(p.has_sold() && from < ends_at && ends_at <= to);
         }
         leap
     }

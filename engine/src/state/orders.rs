@@ -141,9 +141,7 @@ impl Orders {
         self.deadlines.reschedule(&row.order, old.1, new.1);
         self.unticketed.reschedule(&row.order, old.2, new.2);
     }
-}
 
-impl Orders {
     /// Only an INIT order: nothing but its abandonment is scheduled.
     pub(super) fn remove(&mut self, id: OrderId) {
         let order = self.by_id.remove(&id).expect("a dropped order was there");

@@ -102,7 +102,7 @@ impl Partition {
 
     /// Ad hoc, and has no hold to remember either.
     #[must_use]
-    pub fn is_forgettable(&self) -> bool {
+    pub fn remembers_nothing(&self) -> bool {
         self.run.is_none() && self.holds.len() == 0
     }
 
@@ -152,7 +152,7 @@ impl Partition {
         self.holds.by_end().map(|(_, id)| id)
     }
 
-    /// Ended holds to evict at `now`, oldest first: past retention, or beyond [`ENDED_HOLDS_PER_PARTITION_MAX`]; never one with
+    /// Ended holds to evict at `now`, oldest first: past their memory, or beyond [`ENDED_HOLDS_PER_PARTITION_MAX`]; never one with
     /// an unacknowledged tell.
     pub fn forgettable(&self, now: Time) -> impl Iterator<Item = &HoldId> {
         let too_many = self.holds.ended_len().saturating_sub(ENDED_HOLDS_PER_PARTITION_MAX);
@@ -174,7 +174,7 @@ impl Partition {
 
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        if self.is_forgettable() || self.holds.ended_len() > ENDED_HOLDS_PER_PARTITION_MAX {
+        if self.remembers_nothing() || self.holds.ended_len() > ENDED_HOLDS_PER_PARTITION_MAX {
             return Some(Time(0));
         }
         match (self.next_deadline(), self.next_end()) {
@@ -316,10 +316,9 @@ impl Partitions {
         self.due.first()
     }
 
-    /// The partition with the ended hold that may be forgotten first, and when.
-    #[must_use]
-    pub fn next_ended(&self) -> Option<(Time, &PartitionKey)> {
-        self.ended.first()
+    /// Partitions with ended holds that may be forgotten, the one with the first of them first.
+    pub fn with_ended(&self) -> impl Iterator<Item = (&PartitionKey, &Partition)> {
+        self.ended.iter().map(|(_, key)| (key, &self.by_key[key]))
     }
 
     /// The partition whose run ended first, unless something in it is still under way.

@@ -158,8 +158,7 @@ impl Slot {
                 // Nor can one that has changed since.
                 break;
             }
-            let at = key.date_start().map_or(at, |date| at.max(date.plus(AD_HOC_KEPT_PAST_DATE_MS)));
-            first = first.into_iter().chain([(at, key)]).min();
+            first = first.into_iter().chain([(kept_until(policy, changed_at, key), key)]).min();
         }
         first
     }
@@ -180,4 +179,10 @@ impl Slot {
     pub fn is_blank(&self) -> bool {
         self.seq == 0
     }
+}
+
+/// When an ad hoc partition with sold seats, last changed then, may be forgotten.
+pub(super) fn kept_until(policy: &Policy, changed_at: Time, key: &PartitionKey) -> Time {
+    let at = changed_at.plus(policy.ad_hoc_keep_ms);
+    key.date_start().map_or(at, |date| at.max(date.plus(AD_HOC_KEPT_PAST_DATE_MS)))
 }

@@ -320,7 +320,7 @@ fn reclaim(world: &mut World, slot: SlotId, kind: Reclaim) -> Option<Body> {
     let catalogue = world.catalogue.clone();
     let policy = world.policy.clone();
     let cx = Context { now: world.now, calendar: world.now, catalogue: &*catalogue, policy: &policy };
-    let body = decide_reclaim(world.slot(slot)?, &cx, kind)?;
+    let body = decide_reclaim(world.slot(slot)?, &cx, kind, |_| true)?;
     world.append(slot, body.clone());
     Some(body)
 }

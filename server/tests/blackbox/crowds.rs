@@ -10,6 +10,11 @@ const DESCRIPTORS: u64 = 4_096;
 /// Idle connections: more than there are descriptors.
 const IDLE: usize = 4_100;
 
+/// Of log between two snapshots: 64 segments.
+const SNAPSHOT_LOG_BYTES: u64 = 16 << 20;
+/// What a hold of 2,000 seats, and its release, take of the log at least.
+const HOLD_LOG_BYTES: u64 = 32 << 10;
+
 /// The value of a metric of the gateway's port without labels.
 pub(crate) fn metric(server: &Server, name: &str) -> f64 {
     let scrape = server.conn(Port::Gateway).call("GET", "/metrics", &[], None).expect("metrics").text();
@@ -30,6 +35,7 @@ fn a_crowd_of_idle_connections_does_not_end_the_server() {
     setrlimit(Resource::Nofile, raised).expect("a raised limit");
     for network in ["uring", "epoll"] {
         let launch = Launch::new().cores(2).open_files(DESCRIPTORS).env("INTERLOCK_SEGMENT_BYTES", "262144");
+        let launch = launch.env("INTERLOCK_SNAPSHOT_LOG_BYTES", &SNAPSHOT_LOG_BYTES.to_string());
         let mut server = launch.env("INTERLOCK_NETWORK", network).start();
         let mut session = server.session();
         session.held("before", "before", 1, 10_000);
@@ -40,10 +46,13 @@ fn a_crowd_of_idle_connections_does_not_end_the_server() {
                     .unwrap_or_else(|e| panic!("idle connection {i} (ulimit -n?): {e}"))
             })
             .collect();
-        // Enough for several segments.
-        for i in 0..1_000 {
-            session.held("crowd", &format!("{i}-{}", "x".repeat(100)), 1, 10_000);
+        // Enough for a snapshot, after which the log keeps as many spare segments as it may, each of them open.
+        for i in 0..SNAPSHOT_LOG_BYTES / HOLD_LOG_BYTES {
+            let hold = format!("{i}");
+            session.held("crowd", &hold, 2_000, 10_000);
+            session.release("crowd", &hold).ok();
         }
+        until("a snapshot", || (metric(&server, "interlock_snapshots_total") > 0.0).then_some(()));
         for port in Port::ALL {
             server.conn(port).call("GET", "/healthz", &[], None).expect("health").ok();
         }

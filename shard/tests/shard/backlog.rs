@@ -70,6 +70,21 @@ fn outbox(world: &World) -> Vec<TellId> {
     world.shard(0).slots().flat_map(|slot| slot.outbox().keys().copied()).collect()
 }
 
+/// In a full state a sale stumbles over as much: it waits for the disk, and is not refused for memory that expiry frees.
+#[test]
+fn a_sale_that_a_backed_up_log_stops_is_not_refused_for_memory() {
+    let mut world = roomy();
+    let n = large(&world, [0; 3]);
+    make_holds(&mut world, &n);
+    world.setup.state_bytes_max = world.shard(0).state_bytes();
+    let mut world = world.after_power_cut();
+    world.now = world.now.plus(HOLD_TTL_MS);
+    let caller = world.submit(n.try_hold("new", QUANTITY_MAX));
+    world.settle();
+    let reply = world.reply(caller).expect("it is answered");
+    assert!(reply.is_ok(), "{reply:?}");
+}
+
 /// An ask stumbles over so much that is due that the log is backed up in its middle. It waits its turn again.
 #[test]
 fn an_ask_that_a_backed_up_log_stops_is_answered_later() {

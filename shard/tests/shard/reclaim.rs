@@ -83,6 +83,18 @@ fn a_sale_is_refused_when_nothing_is_left_to_go() {
     world.run(hold(made + 1)).unwrap();
 }
 
+/// However old it is, and whichever would go first: an order that asks for seats stays.
+#[test]
+fn an_order_is_not_dropped_for_its_own_seats() {
+    let (mut world, n) = world(1);
+    let made = (0..).take_while(|nth| world.run(n.create(*nth)).is_ok()).count();
+    world.pass(DROPPED_AGE_MIN_MS);
+    let first = (0..made).min_by_key(|nth| n.order(*nth).slot()).expect("there are some");
+    world.run(n.reserve(first)).unwrap();
+    let gone = (0..made).filter(|nth| world.run(n.get(*nth)) == Err(Rejection::OrderNotFound)).count();
+    assert!(gone > 0, "others made room for it");
+}
+
 /// Then go orders that never had a hold or money, ten minutes old; one that has a hold stays.
 #[test]
 fn orders_that_wait_for_nothing_go_last() {

@@ -1,26 +1,29 @@
 //! What a start says that a wall clock ahead of the last record would end, counted once more.
 
 use engine::answer::{HoldStatus, OrderStatus};
-use engine::ids::Time;
+use engine::decide::Policy;
+use engine::ids::{PartitionKey, Time};
 use engine::state::{Leap, Order, Partition, Slot};
 use shard::{ClockGap, RecoveredCore};
 
+use crate::timetable;
+
 /// # Panics
 /// When it says something else.
-pub(crate) fn check(cores: &[RecoveredCore], wall: Time) {
+pub(crate) fn check(cores: &[RecoveredCore], policy: &Policy, wall: Time) {
     let slots: Vec<&Slot> = cores.iter().flat_map(|(recovery, _)| recovery.slots()).collect();
     let last = slots.iter().map(|slot| slot.time()).max().unwrap_or_default();
-    let Some(gap) = ClockGap::of(cores, wall) else {
+    let Some(gap) = ClockGap::of(cores, policy, wall) else {
         assert_eq!(last, Time(0), "nothing is said of a directory with records");
         return;
     };
     assert_eq!((gap.last_record, gap.wall), (last, wall));
     let mut ends = Leap::default();
     for slot in slots {
-        for (_, p) in slot.partitions().iter() {
+        for (key, p) in slot.partitions().iter() {
             let live = p.holds_sorted().into_iter().filter(|(_, hold)| hold.status == HoldStatus::Held);
             ends.holds += live.filter(|(_, hold)| hold.deadline <= wall).count();
-            ends.partitions += usize::from(arrives(p, last, wall));
+            ends.partitions += usize::from(is_over(policy, key, p, last, wall));
         }
         let waits = |order: &&Order| waits_until(order).is_some_and(|at| at <= wall);
         ends.orders += slot.orders().iter().filter(waits).count();
@@ -37,8 +40,12 @@ fn waits_until(order: &Order) -> Option<Time> {
     }
 }
 
-/// Seats of it are sold, and its run arrives in between.
-fn arrives(p: &Partition, last: Time, wall: Time) -> bool {
+/// Seats of it are sold, and in between its run arrives, or it is nobody's run and is kept no longer.
+fn is_over(policy: &Policy, key: &PartitionKey, p: &Partition, last: Time, wall: Time) -> bool {
     let is_sold = p.holds_sorted().into_iter().any(|(_, hold)| hold.status == HoldStatus::Confirmed);
-    is_sold && p.run().is_some_and(|run| last < run.ends_at && run.ends_at <= wall)
+    let end = match p.run() {
+        Some(run) => run.ends_at,
+        None => timetable::kept_until(policy, key, p.changed_at()),
+    };
+    is_sold && last < end && end <= wall
 }

@@ -49,7 +49,7 @@ pub(crate) fn start(
         Ok(read)
     };
     let admit = |cores: &[RecoveredCore]| {
-        leap::check(cores, Time(machine.clocks().wall_ms));
+        leap::check(cores, &plan.policy, Time(machine.clocks().wall_ms));
         Ok::<(), OpenError>(())
     };
     let recovered = shard::recover(&mut dir, cores, read, admit)?;

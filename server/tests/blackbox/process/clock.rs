@@ -85,13 +85,15 @@ fn a_clock_far_ahead_is_refused_and_changes_nothing() {
 /// Catches: a refusal where nothing would end, or within the allowed gap.
 #[test]
 fn a_clock_that_ends_nothing_is_believed() {
-    let launch = Launch::new();
-    let server = launch.start();
+    let server = Launch::new().start();
     let mut session = server.session();
     session.held("p", "h", 1, 4);
     session.confirm("p", "h").ok();
     let Some(launch) = off_by(server.stop(), 10) else { return };
-    launch.start().stop();
+    let launch = launch.start().stop();
+    // An ad hoc partition is kept for 400 days; beyond that its seats would be sold again.
+    let launch = off_by(launch, 411).expect("it was there before");
+    launch.serve_to_end().assert_refused(&["1 partition with sold seats whose time is over"]);
     let (server, _) = with_open_business();
     let order = server.session().new_order("waits");
     let launch = off_by(server.stop(), 2).expect("it was there before");

@@ -11,7 +11,6 @@ use engine::record::{Body, PartitionOpened, Record};
 use super::sale::Offer;
 use super::state::{Partition, Slot};
 use super::{DecisionInputs, Others};
-use crate::plan::HOUR_MS;
 use crate::timetable;
 
 /// Why a record may not stand where it stands.
@@ -152,8 +151,7 @@ impl Applying<'_> {
             demand!(self.slot.outbox.is_empty(), "somebody has still to be told of {key}");
             self.seen.departed += 1;
         } else if p.has_sold() {
-            let kept = p.changed_at.plus(policy.ad_hoc_keep_ms);
-            let end = timetable::day_of(key).map_or(kept, |day| kept.max(day.plus(4 * 24 * HOUR_MS)));
+            let end = timetable::kept_until(policy, key, p.changed_at);
             demand!(self.any_calendar(|at| end <= at), "{key} is kept until {end:?}: {:?}", self.calendars);
             demand!(self.slot.outbox.is_empty(), "somebody has still to be told of {key}");
             self.seen.kept_over += 1;

@@ -31,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) ad_hoc: bool,
     pub(crate) segment_bytes: u64,
     pub(crate) snapshot_log_bytes: u64,
+    pub(crate) snapshot_log_bytes_max: u64,
     pub(crate) state_bytes: u64,
     pub(crate) policy: Policy,
     /// Milliseconds by which the clock may be ahead of the last record; `None`: as far as it likes.
@@ -121,6 +122,7 @@ impl Config {
             ad_hoc: read.ad_hoc()?,
             segment_bytes,
             snapshot_log_bytes: read.number("snapshot_log_bytes", segment_bytes, LOG_BYTES_MAX)?,
+            snapshot_log_bytes_max: read.number("snapshot_log_bytes_max", segment_bytes, LOG_BYTES_MAX)?,
             state_bytes,
             policy,
             clock_gap_max_ms: Some(seconds("clock_gap_max", 0)?).filter(|ms| *ms > 0),

@@ -128,7 +128,7 @@ fn warn_of_retired_settings(config: &Config) {
 /// Every connection is a file, and the log comes first.
 fn connection_budget(config: &Config) -> Result<Arc<ConnectionBudget>, Error> {
     let cores = config.cores.get();
-    let descriptors = descriptors::for_connections(cores, log_options(config).spares_kept())?;
+    let descriptors = descriptors::for_connections(cores, log_options(config).spares_kept_max())?;
     let limits =
         ConnectionLimits::new(descriptors, usize::from(cores), config.connections_per_address_percent);
     tracing::info!(
@@ -175,6 +175,7 @@ fn log_options(config: &Config) -> Options {
         cores: config.cores.get(),
         segment_bytes: config.segment_bytes,
         snapshot_log_bytes: config.snapshot_log_bytes,
+        snapshot_log_bytes_max: config.snapshot_log_bytes_max,
         ..Options::default()
     }
 }

@@ -96,7 +96,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "INTERLOCK_SNAPSHOT_LOG_BYTES",
         "268435456",
         "BYTES",
-        "bytes of log between two snapshots of a core",
+        "bytes of log between two snapshots of a core; twice the last one's size where that is more",
+    ),
+    setting(
+        "snapshot_log_bytes_max",
+        "INTERLOCK_SNAPSHOT_LOG_BYTES_MAX",
+        "4294967296",
+        "BYTES",
+        "bytes of log between two snapshots however large they are: what a restart of a core reads at most",
     ),
     setting(
         "state_bytes",

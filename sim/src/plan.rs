@@ -84,6 +84,7 @@ impl Plan {
                 spare_segments,
                 reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096 * rng.between(1, 10)),
                 snapshot_log_bytes: segment_bytes * *rng.pick(&[1, 1, 1, 2, 64]),
+                snapshot_log_bytes_max: segment_bytes * 64,
                 entropy: Some(entropy),
             },
             policy: policy(rng),

@@ -16,8 +16,11 @@ pub struct Options {
     /// [`crate::Space::Reserve`] is reported when no more than this much room is left. `None` means the size of one segment: the
     /// reserve begins when the last spare segment is being written.
     pub reserve_bytes: Option<u64>,
-    /// Log bytes after which a snapshot is due.
+    /// Log bytes after which a snapshot is due, or twice the size of the last one where that is more: however large the state is, the
+    /// disk then takes at most half as many bytes for snapshots as for the log.
     pub snapshot_log_bytes: u64,
+    /// Log bytes after which one is due however large the last one was: what a start has to read.
+    pub snapshot_log_bytes_max: u64,
     /// The random bits of a new data directory: 16 bytes of id, 16 bytes of secret. `None` takes them from the system; a
     /// simulator gives its own.
     pub entropy: Option<[u8; 32]>,
@@ -31,6 +34,7 @@ impl Default for Options {
             spare_segments: 2,
             reserve_bytes: None,
             snapshot_log_bytes: 256 << 20,
+            snapshot_log_bytes_max: 4 << 30,
             entropy: None,
         }
     }
@@ -42,11 +46,22 @@ impl Options {
         self.reserve_bytes.unwrap_or(self.segment_bytes)
     }
 
+    /// Log bytes after which a snapshot is due, where the last one had so many.
+    pub(crate) fn due_log_bytes(&self, snapshot_bytes: u64) -> u64 {
+        let most = self.snapshot_log_bytes_max.max(self.snapshot_log_bytes);
+        snapshot_bytes.saturating_mul(2).clamp(self.snapshot_log_bytes, most)
+    }
+
     /// Spare segments to keep when old ones are recycled: enough for the log between two snapshots, so that a steady load never
     /// has to write segments of zeros.
-    pub fn spares_kept(&self) -> usize {
-        let between_snapshots = self.snapshot_log_bytes.div_ceil(self.segment_bytes);
+    pub(crate) fn spares_kept(&self, snapshot_bytes: u64) -> usize {
+        let between_snapshots = self.due_log_bytes(snapshot_bytes).div_ceil(self.segment_bytes);
         self.spare_segments as usize + between_snapshots.min(1024) as usize
+    }
+
+    /// The most spare segments that a log keeps; each is an open file.
+    pub fn spares_kept_max(&self) -> usize {
+        self.spares_kept(u64::MAX)
     }
 
     pub(crate) fn check(&self) -> Result<(), OpenError> {

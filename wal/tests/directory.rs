@@ -443,11 +443,15 @@ fn what_options_leave_open_follows_from_the_segments() {
     const SEGMENT: u64 = limits::SEGMENT_BYTES_MIN;
     assert_eq!(Options { reserve_bytes: None, ..options() }.reserve(), SEGMENT);
     assert_eq!(Options { reserve_bytes: Some(7), ..options() }.reserve(), 7);
-    // Those that are wanted, and as many as the log grows by between two snapshots; of these not more than 1,024.
-    for (snapshot_log_bytes, expected) in
-        [(SEGMENT, 3 + 1), (2 * SEGMENT, 3 + 2), (2 * SEGMENT + 1, 3 + 3), (5_000 * SEGMENT, 3 + 1_024)]
-    {
-        let options = Options { snapshot_log_bytes, spare_segments: 3, ..options() };
-        assert_eq!(options.spares_kept(), expected);
+    // Those that are wanted, and as many as the log grows by between two snapshots at most; of these not more than 1,024.
+    for (least, most, expected) in [
+        (SEGMENT, SEGMENT, 3 + 1),
+        (SEGMENT, 2 * SEGMENT, 3 + 2),
+        (2 * SEGMENT + 1, SEGMENT, 3 + 3),
+        (SEGMENT, 5_000 * SEGMENT, 3 + 1_024),
+    ] {
+        let (snapshot_log_bytes, snapshot_log_bytes_max) = (least, most);
+        let options = Options { snapshot_log_bytes, snapshot_log_bytes_max, spare_segments: 3, ..options() };
+        assert_eq!(options.spares_kept_max(), expected);
     }
 }

@@ -303,6 +303,32 @@ fn a_snapshot_is_due_by_log_bytes() {
     assert!(pair.log.snapshot_due());
 }
 
+/// After a large one the log may grow by twice as much, and by no more than is set.
+#[test]
+fn a_snapshot_is_due_later_after_a_large_one() {
+    const SEGMENT: u64 = limits::SEGMENT_BYTES_MIN;
+    for (image, expected) in
+        [(SEGMENT / 2, 2 * SEGMENT), (2 * SEGMENT, 4 * SEGMENT), (9 * SEGMENT, 16 * SEGMENT)]
+    {
+        let files = MemoryFiles::new();
+        let mut pair = Pair::new(&files, options());
+        pair.finish_all().unwrap();
+        pair.log.snapshot_begin();
+        pair.log.snapshot_wants().expect("it waits for a slot").slot(0, &vec![7; image as usize]);
+        pair.finish_all().unwrap();
+        pair.log.snapshot_wants().expect("it waits for its end").end();
+        pair.finish_all().unwrap();
+        assert_eq!(pair.log.stats().snapshots, 1);
+        let before = pair.log.stats().bytes;
+        while !pair.log.snapshot_due() {
+            pair.group(&[30_000]);
+            pair.finish_all().unwrap();
+        }
+        let grown = pair.log.stats().bytes - before;
+        assert!((expected..expected + (64 << 10)).contains(&grown), "{grown} of {expected}");
+    }
+}
+
 #[test]
 fn a_snapshot_on_a_full_disk_is_given_up_and_due_again_later() {
     let files = MemoryFiles::new();

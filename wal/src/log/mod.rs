@@ -85,7 +85,7 @@ pub struct Log<D: Disk> {
     batch: Batch,
     segments: Segments,
     snapshots: Snapshots,
-    snapshot_log_bytes: u64,
+    options: Options,
     appended: Lsn,
     /// The last record given to the disk.
     written: Lsn,
@@ -138,8 +138,8 @@ impl<D: Disk> Log<D> {
             owner: at.owner,
             batch: Batch::new(options.segment_bytes),
             segments: Segments::new(&at, options),
-            snapshots: Snapshots::new(at.owner, at.snapshot.number, at.snapshot.begin, at.log_bytes),
-            snapshot_log_bytes: options.snapshot_log_bytes,
+            snapshots: Snapshots::new(at.owner, &at.snapshot, at.log_bytes),
+            options: options.clone(),
             appended: at.last,
             written: at.last,
             durable: at.last,
@@ -262,15 +262,16 @@ impl<D: Disk> Log<D> {
         self.snapshots.awaits_slot()
     }
 
-    /// A snapshot is due: the log has grown by [`Options::snapshot_log_bytes`] since the last one, or room runs out and a snapshot
-    /// would free segments.
+    /// A snapshot is due: the log has grown by [`Options::snapshot_log_bytes`] since the last one, or by more where that one was large,
+    /// or room runs out and a snapshot would free segments.
     pub fn snapshot_due(&self) -> bool {
         if !self.snapshots.may_begin(self.now) {
             return false;
         }
         let kept = Lsn(self.keep_from.0.saturating_sub(1));
         let gains = self.segments.gains_from(self.floor(), self.durable.min(kept));
-        self.snapshots.log_bytes() >= self.snapshot_log_bytes || (self.space() != Space::Plenty && gains)
+        let due_log_bytes = self.options.due_log_bytes(self.snapshots.newest_bytes());
+        self.snapshots.log_bytes() >= due_log_bytes || (self.space() != Space::Plenty && gains)
     }
 
     /// The state of the snapshot under way.
@@ -363,7 +364,10 @@ impl<D: Disk> Log<D> {
             }
             (CurrentJob::Segments(_), Err(JobError::Abandoned(error))) => return Err(error),
             (CurrentJob::Snapshot(job), Ok(())) => {
-                self.stats.snapshots += u64::from(self.snapshots.done(job))
+                if self.snapshots.done(job) {
+                    self.stats.snapshots += 1;
+                    self.segments.keep_spares(self.options.spares_kept(self.snapshots.newest_bytes()));
+                }
             }
             (CurrentJob::Snapshot(_), Err(JobError::NoSpace(_) | JobError::Abandoned(_))) => {
                 self.stats.snapshots_abandoned += 1;

@@ -74,7 +74,7 @@ impl Segments {
             spares,
             segment_bytes: options.segment_bytes,
             spares_wanted: u64::from(options.spare_segments),
-            spares_kept: options.spares_kept() as u64,
+            spares_kept: options.spares_kept(at.snapshot.bytes) as u64,
             reserve_bytes: options.reserve(),
             unopened: 1 + spares,
             retry_at: None,
@@ -87,6 +87,11 @@ impl Segments {
         let left = self.current.bytes - self.current.offset;
         let left = if waiting <= left { left } else { 0 };
         (left + self.spares * self.segment_bytes).saturating_sub(waiting)
+    }
+
+    /// So many spare segments are enough from here on.
+    pub(super) fn keep_spares(&mut self, count: usize) {
+        self.spares_kept = count as u64;
     }
 
     pub(super) fn reserve_bytes(&self) -> u64 {

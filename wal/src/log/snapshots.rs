@@ -3,7 +3,7 @@
 use crate::disk::Job;
 use crate::frame::Owner;
 use crate::limits::{SNAPSHOT_BUFFER_BYTES_MAX, SNAPSHOT_RETRY_MS};
-use crate::snapshot::Encoder;
+use crate::snapshot::{Encoder, SnapshotInfo};
 use crate::types::{Lsn, Millis};
 
 /// A part of the file is at least this long, except the last one: each costs a sync.
@@ -75,6 +75,8 @@ pub(super) struct Snapshots {
     /// The newest snapshot that counts, and the last record that all of its images hold.
     number: u64,
     holds: Lsn,
+    /// The size of its file.
+    newest_bytes: u64,
     /// The number of the one before, while its file is still there.
     older: Option<u64>,
     begin: u64,
@@ -90,12 +92,13 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    pub(super) fn new(owner: Owner, number: u64, holds: Lsn, log_bytes: u64) -> Snapshots {
+    pub(super) fn new(owner: Owner, newest: &SnapshotInfo, log_bytes: u64) -> Snapshots {
         Snapshots {
             owner,
             phase: Phase::Idle,
-            number,
-            holds,
+            number: newest.number,
+            holds: newest.begin,
+            newest_bytes: newest.bytes,
             older: None,
             begin: 0,
             buffer: Vec::new(),
@@ -110,6 +113,11 @@ impl Snapshots {
     /// The last record that the newest snapshot holds for every slot.
     pub(super) fn holds(&self) -> Lsn {
         self.holds
+    }
+
+    /// The size of the newest snapshot that counts.
+    pub(super) fn newest_bytes(&self) -> u64 {
+        self.newest_bytes
     }
 
     pub(super) fn log_bytes(&self) -> u64 {
@@ -214,6 +222,7 @@ impl Snapshots {
                 self.older = Some(self.number);
                 self.number += 1;
                 self.holds = Lsn(self.begin);
+                self.newest_bytes = self.submitted;
                 self.log_bytes -= self.log_bytes_before;
                 self.phase = Phase::Idle;
                 return true;

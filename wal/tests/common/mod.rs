@@ -36,6 +36,7 @@ pub fn options() -> Options {
         spare_segments: 2,
         reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096),
         snapshot_log_bytes: 2 * limits::SEGMENT_BYTES_MIN,
+        snapshot_log_bytes_max: 16 * limits::SEGMENT_BYTES_MIN,
         entropy: Some(*b"the id of a test, and its secret"),
     }
 }

@@ -44,6 +44,7 @@ impl Setup {
             spare_segments: 2,
             reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096),
             snapshot_log_bytes: 1 << 30,
+            snapshot_log_bytes_max: 1 << 30,
             entropy: Some(*b"the id of a test, and its secret"),
         };
         let policy = Policy { hold_ttl_ms: HOLD_TTL_MS, ..Policy::default() };

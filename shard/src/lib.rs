@@ -19,6 +19,7 @@ mod operations;
 mod peers;
 mod protocol;
 mod reclaim;
+mod reclaim_pause;
 mod recovery;
 mod replay_window;
 mod retransmission;

@@ -1,27 +1,13 @@
 //! Reclaiming memory: where it is short, what has ended goes before its time, so that a sale is not refused.
 
 use engine::decide::{Reclaim, decide_reclaim};
-use engine::ids::{SlotId, Time};
-use engine::record::Body;
+use engine::ids::SlotId;
 use engine::text::Text;
 use wal::Space;
 use wal::disk::Disk;
 
 use crate::limits::{RECLAIM_PARTS, RECLAIM_PAUSE_MS, RECLAIM_RECORDS_MAX};
 use crate::shard::Shard;
-
-/// Nothing could be freed until this time. All slots are looked at for it, so it is not done for every sale that is refused.
-#[derive(Debug, Default)]
-pub(crate) struct ReclaimPause(Time);
-
-impl ReclaimPause {
-    /// Something may have ended that can be freed.
-    pub(crate) fn recorded(&mut self, body: &Body) {
-        if matches!(body, Body::HoldReleased(_) | Body::HoldsExpired(_) | Body::TellsAcked { .. }) {
-            self.0 = Time(0);
-        }
-    }
-}
 
 impl<D: Disk> Shard<D> {
     /// Makes room for a new sale in a full state. True where something was recorded: what was decided before is decided again.

@@ -18,7 +18,7 @@ use crate::durability_gate::DurabilityGate;
 use crate::limits::{GROUP_BYTES_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
 use crate::message::{Caller, Envelope, Message, Routed};
 use crate::operations::Operations;
-use crate::reclaim::ReclaimPause;
+use crate::reclaim_pause::ReclaimPause;
 use crate::recovery::Recovery;
 use crate::replay_window::AskNumbers;
 use crate::retransmission::Retransmission;

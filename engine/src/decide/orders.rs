@@ -1,7 +1,6 @@
 //! The life of an order: INIT, RESERVED, PAID, TICKETED, or CANCELLED.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use super::{Context, Decision, Pending, reclaim, views};
 use crate::answer::{Answer, Rejection};
@@ -141,18 +140,7 @@ pub(super) fn ticketed(order: &Order) -> Body {
 }
 
 pub(super) fn cancelled(order: &Order, reason: CancelReason) -> Body {
-    Body::OrderCancelled(cancelled_row(order, reason))
-}
-
-pub(super) fn cancelled_row(order: &Order, reason: CancelReason) -> OrderRow {
-    let mut row = order.row.clone();
-    row.status = OrderStatus::Cancelled;
-    row.cancel_reason = Some(reason);
-    // It has no seats any more; a repeat is compared with how many they were, and where.
-    if let Some(reservation) = &mut row.reservation {
-        reservation.labels = Vec::new();
-    }
-    row
+    Body::OrderCancelled(order.row.cancelled(reason))
 }
 
 pub(super) fn show(slot: &Slot, order: &Order) -> Answer {

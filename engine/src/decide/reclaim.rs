@@ -3,7 +3,6 @@
 
 use alloc::vec::Vec;
 
-use super::orders::cancelled_row;
 use super::{Context, Pending};
 use crate::answer::Rejection;
 use crate::ids::{OrderId, PartitionKey, Time};
@@ -79,6 +78,6 @@ fn orders(slot: &Slot, cx: &Context<'_>, is_idle: impl Fn(OrderId) -> bool) -> O
     let idle = slot.orders().init(created_by).filter(|order| is_idle(order.row.order));
     let without_money = idle.filter(|order| slot.refunds().status(&order.row.order.name()).is_none());
     let dropped = without_money.take(DROPPED_PER_RECORD_MAX);
-    let rows: Vec<_> = dropped.map(|order| cancelled_row(order, CancelReason::Abandoned)).collect();
+    let rows: Vec<_> = dropped.map(|order| order.row.cancelled(CancelReason::Abandoned)).collect();
     (!rows.is_empty()).then_some(Body::OrdersDropped(rows))
 }

@@ -17,6 +17,7 @@ pub(crate) use v1::{OrderRow as OrderRowV1, Reservation as ReservationV1, RunDef
 pub use v2::*;
 
 pub use crate::status::ReleaseReason;
+use crate::status::{CancelReason, OrderStatus};
 
 /// The first byte of every record that is written. A change of any archived type needs a new one.
 pub const RECORD_VERSION: u8 = 2;
@@ -53,6 +54,19 @@ impl Body {
     #[must_use]
     pub const fn is_new_sale(&self) -> bool {
         matches!(self, Body::PartitionOpened(_) | Body::HoldMade(_) | Body::OrderCreated(_))
+    }
+}
+
+impl OrderRow {
+    /// The order as it is once cancelled. It has no seats any more; a repeat is compared with how many they were, and where.
+    pub(crate) fn cancelled(&self, reason: CancelReason) -> OrderRow {
+        let mut row = self.clone();
+        row.status = OrderStatus::Cancelled;
+        row.cancel_reason = Some(reason);
+        if let Some(reservation) = &mut row.reservation {
+            reservation.labels = Vec::new();
+        }
+        row
     }
 }
 

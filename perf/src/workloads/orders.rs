@@ -1,0 +1,79 @@
+//! Orders: whole purchases. Each creates an order, reserves seats, pays, and looks until it has its ticket.
+
+use std::io::Write as _;
+
+use super::{Common, ORDER_ID_BYTES, Step, Workload, get_end, post};
+use crate::json::text_field;
+use crate::limits::LOOKS_MAX;
+use crate::load::Kind;
+
+const CREATED: u32 = 0;
+const RESERVED: u32 = 1;
+const PAID: u32 = 2;
+/// This and each following one is a look.
+const LOOK: u32 = 3;
+
+pub(super) struct Orders(Common);
+
+impl Orders {
+    pub(super) fn new(common: Common) -> Orders {
+        Orders(common)
+    }
+}
+
+impl Workload for Orders {
+    fn begin(&mut self, request: &mut Vec<u8>) -> Step {
+        let wish = self.0.wish();
+        let id = self.0.next_id();
+        post(request, "/orders", |body| {
+            write!(body, r#"{{"idempotency_key":"k-{:015x}","amount_cents":{}}}"#, id.0, wish.seats * 55_300)
+        });
+        Step::new(Kind::OtherWrite, id, wish)
+    }
+
+    fn answered(&mut self, step: &Step, status: u16, body: &[u8], request: &mut Vec<u8>) -> Option<Step> {
+        if status != 200 {
+            return None;
+        }
+        let mut next = Step { stage: step.stage + 1, ..*step };
+        if step.stage == CREATED {
+            let id: [u8; ORDER_ID_BYTES] = text_field(body, "OrderID")?.as_bytes().try_into().ok()?;
+            next.order = id;
+        }
+        let order = std::str::from_utf8(&next.order).ok()?;
+        match next.stage {
+            RESERVED => {
+                next.kind = Kind::NewHold;
+                let partition = self.0.sale.demand.partition(&step.wish);
+                let (seats, from, to) = (step.wish.seats, step.wish.from, step.wish.to);
+                post(request, "/orders/reserve", |body| {
+                    write!(
+                        body,
+                        r#"{{"order_id":"{order}","partition_key":"{partition}","qty":{seats},"from_index":{from},"to_index":{to}}}"#
+                    )
+                });
+            }
+            PAID => {
+                next.kind = Kind::OtherWrite;
+                post(request, "/payments/callback", |body| {
+                    write!(
+                        body,
+                        r#"{{"order_id":"{order}","provider_txn_id":"t-{:015x}","status":"SUCCESS"}}"#,
+                        step.id.0
+                    )
+                });
+            }
+            stage if stage < LOOK + LOOKS_MAX && text_field(body, "Status") != Some("TICKETED") => {
+                next.kind = Kind::Query;
+                get_end_of(request, order);
+            }
+            _ => return None,
+        }
+        Some(next)
+    }
+}
+
+fn get_end_of(request: &mut Vec<u8>, order: &str) {
+    request.extend_from_slice(b"GET /orders/get?order_id=");
+    get_end(request, format_args!("{order}"));
+}

@@ -4,15 +4,22 @@
 //! |---|---|
 //! | `load/`, `arrivals.rs` | the load generator: open and closed loop |
 //! | `workloads/`, `demand.rs`, `feed.rs` | what is asked for: workloads, the spread of demand, the national timetable |
+//! | `commands/` | the measurements, one file each |
+//! | `target.rs`, `figures.rs`, `statistics.rs`, `report/` | the server that is measured, what a run gives, spread and differences, JSON and pages |
 //! | `machine.rs` | processors, stolen time, CPU time and memory of a process |
 //!
 //! Nothing here decides whether a test of the product passes, and nothing of it is in the product.
 
 pub mod arrivals;
+pub mod commands;
 pub mod demand;
 pub mod feed;
+pub mod figures;
 pub mod json;
 pub mod limits;
 pub mod load;
 pub mod machine;
+pub mod report;
+pub mod statistics;
+pub mod target;
 pub mod workloads;

@@ -26,3 +26,11 @@ pub const EVENTS: usize = 64;
 pub const SPIN: Duration = Duration::from_micros(2_000);
 /// Reads of an order until its ticket is there; one that has none by then is an error.
 pub const LOOKS_MAX: u32 = 1_000;
+/// For a server to be ready.
+pub const START_MAX: Duration = Duration::from_secs(20);
+/// Differences below this are called none, however sure they are: two builds of one source differ by as much.
+pub const DIFFERENCE_MIN: f64 = 0.01;
+/// Draws of the bootstrap.
+pub const RESAMPLES: usize = 4_000;
+/// Growth of instructions for each operation beyond which a test fails.
+pub const INSTRUCTIONS_GROWTH_MAX: f64 = 0.03;

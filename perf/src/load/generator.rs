@@ -146,8 +146,8 @@ impl Generator {
         }
         let mut sent = false;
         while !self.waiting.is_empty() && !self.idle.is_empty() {
-            let (intended, client) = (self.waiting.pop_front(), self.idle.pop_front());
-            let (Some(intended), Some(client)) = (intended, client) else { break };
+            let intended = self.waiting.pop_front().expect("one waits");
+            let client = self.idle.pop_front().expect("one is free");
             self.begin_arrival(client, intended);
             sent = true;
         }

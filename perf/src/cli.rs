@@ -1,0 +1,231 @@
+//! The command line.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use perf::commands::Setting;
+use perf::commands::engine::Operation;
+use perf::commands::floor::Floor;
+use perf::figures::Load;
+use perf::machine;
+use perf::target::{self, Start};
+use perf::workloads::{self, Choice};
+
+pub(crate) fn command() -> Command {
+    let workloads: Vec<&str> = workloads::ALL.iter().map(|choice| choice.name).collect();
+    let about = workloads::ALL.iter().map(|choice| format!("  {}: {}", choice.name, choice.about));
+    let about = format!("Workloads:\n{}", about.collect::<Vec<_>>().join("\n"));
+    let server = path("server", "the binary to measure").default_value("target/release/interlock");
+    let load = move || {
+        vec![
+            option("workload", "what clients ask for; below")
+                .value_parser(workloads.clone())
+                .default_value("sale-opening"),
+            option("server-cpus", "processors of the server, one core each; default: the first")
+                .value_name("N,N")
+                .value_delimiter(',')
+                .value_parser(value_parser!(usize)),
+            option("generator-cpus", "processors of the generator; default: all others")
+                .value_name("N,N")
+                .value_delimiter(',')
+                .value_parser(value_parser!(usize)),
+            option("warm-up", "seconds before each measurement")
+                .value_parser(value_parser!(f64))
+                .default_value("1"),
+            option("hold-ttl-secs", "how long a hold lasts")
+                .value_parser(value_parser!(u32))
+                .default_value("3600"),
+            option("state-bytes", "memory that the server may use")
+                .value_parser(value_parser!(u64))
+                .default_value("17179869184"),
+            option("serve", "one more argument of the server; may come again")
+                .value_name("ARG")
+                .allow_hyphen_values(true)
+                .action(ArgAction::Append),
+            path("data", "where data directories are made: on the disk to measure")
+                .default_value("target/perf/data"),
+        ]
+    };
+    let connections = |default: &'static str| {
+        option("connections", "connections to the server")
+            .value_name("N")
+            .value_delimiter(',')
+            .value_parser(value_parser!(usize))
+            .default_value(default)
+    };
+    let seconds = |default: &'static str| {
+        option("seconds", "seconds of each measurement")
+            .value_parser(value_parser!(f64))
+            .default_value(default)
+    };
+    Command::new("perf")
+        .about("Measures Interlock; each command writes figures.json and index.html, http also latency.hlog")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("http")
+                .about("The ceiling by a closed loop, then latency by load from an open one")
+                .after_help(about.clone())
+                .args(load())
+                .args(common("target/perf/http"))
+                .args([
+                    server.clone(),
+                    connections("64,1000,10000"),
+                    seconds("5"),
+                    option("load", "shares of the ceiling, in per cent")
+                        .value_name("PERCENT")
+                        .value_delimiter(',')
+                        .value_parser(value_parser!(f64))
+                        .default_value("10,20,30,40,50,60,70,80,90,100,110"),
+                    option("address", "a server that runs already: its gateway")
+                        .value_name("HOST:PORT")
+                        .value_parser(value_parser!(SocketAddr)),
+                    option("pid", "its process, for CPU time").value_parser(value_parser!(u32)).requires("address"),
+                ]),
+        )
+        .subcommand(
+            Command::new("floor")
+                .about("The server beside the same HTTP stacks that answer a constant; the generator's own ceiling")
+                .after_help(about.clone())
+                .args(load())
+                .args(common("target/perf/floor"))
+                .args([server, connections("64"), seconds("5")]),
+        )
+        .subcommand(
+            Command::new("compare")
+                .about("Two binaries beside each other in interleaved slices: CPU time and throughput")
+                .after_help(about)
+                .args([Arg::new("old").required(true), Arg::new("new").required(true)].map(|arg| arg.value_parser(value_parser!(PathBuf))))
+                .args(load())
+                .args(common("target/perf/compare"))
+                .args([
+                    connections("64"),
+                    seconds("0.5"),
+                    option("slices", "how often each is loaded").value_parser(value_parser!(u32).range(5..)).default_value("40"),
+                    option("at-most", "fail if the new one is dearer by more than so many per cent")
+                        .value_name("PERCENT")
+                        .value_parser(value_parser!(f64)),
+                ]),
+        )
+        .subcommand(
+            Command::new("engine")
+                .about("Decide and apply alone: a day of a timetable, operations a second of one core, memory")
+                .args(common("target/perf/engine"))
+                .arg(option("holds", "holds that the day asks for").value_parser(value_parser!(u64).range(100..)).default_value("2000000")),
+        )
+        .subcommand(
+            Command::new("engine-count")
+                .about("Runs one operation for callgrind (perf/tests/instructions.rs)")
+                .hide(true)
+                .arg(Arg::new("operation").required(true).value_parser(Operation::ALL.map(Operation::name))),
+        )
+        .subcommand(
+            Command::new("floor-server").about("The server of a floor").hide(true).args([
+                option("runtime", "").value_parser(Floor::ALL.map(Floor::name)).required(true),
+                option("body-bytes", "").value_parser(value_parser!(usize)).required(true),
+                option("port", "").value_parser(value_parser!(u16)).required(true),
+            ]),
+        )
+}
+
+fn option(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help)
+}
+
+fn path(name: &'static str, help: &'static str) -> Arg {
+    option(name, help).value_name("PATH").value_parser(value_parser!(PathBuf))
+}
+
+fn common(out: &'static str) -> Vec<Arg> {
+    vec![
+        option("feed", "timetable: national, built-in, or the path of a GTFS feed")
+            .value_name("FEED")
+            .default_value("national"),
+        option("seed", "of arrivals and wishes").value_parser(value_parser!(u64)).default_value("1"),
+        path("out", "where the report goes").default_value(out),
+    ]
+}
+
+pub(crate) fn get<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> T {
+    matches.get_one::<T>(name).expect("it has a default").clone()
+}
+
+pub(crate) fn all<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Vec<T> {
+    matches.get_many::<T>(name).map(|values| values.cloned().collect()).unwrap_or_default()
+}
+
+/// What was typed, for reports.
+pub(crate) fn typed() -> String {
+    let args = std::env::args().skip(1);
+    std::iter::once("perf".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
+}
+
+/// The feed's directory; `None` for the built-in timetable.
+pub(crate) fn feed(matches: &ArgMatches, scratch: &Path) -> io::Result<Option<PathBuf>> {
+    target::feed(&get::<String>(matches, "feed"), &scratch.join("feed"))
+}
+
+/// `scratch` is a directory that outlives the measurement.
+pub(crate) fn setting(matches: &ArgMatches, scratch: &Path) -> io::Result<Setting> {
+    let (server, generator) =
+        processors(&all(matches, "server-cpus"), &all(matches, "generator-cpus"), &machine::cpus());
+    let binary = matches.try_get_one::<PathBuf>("server").ok().flatten();
+    Ok(Setting {
+        start: Start {
+            binary: binary.cloned().unwrap_or_default(),
+            parent: get(matches, "data"),
+            cpus: server,
+            feed: feed(matches, scratch)?,
+            hold_ttl_secs: get(matches, "hold-ttl-secs"),
+            state_bytes: get(matches, "state-bytes"),
+            more: all(matches, "serve"),
+        },
+        feed: get(matches, "feed"),
+        load: Load {
+            threads: generator.into_iter().map(Some).collect(),
+            warm_up: Duration::from_secs_f64(get(matches, "warm-up")),
+            measured: Duration::from_secs_f64(get(matches, "seconds")),
+            seed: get(matches, "seed"),
+        },
+        workload: Choice::by_name(&get::<String>(matches, "workload")).expect("clap knows them all"),
+        out: get(matches, "out"),
+        command: typed(),
+    })
+}
+
+/// The server has the first processor and the generator all others, where the command line does not say.
+fn processors(server: &[usize], generator: &[usize], present: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let first_but =
+        |taken: &[usize]| present.iter().copied().find(|cpu| !taken.contains(cpu)).unwrap_or(present[0]);
+    let server = if server.is_empty() { vec![first_but(generator)] } else { server.to_vec() };
+    let others = || present.iter().copied().filter(|cpu| !server.contains(cpu)).collect::<Vec<_>>();
+    let mut generator = if generator.is_empty() { others() } else { generator.to_vec() };
+    if generator.is_empty() {
+        eprintln!("the generator shares its processors with the server: figures are of little use");
+        generator = server.clone();
+    }
+    (server, generator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{command, processors};
+
+    #[test]
+    fn the_command_line_is_in_order() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn server_and_generator_keep_out_of_each_others_way() {
+        let all = [0, 1, 2, 3];
+        assert_eq!(processors(&[], &[], &all), (vec![0], vec![1, 2, 3]));
+        assert_eq!(processors(&[0, 1], &[], &all), (vec![0, 1], vec![2, 3]));
+        assert_eq!(processors(&[], &[0], &all), (vec![1], vec![0]));
+        assert_eq!(processors(&[2], &[3], &all), (vec![2], vec![3]));
+        assert_eq!(processors(&[], &[], &[5]), (vec![5], vec![5]));
+    }
+}

@@ -1,0 +1,168 @@
+//! All slots of one core, and commands that are decided and applied one after the other: no log, no messages, no waiting.
+
+use std::collections::HashMap;
+
+use engine::answer::{HoldStatus, Reply};
+use engine::catalogue::{
+    Catalogue, ClassListing, Definition, Listing, LocalTime, RunDefinition, RunListing, Stop,
+};
+use engine::command::{AdHoc, Command, HoldRef, SeatRequest};
+use engine::decide::{Context, Pending, Policy, Progress, decide, decide_due};
+use engine::effect::Effect;
+use engine::ids::{HoldId, PartitionKey, SlotId, Time};
+use engine::limits::SLOTS;
+use engine::record::{Body, Record};
+use engine::slots::SlotHash;
+use engine::state::Slot;
+use engine::text::Text;
+use timetable::{Run, Timetable};
+
+use crate::demand::{Demand, Wish};
+
+/// A timetable that sells its own trains alone.
+#[derive(Debug)]
+struct OnSale(Timetable);
+
+impl Catalogue for OnSale {
+    fn find(&self, key: &PartitionKey) -> Listing {
+        let sold = key.parts().and_then(|(train, date, class)| {
+            let run = self.0.run(train, date.parse().ok()?)?;
+            Some(Definition { layout: (**run.class(class)?).clone(), run: definition(&run) })
+        });
+        sold.map_or(Listing::NotSold, Listing::Sold)
+    }
+
+    fn run(&self, train: &str, date: &str) -> Option<RunListing> {
+        let run = self.0.run(train, date.parse().ok()?)?;
+        let classes = run.classes().iter();
+        let classes =
+            classes.map(|class| ClassListing { name: class.name.to_string(), layout: class.layout.clone() });
+        Some(RunListing { run: definition(&run), classes: classes.collect() })
+    }
+}
+
+fn definition(run: &Run<'_>) -> RunDefinition {
+    let local = |time: timetable::LocalTime| {
+        Some(LocalTime { unix_secs: time.unix_secs(), offset_secs: time.offset_secs() })
+    };
+    let stops = run.stops().map(|stop| Stop {
+        code: stop.station.code.to_string(),
+        name: stop.station.name.to_string(),
+        arrives_at: local(stop.arrives_at),
+        departs_at: local(stop.departs_at),
+        board: stop.board,
+        alight: stop.alight,
+    });
+    RunDefinition { stops: stops.collect(), ends_at: Time(u64::try_from(run.ends_ms()).unwrap_or(0)) }
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    catalogue: OnSale,
+    policy: Policy,
+    hash: SlotHash,
+    slots: Vec<Slot>,
+    effects: Vec<Effect>,
+    keys: HashMap<(u32, u8), PartitionKey>,
+    pub(super) now: Time,
+    pub(super) records: u64,
+    pub(super) expired: u64,
+}
+
+impl World {
+    pub(super) fn new(timetable: Timetable, now: Time) -> World {
+        World {
+            catalogue: OnSale(timetable),
+            policy: Policy::default(),
+            hash: SlotHash::new([7; 16]),
+            slots: (0..SLOTS).map(|slot| Slot::new(SlotId::new(slot))).collect(),
+            effects: Vec::new(),
+            keys: HashMap::new(),
+            now,
+            records: 0,
+            expired: 0,
+        }
+    }
+
+    /// The command for a wish; ids must not come twice.
+    pub(super) fn try_hold(&mut self, demand: &Demand, wish: &Wish, id: u64) -> Command {
+        let key = self.keys.entry((wish.run, wish.class));
+        let key = key
+            .or_insert_with(|| PartitionKey::parse(demand.partition(wish)).expect("a key of the timetable"));
+        Command::TryHold(SeatRequest {
+            partition: key.clone(),
+            hold: HoldId::parse(&format!("h-{id:015x}")).expect("an id"),
+            quantity: wish.seats,
+            span: engine::Span::new(wish.from, wish.to),
+            ad_hoc: AdHoc { capacity: 100, segments: 1 },
+        })
+    }
+
+    pub(super) fn run(&mut self, command: &Command) -> Reply {
+        let engine::command::Route::Slot(slot) = command.route(&self.hash) else {
+            unreachable!("one slot's commands")
+        };
+        let index = usize::from(slot.get());
+        loop {
+            let cx = Context {
+                now: self.now,
+                calendar: self.now,
+                catalogue: &self.catalogue,
+                policy: &self.policy,
+            };
+            match decide(&self.slots[index], &cx, command, Progress::default()) {
+                Ok(answer) => return Ok(answer),
+                Err(Pending::Refused(rejection)) => return Err(rejection),
+                Err(Pending::Append(body)) => self.apply(index, body),
+                Err(Pending::Ask(ask)) => unreachable!("holds without orders ask nobody: {ask:?}"),
+            }
+        }
+    }
+
+    /// What time alone asks for, in every slot.
+    pub(super) fn run_due(&mut self) {
+        for index in 0..self.slots.len() {
+            while self.slots[index].next_due().is_some_and(|at| at <= self.now) {
+                let cx = Context {
+                    now: self.now,
+                    calendar: self.now,
+                    catalogue: &self.catalogue,
+                    policy: &self.policy,
+                };
+                let Some(body) = decide_due(&self.slots[index], &cx) else { break };
+                if let Body::HoldsExpired(rows) = &body {
+                    self.expired +=
+                        rows.iter().filter(|row| row.status == HoldStatus::Expired).count() as u64;
+                }
+                self.apply(index, body);
+            }
+        }
+    }
+
+    fn apply(&mut self, index: usize, body: Body) {
+        let slot = &mut self.slots[index];
+        let record =
+            Record { slot: slot.id(), seq: slot.seq() + 1, time: self.now, trace: Text::from(""), body };
+        slot.apply(&record, &mut self.effects);
+        self.effects.clear();
+        self.records += 1;
+    }
+
+    pub(super) fn partitions(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.partitions().iter().count() as u64).sum()
+    }
+
+    pub(super) fn memory_estimate(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.memory_estimate() as u64).sum()
+    }
+}
+
+/// The hold of a command, to be ended.
+pub(super) fn hold_of(command: &Command) -> Option<HoldRef> {
+    match command {
+        Command::TryHold(seats) => {
+            Some(HoldRef { partition: seats.partition.clone(), hold: seats.hold.clone() })
+        }
+        _ => None,
+    }
+}

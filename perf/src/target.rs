@@ -1,0 +1,142 @@
+//! What is measured: a server that is started for it, or one that runs already.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use drill::session::Port;
+use drill::{Launch, Server};
+
+use crate::limits::START_MAX;
+use crate::machine;
+
+/// How a binary of Interlock is started.
+#[derive(Clone, Debug)]
+pub struct Start {
+    pub binary: PathBuf,
+    /// For its data; the directory that is made in it is removed afterwards.
+    pub parent: PathBuf,
+    pub cpus: Vec<usize>,
+    /// `None`: the built-in timetable.
+    pub feed: Option<PathBuf>,
+    pub hold_ttl_secs: u32,
+    pub state_bytes: u64,
+    pub more: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct Target {
+    pub address: SocketAddr,
+    pub pid: Option<u32>,
+    process: Process,
+}
+
+#[derive(Debug)]
+enum Process {
+    Interlock { _server: Box<Server> },
+    Floor(Child),
+    Foreign,
+}
+
+impl Target {
+    /// Starts Interlock and waits until it is ready.
+    ///
+    /// # Errors
+    /// Where there is no such binary.
+    pub fn interlock(start: &Start) -> io::Result<Target> {
+        if !start.binary.is_file() {
+            let text = format!("no program at {}: `make build` makes it", start.binary.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        }
+        std::fs::create_dir_all(&start.parent)?;
+        let (ttl, state) = (start.hold_ttl_secs.to_string(), start.state_bytes.to_string());
+        let mut args = vec!["--hold-ttl-secs", &ttl, "--state-bytes", &state, "--log-level", "warn"];
+        let feed = start.feed.as_deref().map(std::path::absolute).transpose()?;
+        if let Some(feed) = &feed {
+            args.extend([
+                "--timetable",
+                feed.to_str().ok_or_else(|| io::Error::other("a path that is no text"))?,
+            ]);
+        }
+        args.extend(start.more.iter().map(String::as_str));
+        let launch = Launch::of(&start.binary, &start.parent)
+            .without_env("INTERLOCK_SEGMENT_BYTES")
+            .cores(start.cpus.len() as u32)
+            .args(&args);
+        machine::raise_open_files();
+        let server = on_cpus(&start.cpus, || launch.start());
+        let (address, pid) = (server.addr(Port::Gateway), Some(server.pid()));
+        Ok(Target { address, pid, process: Process::Interlock { _server: Box::new(server) } })
+    }
+
+    /// Starts a floor of this program: a server that answers a constant.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub fn floor(runtime: &str, body_bytes: usize, cpus: &[usize]) -> io::Result<Target> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["floor-server", "--runtime", runtime, "--body-bytes", &body_bytes.to_string()])
+            .args(["--port", &port.to_string()])
+            .stdin(Stdio::null());
+        machine::raise_open_files();
+        let child = on_cpus(cpus, || command.spawn())?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let target = Target { address, pid: Some(child.id()), process: Process::Floor(child) };
+        let started = Instant::now();
+        while let Err(e) = TcpStream::connect(address) {
+            if started.elapsed() > START_MAX {
+                return Err(e);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(target)
+    }
+
+    /// A server that runs already; `pid` where its CPU time is wanted.
+    #[must_use]
+    pub fn foreign(address: SocketAddr, pid: Option<u32>) -> Target {
+        Target { address, pid, process: Process::Foreign }
+    }
+
+    #[must_use]
+    pub fn cpu_ns(&self) -> u64 {
+        self.pid.map_or(0, machine::process_cpu_ns)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Process::Floor(child) = &mut self.process {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// What is started meanwhile stays on these processors.
+fn on_cpus<T>(cpus: &[usize], start: impl FnOnce() -> T) -> T {
+    let before = machine::cpus();
+    machine::pin_to(cpus);
+    let started = start();
+    machine::pin_to(&before);
+    started
+}
+
+/// A feed by its name on the command line: its directory, if it is not the built-in one.
+///
+/// # Errors
+/// Where the national feed cannot be unpacked.
+pub fn feed(name: &str, unpack_into: &Path) -> io::Result<Option<PathBuf>> {
+    match name {
+        "built-in" => Ok(None),
+        "national" => {
+            crate::feed::unpack_national(unpack_into, jiff::Zoned::now().date())?;
+            Ok(Some(unpack_into.to_owned()))
+        }
+        path => Ok(Some(path.into())),
+    }
+}

@@ -117,6 +117,44 @@ pub(crate) fn command() -> Command {
                 .arg(option("holds", "holds that the day asks for").value_parser(value_parser!(u64).range(100..)).default_value("2000000")),
         )
         .subcommand(
+            Command::new("pipeline")
+                .about("Engine and log with durable batches, without network: batches from 1 to 8,192")
+                .args(common("target/perf/pipeline"))
+                .args([
+                    seconds("2"),
+                    option("cores", "cores at once, each with its own log; default: one, then all")
+                        .value_name("N")
+                        .value_delimiter(',')
+                        .value_parser(value_parser!(u16).range(1..=256)),
+                    path("data", "where data directories are made: on the disk to measure").default_value("target/perf/data"),
+                ]),
+        )
+        .subcommand(
+            Command::new("recovery")
+                .about("Restarts after a kill: time and bytes, with another number of cores as well")
+                .args(load())
+                .args(common("target/perf/recovery"))
+                .args([
+                    path("server", "the binary to measure").default_value("target/release/interlock"),
+                    connections("64"),
+                    seconds("2"),
+                    option("holds", "holds before the kill").value_parser(value_parser!(u64)).default_value("1000000"),
+                ]),
+        )
+        .subcommand(
+            Command::new("steady")
+                .about("One load for long: throughput, p99 and memory by window; give --hold-ttl-secs 1 to meet everything that comes round")
+                .args(load())
+                .args(common("target/perf/steady"))
+                .args([
+                    path("server", "the binary to measure").default_value("target/release/interlock"),
+                    connections("64"),
+                    seconds("10"),
+                    option("percent", "share of the ceiling").value_parser(value_parser!(f64)).default_value("70"),
+                    option("windows", "how many windows").value_parser(value_parser!(u32).range(1..)).default_value("12"),
+                ]),
+        )
+        .subcommand(
             Command::new("engine-count")
                 .about("Runs one operation for callgrind (perf/tests/instructions.rs)")
                 .hide(true)

@@ -99,6 +99,17 @@ impl Demand {
         self.draw_of(chosen(&self.sums, chance) as u32, chance)
     }
 
+    /// A wish for every class of every run.
+    pub fn one_of_each_partition(&self, chance: &mut fastrand::Rng) -> Vec<Wish> {
+        let runs = self.runs.iter().enumerate();
+        let mut wish = |run, class| Wish { class, ..self.draw_of(run, chance) };
+        runs.flat_map(|(run, wanted)| {
+            (0..wanted.partitions.len()).map(move |class| (run as u32, class as u8))
+        })
+        .map(|(run, class)| wish(run, class))
+        .collect()
+    }
+
     /// A wish for one run.
     pub fn draw_of(&self, run: u32, chance: &mut fastrand::Rng) -> Wish {
         self.runs[run as usize].draw(run, chance)

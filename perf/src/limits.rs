@@ -34,3 +34,5 @@ pub const DIFFERENCE_MIN: f64 = 0.01;
 pub const RESAMPLES: usize = 4_000;
 /// Growth of instructions for each operation beyond which a test fails.
 pub const INSTRUCTIONS_GROWTH_MAX: f64 = 0.03;
+/// Sizes of batches of the pipeline.
+pub const BATCHES: [usize; 8] = [1, 4, 16, 64, 256, 1_024, 4_096, 8_192];

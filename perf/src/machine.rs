@@ -71,6 +71,14 @@ pub fn resident_bytes(pid: u32) -> u64 {
     line.split_ascii_whitespace().next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1_024
 }
 
+/// Bytes that a process has read (`rchar`) or written (`wchar`) by system calls since it started.
+#[must_use]
+pub fn io_bytes(pid: u32, what: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(": "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+}
+
 /// The processor's name and the kernel, for the head of a report.
 #[must_use]
 pub fn describe() -> String {
@@ -83,7 +91,7 @@ pub fn describe() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{own_cpu_ns, process_cpu_ns, resident_bytes, steal};
+    use super::{io_bytes, own_cpu_ns, process_cpu_ns, resident_bytes, steal};
 
     #[test]
     fn steal_is_the_eighth_number_of_all_processors() {
@@ -98,6 +106,7 @@ mod tests {
         assert!(own_cpu_ns() > before);
         assert!(process_cpu_ns(std::process::id()) > before);
         assert!(resident_bytes(std::process::id()) > 100_000);
+        assert!(io_bytes(std::process::id(), "rchar") > 0);
         assert_eq!((process_cpu_ns(u32::MAX), resident_bytes(u32::MAX)), (0, 0));
     }
 }

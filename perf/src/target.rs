@@ -35,7 +35,7 @@ pub struct Target {
 
 #[derive(Debug)]
 enum Process {
-    Interlock { _server: Box<Server> },
+    Interlock { server: Option<Box<Server>>, cpus: Vec<usize> },
     Floor(Child),
     Foreign,
 }
@@ -68,7 +68,11 @@ impl Target {
         machine::raise_open_files();
         let server = on_cpus(&start.cpus, || launch.start());
         let (address, pid) = (server.addr(Port::Gateway), Some(server.pid()));
-        Ok(Target { address, pid, process: Process::Interlock { _server: Box::new(server) } })
+        Ok(Target {
+            address,
+            pid,
+            process: Process::Interlock { server: Some(Box::new(server)), cpus: start.cpus.clone() },
+        })
     }
 
     /// Starts a floor of this program: a server that answers a constant.
@@ -100,6 +104,23 @@ impl Target {
     #[must_use]
     pub fn foreign(address: SocketAddr, pid: Option<u32>) -> Target {
         Target { address, pid, process: Process::Foreign }
+    }
+
+    /// Kills Interlock and starts it again with so many cores. Gives its data directory, and the seconds until it was ready.
+    ///
+    /// # Errors
+    /// Where it is a server of another kind.
+    pub fn restart(&mut self, cores: u32) -> io::Result<(PathBuf, f64)> {
+        let Process::Interlock { server, cpus } = &mut self.process else {
+            return Err(io::Error::other("only a server that was started here can be started again"));
+        };
+        let launch = server.take().ok_or_else(|| io::Error::other("the server is gone"))?.kill().cores(cores);
+        let started = Instant::now();
+        let again = on_cpus(cpus, || launch.start());
+        let seconds = started.elapsed().as_secs_f64();
+        self.pid = Some(again.pid());
+        *server = Some(Box::new(again));
+        Ok((launch.dir().to_owned(), seconds))
     }
 
     #[must_use]

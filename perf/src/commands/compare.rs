@@ -13,7 +13,7 @@ use super::Setting;
 use crate::figures::{Figures, measure};
 use crate::load::Pace;
 use crate::machine;
-use crate::report::{Chart, Page, Point, Report, Scale, Series};
+use crate::report::{Chart, Page, Point, Report, Scale, Series, number};
 use crate::statistics::{Change, Spread};
 use crate::target::{Start, Target};
 use crate::workloads::Sale;
@@ -49,7 +49,7 @@ struct Slice {
 const RULE: &str = "The change is the median of the slices' ratios, new over old. It is called a difference where the interval of 99% \
     of that median (bootstrap over the slices) does not contain zero and it is at least 1%; otherwise no difference.";
 
-/// Gives the page, and the median change of CPU time in per cent where it is a difference (0 where it is none).
+/// Gives the page, and the change of CPU time.
 ///
 /// # Errors
 /// Where a server does not start, or the report cannot be written.
@@ -59,7 +59,7 @@ pub fn run(
     new: PathBuf,
     connections: usize,
     slices: u32,
-) -> io::Result<(PathBuf, f64)> {
+) -> io::Result<(PathBuf, Change)> {
     let start = |binary| Target::interlock(&Start { binary, ..setting.start.clone() });
     let servers = [(start(old)?, setting.sale()?), (start(new)?, setting.sale()?)];
     let load = |(target, sale): &(Target, Sale)| -> io::Result<Figures> {
@@ -118,15 +118,15 @@ fn comparison(
     }
 }
 
-fn write(setting: &Setting, connections: usize, slices: Vec<Slice>) -> io::Result<(PathBuf, f64)> {
+fn write(setting: &Setting, connections: usize, slices: Vec<Slice>) -> io::Result<(PathBuf, Change)> {
     let report = CompareReport {
         command: setting.command.clone(),
         machine: machine::describe(),
         workload: setting.workload.name,
         connections,
         rule: RULE,
-        cpu: comparison(&slices, cpu, "us of CPU time for each request", ("dearer", "cheaper")),
-        throughput: comparison(&slices, |f| f.requests_per_second, "requests a second", ("faster", "slower")),
+        cpu: comparison(&slices, cpu, "CPU time of a request, us", ("dearer", "cheaper")),
+        throughput: comparison(&slices, |f| f.requests_per_second, "Requests a second", ("faster", "slower")),
         errors: slices.iter().flat_map(|s| [&s.old, &s.new]).flat_map(|f| f.errors.values()).sum(),
         slices,
     };
@@ -136,9 +136,7 @@ fn write(setting: &Setting, connections: usize, slices: Vec<Slice>) -> io::Resul
     }
     let out = Report::new(&setting.out)?;
     out.json(&report)?;
-    let change = &report.cpu.change;
-    let percent = if change.is_difference() { change.median * 100.0 } else { 0.0 };
-    Ok((out.page(&page(&report))?, percent))
+    Ok((out.page(&page(&report))?, report.cpu.change))
 }
 
 fn page(report: &CompareReport) -> Page {
@@ -152,7 +150,7 @@ fn page(report: &CompareReport) -> Page {
     }
     let row = |name: &str, spread: &Spread| {
         let values = [spread.median, spread.quarter, spread.three_quarters, spread.least, spread.most];
-        let cells = std::iter::once(name.to_owned()).chain(values.map(|value| format!("{value:.2}")));
+        let cells = std::iter::once(name.to_owned()).chain(values.map(number));
         (true, cells.collect())
     };
     for part in [&report.cpu, &report.throughput] {

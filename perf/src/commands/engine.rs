@@ -16,12 +16,13 @@ use engine::ids::Time;
 use serde::Serialize;
 use timetable::{Date, DateWindow, Timetable};
 
-use crate::demand::Demand;
+use crate::demand::{Demand, Wish};
 use crate::machine;
 use crate::report::{Page, Report};
-use world::{World, hold_of};
+use world::hold_of;
 
 pub use instructions::{Operation, count};
+pub(super) use world::World;
 
 /// Of a hundred holds: paid, given back; the others expire.
 const PAID_PERCENT: u32 = 70;
@@ -102,7 +103,7 @@ pub fn run(
     write(&report, out)
 }
 
-fn load(feed: Option<&Path>) -> io::Result<Timetable> {
+pub(super) fn load(feed: Option<&Path>) -> io::Result<Timetable> {
     match feed {
         Some(feed) => Timetable::load(feed, None, DateWindow::WHOLE).map_err(io::Error::other),
         None => Ok(Timetable::built_in(DateWindow::WHOLE)),
@@ -226,40 +227,30 @@ impl<'a> Day<'a> {
     }
 }
 
-/// Memory by state: partitions are opened by a hold each, then holds are added. Nothing ends meanwhile.
+/// Memory by state: every partition is opened by a hold, then more holds are made. Nothing ends meanwhile.
 fn memory(timetable: &Timetable, demand: &Demand, date: Date, holds: u64, seed: u64) -> Memory {
     let mut world = World::new(timetable.clone(), days_before(date, 2));
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut id = 0;
-    let mut made = |world: &mut World, count: u64| {
-        let mut made = 0;
-        for _ in 0..count {
-            id += 1;
-            let command = world.try_hold(demand, &demand.draw(&mut chance), id);
-            made += u64::from(world.run(&command).is_ok());
-        }
-        made
+    let mut hold = |world: &mut World, wish: &Wish| {
+        id += 1;
+        let command = world.try_hold(demand, wish, id);
+        u64::from(world.run(&command).is_ok())
     };
     let mark = |world: &World| (machine::resident_bytes(std::process::id()), world.memory_estimate());
     let start = mark(&world);
-    let first = made(&mut world, holds / 8);
+    for wish in demand.one_of_each_partition(&mut chance) {
+        hold(&mut world, &wish);
+    }
     let (opened, partitions) = (mark(&world), world.partitions());
-    let more = made(&mut world, holds);
+    let more: u64 = (0..holds).map(|_| hold(&mut world, &demand.draw(&mut chance))).sum();
     let full = mark(&world);
-    // The first phase has both; the second hardly opens any more.
-    let opened_later = world.partitions() - partitions;
-    let solve = |first_bytes: f64, more_bytes: f64| {
-        let (a, b, c, d) = (partitions as f64, first as f64, opened_later as f64, more as f64);
-        let determinant = a * d - b * c;
-        ((first_bytes * d - more_bytes * b) / determinant, (more_bytes * a - first_bytes * c) / determinant)
-    };
-    let grown = |from: u64, to: u64| to.saturating_sub(from) as f64;
-    let (partition, hold) = solve(grown(start.0, opened.0), grown(opened.0, full.0));
-    let (estimated_partition, estimated_hold) = solve(grown(start.1, opened.1), grown(opened.1, full.1));
+    let each = |from: u64, to: u64, count: u64| to.saturating_sub(from) as f64 / count.max(1) as f64;
+    let (hold, estimated_hold) = (each(opened.0, full.0, more), each(opened.1, full.1, more));
     Memory {
-        bytes_per_open_partition: partition,
+        bytes_per_open_partition: each(start.0, opened.0, partitions) - hold,
         bytes_per_live_hold: hold,
-        estimated_per_open_partition: estimated_partition,
+        estimated_per_open_partition: each(start.1, opened.1, partitions) - estimated_hold,
         estimated_per_live_hold: estimated_hold,
     }
 }

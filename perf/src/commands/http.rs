@@ -11,7 +11,7 @@ use super::Setting;
 use crate::figures::{Figures, HEAD, Measured, line, measure};
 use crate::load::{Kind, Pace};
 use crate::machine;
-use crate::report::{Chart, Page, Point, Report, Scale, Series};
+use crate::report::{Chart, Page, Point, Report, Scale, Series, number};
 use crate::target::Target;
 use crate::workloads::Sale;
 
@@ -116,8 +116,9 @@ fn page(report: &HttpReport, setting: &Setting) -> Page {
         let holds = sweep.closed.new_holds_per_second;
         page.heading(&format!("{} connections", sweep.connections));
         page.text(&format!(
-            "Ceiling: {:.0} arrivals and {holds:.0} new holds a second{}.",
-            sweep.ceiling_per_second,
+            "Ceiling: {} arrivals and {} new holds a second{}.",
+            number(sweep.ceiling_per_second.round()),
+            number(holds.round()),
             sweep.closed.server_cpu_us_per_request.map_or(String::new(), |us| format!(
                 ", at {us:.1} us of the server's CPU time for each request"
             ))
@@ -197,10 +198,10 @@ fn table(page: &mut Page, sweep: &Sweep) {
         "refused",
         "repeats",
         "errors",
-        "CPU us/request",
-        "waited for a connection",
-        "generator late, p99 us",
-        "generator busy",
+        "CPU us/req.",
+        "waited for conn.",
+        "gen. late p99 us",
+        "gen. busy",
         "stolen ticks",
     ];
     let count = |run: &Figures, kind: Kind| run.latency.get(kind.name()).map_or(0, |latency| latency.count);
@@ -215,9 +216,9 @@ fn table(page: &mut Page, sweep: &Sweep) {
                 run.errors.iter().map(|(what, count)| format!("{count} {what}")).collect();
             let cells = vec![
                 run.load_percent.map_or("closed loop".to_owned(), |percent| format!("{percent:.0}%")),
-                format!("{:.0}", run.offered_per_second),
-                format!("{:.0}", run.achieved_per_second),
-                format!("{:.0}", run.new_holds_per_second),
+                number(run.offered_per_second.round()),
+                number(run.achieved_per_second.round()),
+                number(run.new_holds_per_second.round()),
                 ms(|p| p.p50_us),
                 ms(|p| p.p99_us),
                 ms(|p| p.p999_us),

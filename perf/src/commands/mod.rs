@@ -4,6 +4,9 @@ pub mod compare;
 pub mod engine;
 pub mod floor;
 pub mod http;
+pub mod pipeline;
+pub mod recovery;
+pub mod steady;
 
 use std::io;
 use std::path::PathBuf;

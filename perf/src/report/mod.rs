@@ -14,7 +14,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 
 pub use page::{Page, escape};
-pub use svg::{Chart, Point, Scale, Series};
+pub use svg::{Chart, Point, Scale, Series, number};
 
 /// The directory of one measurement.
 #[derive(Debug)]

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 const STYLE: &str = "
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2430; background: #fff; max-width: 1060px; margin: 32px auto; padding: 0 20px; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2430; background: #fff; max-width: 1180px; margin: 32px auto; padding: 0 20px; }
 h1 { font-size: 25px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 34px 0 8px; }
 p { max-width: 760px; margin: 6px 0; } .meta { color: #5b6675; font-size: 13px; }
 .plots { display: flex; flex-wrap: wrap; gap: 20px; } .plots svg { max-width: 100%; height: auto; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; margin: 8px 0; }
-th { text-align: right; font-weight: 600; color: #414b59; border-bottom: 2px solid #cfd6df; padding: 4px 9px; vertical-align: bottom; }
-td { text-align: right; border-bottom: 1px solid #e6eaef; padding: 3px 9px; white-space: nowrap; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: 12.5px; font-variant-numeric: tabular-nums; margin: 8px 0; }
+th { text-align: right; font-weight: 600; color: #414b59; border-bottom: 2px solid #cfd6df; padding: 4px 7px; vertical-align: bottom; }
+td { text-align: right; border-bottom: 1px solid #e6eaef; padding: 3px 7px; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 tr.invalid td { color: #9aa3af; } .bad { background: #fdecea; border-left: 4px solid #c0392b; padding: 8px 12px; margin: 10px 0; }
 code { background: #f2f4f7; padding: 1px 5px; border-radius: 3px; font-size: 13px; }

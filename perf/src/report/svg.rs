@@ -7,7 +7,7 @@ use super::escape;
 const WIDTH: f64 = 510.0;
 const HEIGHT: f64 = 330.0;
 const LEFT: f64 = 64.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 34.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 46.0;
 /// Told apart by people who see few colours, too.
@@ -182,7 +182,8 @@ fn draw(svg: &mut String, series: &Series, colour: &str, x: &impl Fn(f64) -> f64
 }
 
 /// A figure as people write it: thousands apart, no digits that say nothing.
-pub(super) fn number(value: f64) -> String {
+#[must_use]
+pub fn number(value: f64) -> String {
     let magnitude = value.abs();
     let digits = if magnitude >= 100.0 || value.fract().abs() < 1e-9 {
         0

@@ -8,6 +8,7 @@ use engine::catalogue::{
 };
 use engine::command::{AdHoc, Command, HoldRef, SeatRequest};
 use engine::decide::{Context, Pending, Policy, Progress, decide, decide_due};
+use engine::due_index::DueIndex;
 use engine::effect::Effect;
 use engine::ids::{HoldId, PartitionKey, SlotId, Time};
 use engine::limits::SLOTS;
@@ -57,25 +58,28 @@ fn definition(run: &Run<'_>) -> RunDefinition {
 }
 
 #[derive(Debug)]
-pub(super) struct World {
+pub(in crate::commands) struct World {
     catalogue: OnSale,
     policy: Policy,
     hash: SlotHash,
     slots: Vec<Slot>,
+    /// When time alone asks for something, by slot.
+    due: DueIndex<usize>,
     effects: Vec<Effect>,
     keys: HashMap<(u32, u8), PartitionKey>,
-    pub(super) now: Time,
-    pub(super) records: u64,
-    pub(super) expired: u64,
+    pub(in crate::commands) now: Time,
+    pub(in crate::commands) records: u64,
+    pub(in crate::commands) expired: u64,
 }
 
 impl World {
-    pub(super) fn new(timetable: Timetable, now: Time) -> World {
+    pub(in crate::commands) fn new(timetable: Timetable, now: Time) -> World {
         World {
             catalogue: OnSale(timetable),
             policy: Policy::default(),
             hash: SlotHash::new([7; 16]),
             slots: (0..SLOTS).map(|slot| Slot::new(SlotId::new(slot))).collect(),
+            due: DueIndex::default(),
             effects: Vec::new(),
             keys: HashMap::new(),
             now,
@@ -85,7 +89,7 @@ impl World {
     }
 
     /// The command for a wish; ids must not come twice.
-    pub(super) fn try_hold(&mut self, demand: &Demand, wish: &Wish, id: u64) -> Command {
+    pub(in crate::commands) fn try_hold(&mut self, demand: &Demand, wish: &Wish, id: u64) -> Command {
         let key = self.keys.entry((wish.run, wish.class));
         let key = key
             .or_insert_with(|| PartitionKey::parse(demand.partition(wish)).expect("a key of the timetable"));
@@ -98,7 +102,12 @@ impl World {
         })
     }
 
-    pub(super) fn run(&mut self, command: &Command) -> Reply {
+    pub(in crate::commands) fn run(&mut self, command: &Command) -> Reply {
+        self.run_with(command, &mut |_| ())
+    }
+
+    /// Shows each record that it applies.
+    pub(in crate::commands) fn run_with(&mut self, command: &Command, log: &mut dyn FnMut(&Record)) -> Reply {
         let engine::command::Route::Slot(slot) = command.route(&self.hash) else {
             unreachable!("one slot's commands")
         };
@@ -113,52 +122,54 @@ impl World {
             match decide(&self.slots[index], &cx, command, Progress::default()) {
                 Ok(answer) => return Ok(answer),
                 Err(Pending::Refused(rejection)) => return Err(rejection),
-                Err(Pending::Append(body)) => self.apply(index, body),
+                Err(Pending::Append(body)) => self.apply(index, body, log),
                 Err(Pending::Ask(ask)) => unreachable!("holds without orders ask nobody: {ask:?}"),
             }
         }
     }
 
     /// What time alone asks for, in every slot.
-    pub(super) fn run_due(&mut self) {
-        for index in 0..self.slots.len() {
-            while self.slots[index].next_due().is_some_and(|at| at <= self.now) {
-                let cx = Context {
-                    now: self.now,
-                    calendar: self.now,
-                    catalogue: &self.catalogue,
-                    policy: &self.policy,
-                };
-                let Some(body) = decide_due(&self.slots[index], &cx) else { break };
-                if let Body::HoldsExpired(rows) = &body {
-                    self.expired +=
-                        rows.iter().filter(|row| row.status == HoldStatus::Expired).count() as u64;
-                }
-                self.apply(index, body);
+    pub(in crate::commands) fn run_due(&mut self) {
+        loop {
+            let Some(index) = self.due.due(self.now).next().copied() else { return };
+            let cx = Context {
+                now: self.now,
+                calendar: self.now,
+                catalogue: &self.catalogue,
+                policy: &self.policy,
+            };
+            let body =
+                decide_due(&self.slots[index], &cx).expect("a slot has something to do when it says so");
+            if let Body::HoldsExpired(rows) = &body {
+                self.expired += rows.iter().filter(|row| row.status == HoldStatus::Expired).count() as u64;
             }
+            self.apply(index, body, &mut |_| ());
         }
     }
 
-    fn apply(&mut self, index: usize, body: Body) {
+    fn apply(&mut self, index: usize, body: Body, log: &mut dyn FnMut(&Record)) {
         let slot = &mut self.slots[index];
         let record =
             Record { slot: slot.id(), seq: slot.seq() + 1, time: self.now, trace: Text::from(""), body };
+        log(&record);
+        let due = slot.next_due();
         slot.apply(&record, &mut self.effects);
+        self.due.reschedule(&index, due, slot.next_due());
         self.effects.clear();
         self.records += 1;
     }
 
-    pub(super) fn partitions(&self) -> u64 {
+    pub(in crate::commands) fn partitions(&self) -> u64 {
         self.slots.iter().map(|slot| slot.partitions().iter().count() as u64).sum()
     }
 
-    pub(super) fn memory_estimate(&self) -> u64 {
+    pub(in crate::commands) fn memory_estimate(&self) -> u64 {
         self.slots.iter().map(|slot| slot.memory_estimate() as u64).sum()
     }
 }
 
 /// The hold of a command, to be ended.
-pub(super) fn hold_of(command: &Command) -> Option<HoldRef> {
+pub(in crate::commands) fn hold_of(command: &Command) -> Option<HoldRef> {
     match command {
         Command::TryHold(seats) => {
             Some(HoldRef { partition: seats.partition.clone(), hold: seats.hold.clone() })

@@ -14,7 +14,7 @@ SECONDS ?= 60
 CRATES ?= allocator shard engine wal
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test upgrade soak mutations mutants drill fuzz check fmt deny clean
+.PHONY: help run build test upgrade soak mutations mutants drill fuzz perf check fmt deny clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -61,6 +61,10 @@ drill: build ## Kill the server under load and audit every answer (CYCLES=1000; 
 
 fuzz: ## Run each fuzz target for SECONDS=60 (nightly compiler, cargo-fuzz)
 	@./scripts/fuzz.sh $(SECONDS)
+
+perf: build ## Measure everything, in less than 20 minutes (target/perf/index.html); two binaries: target/release/perf compare OLD NEW
+	@$(CARGO) build --release --package perf
+	@./perf/run.sh
 
 clean: ## Remove what was built
 	@$(CARGO) clean

@@ -52,6 +52,10 @@ drill CYCLES="100" *ARGS:
 fuzz SECONDS="60":
     @make fuzz SECONDS={{ SECONDS }}
 
+# Measure everything; the report is target/perf/index.html
+perf:
+    @make perf
+
 # Remove what was built
 clean:
     @make clean

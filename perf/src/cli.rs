@@ -155,6 +155,11 @@ pub(crate) fn command() -> Command {
                 ]),
         )
         .subcommand(
+            Command::new("index")
+                .about("One page over all reports")
+                .arg(path("out", "the directory of the reports").default_value("target/perf")),
+        )
+        .subcommand(
             Command::new("engine-count")
                 .about("Runs one operation for callgrind (perf/tests/instructions.rs)")
                 .hide(true)

@@ -8,7 +8,7 @@
 //! | `target.rs`, `figures.rs`, `statistics.rs`, `report/` | the server that is measured, what a run gives, spread and differences, JSON and pages |
 //! | `machine.rs` | processors, stolen time, CPU time and memory of a process |
 //!
-//! Nothing here decides whether a test of the product passes, and nothing of it is in the product.
+//! Nothing of it is in the product, and no time that it measures decides a test. Instructions do (`perf/instructions.toml`).
 
 pub mod arrivals;
 pub mod commands;

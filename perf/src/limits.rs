@@ -31,7 +31,7 @@ pub const START_MAX: Duration = Duration::from_secs(20);
 /// Differences below this are called none, however sure they are: two builds of one source differ by as much.
 pub const DIFFERENCE_MIN: f64 = 0.01;
 /// Draws of the bootstrap.
-pub const RESAMPLES: usize = 4_000;
+pub const RESAMPLES: usize = 2_000;
 /// Growth of instructions for each operation beyond which a test fails.
 pub const INSTRUCTIONS_GROWTH_MAX: f64 = 0.03;
 /// Sizes of batches of the pipeline.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use perf::commands::engine::{self, Operation};
 use perf::commands::floor::{self, Floor};
-use perf::commands::{compare, http, pipeline, recovery, steady};
+use perf::commands::{compare, http, index, pipeline, recovery, steady};
 
 fn main() -> ExitCode {
     let matches = cli::command().get_matches();
@@ -64,6 +64,7 @@ fn run(name: &str, matches: &ArgMatches) -> io::Result<ExitCode> {
             let (percent, windows) = (cli::get(matches, "percent"), cli::get(matches, "windows"));
             steady::run(&setting()?, cli::get(matches, "connections"), percent, windows)?
         }
+        "index" => index::run(&cli::get::<std::path::PathBuf>(matches, "out"))?,
         "engine-count" => {
             let operation = Operation::by_name(&cli::get::<String>(matches, "operation"));
             println!("operations: {}", engine::count(operation.expect("clap knows them all")));

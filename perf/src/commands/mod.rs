@@ -4,6 +4,7 @@ pub mod compare;
 pub mod engine;
 pub mod floor;
 pub mod http;
+pub mod index;
 pub mod pipeline;
 pub mod recovery;
 pub mod steady;

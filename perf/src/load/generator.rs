@@ -47,6 +47,8 @@ pub(super) struct Generator {
     measured_from: u64,
     measured_until: u64,
     tally: Tally,
+    /// Of the turn under way.
+    slept_ns: u64,
     begin: Instant,
 }
 
@@ -77,6 +79,7 @@ impl Generator {
             measured_from: ns(plan.warm_up),
             measured_until: ns(plan.warm_up + plan.measured),
             tally: Tally::default(),
+            slept_ns: 0,
             begin: Instant::now(),
         };
         for client in 0..share {
@@ -116,8 +119,10 @@ impl Generator {
             }
             let now = self.now();
             if turn_began >= self.measured_from && turn_began < self.measured_until {
+                let awake = (now - turn_began).saturating_sub(self.slept_ns);
                 self.tally.total_ns += now - turn_began;
-                self.tally.busy_ns += if sent || handled { now - turn_began } else { 0 };
+                // A turn in which nothing was to be done is a wait as well.
+                self.tally.busy_ns += if sent || handled { awake } else { 0 };
             }
             turn_began = now;
         }
@@ -175,8 +180,10 @@ impl Generator {
         let sleep = if until < ns(SPIN) { 0 } else { (until / 1_000_000 - 1).min(10) };
         let timeout = Timespec { tv_sec: 0, tv_nsec: (sleep * 1_000_000) as i64 };
         events.clear();
+        let before = if sleep > 0 { self.now() } else { 0 };
         // An interrupted wait finds its events the next time.
         let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&timeout));
+        self.slept_ns = if sleep > 0 { self.now() - before } else { 0 };
     }
 
     fn begin_arrival(&mut self, client: usize, intended: u64) {

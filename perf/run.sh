@@ -25,7 +25,7 @@ done
 "$perf" engine --holds "$holds"
 "$perf" pipeline --seconds "$batch"
 "$perf" recovery --holds "$records"
-# Holds of a second and a minute's memory of ended ones: what comes round does so many times.
-"$perf" steady --hold-ttl-secs 1 --windows "$windows" --seconds "$window"
+# Holds of a second and ten seconds' memory of ended ones: what comes round does so many times.
+"$perf" steady --hold-ttl-secs 1 --serve=--hold-memory-secs --serve=10 --windows "$windows" --seconds "$window"
 rm -rf "$out/data"
 "$perf" index

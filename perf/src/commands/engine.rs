@@ -17,6 +17,7 @@ use serde::Serialize;
 use timetable::{Date, DateWindow, Timetable};
 
 use crate::demand::{Demand, Wish};
+use crate::limits::DRAWN_AHEAD;
 use crate::machine;
 use crate::report::{Page, Report};
 use world::hold_of;
@@ -154,11 +155,10 @@ impl<'a> Day<'a> {
 
     /// Runs the day and gives the CPU time that the engine took. Wishes are drawn in between and not counted.
     fn run(&mut self) -> u64 {
-        const TOGETHER: u64 = 10_000;
         let began = self.world.now.0;
         let mut cpu_ns = 0;
         while self.left > 0 {
-            let count = self.left.min(TOGETHER);
+            let count = self.left.min(DRAWN_AHEAD as u64);
             let wishes: Vec<Command> = (0..count)
                 .map(|i| {
                     let wish = self.demand.draw(&mut self.chance);

@@ -38,5 +38,7 @@ pub const INSTRUCTIONS_GROWTH_MAX: f64 = 0.03;
 pub const BATCHES: [usize; 8] = [1, 4, 16, 64, 256, 1_024, 4_096, 8_192];
 /// Wishes drawn before the clock runs; a multiple of the largest batch.
 pub const DRAWN_AHEAD: usize = 2 * 8_192;
+/// Partitions that the pipeline opens with one write, before it measures.
+pub const OPENED_TOGETHER: usize = 1_024;
 
 const _: () = assert!(DRAWN_AHEAD.is_multiple_of(BATCHES[BATCHES.len() - 1]));

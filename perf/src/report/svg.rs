@@ -105,28 +105,7 @@ impl Chart {
              <text x=\"{LEFT}\" y=\"16\" font-size=\"14\" font-weight=\"600\" fill=\"#1d2430\">{0}</text>\n",
             escape(&self.title)
         );
-        for &tick in &y_axis.ticks {
-            let (at, text) = (y(tick), number(tick));
-            let _ = writeln!(
-                svg,
-                "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#e6eaef\"/>\
-                 <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>",
-                WIDTH - RIGHT,
-                LEFT - 7.0,
-                at + 4.0
-            );
-        }
-        for &tick in &x_axis.ticks {
-            let (at, text) = (x(tick), number(tick));
-            let bottom = HEIGHT - BOTTOM;
-            let _ = writeln!(
-                svg,
-                "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{bottom}\" y2=\"{}\" stroke=\"#9aa3af\"/>\
-                 <text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{text}</text>",
-                bottom + 5.0,
-                bottom + 18.0
-            );
-        }
+        draw_ticks(&mut svg, &x_axis, &y_axis, &x, &y);
         let _ = writeln!(
             svg,
             "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>\
@@ -153,6 +132,37 @@ impl Chart {
         }
         svg.push_str("</svg>\n");
         svg
+    }
+}
+
+fn draw_ticks(
+    svg: &mut String,
+    x_axis: &Axis,
+    y_axis: &Axis,
+    x: &impl Fn(f64) -> f64,
+    y: &impl Fn(f64) -> f64,
+) {
+    for &tick in &y_axis.ticks {
+        let (at, text) = (y(tick), number(tick));
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#e6eaef\"/>\
+             <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>",
+            WIDTH - RIGHT,
+            LEFT - 7.0,
+            at + 4.0
+        );
+    }
+    for &tick in &x_axis.ticks {
+        let (at, text) = (x(tick), number(tick));
+        let bottom = HEIGHT - BOTTOM;
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{bottom}\" y2=\"{}\" stroke=\"#9aa3af\"/>\
+             <text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{text}</text>",
+            bottom + 5.0,
+            bottom + 18.0
+        );
     }
 }
 

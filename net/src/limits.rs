@@ -17,7 +17,7 @@ pub struct Limits {
     pub request_ms: u64,
     /// Between two requests of a connection, and for a client to take its answer; beyond: close.
     pub idle_ms: u64,
-    /// Requests under way on one core; beyond: 503 with `Retry-After`.
+    /// Requests under way on one core; beyond: 503 with `Retry-After`. Each connection has one at most, so none that was taken is refused.
     pub in_flight_max: usize,
     /// For requests to arrive whole once the server stops; beyond: refused, or closed within a head.
     pub stop_receive_ms: u64,
@@ -96,7 +96,7 @@ impl Default for Limits {
             body_bytes_max: 64 << 10,
             request_ms: 15_000,
             idle_ms: 75_000,
-            in_flight_max: 8_192,
+            in_flight_max: CONNECTIONS_PER_CORE_MAX,
             stop_receive_ms: 2_000,
             stop_ms: 4_000,
             slow_ms: 1_000,

@@ -2,7 +2,8 @@
 //!
 //! The limit is on growth: whoever makes an operation dearer by more has to say so, by writing the file anew
 //! (`INSTRUCTIONS=write cargo test -p perf --test instructions`). Counts are of the build that tests use, so they are good for
-//! comparing with themselves only. They need valgrind, and the compiler that the file names.
+//! comparing with themselves only. They need valgrind, and the compiler and the kind of processor that the file names: the C library
+//! chooses its copying by the processor.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 struct Recorded {
     /// As `rustc --version` says it.
     compiler: String,
+    /// As `/proc/cpuinfo` says it.
+    processor: String,
     /// By operation: instructions of one.
     instructions: BTreeMap<String, u64>,
 }
@@ -39,6 +42,16 @@ fn count(operation: Operation) -> u64 {
     let (collected, operations) = (number("Collected"), number("operations:"));
     assert!(collected > operations * 100, "callgrind did not see the measured part: {said}");
     collected / operations
+}
+
+/// Vendor, family, model and stepping.
+fn processor() -> String {
+    let said = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let value = |name: &str| {
+        let mut lines = said.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(key, _)| key.trim() == name).map_or("", |(_, value)| value.trim()).to_owned()
+    };
+    ["vendor_id", "cpu family", "model", "stepping"].map(value).join(" ")
 }
 
 /// What is wrong with counts, by name.
@@ -66,15 +79,18 @@ fn no_operation_of_the_engine_grows_unnoticed() {
     let write = std::env::var("INSTRUCTIONS").is_ok_and(|value| value == "write");
     let recorded: Option<Recorded> =
         if write { None } else { Some(toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()) };
-    if let Some(recorded) = recorded.as_ref().filter(|recorded| recorded.compiler != compiler) {
-        eprintln!("SKIPPED: counted with {}, this is {compiler}", recorded.compiler);
+    let here = (compiler, processor());
+    let is_other = |recorded: &&Recorded| (&recorded.compiler, &recorded.processor) != (&here.0, &here.1);
+    if let Some(recorded) = recorded.as_ref().filter(is_other) {
+        eprintln!("SKIPPED: counted with {} on {}, this is {here:?}", recorded.compiler, recorded.processor);
         return;
     }
     let counted: BTreeMap<String, u64> =
         Operation::ALL.into_iter().map(|operation| (operation.name().to_owned(), count(operation))).collect();
     let Some(recorded) = recorded else {
         let mut text = "# Instructions of one operation of the engine, in the build that tests use. perf/tests/instructions.rs writes this.\n".to_owned();
-        text.push_str(&format!("compiler = {compiler:?}\n\n[instructions]\n"));
+        let (compiler, processor) = here;
+        text.push_str(&format!("compiler = {compiler:?}\nprocessor = {processor:?}\n\n[instructions]\n"));
         for (operation, count) in &counted {
             text.push_str(&format!("{operation} = {count}\n"));
         }

@@ -21,9 +21,12 @@ pub const ANSWER_BYTES_MAX: usize = 256 << 10;
 pub const HEADERS_MAX: usize = 32;
 /// Events taken from the kernel at a time: few, so that whatever is due is sent in between.
 pub const EVENTS: usize = 64;
-/// With less than this until the next arrival a generator thread does not sleep: waking up takes too long, and the kernel counts
-/// in milliseconds. So a thread needs a core of its own.
-pub const SPIN: Duration = Duration::from_micros(2_000);
+/// With less than this until the next arrival a generator thread does not sleep: waking up takes longer.
+pub const SPIN: Duration = Duration::from_micros(10);
+/// The longest that it sleeps without a look at whether all is done.
+pub const SLEEP_MAX: Duration = Duration::from_millis(10);
+/// How late the kernel may wake a generator thread; by default it may be 50 us.
+pub const TIMER_SLACK_NS: u64 = 1;
 /// Reads of an order until its ticket is there; one that has none by then is an error.
 pub const LOOKS_MAX: u32 = 1_000;
 /// For a server to be ready.

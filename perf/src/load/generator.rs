@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 use super::connection::{Connection, Failure, Reading};
 use super::{Kind, Pace, Plan, Tally};
 use crate::arrivals::Arrivals;
-use crate::limits::{ANSWER_BYTES_MAX, DRAIN, EVENTS, SPIN};
+use crate::limits::{ANSWER_BYTES_MAX, DRAIN, EVENTS, SLEEP_MAX, SPIN, TIMER_SLACK_NS};
 use crate::workloads::{Step, Workload};
 
 /// A request under way.
@@ -102,6 +102,8 @@ impl Generator {
     }
 
     pub(super) fn run(mut self, begin: Instant) -> Tally {
+        // Without it, wake-ups are only later.
+        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(TIMER_SLACK_NS));
         std::thread::sleep(begin.saturating_duration_since(Instant::now()));
         self.begin = begin;
         let give_up = self.measured_until + ns(DRAIN);
@@ -174,16 +176,20 @@ impl Generator {
     fn wait(&mut self, events: &mut Vec<epoll::Event>) {
         let until = match &self.arrivals {
             Some(arrivals) => arrivals.peek().saturating_sub(self.now()),
-            None => ns(Duration::from_millis(10)),
+            None => ns(SLEEP_MAX),
         };
-        // Whole milliseconds, rounded down.
-        let sleep = if until < ns(SPIN) { 0 } else { (until / 1_000_000 - 1).min(10) };
-        let timeout = Timespec { tv_sec: 0, tv_nsec: (sleep * 1_000_000) as i64 };
+        self.slept_ns = 0;
+        if until >= ns(SPIN) {
+            let before = self.now();
+            // It must not spin: threads of the kernel that write the server's log may be waiting for this processor. Polling the epoll
+            // is precise to the nanosecond, waiting on it to the millisecond.
+            let timeout = Timespec { tv_sec: 0, tv_nsec: until.min(ns(SLEEP_MAX)) as i64 };
+            let _ = poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], Some(&timeout));
+            self.slept_ns = self.now() - before;
+        }
         events.clear();
-        let before = if sleep > 0 { self.now() } else { 0 };
         // An interrupted wait finds its events the next time.
-        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&timeout));
-        self.slept_ns = if sleep > 0 { self.now() - before } else { 0 };
+        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&Timespec::default()));
     }
 
     fn begin_arrival(&mut self, client: usize, intended: u64) {

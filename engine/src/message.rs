@@ -33,7 +33,7 @@ pub struct OrderHold {
     pub identity: HoldIdentity,
 }
 
-/// What tells a hold from every other hold of its id, in its partition and in those that had its key before.
+/// Identity of a hold: it tells it from every other hold of its id, in its partition and in those that had its key before.
 ///
 /// Two are the same where they were made alike; of two that version 1 made, where they end alike.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
-//! Who may call: the names under which the server is called (`Host`, RFC 9112 section 3.2), and the web pages that may call it
+//! Host and Origin checks: the names under which the server is called (`Host`, RFC 9112 section 3.2), and the web pages that may call it
 //! (`Origin`, with CORS).
 //!
-//! Where payments are not verified and only this machine can connect, the browser of whoever works on it can: any page it shows could
+//! If payments are not verified and only this machine can connect, the browser of whoever works on it can: any page it shows could
 //! post payments, under the server's own address or, after its name was made to mean this machine, under the page's. Such a page
 //! cannot hide its name, so there the names decide. Ports do not matter: the page would choose the right one.
 
@@ -65,7 +65,7 @@ impl AllowedOrigin {
     }
 }
 
-/// What an answer says about the page that asked.
+/// CORS headers of an answer, for the page that asked.
 #[derive(Debug, Default)]
 pub(crate) struct Cors {
     /// The page's origin, where it may read the answer.

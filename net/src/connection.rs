@@ -169,7 +169,7 @@ impl Connection {
         }
     }
 
-    /// What has not arrived whole is not waited for any longer.
+    /// Requests that have not arrived whole are not waited for any longer.
     pub(crate) fn wait_no_more(&self) {
         match self.phase.get() {
             Phase::Head => self.finish(End::SlowHead),

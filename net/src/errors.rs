@@ -72,7 +72,7 @@ codes! {
     StationNotFound = NOT_FOUND "station_not_found",
     TrainNotFound = NOT_FOUND "train_not_found",
     DateNotFound = NOT_FOUND "date_not_found",
-    /// Where the span begins nobody may get on, or where it ends nobody may get off.
+    /// Nobody may get on at the span's first stop, or off at its last one.
     BoardingNotAllowed = BAD_REQUEST "boarding_not_allowed",
     /// The boarding stop has departed, or is about to.
     SaleClosed = CONFLICT "sale_closed",

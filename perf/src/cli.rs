@@ -200,7 +200,7 @@ pub(crate) fn all<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: 
     matches.get_many::<T>(name).map(|values| values.cloned().collect()).unwrap_or_default()
 }
 
-/// What was typed, for reports.
+/// The command line as it was typed, for reports.
 pub(crate) fn typed() -> String {
     let args = std::env::args().skip(1);
     std::iter::once("perf".to_owned()).chain(args).collect::<Vec<_>>().join(" ")

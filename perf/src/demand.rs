@@ -191,7 +191,7 @@ fn party(chance: &mut fastrand::Rng) -> u32 {
     1
 }
 
-/// How much a departure is wanted, by its hour: two bells on a low floor.
+/// Weight of a departure by its hour: two bells on a low floor.
 fn time_of_day(hour: f64) -> f64 {
     let bell = |middle: f64, width: f64| (-((hour - middle) / width).powi(2)).exp();
     0.05 + bell(8.0, 2.0) + 0.9 * bell(17.0, 3.0) + 0.4 * bell(12.5, 3.0)

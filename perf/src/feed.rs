@@ -26,7 +26,7 @@ pub fn weeks_to_next_month(today: Date) -> i32 {
 /// Unpacks the national feed into a directory, with its dates moved to next month. Weekdays stay.
 ///
 /// # Errors
-/// Where a file cannot be written.
+/// If a file cannot be written.
 pub fn unpack_national(into: &Path, today: Date) -> io::Result<()> {
     let weeks = weeks_to_next_month(today);
     fs::create_dir_all(into)?;

@@ -69,7 +69,7 @@ pub struct Figures {
     pub invalid: Option<String>,
 }
 
-/// What one run gave.
+/// Result of one run.
 #[derive(Debug)]
 pub struct Measured {
     pub figures: Figures,
@@ -79,7 +79,7 @@ pub struct Measured {
 /// Loads a target once. `percent` is for the record.
 ///
 /// # Errors
-/// Where the connections cannot be opened.
+/// If the connections cannot be opened.
 pub fn measure(
     target: &Target,
     plan: &Plan,

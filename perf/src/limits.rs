@@ -25,7 +25,7 @@ pub const EVENTS: usize = 64;
 pub const SPIN: Duration = Duration::from_micros(10);
 /// The longest that it sleeps without a look at whether all is done.
 pub const SLEEP_MAX: Duration = Duration::from_millis(10);
-/// How late the kernel may wake a generator thread; by default it may be 50 us.
+/// Timer slack, by which the kernel may wake a generator thread late; by default it may be 50 us.
 pub const TIMER_SLACK_NS: u64 = 1;
 /// Reads of an order until its ticket is there; one that has none by then is an error.
 pub const LOOKS_MAX: u32 = 1_000;

@@ -1,4 +1,4 @@
-//! What the machine says: processors, time stolen by its host, CPU time and memory of a process.
+//! Readings of the machine: processors, time stolen by its host, CPU time and memory of a process.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What is measured: a server that is started for it, or one that runs already.
+//! Target of a measurement: a server that is started for it, or one that runs already.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use drill::{Launch, Server};
 use crate::limits::START_MAX;
 use crate::machine;
 
-/// How a binary of Interlock is started.
+/// Start of a binary of Interlock.
 #[derive(Clone, Debug)]
 pub struct Start {
     pub binary: PathBuf,
@@ -44,7 +44,7 @@ impl Target {
     /// Starts Interlock and waits until it is ready.
     ///
     /// # Errors
-    /// Where there is no such binary.
+    /// If there is no such binary.
     pub fn interlock(start: &Start) -> io::Result<Target> {
         if !start.binary.is_file() {
             let text = format!("no program at {}: `make build` makes it", start.binary.display());
@@ -78,7 +78,7 @@ impl Target {
     /// Starts a floor of this program: a server that answers a constant.
     ///
     /// # Errors
-    /// Where it does not start.
+    /// If it does not start.
     pub fn floor(runtime: &str, body_bytes: usize, cpus: &[usize]) -> io::Result<Target> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new(std::env::current_exe()?);
@@ -109,7 +109,7 @@ impl Target {
     /// Kills Interlock and starts it again with so many cores. Gives its data directory, and the seconds until it was ready.
     ///
     /// # Errors
-    /// Where it is a server of another kind.
+    /// If it is a server of another kind.
     pub fn restart(&mut self, cores: u32) -> io::Result<(PathBuf, f64)> {
         let Process::Interlock { server, cpus } = &mut self.process else {
             return Err(io::Error::other("only a server that was started here can be started again"));
@@ -138,7 +138,7 @@ impl Drop for Target {
     }
 }
 
-/// What is started meanwhile stays on these processors.
+/// Pins to these processors whatever is started meanwhile.
 fn on_cpus<T>(cpus: &[usize], start: impl FnOnce() -> T) -> T {
     let before = machine::cpus();
     machine::pin_to(cpus);
@@ -150,7 +150,7 @@ fn on_cpus<T>(cpus: &[usize], start: impl FnOnce() -> T) -> T {
 /// A feed by its name on the command line: its directory, if it is not the built-in one.
 ///
 /// # Errors
-/// Where the national feed cannot be unpacked.
+/// If the national feed cannot be unpacked.
 pub fn feed(name: &str, unpack_into: &Path) -> io::Result<Option<PathBuf>> {
     match name {
         "built-in" => Ok(None),

@@ -148,7 +148,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether ad hoc partitions are sold, as it is written in settings.
+    /// Ad hoc sale, as it is written in settings.
     pub(crate) fn ad_hoc_word(&self) -> &'static str {
         if self.ad_hoc { "on" } else { "off" }
     }
@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
             .or_else(|e| self.refuse(name, format!("a partition key: it {e}")))
     }
 
-    /// Where nothing but their name tells the server's own callers from a page of the web, the name has to be its own.
+    /// If nothing but their name tells the server's own callers from a page of the web, the name has to be its own.
     fn callers(&self, by_name: bool) -> Result<Callers, ConfigError> {
         let expected = "origins as https://shop.example:8443, separated by commas";
         let origins = self.list("allowed_origins", AllowedOrigin::parse, expected)?;

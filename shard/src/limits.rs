@@ -30,11 +30,11 @@ pub const RESENDS_SEEN_PER_TURN_MAX: usize = 16_384;
 pub const SWEEP_MS: u64 = 1_000;
 /// Overdue orders that one sweep asks after.
 pub const OVERDUE_PER_SWEEP_MAX: usize = 1_024;
-/// Where memory is short, it is made free until so many parts less one of its limit are taken.
+/// Memory that is short is made free until so many parts less one of its limit are taken.
 pub const RECLAIM_PARTS: u64 = 16;
 /// Records that free memory at a time; where the state is still full, it goes on until the log has to be waited for.
 pub const RECLAIM_RECORDS_MAX: usize = 64;
-/// Where nothing could be freed, it is tried again after this long, or when something ends.
+/// Pause before memory is looked for again, after nothing could be freed, or when something ends.
 pub const RECLAIM_PAUSE_MS: u64 = 1_000;
 /// Tells that one record notes as acknowledged.
 pub const ACKS_PER_RECORD_MAX: usize = 1_024;

@@ -11,7 +11,7 @@ pub(crate) const CORES_MAX: usize = 4;
 const APART_MS_MAX: u64 = 300;
 /// A time in which no client does anything: an order that is older may be dropped.
 pub(crate) const NAP_MS: u64 = 650_000;
-/// Where memory is short, a core has at least about so much.
+/// Memory of a core in a run in which it is short, at least and about.
 pub(crate) const STATE_BYTES_MIN: u64 = 10_000;
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 

@@ -334,7 +334,7 @@ impl Run {
         }
     }
 
-    /// Where memory is short a sale is refused only when nothing is left that may go for it.
+    /// A sale is refused for memory only when nothing is left that may go for it.
     fn probe(&mut self) {
         self.world.machine.pass(NAP_MS);
         self.settle();

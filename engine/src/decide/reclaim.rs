@@ -1,4 +1,4 @@
-//! What may go before its time where memory is short, and before a sale is refused: first what has ended, the oldest first; then
+//! Reclaiming memory, where it is short and before a sale is refused: first what has ended goes, the oldest first; then
 //! orders that never had a hold or money.
 
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! What is on sale, and until when: a span is sold where its ends may be boarded and left, until its boarding stop's departure.
+//! Sale closing and boarding rules: a span is sold where its ends may be boarded and left, until its boarding stop's departure.
 
 use allocator::Span;
 

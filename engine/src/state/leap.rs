@@ -1,4 +1,4 @@
-//! What a leap of the clock would end: asked before a start believes a clock that is far ahead of the last record.
+//! Clock leap: the holds, orders and partitions that it would end. Asked before a start believes a clock that is far ahead of the last record.
 
 use core::ops::AddAssign;
 
@@ -34,7 +34,7 @@ impl AddAssign for Leap {
 }
 
 impl Slot {
-    /// What would end if it were `to` now, after `from`.
+    /// Counts of what would end if it were `to` now, after `from`.
     #[must_use]
     pub fn leap(&self, policy: &Policy, from: Time, to: Time) -> Leap {
         let mut leap = Leap { orders: self.orders.waiting_at(to), ..Leap::default() };

@@ -52,7 +52,7 @@ const RULE: &str = "The change is the median of the slices' ratios, new over old
 /// Gives the page, and the change of CPU time.
 ///
 /// # Errors
-/// Where a server does not start, or the report cannot be written.
+/// If a server does not start, or the report cannot be written.
 pub fn run(
     setting: &Setting,
     old: PathBuf,

@@ -65,7 +65,7 @@ struct Memory {
 }
 
 /// # Errors
-/// Where the feed cannot be read or the report cannot be written.
+/// If the feed cannot be read or the report cannot be written.
 pub fn run(
     feed: Option<&Path>,
     feed_name: &str,

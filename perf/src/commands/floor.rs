@@ -1,6 +1,6 @@
 //! `perf floor`: Interlock beside servers that read the same bodies and answer a constant of the same size.
 //!
-//! What Interlock takes beyond the floor is what its own work costs. The floor also shows the generator's own ceiling.
+//! CPU time beyond the floor is what Interlock's own work costs. The floor also shows the generator's own ceiling.
 
 mod server;
 
@@ -27,7 +27,7 @@ struct FloorReport {
     connections: usize,
     answer_bytes: usize,
     servers: Vec<Row>,
-    /// What the generator can send on its cores, over what Interlock answers on its own.
+    /// Requests that the generator can send on its cores, over those that Interlock answers on its own.
     generator_headroom: f64,
     generator_cores: usize,
     /// Why the generator is too small for this server.
@@ -43,7 +43,7 @@ struct Row {
 }
 
 /// # Errors
-/// Where a server does not start, or the report cannot be written.
+/// If a server does not start, or the report cannot be written.
 pub fn run(setting: &Setting, connections: usize) -> io::Result<PathBuf> {
     let sale = setting.sale()?;
     println!("{HEAD}");

@@ -39,7 +39,7 @@ type Named = (String, Duration, Histogram<u64>);
 /// Runs it, writes the report and gives the path of its page. `address`: a server that runs already, and its process id.
 ///
 /// # Errors
-/// Where the server does not start, a connection fails to open, or a report cannot be written.
+/// If the server does not start, a connection fails to open, or a report cannot be written.
 pub fn run(
     setting: &Setting,
     address: Option<(std::net::SocketAddr, Option<u32>)>,

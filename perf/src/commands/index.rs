@@ -62,7 +62,7 @@ fn count(value: &Value) -> Option<String> {
 }
 
 /// # Errors
-/// Where the page cannot be written.
+/// If the page cannot be written.
 pub fn run(dir: &Path) -> io::Result<PathBuf> {
     let out = Report::new(dir)?;
     let mut page = Page::new("Interlock, measured", &machine::describe(), "make perf");
@@ -87,7 +87,7 @@ struct Found {
     figures: Value,
 }
 
-/// What there is, by name. A directory without figures is none.
+/// Reports that there are, by name. A directory without figures is none.
 fn reports(dir: &Path) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)?.flatten() {

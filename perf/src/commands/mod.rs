@@ -20,14 +20,14 @@ use crate::figures::Load;
 use crate::target::{Start, Target};
 use crate::workloads::{Choice, Sale};
 
-/// What all commands that load a server have in common.
+/// Arguments that all commands which load a server have in common.
 #[derive(Clone)]
 pub struct Setting {
     pub start: Start,
     pub feed: String,
     pub load: Load,
     pub workload: &'static Choice,
-    /// Where reports go.
+    /// Directory of reports.
     pub out: PathBuf,
     /// As it was typed.
     pub command: String,
@@ -40,13 +40,13 @@ impl Setting {
     /// Reads the timetable that the server has as well, and what is wanted of it.
     ///
     /// # Errors
-    /// Where the feed cannot be read.
+    /// If the feed cannot be read.
     pub fn sale(&self) -> io::Result<Sale> {
         Ok(Sale::new(demand(self.start.feed.as_deref(), DATES)?))
     }
 
     /// # Errors
-    /// Where the server does not start.
+    /// If the server does not start.
     pub fn interlock(&self) -> io::Result<Target> {
         Target::interlock(&self.start)
     }
@@ -60,7 +60,7 @@ impl Setting {
 /// The demand for a feed on so many dates.
 ///
 /// # Errors
-/// Where the feed cannot be read, or has no train in the time to come.
+/// If the feed cannot be read, or has no train in the time to come.
 pub fn demand(feed: Option<&std::path::Path>, count: i64) -> io::Result<Demand> {
     let timetable = match feed {
         Some(feed) => Timetable::load(feed, None, DateWindow::WHOLE).map_err(io::Error::other)?,

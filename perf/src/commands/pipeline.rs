@@ -58,7 +58,7 @@ struct Row {
     commit: Percentiles,
 }
 
-/// What one core counted for one size of batch.
+/// Counts of one core for one size of batch.
 struct Counted {
     holds: u64,
     seconds: f64,
@@ -68,7 +68,7 @@ struct Counted {
 }
 
 /// # Errors
-/// Where the disk refuses, or the report cannot be written.
+/// If the disk refuses, or the report cannot be written.
 pub fn run(feed: Option<&Path>, plan: &Plan, command: &str, out: &Path) -> io::Result<PathBuf> {
     let timetable = load(feed)?;
     let today = jiff::Zoned::now();

@@ -35,7 +35,7 @@ struct Restart {
 }
 
 /// # Errors
-/// Where the server does not start, or the report cannot be written.
+/// If the server does not start, or the report cannot be written.
 pub fn run(setting: &Setting, connections: usize, writes: u64) -> io::Result<PathBuf> {
     let sale = setting.sale()?;
     let mut target = setting.interlock()?;

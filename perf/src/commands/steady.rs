@@ -31,7 +31,7 @@ struct SteadyReport {
 }
 
 /// # Errors
-/// Where the server does not start, or the report cannot be written.
+/// If the server does not start, or the report cannot be written.
 pub fn run(setting: &Setting, connections: usize, percent: f64, windows: u32) -> io::Result<PathBuf> {
     let sale = setting.sale()?;
     let target = setting.interlock()?;

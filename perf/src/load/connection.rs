@@ -39,7 +39,7 @@ impl Failure {
     }
 }
 
-/// What a look at the socket gave.
+/// Result of a look at the socket.
 #[derive(Debug)]
 pub(crate) enum Reading {
     NotYet,

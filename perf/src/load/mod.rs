@@ -52,10 +52,10 @@ pub struct Plan {
 /// measured time is.
 ///
 /// # Errors
-/// Where the connections cannot be opened.
+/// If the connections cannot be opened.
 ///
 /// # Panics
-/// Where a thread of the generator does.
+/// If a thread of the generator does.
 pub fn run(
     plan: &Plan,
     mut workload: impl FnMut(usize) -> Box<dyn Workload>,

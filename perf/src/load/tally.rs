@@ -1,4 +1,4 @@
-//! What a run counted: latencies of each kind, errors by kind, and how late the generator itself was.
+//! Tally of a run: latencies of each kind, errors by kind, and how late the generator itself was.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::limits::{DIGITS, LATENCY_NS_MAX};
 
-/// What an answered request was good for. Headlines count [`Kind::NewHold`] alone.
+/// Kind of an answered request, by what it was good for. Headlines count [`Kind::NewHold`] alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
     /// A durable hold that nobody asked for before.

@@ -24,7 +24,7 @@ pub struct Report {
 
 impl Report {
     /// # Errors
-    /// Where the directory cannot be made.
+    /// If the directory cannot be made.
     pub fn new(dir: &Path) -> io::Result<Report> {
         fs::create_dir_all(dir)?;
         Ok(Report { dir: dir.to_owned() })
@@ -33,7 +33,7 @@ impl Report {
     /// Writes `figures.json`.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn json(&self, figures: &impl Serialize) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(figures)?;
         text.push(b'\n');
@@ -43,7 +43,7 @@ impl Report {
     /// Writes `latency.hlog`: an HdrHistogram log (V2, compressed, base64) of nanoseconds, one line for each name.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn histograms<'a>(
         &self,
         histograms: impl IntoIterator<Item = (String, Duration, &'a Histogram<u64>)>,
@@ -67,7 +67,7 @@ impl Report {
     /// Writes `index.html` and gives its path.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn page(&self, page: &Page) -> io::Result<PathBuf> {
         let path = self.dir.join("index.html");
         fs::write(&path, page.html())?;

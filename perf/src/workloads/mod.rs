@@ -18,7 +18,7 @@ use crate::load::Kind;
 /// The request that was just written.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// What it is good for where it is answered with 200.
+    /// Kind of the request if it is answered with 200.
     pub kind: Kind,
     /// Of the workload: where in the arrival this is.
     pub stage: u32,
@@ -41,7 +41,7 @@ impl Step {
     }
 }
 
-/// What clients do. One of each thread.
+/// Behaviour of clients. One of each thread.
 pub trait Workload: Send {
     /// Writes the first request of the next arrival.
     fn begin(&mut self, request: &mut Vec<u8>) -> Step;
@@ -90,7 +90,7 @@ impl Choice {
     }
 }
 
-/// What the runs on one server share: nothing is asked for twice, and what is sold out stays so.
+/// State that the runs on one server share: nothing is asked for twice, and what is sold out stays so.
 #[derive(Clone, Debug)]
 pub struct Sale {
     demand: Arc<Demand>,
@@ -129,7 +129,7 @@ impl Sale {
     }
 }
 
-/// What every workload has.
+/// Parts that every workload has.
 struct Common {
     sale: Sale,
     chance: fastrand::Rng,
@@ -168,7 +168,7 @@ impl Common {
         });
     }
 
-    /// What is left on the wish's span.
+    /// Availability on the wish's span.
     fn availability(&self, request: &mut Vec<u8>, wish: &Wish) {
         request.extend_from_slice(b"GET /inventory/availability?partition_key=");
         encode(request, self.sale.demand.partition(wish));

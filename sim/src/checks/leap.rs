@@ -1,4 +1,4 @@
-//! What a start says that a wall clock ahead of the last record would end, counted once more.
+//! Clock gap at a start, with what it would end, counted once more.
 
 use engine::answer::{HoldStatus, OrderStatus};
 use engine::decide::Policy;

@@ -134,7 +134,7 @@ fn one_txn(clients: &mut Clients, world: &mut World) -> Vec<Command> {
     vec![Command::Pay(one), Command::Pay(two)]
 }
 
-/// Where memory is short: a payment of an order that may go for it, beside sales that want room.
+/// A race in short memory: a payment of an order that may go for it, beside sales that want room.
 fn pay_and_drop(clients: &mut Clients, world: &mut World) -> Vec<Command> {
     if world.plan.state_bytes_max.is_none() {
         return on_order(clients, world);

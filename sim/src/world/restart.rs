@@ -94,7 +94,7 @@ impl World {
         self.taken_over(cores, edition);
     }
 
-    /// Where memory is short, the next process may have a little more than this one has taken, or less.
+    /// If memory is short, the next process may have a little more than this one has taken, or less.
     fn set_memory(&mut self) {
         if self.plan.state_bytes_max.is_some() {
             let taken = self.process.cores.iter().map(|core| core.shard().state_bytes()).max();

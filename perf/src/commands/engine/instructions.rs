@@ -56,7 +56,7 @@ impl Operation {
 /// Runs an operation on a thousand other holds, and gives how often: what callgrind collects is divided by it.
 ///
 /// # Panics
-/// Where an operation is refused.
+/// If an operation is refused.
 #[must_use]
 pub fn count(operation: Operation) -> u64 {
     let timetable = Timetable::built_in(DateWindow::WHOLE);
@@ -104,7 +104,7 @@ pub fn count(operation: Operation) -> u64 {
     commands.len() as u64
 }
 
-/// What callgrind counts (`--toggle-collect`).
+/// The measured part, which callgrind counts (`--toggle-collect`).
 #[inline(never)]
 fn measured_part(part: &mut dyn FnMut()) {
     part();

@@ -128,7 +128,7 @@ impl World {
         }
     }
 
-    /// What time alone asks for, in every slot.
+    /// Due work of every slot.
     pub(in crate::commands) fn run_due(&mut self) {
         loop {
             let Some(index) = self.due.due(self.now).next().copied() else { return };

@@ -88,7 +88,7 @@ fn http() -> http1::Builder {
 /// Serves on one thread until it is killed.
 ///
 /// # Errors
-/// Where the port cannot be had.
+/// If the port cannot be had.
 pub fn serve(floor: Floor, port: u16, body_bytes: usize) -> io::Result<()> {
     let constant = Bytes::from(vec![b' '; body_bytes]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;

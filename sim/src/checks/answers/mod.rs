@@ -35,11 +35,11 @@ pub(crate) struct Shown {
 struct Window {
     states: Vec<Rc<Slot>>,
     time: Time,
-    /// What the calendar showed meanwhile.
+    /// Times that the calendar showed meanwhile.
     calendars: Vec<Time>,
 }
 
-/// What an answer rests on beside the state.
+/// Inputs of an answer beside the state.
 struct At<'a> {
     inputs: &'a DecisionInputs,
     /// It was not given before this.

@@ -228,7 +228,7 @@ impl Ends {
     }
 }
 
-/// What an answer says about seats, unless nothing follows from it.
+/// An answer's word about seats, unless nothing follows from it.
 fn telling(told: &Told, spans: &Spans, memory: &Memory) -> Option<Sight> {
     let reply = told.reply.as_ref()?;
     let sight = sight(reply, spans).filter(|sight| !memory.twins.contains(&sight.hold))?;

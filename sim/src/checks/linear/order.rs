@@ -71,7 +71,7 @@ pub(super) struct OrderObject {
     pub cancels: Vec<u64>,
 }
 
-/// What a client was told about the order, if it was.
+/// Answer that a client was given about the order, if it was.
 pub(super) fn seen(id: OrderId, told: &Told) -> Option<Event<Seen>> {
     let state = match told.reply.as_ref()? {
         // A key may have had another order before.

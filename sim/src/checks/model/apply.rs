@@ -31,7 +31,7 @@ pub(super) use demand;
 pub(super) struct Applying<'a> {
     pub(super) slot: Slot,
     pub(super) time: Time,
-    /// What the calendar may have shown to the record's author.
+    /// Times that the calendar may have shown to the record's author.
     pub(super) calendars: &'a [Time],
     pub(super) inputs: &'a DecisionInputs,
     /// The other slots that the record's author may have known of.

@@ -73,7 +73,7 @@ pub(crate) struct Model {
     pub memory: Memory,
 }
 
-/// What the state does not remember, and never forgets here, whatever a crash takes away.
+/// Memory beyond the state: it never forgets here, whatever a crash takes away.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     pub forgotten: BTreeSet<PartitionKey>,
@@ -141,7 +141,7 @@ impl Model {
         self.turns[usize::from(core_of(slot, self.cores))].len()
     }
 
-    /// What the calendar has shown to the core of a slot since it had had so many turns.
+    /// Times that the calendar has shown to the core of a slot since it had had so many turns.
     pub(crate) fn calendars_since(&self, slot: SlotId, turns: usize) -> Vec<Time> {
         self.turns[usize::from(core_of(slot, self.cores))].since(turns)
     }

@@ -1,4 +1,4 @@
-//! What is on sale by the timetable and the calendar, in the model's own terms.
+//! Sale rules by the timetable and the calendar, in the model's own terms.
 
 use engine::answer::Rejection;
 use engine::catalogue::{Catalogue, Definition, Listing, RunDefinition};

@@ -175,7 +175,8 @@ impl Coach {
 impl RowBlock {
     /// Seats in each row.
     pub(crate) fn letters(&self) -> u32 {
-        let letters = self.plan.chars().filter(|&letter| letter != ' ').count();
+        // Counted by the bytes that begin a character: a plan is read for every label.
+        let letters = self.plan.bytes().filter(|&byte| byte != b' ' && !(0x80..0xc0).contains(&byte)).count();
         u32::try_from(letters).unwrap_or(u32::MAX)
     }
 
@@ -225,12 +226,14 @@ fn labelled_seat(coaches: &[Coach], seat: u32) -> Option<Seat<'_>> {
     let mut rest = seat;
     for coach in coaches {
         for block in &coach.rows {
-            if rest >= block.seats() {
-                rest -= block.seats();
+            let letters = block.letters();
+            let seats = letters.saturating_mul(block.rows.into());
+            if rest >= seats {
+                rest -= seats;
                 continue;
             }
-            let row = rest / block.letters();
-            let (letter, window, aisle) = letter_of(&block.plan, (rest % block.letters()) as usize)?;
+            let row = rest / letters;
+            let (letter, window, aisle) = letter_of(&block.plan, (rest % letters) as usize)?;
             return Some(Seat {
                 coach: Cow::Borrowed(&coach.number),
                 row: block.first_row + row as u16,

@@ -18,17 +18,9 @@ impl Random {
 
     /// A UUID of version 4 (RFC 9562, section 5.4) as text.
     pub(crate) fn uuid(&self) -> [u8; 36] {
-        let mut bits = self.generator.borrow_mut().u128(..);
-        let mut text = *b"xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
-        for place in &mut text {
-            let digit = (bits & 15) as usize;
-            *place = match place {
-                b'x' => b"0123456789abcdef"[digit],
-                b'y' => b"89ab"[digit & 3],
-                _ => continue,
-            };
-            bits >>= 4;
-        }
+        let bits = self.generator.borrow_mut().u128(..);
+        let mut text = [0; 36];
+        uuid::Builder::from_random_bytes(bits.to_ne_bytes()).into_uuid().hyphenated().encode_lower(&mut text);
         text
     }
 }

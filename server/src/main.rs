@@ -26,6 +26,9 @@ use std::process::ExitCode;
 use cli::Action;
 use config::Config;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Exit code of a process that cannot promise anything any more: its disk failed, or a part of it did.
 pub(crate) const EXIT_FATAL: i32 = 70;
 

@@ -28,7 +28,7 @@ struct Taken {
 }
 
 impl Recover for Taken {
-    fn slot(&mut self, _: u16, _: Lsn, _: &[u8]) -> Result<(), String> {
+    fn piece(&mut self, _: u16, _: Lsn, _: &[u8]) -> Result<(), String> {
         Ok(())
     }
 

@@ -6,16 +6,21 @@ use wal::{DataDir, Lsn, Recover};
 
 use crate::frames::{CORE, complete_all, empty_directory, open_log, options};
 
-/// Decodes the slot images, as a shard does, and collects them.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// Reads the slot images, as a shard does, and collects their pieces.
+#[derive(Debug, Default)]
 struct Taken {
-    images: Vec<(u16, Lsn, Vec<u8>)>,
+    pieces: Vec<(u16, Lsn, Vec<u8>)>,
+    /// The slot of the last piece.
+    slot: Option<Slot>,
 }
 
 impl Recover for Taken {
-    fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
+    fn piece(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
+        let goes_on = self.pieces.last().is_some_and(|(last, ..)| *last == slot);
+        let begun = if goes_on { self.slot.take() } else { None };
+        let mut read = begun.unwrap_or_else(|| Slot::new(SlotId::new(slot)));
         if !image.is_empty() {
-            let read = Slot::decode(image).map_err(|error| error.to_string())?;
+            read.restore_piece(image).map_err(|error| error.to_string())?;
             let mut written = Vec::new();
             read.encode(&mut written);
             let again = Slot::decode(&written).expect("what is written is read");
@@ -24,7 +29,8 @@ impl Recover for Taken {
                 (read.id(), read.seq(), read.memory_estimate())
             );
         }
-        self.images.push((slot, lsn, image.to_vec()));
+        self.slot = Some(read);
+        self.pieces.push((slot, lsn, image.to_vec()));
         Ok(())
     }
 
@@ -37,7 +43,7 @@ fn snapshot_name(number: u64) -> String {
     format!("{CORE}/snapshot-{number:020}")
 }
 
-/// A sound snapshot: a blank slot, one without an image, and one with `image`.
+/// A sound snapshot: a blank slot, one without an image, and the slot of `image` in pieces of one element.
 ///
 /// # Panics
 /// Never: nothing fails in memory.
@@ -48,8 +54,16 @@ pub fn example_snapshot(image: &[u8]) -> Vec<u8> {
     let mut blank = Vec::new();
     Slot::new(SlotId::new(3)).encode(&mut blank);
     log.snapshot_begin();
-    for (slot, image) in [(3, &blank[..]), (4, &[]), (0x5a5, image)] {
-        log.snapshot_wants().expect("it waits for a slot").slot(slot, image);
+    for (slot, image) in [(3, &blank[..]), (4, &[])] {
+        log.snapshot_wants().expect("it waits for a slot").piece(slot, image, true);
+    }
+    let mut slot = Slot::decode(image).expect("a sound image");
+    slot.begin_image();
+    let mut is_last = false;
+    while !is_last {
+        let mut piece = Vec::new();
+        is_last = slot.next_piece(1, &mut piece);
+        log.snapshot_wants().expect("it waits for a piece").piece(slot.id().get(), &piece, is_last);
     }
     log.snapshot_wants().expect("it waits for its end").end();
     complete_all(&mut log, 0);
@@ -80,16 +94,17 @@ pub fn snapshot(data: &[u8]) {
     let dir = DataDir::open_on(files, &options()).expect("the superblock is sound");
     let mut taken = Taken::default();
     let Ok(at) = dir.recover(0, &mut taken) else { return };
-    assert_eq!(at.snapshot.slots as usize, taken.images.len());
+    let mut slots: Vec<_> = taken.pieces.iter().map(|(slot, lsn, _)| (*slot, *lsn)).collect();
+    slots.dedup();
+    assert_eq!(at.snapshot.slots as usize, slots.len(), "pieces of a slot are together, and of one record");
     assert_eq!(at.snapshot.bytes as usize, bytes.len());
-    for (slot, _, image) in &taken.images {
+    for (slot, _, image) in &taken.pieces {
         let inside = image.is_empty() || bytes.windows(image.len()).any(|window| window == image);
         assert!(inside, "the image of slot {slot} is not in the snapshot");
     }
-    let mut slots: Vec<_> = taken.images.iter().map(|(slot, ..)| *slot).collect();
     slots.sort_unstable();
-    slots.dedup();
-    assert_eq!(slots.len(), taken.images.len(), "each slot once");
+    slots.dedup_by_key(|(slot, _)| *slot);
+    assert_eq!(slots.len(), at.snapshot.slots as usize, "each slot once");
 }
 
 /// Makes all checksums right, as far as the lengths lead.

@@ -74,6 +74,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         policy: config.policy.clone(),
         catalogue: on_sale.clone(),
         state_bytes_max: config.state_bytes / u64::from(cores),
+        image_bytes_per_turn: shard::limits::IMAGE_BYTES_PER_TURN,
     };
     let (links, core_disk) = (links::connect(&wakers), |core| dir.disk(core, &disk));
     let nodes = shard::start(&dir, recovered, &setup, clocks::read, core_disk, links, &shutdown)?;

@@ -38,8 +38,8 @@ pub const RECLAIM_RECORDS_MAX: usize = 64;
 pub const RECLAIM_PAUSE_MS: u64 = 1_000;
 /// Tells that one record notes as acknowledged.
 pub const ACKS_PER_RECORD_MAX: usize = 1_024;
-/// Bytes of slot images that one turn gives to a snapshot.
-pub const SNAPSHOT_BYTES_PER_TURN: usize = 256 * 1_024;
+/// Bytes of slot images that one turn gives to a snapshot, in pieces: some 200 holds, a small part of a millisecond.
+pub const IMAGE_BYTES_PER_TURN: usize = 32 * 1_024;
 /// Slots that one turn gives to a snapshot.
 pub const SNAPSHOT_SLOTS_PER_TURN: usize = 64;
 /// The longest that a commit waits for company.

@@ -74,7 +74,7 @@ impl Recovery {
 }
 
 impl Recover for Recovery {
-    fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
+    fn piece(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
         if slot >= SLOTS {
             return Err(format!("there is no slot {slot}"));
         }
@@ -89,12 +89,7 @@ impl Recover for Recovery {
         if image.is_empty() {
             return Ok(());
         }
-        let read = Slot::decode(image).map_err(|e| e.to_string())?;
-        if read.id() != id {
-            return Err(format!("the image of slot {} stands as slot {slot}", read.id().get()));
-        }
-        *entry.0 = read;
-        Ok(())
+        entry.0.restore_piece(image).map_err(|e| e.to_string())
     }
 
     fn record(&mut self, lsn: Lsn, record: &[u8]) -> Result<(), String> {

@@ -38,6 +38,9 @@ pub struct Setup {
     pub catalogue: Arc<dyn Catalogue + Send + Sync>,
     /// Bytes that the state of each core may take, as estimated, before it takes no new sale.
     pub state_bytes_max: u64,
+    /// Bytes of slot images that one turn gives to a snapshot: [`IMAGE_BYTES_PER_TURN`](crate::limits::IMAGE_BYTES_PER_TURN), less where
+    /// many pieces are wanted.
+    pub image_bytes_per_turn: usize,
 }
 
 /// A shard's configuration.
@@ -122,7 +125,7 @@ impl<D: Disk> Shard<D> {
             deadlines,
             sweep: OverdueSweep::new(now),
             reclaim_pause: ReclaimPause::default(),
-            snapshots: SnapshotFeeder::default(),
+            snapshots: SnapshotFeeder::new(config.process.image_bytes_per_turn),
             tickets: TicketBacklog::default(),
             stopping: false,
             stats: Stats::default(),
@@ -200,7 +203,7 @@ impl<D: Disk> Shard<D> {
         }
         self.record_acks();
         self.end_group();
-        self.stats.snapshots += u64::from(self.snapshots.feed(&mut self.log, &self.slots));
+        self.snapshots.feed(&mut self.log, &mut self.slots, &mut self.stats);
         Ok(())
     }
 

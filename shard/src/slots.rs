@@ -42,9 +42,9 @@ impl OwnedSlots {
         &self.slots[self.place(slot)]
     }
 
-    /// The slot at a place in the order of slots.
-    pub(crate) fn nth(&self, place: usize) -> Option<&Slot> {
-        self.slots.get(place).map(|owned| &*owned.slot)
+    /// The slot at a place in the order of slots, for its image.
+    pub(crate) fn nth_mut(&mut self, place: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(place).map(|owned| &mut *owned.slot)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {

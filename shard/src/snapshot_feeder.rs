@@ -1,37 +1,65 @@
-//! Snapshot feeder: gives an open snapshot the slots of a core, some in each turn, so that selling goes on meanwhile.
+//! Snapshot feeder: gives an open snapshot the slots of a core, piece by piece, so that selling goes on meanwhile.
 
-use wal::Log;
 use wal::disk::Disk;
+use wal::{Log, SnapshotState};
 
-use crate::limits::{SNAPSHOT_BYTES_PER_TURN, SNAPSHOT_SLOTS_PER_TURN};
+use crate::limits::SNAPSHOT_SLOTS_PER_TURN;
 use crate::slots::OwnedSlots;
+use crate::stats::Stats;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SnapshotFeeder {
+    /// Bytes of a piece, and of all that one turn gives.
+    piece_bytes: usize,
+    /// The snapshot's number and the place of the slot that it has a part of.
+    open: Option<(u64, usize)>,
     /// Kept for its memory.
-    image: Vec<u8>,
+    piece: Vec<u8>,
 }
 
 impl SnapshotFeeder {
-    /// Gives the snapshot its next slots, and begins one when it is due. Returns whether it has all of them now.
-    pub(crate) fn feed<D: Disk>(&mut self, log: &mut Log<D>, slots: &OwnedSlots) -> bool {
+    pub(crate) fn new(piece_bytes: usize) -> SnapshotFeeder {
+        SnapshotFeeder { piece_bytes, open: None, piece: Vec::new() }
+    }
+
+    /// Gives the snapshot its next pieces, and begins one when it is due.
+    pub(crate) fn feed<D: Disk>(&mut self, log: &mut Log<D>, slots: &mut OwnedSlots, stats: &mut Stats) {
         let mut bytes = 0;
         for _ in 0..SNAPSHOT_SLOTS_PER_TURN {
-            let Some(writer) = log.snapshot_wants() else { return false };
-            let Some(slot) = slots.nth(writer.slots()) else {
-                writer.end();
-                return true;
+            let Some(writer) = log.snapshot_wants() else {
+                if log.snapshot_state() == SnapshotState::Idle {
+                    self.give_up(slots);
+                }
+                return;
             };
-            self.image.clear();
-            if !slot.is_blank() {
-                slot.encode(&mut self.image);
+            let at = (writer.number(), writer.slots());
+            if self.open.is_some_and(|open| open != at) {
+                self.give_up(slots);
             }
-            writer.slot(slot.id().get(), &self.image);
-            bytes += self.image.len();
-            if bytes >= SNAPSHOT_BYTES_PER_TURN {
-                return false;
+            let Some(slot) = slots.nth_mut(at.1) else {
+                writer.end();
+                stats.snapshots += 1;
+                return;
+            };
+            self.piece.clear();
+            if self.open.is_none() && !slot.is_blank() {
+                slot.begin_image();
+            }
+            let is_last = slot.is_blank() || slot.next_piece(self.piece_bytes, &mut self.piece);
+            writer.piece(slot.id().get(), &self.piece, is_last);
+            self.open = (!is_last).then_some(at);
+            stats.image_pieces += u64::from(!is_last);
+            bytes += self.piece.len();
+            if bytes >= self.piece_bytes {
+                return;
             }
         }
-        false
+    }
+
+    /// The snapshot was given up: nobody takes the rest of the slot that it had a part of.
+    fn give_up(&mut self, slots: &mut OwnedSlots) {
+        if let Some((_, place)) = self.open.take() {
+            slots.nth_mut(place).expect("a slot that was there").drop_image();
+        }
     }
 }

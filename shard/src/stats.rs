@@ -12,6 +12,8 @@ pub struct Stats {
     pub tells_resent: u64,
     pub asks_repeated: u64,
     pub snapshots: u64,
+    /// Pieces of slot images that another one follows.
+    pub image_pieces: u64,
     /// Frames written to the log, and their bytes.
     pub log_frames: u64,
     pub log_bytes: u64,

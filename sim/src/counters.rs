@@ -102,6 +102,7 @@ counted! {
     Path CommitDelayed "turns after which a commit waits for company";
     Path Jammed "commands refused because a ring is jammed";
     Path Snapshots "snapshots that came to count";
+    Path ImagePieces "pieces of slot images that another one followed";
     Path SnapshotInFlight "a crash while a snapshot is under way";
     Path Recycled "segments that were recycled";
     Path Resent "tells that were sent again";

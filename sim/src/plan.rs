@@ -2,6 +2,7 @@
 //! some a single kind, some none.
 
 use engine::decide::Policy;
+use shard::limits::IMAGE_BYTES_PER_TURN;
 use wal::{Options, limits};
 
 use crate::rng::Rng;
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     pub policy: Policy,
     /// Bytes that the state of a core may take; `None` where there is plenty.
     pub state_bytes_max: Option<u64>,
+    /// Bytes of slot images in one turn: as usual, or so few that most slots take several.
+    pub image_bytes_per_turn: usize,
     /// So many of a thousand times that time passes, all clients take a nap.
     pub nap_permille: u32,
     /// Client operations until the run comes to rest.
@@ -89,6 +92,7 @@ impl Plan {
             },
             policy: policy(rng),
             state_bytes_max: rng.percent(25).then(|| rng.between(STATE_BYTES_MIN, 6 * STATE_BYTES_MIN)),
+            image_bytes_per_turn: *rng.pick(&[500, 2_000, 8_000, IMAGE_BYTES_PER_TURN]),
             nap_permille: *rng.pick(&[0, 0, 0, 10]),
             operations: rng.between(500, 700),
             under_way_max: *rng.pick(&[1, 3, 6, 10, 16]),

@@ -36,7 +36,7 @@ impl<'a> State<'a> {
         for slot in &self.slots {
             for (key, p) in slot.partitions().iter() {
                 seats(key, p);
-                for (_, hold) in p.holds_sorted() {
+                for (_, hold) in p.holds() {
                     self.sold_to_a_claim(hold);
                 }
             }
@@ -77,7 +77,7 @@ impl<'a> State<'a> {
                 self.has_its_hold(order);
             }
             for (key, p) in slot.partitions().iter() {
-                for (id, hold) in p.holds_sorted() {
+                for (id, hold) in p.holds() {
                     let Some(owner) = hold.owner else { continue };
                     let order = self.order(owner).unwrap_or_else(|| panic!("{id} is owned by nobody"));
                     let reservation = order.row.reservation.as_ref();
@@ -128,7 +128,7 @@ fn seats(key: &PartitionKey, p: &Partition) {
     let (seats, segments) = (inventory.seats() as usize, usize::from(inventory.segments()));
     let mut taken = vec![vec![false; segments]; seats];
     let mut sold = taken.clone();
-    for (id, hold) in p.holds_sorted() {
+    for (id, hold) in p.holds() {
         if !matches!(hold.status, HoldStatus::Held | HoldStatus::Confirmed) {
             continue;
         }

@@ -268,7 +268,7 @@ fn check_core<F: Files>(
 struct Nobody;
 
 impl Recover for Nobody {
-    fn slot(&mut self, _: u16, _: Lsn, _: &[u8]) -> Result<(), String> {
+    fn piece(&mut self, _: u16, _: Lsn, _: &[u8]) -> Result<(), String> {
         Ok(())
     }
 

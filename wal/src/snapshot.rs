@@ -1,14 +1,15 @@
-//! A snapshot: the images of all slots of a core, each with the number of the record up to which it holds.
+//! A snapshot: the images of all slots of a core, each with the number of the record up to which it holds, in one section or in
+//! several pieces.
 //!
 //! ```text
-//! header                                        section, one for each slot
+//! header                                        section, one for each piece
 //!  0  magic        8   "ILKSNAPS"                0  slot         2
-//!  8  version      2   1                         2  kind         2   1
-//! 10  core         2                             4  image bytes  4
-//! 12  epoch        4                             8  lsn          8
-//! 16  id          16   of the directory         16  image crc    4
+//!  8  version      2   2                         2  kind         2   1: the last or only piece, 3: another follows
+//! 10  core         2                             4  piece bytes  4
+//! 12  epoch        4                             8  lsn          8   the same in all pieces of a slot
+//! 16  id          16   of the directory         16  piece crc    4
 //! 32  number       8                            20  crc          4   of bytes 0 to 20
-//! 40  begin        8   lsn when it was begun    24  image
+//! 40  begin        8   lsn when it was begun    24  piece
 //! 48  reserved    12   0
 //! 60  crc          4   of bytes 0 to 60         end, as long as a section's fixed part
 //!                                                0  slot         2   0xffff
@@ -28,11 +29,13 @@ use crate::replay::Recover;
 use crate::types::Lsn;
 
 pub(crate) const MAGIC: [u8; 8] = *b"ILKSNAPS";
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const SECTION_BYTES: usize = 24;
 const KIND_SLOT: u16 = 1;
 const KIND_END: u16 = 2;
+/// Since version 2.
+const KIND_PIECE: u16 = 3;
 const NO_SLOT: u16 = 0xffff;
 
 /// A bitmap of slots.
@@ -58,7 +61,11 @@ impl SlotSet {
 pub(crate) struct Encoder {
     chain: u32,
     sections: u32,
-    slots: Box<SlotSet>,
+    /// Slots that have all of their pieces.
+    slots: usize,
+    /// The slot that has some of its pieces, and its LSN.
+    open: Option<(u16, u64)>,
+    seen: Box<SlotSet>,
 }
 
 impl Encoder {
@@ -74,28 +81,46 @@ impl Encoder {
         let crc = crc32c::crc32c(&header[..60]);
         put(&mut header, 60, &crc.to_le_bytes());
         to.extend_from_slice(&header);
-        Encoder { chain: crc32c::crc32c(&crc.to_le_bytes()), sections: 0, slots: Box::new(SlotSet::new()) }
+        let chain = crc32c::crc32c(&crc.to_le_bytes());
+        Encoder { chain, sections: 0, slots: 0, open: None, seen: Box::new(SlotSet::new()) }
     }
 
+    /// Adds a piece of a slot's image. All of them hold what the first does: the records up to `lsn` as it was given with that one.
+    ///
     /// # Panics
-    /// When the slot is out of range or was added before, or the image is too large.
-    pub(crate) fn slot(&mut self, to: &mut Vec<u8>, slot: u16, lsn: u64, image: &[u8]) {
+    /// When the slot is out of range or was added before, another one lacks its last piece, or the piece is too large.
+    pub(crate) fn piece(&mut self, to: &mut Vec<u8>, slot: u16, lsn: u64, image: &[u8], is_last: bool) {
         assert!(slot < SLOTS, "slot {slot} of {SLOTS}");
-        assert!(self.slots.insert(slot), "slot {slot} is in this snapshot already");
         assert!(image.len() <= SLOT_IMAGE_BYTES_MAX, "the image of slot {slot} has {} bytes", image.len());
+        let lsn = match self.open {
+            Some((open, lsn)) => {
+                assert!(open == slot, "slot {open} lacks its last piece, and slot {slot} begins");
+                lsn
+            }
+            None => {
+                assert!(self.seen.insert(slot), "slot {slot} is in this snapshot already");
+                lsn
+            }
+        };
         let bytes = u32::try_from(image.len()).expect("within the limit");
-        let crc = section(to, slot, KIND_SLOT, bytes, lsn, crc32c::crc32c(image));
+        let kind = if is_last { KIND_SLOT } else { KIND_PIECE };
+        let crc = section(to, slot, kind, bytes, lsn, crc32c::crc32c(image));
         to.extend_from_slice(image);
         self.chain = crc32c::crc32c_append(self.chain, &crc.to_le_bytes());
         self.sections += 1;
+        self.slots += usize::from(is_last);
+        self.open = (!is_last).then_some((slot, lsn));
     }
 
-    /// Slots added so far.
+    /// Slots that have all of their pieces.
     pub(crate) fn slots(&self) -> usize {
-        self.sections as usize
+        self.slots
     }
 
+    /// # Panics
+    /// When a slot lacks its last piece.
     pub(crate) fn end(self, to: &mut Vec<u8>, end: u64) {
+        assert!(self.open.is_none(), "slot {:?} lacks its last piece", self.open);
         section(to, NO_SLOT, KIND_END, self.sections, end, self.chain);
     }
 }
@@ -126,6 +151,24 @@ pub struct SnapshotInfo {
     pub slots: u32,
     /// Size of the file.
     pub bytes: u64,
+}
+
+/// The header of a snapshot file, as far as its contents depend on it.
+struct Header {
+    version: u16,
+    begin: u64,
+    crc: u32,
+}
+
+/// Sections and slots of a snapshot file, as they are read.
+struct Progress {
+    seen: SlotSet,
+    sections: u32,
+    slots: u32,
+    /// The slot that lacks its last piece, and its LSN.
+    open: Option<(u16, u64)>,
+    last: u64,
+    chain: u32,
 }
 
 /// Reads a snapshot to its end and gives each image to `sink`.
@@ -186,30 +229,49 @@ impl<T: File> Reader<T> {
         number: u64,
         sink: &mut dyn Recover,
     ) -> Result<SnapshotInfo, OpenError> {
-        let (begin, crc) = self.header(owner, number)?;
-        let mut chain = crc32c::crc32c(&crc.to_le_bytes());
-        let mut slots = SlotSet::new();
-        let mut count = 0;
-        let mut last = begin;
+        let header = self.header(owner, number)?;
+        let mut progress = Progress {
+            seen: SlotSet::new(),
+            sections: 0,
+            slots: 0,
+            open: None,
+            last: header.begin,
+            chain: crc32c::crc32c(&header.crc.to_le_bytes()),
+        };
         loop {
-            let section = self.section()?;
-            if section.lsn < last {
+            let section = self.section(header.version)?;
+            if section.lsn < progress.last {
                 return self.damaged(section.at, "a record number is lower than the one before");
             }
-            last = section.lsn;
+            progress.last = section.lsn;
             if section.kind == KIND_END {
-                return self.end(&section, number, begin, count, chain);
+                return self.end(&section, number, header.begin, &progress);
             }
-            if !slots.insert(section.slot) {
-                return self.damaged(section.at, format!("slot {} comes twice", section.slot));
-            }
+            self.follows(&section, &mut progress)?;
             self.image(&section, sink)?;
-            chain = crc32c::crc32c_append(chain, &section.own_crc.to_le_bytes());
-            count += 1;
+            progress.chain = crc32c::crc32c_append(progress.chain, &section.own_crc.to_le_bytes());
+            progress.sections += 1;
         }
     }
 
-    fn header(&mut self, owner: &Owner, number: u64) -> Result<(u64, u32), OpenError> {
+    /// The section goes on with the slot that lacks pieces, or begins one that was not there.
+    fn follows(&self, section: &Section, progress: &mut Progress) -> Result<(), OpenError> {
+        match progress.open {
+            Some(open) if open != (section.slot, section.lsn) => {
+                return self.damaged(section.at, format!("the last piece of slot {} is missing", open.0));
+            }
+            None if !progress.seen.insert(section.slot) => {
+                return self.damaged(section.at, format!("slot {} comes twice", section.slot));
+            }
+            _ => {}
+        }
+        let is_last = section.kind == KIND_SLOT;
+        progress.slots += u32::from(is_last);
+        progress.open = (!is_last).then_some((section.slot, section.lsn));
+        Ok(())
+    }
+
+    fn header(&mut self, owner: &Owner, number: u64) -> Result<Header, OpenError> {
         self.take(HEADER_BYTES)?;
         let header = &self.buffer;
         let crc = u32_at(header, 60);
@@ -230,10 +292,10 @@ impl<T: File> Reader<T> {
         if found != *owner || u64_at(header, 32) != number {
             return self.damaged(0, "the snapshot belongs to another directory, epoch, core or number");
         }
-        Ok((u64_at(header, 40), crc))
+        Ok(Header { version, begin: u64_at(header, 40), crc })
     }
 
-    fn section(&mut self) -> Result<Section, OpenError> {
+    fn section(&mut self, version: u16) -> Result<Section, OpenError> {
         let at = self.at;
         self.take(SECTION_BYTES)?;
         let fixed = &self.buffer;
@@ -250,7 +312,12 @@ impl<T: File> Reader<T> {
             return self.damaged(at, "a section of the snapshot fails its checksum");
         }
         match (section.kind, section.slot) {
-            (KIND_SLOT, 0..SLOTS) if section.count as usize <= SLOT_IMAGE_BYTES_MAX => Ok(section),
+            (KIND_SLOT | KIND_PIECE, 0..SLOTS)
+                if section.count as usize <= SLOT_IMAGE_BYTES_MAX
+                    && (section.kind == KIND_SLOT || version >= 2) =>
+            {
+                Ok(section)
+            }
             (KIND_END, NO_SLOT) => Ok(section),
             _ => self.damaged(at, "a section of the snapshot holds values that cannot be"),
         }
@@ -262,7 +329,7 @@ impl<T: File> Reader<T> {
             return self
                 .damaged(section.at, format!("the image of slot {} fails its checksum", section.slot));
         }
-        let taken = sink.slot(section.slot, Lsn(section.lsn), &self.buffer);
+        let taken = sink.piece(section.slot, Lsn(section.lsn), &self.buffer);
         taken.map_err(|reason| OpenError::Refused {
             file: self.name.clone(),
             offset: section.at,
@@ -276,16 +343,24 @@ impl<T: File> Reader<T> {
         end: &Section,
         number: u64,
         begin: u64,
-        count: u32,
-        chain: u32,
+        read: &Progress,
     ) -> Result<SnapshotInfo, OpenError> {
-        if end.count != count || end.crc != chain {
+        if let Some((slot, _)) = read.open {
+            return self.damaged(end.at, format!("the last piece of slot {slot} is missing"));
+        }
+        if end.count != read.sections || end.crc != read.chain {
             return self.damaged(end.at, "sections of the snapshot are missing or changed");
         }
         if self.at != self.bytes {
             return self.damaged(self.at, "bytes behind the end of the snapshot");
         }
-        Ok(SnapshotInfo { number, begin: Lsn(begin), end: Lsn(end.lsn), slots: count, bytes: self.bytes })
+        Ok(SnapshotInfo {
+            number,
+            begin: Lsn(begin),
+            end: Lsn(end.lsn),
+            slots: read.slots,
+            bytes: self.bytes,
+        })
     }
 }
 
@@ -299,7 +374,7 @@ mod tests {
     struct Taken(Slots);
 
     impl Recover for Taken {
-        fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
+        fn piece(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
             self.0.push((slot, lsn.0, image.to_vec()));
             Ok(())
         }
@@ -316,8 +391,8 @@ mod tests {
     fn example() -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = Encoder::begin(&mut bytes, &owner(), 5, 40);
-        encoder.slot(&mut bytes, 9, 41, b"nine");
-        encoder.slot(&mut bytes, 8, 43, b"");
+        encoder.piece(&mut bytes, 9, 41, b"nine", true);
+        encoder.piece(&mut bytes, 8, 43, b"", true);
         encoder.end(&mut bytes, 44);
         bytes
     }
@@ -336,7 +411,7 @@ mod tests {
         let check =
             |at: usize, expected: &[u8]| assert_eq!(&bytes[at..at + expected.len()], expected, "at {at}");
         check(0, b"ILKSNAPS");
-        check(8, &[1, 0, 2, 0, 3, 0, 0, 0]);
+        check(8, &[2, 0, 2, 0, 3, 0, 0, 0]);
         check(16, b"0123456789abcdef");
         check(32, &5u64.to_le_bytes());
         check(40, &40u64.to_le_bytes());
@@ -362,16 +437,79 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_and_every_other_length_is_refused() {
-        let sound = example();
-        for bit in 0..sound.len() * 8 {
-            let mut bytes = sound.clone();
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(read_back(&bytes).is_err(), "bit {bit}");
+        for sound in [example(), pieces()] {
+            for bit in 0..sound.len() * 8 {
+                let mut bytes = sound.clone();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert!(read_back(&bytes).is_err(), "bit {bit}");
+            }
+            for length in 0..sound.len() {
+                assert!(read_back(&sound[..length]).is_err(), "length {length}");
+            }
+            assert!(read_back(&[sound.as_slice(), b"\0"].concat()).is_err());
         }
-        for length in 0..sound.len() {
-            assert!(read_back(&sound[..length]).is_err(), "length {length}");
+    }
+
+    /// Slot 9 in three pieces, slot 8 in one.
+    fn pieces() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::begin(&mut bytes, &owner(), 5, 40);
+        encoder.piece(&mut bytes, 9, 41, b"ni", false);
+        encoder.piece(&mut bytes, 9, 42, b"", false);
+        assert_eq!(encoder.slots(), 0);
+        encoder.piece(&mut bytes, 9, 43, b"ne", true);
+        encoder.piece(&mut bytes, 8, 43, b"eight", true);
+        assert_eq!(encoder.slots(), 2);
+        encoder.end(&mut bytes, 44);
+        bytes
+    }
+
+    #[test]
+    fn pieces_of_a_slot_hold_what_the_first_one_does() {
+        let (info, pieces) = read_back(&pieces()).unwrap();
+        assert_eq!((info.slots, info.end), (2, Lsn(44)));
+        let piece = |slot, lsn, bytes: &[u8]| (slot, lsn, bytes.to_vec());
+        let expected = [piece(9, 41, b"ni"), piece(9, 41, b""), piece(9, 41, b"ne"), piece(8, 43, b"eight")];
+        assert_eq!(pieces, expected);
+    }
+
+    /// A file of sections as they are given: slot, kind, LSN.
+    fn of_sections(version: u16, sections: &[(u16, u16, u64)]) -> Result<(SnapshotInfo, Slots), OpenError> {
+        let mut bytes = Vec::new();
+        Encoder::begin(&mut bytes, &owner(), 5, 40);
+        put(&mut bytes, 8, &version.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..60]);
+        put(&mut bytes, 60, &crc.to_le_bytes());
+        let mut chain = crc32c::crc32c(&crc.to_le_bytes());
+        for (slot, kind, lsn) in sections {
+            let crc = section(&mut bytes, *slot, *kind, 1, *lsn, crc32c::crc32c(b"x"));
+            bytes.push(b'x');
+            chain = crc32c::crc32c_append(chain, &crc.to_le_bytes());
         }
-        assert!(read_back(&[sound.as_slice(), b"\0"].concat()).is_err());
+        section(&mut bytes, NO_SLOT, KIND_END, sections.len() as u32, 44, chain);
+        read_back(&bytes)
+    }
+
+    #[test]
+    fn a_file_of_version_1_has_no_pieces() {
+        let (info, slots) = of_sections(1, &[(9, KIND_SLOT, 41), (8, KIND_SLOT, 43)]).unwrap();
+        assert_eq!((info.slots, slots.len()), (2, 2));
+        let refused = of_sections(1, &[(9, KIND_PIECE, 41), (9, KIND_SLOT, 41)]).unwrap_err().to_string();
+        assert!(refused.contains("values that cannot be"), "{refused}");
+    }
+
+    #[test]
+    fn pieces_that_do_not_belong_together_are_refused() {
+        let check = |sections: &[(u16, u16, u64)], expected: &str| {
+            let refused = of_sections(2, sections).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{sections:?}: {refused}");
+        };
+        const MISSING: &str = "the last piece of slot 9 is missing";
+        check(&[(9, KIND_PIECE, 41)], MISSING);
+        check(&[(9, KIND_PIECE, 41), (8, KIND_SLOT, 41)], MISSING);
+        check(&[(9, KIND_PIECE, 41), (9, KIND_SLOT, 42)], MISSING);
+        check(&[(9, KIND_PIECE, 41), (9, KIND_SLOT, 41), (9, KIND_SLOT, 41)], "slot 9 comes twice");
+        check(&[(9, KIND_SLOT, 41), (9, KIND_PIECE, 41)], "slot 9 comes twice");
     }
 
     /// The example with one field changed, and the checksum of what it is in made right again.
@@ -392,7 +530,7 @@ mod tests {
             other => panic!("{other}"),
         };
         let header = |at: usize, field: &[u8]| changed(at, field, 0..60);
-        assert!(matches!(header(8, &[2, 0]), OpenError::Newer { version: 2, supported: 1, .. }));
+        assert!(matches!(header(8, &[3, 0]), OpenError::Newer { version: 3, supported: 2, .. }));
         check(header(8, &[0, 0]), 0, "values that cannot be");
         check(header(59, &[1]), 0, "values that cannot be");
         check(header(10, &[1]), 0, "belongs to another");

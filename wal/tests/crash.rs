@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Pair, SLOTS, chance, options};
+use common::{Pair, chance, options};
 use wal::Options;
 use wal::disk::Lane;
 use wal::files::MemoryFiles;
@@ -103,10 +103,13 @@ fn story(pair: &mut Pair) -> Result<(), wal::DiskError> {
             pair.log.disk_mut().finish(Lane::Write);
             pair.poll()?;
         }
-        for _ in 0..SLOTS + 2 {
+        loop {
             pair.snapshot_step();
             pair.poll()?;
             pair.log.disk_mut().finish(Lane::Jobs);
+            if pair.snapshot_slots().is_none() {
+                break;
+            }
         }
         pair.now = pair.now.after(50 + round);
         pair.finish_all()?;

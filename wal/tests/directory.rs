@@ -355,7 +355,7 @@ fn logs_begin_anew_after_a_redistribution() {
 fn large_images_are_distributed() {
     struct Images(Vec<(u16, Vec<u8>)>);
     impl wal::Recover for Images {
-        fn slot(&mut self, slot: u16, _: Lsn, image: &[u8]) -> Result<(), String> {
+        fn piece(&mut self, slot: u16, _: Lsn, image: &[u8]) -> Result<(), String> {
             self.0.push((slot, image.to_vec()));
             Ok(())
         }

@@ -196,7 +196,7 @@ fn a_log_that_ends_before_its_snapshot_is_refused() {
 fn a_refusal_of_the_taker_says_where() {
     struct Picky;
     impl wal::Recover for Picky {
-        fn slot(&mut self, _: u16, _: Lsn, _: &[u8]) -> Result<(), String> {
+        fn piece(&mut self, _: u16, _: Lsn, _: &[u8]) -> Result<(), String> {
             Ok(())
         }
 

@@ -221,16 +221,16 @@ fn what_a_snapshot_buffers_is_told_until_the_disk_has_it() {
     };
     log.snapshot_begin();
     assert_eq!(buffered(&log), 64, "the header");
-    log.snapshot_wants().expect("it waits for a slot").slot(0, &[1; 1_000]);
+    log.snapshot_wants().expect("it waits for a slot").piece(0, &[1; 1_000], true);
     assert_eq!(buffered(&log), 64 + 24 + 1_000);
     log.poll(Millis(0)).unwrap();
     assert!(!log.disk().is_waiting(Lane::Jobs), "too little for a write and a sync of its own");
     let part = (1 << 20) - (64 + 24 + 1_000 + 24);
-    log.snapshot_wants().expect("it waits for a slot").slot(1, &vec![2; part]);
+    log.snapshot_wants().expect("it waits for a slot").piece(1, &vec![2; part], true);
     log.poll(Millis(0)).unwrap();
     assert!(log.disk().is_waiting(Lane::Jobs));
     assert_eq!(buffered(&log), 1 << 20, "in flight");
-    log.snapshot_wants().expect("it waits for a slot").slot(2, &[3; 500]);
+    log.snapshot_wants().expect("it waits for a slot").piece(2, &[3; 500], true);
     assert_eq!(buffered(&log), (1 << 20) + 24 + 500);
     log.disk_mut().finish(Lane::Jobs);
     log.poll(Millis(0)).unwrap();
@@ -314,7 +314,7 @@ fn a_snapshot_is_due_later_after_a_large_one() {
         let mut pair = Pair::new(&files, options());
         pair.finish_all().unwrap();
         pair.log.snapshot_begin();
-        pair.log.snapshot_wants().expect("it waits for a slot").slot(0, &vec![7; image as usize]);
+        pair.log.snapshot_wants().expect("it waits for a slot").piece(0, &vec![7; image as usize], true);
         pair.finish_all().unwrap();
         pair.log.snapshot_wants().expect("it waits for its end").end();
         pair.finish_all().unwrap();
@@ -474,6 +474,6 @@ fn a_poll_within_a_group_is_a_bug() {
 fn a_slot_twice_in_a_snapshot_is_a_bug() {
     let (_, mut log) = fresh();
     log.snapshot_begin();
-    log.snapshot_wants().expect("it waits for a slot").slot(1, b"");
-    log.snapshot_wants().expect("it waits for a slot").slot(1, b"");
+    log.snapshot_wants().expect("it waits for a slot").piece(1, b"", true);
+    log.snapshot_wants().expect("it waits for a slot").piece(1, b"", true);
 }

@@ -110,7 +110,7 @@ fn a_time_that_is_over_wakes_nobody() {
     let retry = Millis(limits::SPARE_RETRY_MS);
     assert_eq!((log.stats().segments_refused, log.next_wake()), (1, Some(retry)));
     log.snapshot_begin();
-    log.snapshot_wants().expect("it waits for a slot").slot(0, &vec![1; 1 << 20]);
+    log.snapshot_wants().expect("it waits for a slot").piece(0, &vec![1; 1 << 20], true);
     log.poll(Millis(retry.0 - 1)).unwrap();
     assert!(log.disk().is_waiting(Lane::Jobs));
     assert_eq!(log.next_wake(), Some(retry));

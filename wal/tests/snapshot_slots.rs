@@ -32,7 +32,7 @@ fn feed(log: &mut Log<MemoryDisk>, slots: u16, bytes: usize) -> usize {
             writer.end();
             break;
         }
-        writer.slot(next, &vec![next as u8; bytes]);
+        writer.piece(next, &vec![next as u8; bytes], true);
         added += 1;
     }
     added
@@ -84,7 +84,7 @@ fn slots_wait_while_the_disk_has_enough_to_write() {
 fn a_snapshot_that_was_abandoned_begins_anew_with_the_first_slot() {
     let (files, mut log) = due();
     for slot in 0..2 {
-        log.snapshot_wants().unwrap().slot(slot, &vec![1; 1 << 20]);
+        log.snapshot_wants().unwrap().piece(slot, &vec![1; 1 << 20], true);
     }
     files.set_capacity(Some(0));
     finish_all(&mut log, Millis(0)).unwrap();

@@ -21,10 +21,7 @@ impl Slot {
         self.time = record.time;
         match &record.body {
             Body::PartitionOpened(opened) => self.partitions.open(opened, record.time),
-            Body::PartitionForgotten { partition } => {
-                let forgotten = self.partitions.forget(partition);
-                self.forgotten_seq = self.forgotten_seq.max(forgotten.seq);
-            }
+            Body::PartitionForgotten { partition } => self.forget_partition(partition),
             Body::HoldMade(row) => {
                 self.change_hold(record, row, Partition::insert);
                 self.tell(record, hold_made(row), effects);

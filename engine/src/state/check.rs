@@ -266,6 +266,14 @@ pub(super) fn ascending<T: PartialOrd>(what: &str, items: impl Iterator<Item = T
     if rises { Ok(()) } else { Err(format!("{what} that come twice or out of order")) }
 }
 
+/// The first of the items that an image goes on with comes after the last that is there.
+pub(super) fn follows<T: PartialOrd>(what: &str, last: Option<T>, first: Option<T>) -> Check {
+    match (last, first) {
+        (Some(last), Some(first)) if first <= last => Err(format!("{what} that come twice or out of order")),
+        _ => Ok(()),
+    }
+}
+
 fn distinct<T: Ord + Copy + Debug>(mut ids: impl Iterator<Item = T>) -> Check {
     let mut seen = BTreeSet::new();
     ids.find(|id| !seen.insert(*id)).map_or(Ok(()), |id| Err(format!("{id:?} comes twice")))

@@ -1,10 +1,10 @@
 //! The holds of a partition: by id, and by the time at which each is due.
 
 use alloc::boxed::Box;
-
-use hashbrown::HashMap;
+use core::ops::ControlFlow;
 
 use super::Hold;
+use super::imaged_map::ImagedMap;
 use crate::due_index::DueIndex;
 use crate::ids::{HoldId, Time};
 use crate::status::HoldStatus;
@@ -13,15 +13,15 @@ use crate::status::HoldStatus;
 /// change goes through [`Holds::change_entry`], so that the queues follow.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
-    /// Boxed: a table grows by copying its entries, and holds come by the thousand.
-    by_id: HashMap<HoldId, Box<HoldEntry>>,
+    /// Boxed: entries move within the map whenever others come and go.
+    by_id: ImagedMap<HoldId, Box<HoldEntry>>,
     /// Live holds by deadline; derived.
     deadlines: DueIndex<HoldId>,
     /// Ended holds without an unacknowledged tell, by when they may be forgotten; derived.
     ended: DueIndex<HoldId>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct HoldEntry {
     hold: Hold,
     /// Facts about it that stand in the outbox; derived.
@@ -48,7 +48,7 @@ impl Holds {
         self.by_id.get(id).map(|entry| &entry.hold)
     }
 
-    /// Every hold with its id, in no order.
+    /// Every hold with its id, in the order of ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&HoldId, &Hold)> {
         self.by_id.iter().map(|(id, entry)| (id, &entry.hold))
     }
@@ -121,5 +121,22 @@ impl Holds {
         self.deadlines.reschedule(id, entry.deadline(), None);
         self.ended.reschedule(id, entry.forgettable_at(), None);
         entry.hold
+    }
+
+    pub(super) fn last_id(&self) -> Option<&HoldId> {
+        self.by_id.last_key_value().map(|(id, _)| id)
+    }
+
+    pub(super) fn begin_image(&mut self) {
+        self.by_id.begin_image();
+    }
+
+    pub(super) fn drop_image(&mut self) {
+        self.by_id.drop_image();
+    }
+
+    /// As [`ImagedMap::give_image`].
+    pub(super) fn give_image(&mut self, mut give: impl FnMut(&HoldId, &Hold) -> ControlFlow<()>) -> bool {
+        self.by_id.give_image(|id, entry| give(id, &entry.hold))
     }
 }

@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod holds;
 mod image;
+mod imaged_map;
 mod leap;
 mod memory_estimate;
 mod orders;

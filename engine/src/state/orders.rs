@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 
+use super::imaged_map::ImagedMap;
 use super::memory_estimate;
 use crate::command::RefundFilter;
 use crate::due_index::DueIndex;
@@ -44,7 +45,7 @@ impl Order {
 
 #[derive(Debug, Default)]
 pub struct Orders {
-    by_id: BTreeMap<OrderId, Order>,
+    pub(super) by_id: ImagedMap<OrderId, Order>,
     by_key: HashMap<IdempotencyKey, OrderId>,
     /// INIT orders by when they are given up; derived.
     abandons: DueIndex<OrderId>,
@@ -155,7 +156,7 @@ impl Orders {
 /// One refund for each pair of order and transaction id, for ever.
 #[derive(Debug, Default)]
 pub struct Refunds {
-    by_number: BTreeMap<u64, RefundRow>,
+    pub(super) by_number: ImagedMap<u64, RefundRow>,
     by_pair: BTreeMap<OrderName, BTreeMap<TxnId, u64>>,
     /// Still owed; derived.
     unsettled: BTreeSet<u64>,

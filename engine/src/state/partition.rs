@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Bound;
+use core::ops::{Bound, ControlFlow};
 
 use super::{holds::Holds, memory_estimate};
 use crate::catalogue::RunDefinition;
@@ -26,10 +26,19 @@ pub struct Partition {
     /// The time of the last change of a hold.
     pub(super) changed_at: Time,
     holds: Holds,
+    /// The partition itself as it was when the image of its slot began, until the image has all of it.
+    image: Option<PartitionState>,
     /// Confirmed holds; derived.
     sold_holds: usize,
     /// Estimated bytes; derived.
     memory_estimate: usize,
+}
+
+/// The parts of a partition that change, beside its holds.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct PartitionState {
+    pub(super) seq: u64,
+    pub(super) changed_at: Time,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -66,8 +75,45 @@ impl Partition {
             seq: opened.seq,
             changed_at: at,
             holds: Holds::default(),
+            image: None,
             sold_holds: 0,
         }
+    }
+
+    pub(super) fn state(&self) -> PartitionState {
+        PartitionState { seq: self.seq, changed_at: self.changed_at }
+    }
+
+    pub(super) fn memory_estimate_without_holds(&self) -> usize {
+        memory_estimate::partition(&self.inventory, self.run.as_ref().map_or(0, |run| run.stops.len()))
+    }
+
+    pub(super) fn begin_image(&mut self) {
+        self.image = Some(self.state());
+        self.holds.begin_image();
+    }
+
+    pub(super) fn drop_image(&mut self) {
+        self.image = None;
+        self.holds.drop_image();
+    }
+
+    /// An image is under way that has not all of this partition.
+    pub(super) fn is_awaited_by_image(&self) -> bool {
+        self.image.is_some()
+    }
+
+    /// Gives the next holds of the image, as [`ImagedMap::give_image`](super::imaged_map::ImagedMap::give_image).
+    pub(super) fn give_image(
+        &mut self,
+        give: impl FnMut(&HoldId, &Hold) -> ControlFlow<()>,
+    ) -> (PartitionState, bool) {
+        let state = self.image.expect("the image has begun, and has not all of it");
+        let is_whole = self.holds.give_image(give);
+        if is_whole {
+            self.image = None;
+        }
+        (state, is_whole)
     }
 
     #[must_use]
@@ -78,6 +124,12 @@ impl Partition {
     #[must_use]
     pub fn run(&self) -> Option<&Arc<RunDefinition>> {
         self.run.as_ref()
+    }
+
+    pub(super) fn is_opened_as(&self, opened: &PartitionOpened) -> bool {
+        let inventory = &self.inventory;
+        (inventory.layout(), inventory.segments(), self.seq) == (&opened.layout, opened.segments, opened.seq)
+            && self.run.as_deref() == opened.run.as_ref()
     }
 
     fn ends_at(&self) -> Option<Time> {
@@ -128,11 +180,12 @@ impl Partition {
     }
 
     /// Every hold with its id, in the order of ids.
-    #[must_use]
-    pub fn holds_sorted(&self) -> Vec<(&HoldId, &Hold)> {
-        let mut holds: Vec<_> = self.holds.iter().collect();
-        holds.sort_unstable_by_key(|(id, _)| *id);
-        holds
+    pub fn holds(&self) -> impl Iterator<Item = (&HoldId, &Hold)> {
+        self.holds.iter()
+    }
+
+    pub(super) fn last_hold(&self) -> Option<&HoldId> {
+        self.holds.last_id()
     }
 
     /// Live holds whose deadline has passed at `now`, the longest waiting first.
@@ -285,7 +338,7 @@ impl Partitions {
         self.by_key.get(key)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&PartitionKey, &Partition)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&PartitionKey, &Partition)> {
         self.by_key.iter()
     }
 
@@ -332,6 +385,19 @@ impl Partitions {
     /// unchanged first.
     pub(super) fn kept(&self) -> impl Iterator<Item = (Time, &PartitionKey)> {
         self.kept.iter().filter(|(_, key)| self.by_key[*key].is_settled())
+    }
+
+    /// For its image: nothing that is derived may change.
+    pub(super) fn get_for_image(&mut self, key: &PartitionKey) -> Option<&mut Partition> {
+        self.by_key.get_mut(key)
+    }
+
+    pub(super) fn iter_for_image(&mut self) -> impl Iterator<Item = (&PartitionKey, &mut Partition)> {
+        self.by_key.iter_mut()
+    }
+
+    pub(super) fn last_key(&self) -> Option<&PartitionKey> {
+        self.by_key.last_key_value().map(|(key, _)| key)
     }
 
     pub(super) fn open(&mut self, opened: &PartitionOpened, at: Time) {

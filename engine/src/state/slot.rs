@@ -1,7 +1,9 @@
 //! One slot: everything that hashes to it, and its outbox.
 
-use hashbrown::HashMap;
+use alloc::boxed::Box;
 
+use super::image::ImageUnderWay;
+use super::imaged_map::ImagedMap;
 use super::{Orders, Partition, Partitions, Refunds, memory_estimate};
 use crate::decide::Policy;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
@@ -17,14 +19,15 @@ pub struct Slot {
     pub(super) time: Time,
     pub(super) partitions: Partitions,
     pub(super) orders: Orders,
-    pub(super) claims: HashMap<TxnId, OrderId>,
+    pub(super) claims: ImagedMap<TxnId, OrderId>,
     /// Estimated bytes of `claims`; derived.
     pub(super) claims_memory_estimate: usize,
     pub(super) refunds: Refunds,
-    pub(super) outbox: Outbox,
+    pub(super) outbox: ImagedMap<TellId, Tell>,
     pub(super) next_tell: TellId,
     /// The highest sequence of any partition that was forgotten.
     pub(super) forgotten_seq: u64,
+    pub(super) image: Option<Box<ImageUnderWay>>,
 }
 
 impl Slot {
@@ -36,12 +39,13 @@ impl Slot {
             time: Time(0),
             partitions: Partitions::default(),
             orders: Orders::default(),
-            claims: HashMap::new(),
+            claims: ImagedMap::default(),
             claims_memory_estimate: 0,
             refunds: Refunds::default(),
-            outbox: Outbox::new(),
+            outbox: ImagedMap::default(),
             next_tell: TellId(1),
             forgotten_seq: 0,
+            image: None,
         }
     }
 
@@ -95,6 +99,17 @@ impl Slot {
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// A partition that the image under way has still to give stays for it.
+    pub(super) fn forget_partition(&mut self, key: &PartitionKey) {
+        let forgotten = self.partitions.forget(key);
+        self.forgotten_seq = self.forgotten_seq.max(forgotten.seq);
+        if let Some(image) = &mut self.image
+            && forgotten.is_awaited_by_image()
+        {
+            image.keep_forgotten(key.clone(), forgotten);
+        }
     }
 
     pub(super) fn put_tell(&mut self, tell: Tell) {

@@ -47,7 +47,7 @@ fn whole(partition: &Partition) -> engine::Span {
 /// Seats that no live hold has on any segment, counted from the holds alone.
 fn free(partition: &Partition) -> u32 {
     let live = |status| matches!(status, HoldStatus::Held | HoldStatus::Confirmed);
-    let holds = partition.holds_sorted();
+    let holds = partition.holds().collect::<Vec<_>>();
     let taken = holds.iter().filter(|(_, hold)| live(hold.status)).flat_map(|(_, hold)| hold.seats.iter());
     let mut places = BTreeSet::new();
     for (_, hold) in holds.iter().filter(|(_, hold)| live(hold.status)) {

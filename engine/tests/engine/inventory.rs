@@ -358,7 +358,7 @@ fn an_expired_hold_cancels_its_order() {
 
 fn ids(world: &World, key: &PartitionKey) -> Vec<HoldId> {
     let slot = world.slot(world.hash().partition(key)).unwrap();
-    let holds = slot.partitions().get(key).unwrap().holds_sorted();
+    let holds = slot.partitions().get(key).unwrap().holds().collect::<Vec<_>>();
     holds.into_iter().map(|(id, _)| id.clone()).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::support::world::{Mail, World};
 
 /// The states of holds that an order owns.
 fn owned(world: &World) -> Vec<HoldStatus> {
-    let holds = world.slots().flat_map(|slot| slot.partitions().iter()).flat_map(|(_, p)| p.holds_sorted());
+    let holds = world.slots().flat_map(|slot| slot.partitions().iter()).flat_map(|(_, p)| p.holds());
     holds.filter(|(_, hold)| hold.owner.is_some()).map(|(_, hold)| hold.status).collect()
 }
 

@@ -127,7 +127,7 @@ pub fn run(feed: Option<&Path>, plan: &Plan, command: &str, out: &Path) -> io::R
 struct Nothing;
 
 impl Recover for Nothing {
-    fn slot(&mut self, _: u16, _: Lsn, _: &[u8]) -> Result<(), String> {
+    fn piece(&mut self, _: u16, _: Lsn, _: &[u8]) -> Result<(), String> {
         Err("a new directory has a slot".to_owned())
     }
 

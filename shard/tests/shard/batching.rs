@@ -387,7 +387,7 @@ fn in_the_reserve_money_and_freeing_of_seats_go_on() {
     writes(&mut world);
     let held = |world: &World| {
         let p = world.slots().find_map(|slot| slot.partitions().get(&n.partition)).unwrap();
-        p.holds_sorted().iter().filter(|(_, hold)| hold.status == HoldStatus::Held).count()
+        p.holds().filter(|(_, hold)| hold.status == HoldStatus::Held).count()
     };
     assert_eq!(held(&world), 0, "all that was due has expired");
     assert!(world.slots().all(|slot| slot.outbox().is_empty()));

@@ -320,9 +320,9 @@ proptest! {
         }
         world.pass(2 * HOLD_TTL_MS + world.setup.policy.hold_memory_ms);
         check::at_rest(&world);
-        let held = |h: &&(_, &engine::state::Hold)| h.1.status == HoldStatus::Held;
+        let held = |h: &(_, &engine::state::Hold)| h.1.status == HoldStatus::Held;
         for (_, p) in world.slots().flat_map(|slot| slot.partitions().iter()) {
-            prop_assert_eq!(p.holds_sorted().iter().filter(held).count(), 0);
+            prop_assert_eq!(p.holds().filter(held).count(), 0);
         }
         let turns = world.turns;
         world.pass(3_600_000);

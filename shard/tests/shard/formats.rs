@@ -83,7 +83,13 @@ fn written() -> MemoryFiles {
         }
         if number + 1 == IMAGED {
             log.snapshot_begin();
-            log.snapshot_wants().expect("it waits for a slot").slot(SLOT.get(), &image(&slot));
+            slot.begin_image();
+            let mut is_last = false;
+            while !is_last {
+                let mut piece = Vec::new();
+                is_last = slot.next_piece(4_000, &mut piece);
+                log.snapshot_wants().expect("it waits for a piece").piece(SLOT.get(), &piece, is_last);
+            }
             log.snapshot_wants().expect("it waits for its end").end();
             settle(&mut log, Millis(0));
         }
@@ -184,17 +190,17 @@ fn what_is_not_next_or_not_of_this_core_is_refused() {
     let number = SLOT.get();
     let other = format!("slot {number} is not core 0's");
     assert_eq!(Recovery::new(0, 2).record(Lsn(1), &all[0].1).unwrap_err(), other);
-    assert_eq!(Recovery::new(0, 2).slot(number, Lsn(1), &image).unwrap_err(), other);
-    let refused = Recovery::new(0, 1).slot(4_096, Lsn(1), &image).unwrap_err();
+    assert_eq!(Recovery::new(0, 2).piece(number, Lsn(1), &image).unwrap_err(), other);
+    let refused = Recovery::new(0, 1).piece(4_096, Lsn(1), &image).unwrap_err();
     assert_eq!(refused, "there is no slot 4096");
-    let refused = Recovery::new(0, 1).slot(number + 1, Lsn(1), &image).unwrap_err();
-    assert_eq!(refused, format!("the image of slot {number} stands as slot {}", number + 1));
+    let refused = Recovery::new(0, 1).piece(number + 1, Lsn(1), &image).unwrap_err();
+    assert_eq!(refused, format!("slot image: it is of slot {number}, and stands as slot {}", number + 1));
 
     let mut recovery = Recovery::new(0, 1);
     let refused = recovery.record(Lsn(1), &all[1].1).unwrap_err();
     assert_eq!(refused, format!("record 2 of slot {number} follows 0"));
     // What the image holds already is passed over, the next one counts, and nothing may be left out.
-    recovery.slot(number, Lsn(IMAGED as u64), &image).unwrap();
+    recovery.piece(number, Lsn(IMAGED as u64), &image).unwrap();
     for nth in [0, IMAGED - 1, IMAGED] {
         recovery.record(Lsn(nth as u64 + 1), &all[nth].1).unwrap();
     }

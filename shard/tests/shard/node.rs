@@ -73,8 +73,13 @@ impl OneNode {
         let dir = DataDir::open_on(MemoryFiles::new(), &setup.options).expect("a directory");
         let hash = SlotHash::new(dir.secret());
         let recovered = (0..2).map(|core| read_core(&dir, core).expect("it is empty")).collect();
-        let shared =
-            Setup { cores: 2, policy: setup.policy, catalogue: setup.catalogue, state_bytes_max: u64::MAX };
+        let shared = Setup {
+            cores: 2,
+            policy: setup.policy,
+            catalogue: setup.catalogue,
+            state_bytes_max: u64::MAX,
+            image_bytes_per_turn: setup.image_bytes_per_turn,
+        };
         let ends: Vec<Rc<RefCell<Ends>>> = (0..2).map(|_| Rc::default()).collect();
         let peers = ends.iter().map(|ends| Other(ends.clone())).collect();
         let shutdown = Arc::new(Shutdown::new(2, || {}));

@@ -7,7 +7,7 @@ use engine::answer::{Answer, OrderStatus, Rejection};
 use engine::command::AdHoc;
 use engine::ids::SlotId;
 use engine::limits::QUANTITY_MAX;
-use shard::limits::{SNAPSHOT_BYTES_PER_TURN, SNAPSHOT_SLOTS_PER_TURN};
+use shard::limits::{IMAGE_BYTES_PER_TURN, SNAPSHOT_SLOTS_PER_TURN};
 use wal::disk::Lane;
 use wal::files::Trouble;
 use wal::limits::{SNAPSHOT_BUFFER_BYTES_MAX, SNAPSHOT_RETRY_MS, SPARE_RETRY_MS};
@@ -24,6 +24,8 @@ const HOLDS_PER_SLOT: usize = 40;
 fn setup(cores: u16) -> Setup {
     let mut setup = Setup::new(cores);
     setup.options.snapshot_log_bytes = setup.options.segment_bytes;
+    // A few holds or orders.
+    setup.image_bytes_per_turn = 2_000;
     setup
 }
 
@@ -226,16 +228,16 @@ fn a_snapshot_waits_for_a_slow_disk() {
         SnapshotState::Open { buffered_bytes } => buffered_bytes,
         other => panic!("it cannot end: {other:?}"),
     };
-    let image_bytes_max = HOLDS_PER_SLOT * (QUANTITY_MAX as usize * 4 + 400);
+    let turn_bytes_max = 2 * IMAGE_BYTES_PER_TURN + QUANTITY_MAX as usize * 4 + 400;
     let mut before = buffered(&world);
     while world.wants_turn(0) {
         world.turn(0);
         world.finish(0, Lane::Write);
         let bytes = buffered(&world);
-        assert!(bytes - before <= SNAPSHOT_BYTES_PER_TURN + image_bytes_max + 65_536, "in one turn");
+        assert!(bytes - before <= turn_bytes_max, "in one turn");
         before = bytes;
     }
-    let bound = SNAPSHOT_BUFFER_BYTES_MAX..SNAPSHOT_BUFFER_BYTES_MAX + image_bytes_max;
+    let bound = SNAPSHOT_BUFFER_BYTES_MAX..SNAPSHOT_BUFFER_BYTES_MAX + turn_bytes_max;
     assert!(bound.contains(&before), "{before} bytes are buffered");
     // It waits, and nothing else does.
     for nth in 0..100 {

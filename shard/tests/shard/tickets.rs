@@ -88,7 +88,7 @@ fn a_paid_order_in_a_snapshot_gets_its_ticket_after_a_start() {
                 records.iter().for_each(|record| state.apply(record, &mut Vec::new()));
                 state.encode(&mut image);
             }
-            log.snapshot_wants().expect("it waits for a slot").slot(slot.get(), &image);
+            log.snapshot_wants().expect("it waits for a slot").piece(slot.get(), &image, true);
         }
         log.snapshot_wants().expect("it waits for its end").end();
     });

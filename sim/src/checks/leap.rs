@@ -21,7 +21,7 @@ pub(crate) fn check(cores: &[RecoveredCore], policy: &Policy, wall: Time) {
     let mut ends = Leap::default();
     for slot in slots {
         for (key, p) in slot.partitions().iter() {
-            let live = p.holds_sorted().into_iter().filter(|(_, hold)| hold.status == HoldStatus::Held);
+            let live = p.holds().filter(|(_, hold)| hold.status == HoldStatus::Held);
             ends.holds += live.filter(|(_, hold)| hold.deadline <= wall).count();
             ends.partitions += usize::from(is_over(policy, key, p, last, wall));
         }
@@ -42,7 +42,7 @@ fn waits_until(order: &Order) -> Option<Time> {
 
 /// Seats of it are sold, and in between its run arrives, or it is nobody's run and is kept no longer.
 fn is_over(policy: &Policy, key: &PartitionKey, p: &Partition, last: Time, wall: Time) -> bool {
-    let is_sold = p.holds_sorted().into_iter().any(|(_, hold)| hold.status == HoldStatus::Confirmed);
+    let is_sold = p.holds().any(|(_, hold)| hold.status == HoldStatus::Confirmed);
     let end = match p.run() {
         Some(run) => run.ends_at,
         None => timetable::kept_until(policy, key, p.changed_at()),

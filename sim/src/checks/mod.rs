@@ -42,7 +42,7 @@ fn seats(key: &PartitionKey, p: &Partition) {
     let inventory = p.inventory();
     let (seats, segments) = (inventory.seats() as usize, usize::from(inventory.segments()));
     let mut taken = vec![vec![false; seats]; segments];
-    for (id, hold) in p.holds_sorted() {
+    for (id, hold) in p.holds() {
         if !matches!(hold.status, HoldStatus::Held | HoldStatus::Confirmed) {
             assert!(hold.seats.is_empty(), "{key}: hold {id} has ended and keeps its seats: {hold:?}");
             continue;
@@ -89,7 +89,7 @@ pub(crate) fn at_rest(world: &World) {
 fn agree(world: &World, orders: &BTreeMap<OrderId, &Order>) {
     let mut sold = BTreeSet::new();
     for (key, p) in slots(world).flat_map(|slot| slot.partitions().iter()) {
-        for (id, hold) in p.holds_sorted() {
+        for (id, hold) in p.holds() {
             assert_ne!(hold.status, HoldStatus::Held, "{key}: hold {id} is past its deadline: {hold:?}");
             if let Some(owner) = hold.owner {
                 let Some(order) = orders.get(&owner) else {

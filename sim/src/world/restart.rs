@@ -149,6 +149,7 @@ impl World {
             self.coverage
                 .add(Covered::SnapshotInFlight, u64::from(log.snapshot_state() != SnapshotState::Idle));
             self.coverage.add(Covered::Snapshots, log.stats().snapshots);
+            self.coverage.add(Covered::ImagePieces, stats.image_pieces);
             self.coverage.add(Covered::Recycled, log.stats().segments_recycled);
             self.coverage.add(Covered::Resent, stats.tells_resent);
         }

@@ -58,6 +58,7 @@ pub(crate) fn start(
         policy: plan.policy.clone(),
         catalogue: Arc::new(edition.clone()),
         state_bytes_max: plan.state_bytes_max.unwrap_or(u64::MAX),
+        image_bytes_per_turn: plan.image_bytes_per_turn,
     };
     let signals: Arc<[AtomicBool]> = (0..cores).map(|_| AtomicBool::new(false)).collect();
     let rings = Rc::new(RefCell::new(Rings::new(signals.clone(), plan, rng)));

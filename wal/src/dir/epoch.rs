@@ -44,7 +44,7 @@ impl SnapshotSink<'_> {
     /// # Panics
     /// When the slot is out of range, has been added before, for this core or another, or its image is too large.
     pub fn slot(&mut self, slot: u16, image: &[u8]) -> Result<(), OpenError> {
-        self.encoder.slot(&mut self.buffer, slot, 0, image);
+        self.encoder.piece(&mut self.buffer, slot, 0, image, true);
         assert!(self.seen.insert(slot), "slot {slot} has an owner already");
         if self.buffer.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) }
     }

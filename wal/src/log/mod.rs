@@ -245,7 +245,7 @@ impl<D: Disk> Log<D> {
     /// ```text
     /// while let Some(writer) = log.snapshot_wants() {
     ///     match owned.get(writer.slots()) {
-    ///         Some(slot) => writer.slot(slot.id, &slot.image()),
+    ///         Some(slot) => writer.piece(slot.id, &slot.image(), true),
     ///         None => writer.end(),
     ///     }
     /// }

@@ -30,21 +30,28 @@ pub struct SlotWriter<'a> {
     snapshots: &'a mut Snapshots,
     appended: Lsn,
     slots: usize,
+    number: u64,
 }
 
 impl SlotWriter<'_> {
-    /// Slots that the snapshot has so far: the index of the next one in the caller's list of its slots.
+    /// Slots that the snapshot has whole: the index of the next one, or of the one that lacks pieces, in the caller's list of its slots.
     pub fn slots(&self) -> usize {
         self.slots
     }
 
-    /// Adds the image of one slot, which holds all records up to [`Log::appended`](super::Log::appended) at this moment.
+    /// The number that the snapshot is to have, unless it is given up.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Adds a piece of the image of one slot. All of them together hold the slot's records up to
+    /// [`Log::appended`](super::Log::appended) as it was at the first piece, and nothing of later ones.
     ///
     /// # Panics
-    /// When the slot is out of range or was added before, or its image exceeds
+    /// When the slot is out of range or was added before, another one lacks its last piece, or the piece exceeds
     /// [`crate::limits::SLOT_IMAGE_BYTES_MAX`].
-    pub fn slot(self, slot: u16, image: &[u8]) {
-        self.snapshots.slot(slot, image, self.appended);
+    pub fn piece(self, slot: u16, image: &[u8], is_last: bool) {
+        self.snapshots.piece(slot, image, is_last, self.appended);
     }
 
     /// Ends the snapshot: it has every slot that the core owns.
@@ -158,8 +165,8 @@ impl Snapshots {
     /// The writer for the next slot, if one is waited for.
     pub(super) fn slot_writer(&mut self, appended: Lsn) -> Option<SlotWriter<'_>> {
         let Phase::Open(encoder) = &self.phase else { return None };
-        let slots = encoder.slots();
-        self.awaits_slot().then_some(SlotWriter { snapshots: self, appended, slots })
+        let (slots, number) = (encoder.slots(), self.number + 1);
+        self.awaits_slot().then_some(SlotWriter { snapshots: self, appended, slots, number })
     }
 
     pub(super) fn begin(&mut self, appended: Lsn) {
@@ -171,9 +178,9 @@ impl Snapshots {
         self.phase = Phase::Open(Encoder::begin(&mut self.buffer, &self.owner, self.number + 1, appended.0));
     }
 
-    pub(super) fn slot(&mut self, slot: u16, image: &[u8], appended: Lsn) {
+    pub(super) fn piece(&mut self, slot: u16, image: &[u8], is_last: bool, appended: Lsn) {
         if let Phase::Open(encoder) = &mut self.phase {
-            encoder.slot(&mut self.buffer, slot, appended.0, image);
+            encoder.piece(&mut self.buffer, slot, appended.0, image, is_last);
         }
     }
 

@@ -28,6 +28,8 @@ pub fn numbers(files: &MemoryFiles, prefix: &str) -> Vec<u64> {
 
 /// Few slots, so that each has several records.
 pub const SLOTS: u16 = 5;
+/// Of a slot's image: three values. The second piece has the rest.
+const FIRST_PIECE_BYTES: usize = 24;
 
 pub fn options() -> Options {
     Options {
@@ -91,11 +93,17 @@ pub struct Taken {
 }
 
 impl Recover for Taken {
-    fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
+    fn piece(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
         assert!(self.records.is_empty(), "images come before records");
         let values = image.chunks(8).map(|value| u64::from_le_bytes(value.try_into().unwrap())).collect();
-        self.images.insert(slot, lsn);
-        self.state.0.insert(slot, values);
+        let values: Vec<u64> = values;
+        match self.images.insert(slot, lsn) {
+            None => drop(self.state.0.insert(slot, values)),
+            Some(before) => {
+                assert_eq!(before, lsn, "pieces of one image");
+                self.state.0.entry(slot).or_default().extend(values);
+            }
+        }
         Ok(())
     }
 
@@ -185,6 +193,8 @@ pub struct Pair {
     /// The highest number that was ever reported durable.
     pub durable: Lsn,
     snapshot_slot: Option<u16>,
+    /// What the slot's image has still to give.
+    snapshot_rest: Option<Vec<u8>>,
     value: u64,
 }
 
@@ -202,6 +212,7 @@ impl Pair {
             now: Millis(1_000),
             durable: Lsn::NONE,
             snapshot_slot: None,
+            snapshot_rest: None,
             value: 0,
         }
     }
@@ -226,16 +237,27 @@ impl Pair {
         result
     }
 
-    /// One step of a snapshot: begins one, adds a slot, or ends it.
+    /// One step of a snapshot: begins one, adds a piece of a slot, or ends it.
     pub fn snapshot_step(&mut self) {
         match (self.log.snapshot_state(), self.snapshot_slot) {
             (SnapshotState::Idle, _) => {
                 self.log.snapshot_begin();
-                self.snapshot_slot = Some(0);
+                (self.snapshot_slot, self.snapshot_rest) = (Some(0), None);
             }
             (SnapshotState::Open { .. }, Some(slot)) if slot < SLOTS => {
-                self.log.snapshot_wants().expect("it waits for a slot").slot(slot, &self.state.image(slot));
-                self.snapshot_slot = Some(slot + 1);
+                // The image is of the moment of its first piece, whatever is appended between.
+                let (piece, rest) = match self.snapshot_rest.take() {
+                    Some(rest) => (rest, Vec::new()),
+                    None => {
+                        let mut first = self.state.image(slot);
+                        let rest = first.split_off(first.len().min(FIRST_PIECE_BYTES));
+                        (first, rest)
+                    }
+                };
+                let is_last = rest.is_empty();
+                self.log.snapshot_wants().expect("it waits for a slot").piece(slot, &piece, is_last);
+                self.snapshot_slot = Some(slot + u16::from(is_last));
+                self.snapshot_rest = (!is_last).then_some(rest);
             }
             (SnapshotState::Open { .. }, _) => self.log.snapshot_wants().expect("it waits for its end").end(),
             (SnapshotState::Finishing, _) => {}
@@ -294,6 +316,7 @@ impl Pair {
             history: self.history.clone(),
             groups: self.groups.clone(),
             state: self.state.clone(),
+            snapshot_rest: self.snapshot_rest.clone(),
             ..*self
         }
     }
@@ -306,7 +329,7 @@ impl Pair {
         self.state = self.state_at(last);
         self.history.truncate(last.0 as usize);
         self.groups.retain(|group| *group <= last);
-        (self.log, self.snapshot_slot, self.durable) = (log, None, last);
+        (self.log, self.snapshot_slot, self.snapshot_rest, self.durable) = (log, None, None, last);
         Ok(())
     }
 }

@@ -312,7 +312,7 @@ fn a_log_runs_on_it<B: Bench>(mut bench: B) {
             while let Some(writer) = log.snapshot_wants() {
                 match writer.slots() as u16 {
                     SLOTS => writer.end(),
-                    slot => writer.slot(slot, &state.image(slot)),
+                    slot => writer.piece(slot, &state.image(slot), true),
                 }
             }
             until(&bench, &mut log, Millis(0), |log| log.snapshot_state() == SnapshotState::Idle);

@@ -1,7 +1,9 @@
 //! A slot as a snapshot keeps it. What can be derived (bitmaps, due indexes) is not in it.
 //!
-//! One file for each version of the bytes, as for records.
+//! It is one piece, or several that come one after another: each is an archive like the whole, with some of the contents. One file for
+//! each version of the bytes, as for records.
 
+mod pieces;
 mod v1;
 mod v2;
 
@@ -12,60 +14,119 @@ use alloc::vec::Vec;
 use v2::{ClaimImage, HoldImage, OrderImage, PartitionImage, SlotImage};
 
 use super::check::{self, Check};
-use super::{Hold, Partition, Slot};
-use crate::ids::{HoldId, PartitionKey};
+use super::partition::PartitionState;
+use super::{Hold, Order, Partition, Slot};
+use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::limits::SLOTS;
 use crate::record::{
-    DecodeError, HoldRow, PartitionOpened, encode_versioned, from_archive, unknown_version, versioned,
+    DecodeError, HoldRow, PartitionOpened, TellId, encode_versioned, from_archive, unknown_version, versioned,
 };
+
+pub(super) use pieces::ImageUnderWay;
 
 /// The first byte of every image that is written. A change of any archived type needs a new one.
 pub const IMAGE_VERSION: u8 = 2;
 
+/// The slot itself, beside what it holds.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct SlotState {
+    seq: u64,
+    time: Time,
+    next_tell: TellId,
+    forgotten_seq: u64,
+}
+
 impl Slot {
-    /// The version byte, then the rkyv archive; appended to `out`. Equal slots give equal bytes.
-    ///
-    /// # Panics
-    /// Never in practice: an archive of owned data fails only when memory does.
+    /// The whole slot as one piece: the version byte, then the rkyv archive; appended to `out`. Equal slots give equal bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let mut claims: Vec<ClaimImage> =
-            self.claims.iter().map(|(txn, order)| ClaimImage { txn: txn.clone(), order: *order }).collect();
-        claims.sort_unstable_by(|a, b| a.txn.cmp(&b.txn));
-        let image = SlotImage {
-            id: self.id,
-            seq: self.seq,
-            time: self.time,
-            partitions: self.partitions.iter().map(|(key, p)| PartitionImage::of(key, p)).collect(),
-            orders: self
-                .orders
-                .iter()
-                .map(|order| OrderImage { row: order.row.clone(), updated_at: order.updated_at })
-                .collect(),
-            claims,
-            refunds: self.refunds.after(0).cloned().collect(),
-            outbox: self.outbox.values().cloned().collect(),
-            next_tell: self.next_tell,
-            forgotten_seq: self.forgotten_seq,
-        };
-        encode_versioned(IMAGE_VERSION, &image, out);
+        let mut image = SlotImage::of(self.id, self.state());
+        image.partitions.extend(self.partitions.iter().map(|(key, p)| {
+            let holds = p.holds().map(|(id, hold)| HoldImage::of(id, hold)).collect();
+            PartitionImage::of(key, p, p.state(), holds)
+        }));
+        image.orders.extend(self.orders.iter().map(OrderImage::of));
+        image.claims.extend(self.claims.iter().map(|(txn, order)| ClaimImage::of(txn, *order)));
+        image.refunds.extend(self.refunds.after(0).cloned());
+        image.outbox.extend(self.outbox.values().cloned());
+        image.write(out);
     }
 
-    /// rkyv's validation makes this memory-safe. What the image says is validated as well: one that no slot can have is refused
-    /// by what is wrong with it, and never becomes a slot.
+    /// A slot of one piece.
     ///
     /// # Errors
     /// The bytes are of an unknown version, damaged, or contradict themselves.
     pub fn decode(bytes: &[u8]) -> Result<Slot, DecodeError> {
-        let image: SlotImage = match versioned("slot image", bytes)? {
-            (1, archive) => from_archive!(v1::SlotImage, archive)?.into(),
-            (IMAGE_VERSION, archive) => from_archive!(SlotImage, archive)?,
-            (version, _) => return Err(unknown_version("slot image", version, IMAGE_VERSION)),
-        };
-        image.restore().map_err(|reason| DecodeError(format!("slot image: {reason}")))
+        let image = SlotImage::read(bytes)?;
+        let mut slot = Slot::new(image.id);
+        image.restore(&mut slot).map_err(contradiction)?;
+        Ok(slot)
+    }
+
+    /// Takes over the next piece of the slot's image. A blank slot waits for its first.
+    ///
+    /// rkyv's validation makes this memory-safe. What the piece says is validated as well: one that no slot can have is refused by what
+    /// is wrong with it, and the slot must not be used any more.
+    ///
+    /// # Errors
+    /// The bytes are of an unknown version, damaged, or contradict themselves or the pieces before.
+    pub fn restore_piece(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        SlotImage::read(bytes)?.restore(self).map_err(contradiction)
+    }
+
+    fn state(&self) -> SlotState {
+        SlotState {
+            seq: self.seq,
+            time: self.time,
+            next_tell: self.next_tell,
+            forgotten_seq: self.forgotten_seq,
+        }
     }
 }
 
+fn contradiction(reason: String) -> DecodeError {
+    DecodeError(format!("slot image: {reason}"))
+}
+
 impl SlotImage {
+    /// A piece without contents.
+    fn of(id: SlotId, state: SlotState) -> SlotImage {
+        SlotImage {
+            id,
+            seq: state.seq,
+            time: state.time,
+            partitions: Vec::new(),
+            orders: Vec::new(),
+            claims: Vec::new(),
+            refunds: Vec::new(),
+            outbox: Vec::new(),
+            next_tell: state.next_tell,
+            forgotten_seq: state.forgotten_seq,
+        }
+    }
+
+    fn state(&self) -> SlotState {
+        SlotState {
+            seq: self.seq,
+            time: self.time,
+            next_tell: self.next_tell,
+            forgotten_seq: self.forgotten_seq,
+        }
+    }
+
+    /// # Panics
+    /// Never in practice: an archive of owned data fails only when memory does.
+    fn write(&self, out: &mut Vec<u8>) {
+        encode_versioned(IMAGE_VERSION, self, out);
+    }
+
+    fn read(bytes: &[u8]) -> Result<SlotImage, DecodeError> {
+        match versioned("slot image", bytes)? {
+            (1, archive) => Ok(from_archive!(v1::SlotImage, archive)?.into()),
+            (IMAGE_VERSION, archive) => from_archive!(SlotImage, archive),
+            (version, _) => Err(unknown_version("slot image", version, IMAGE_VERSION)),
+        }
+    }
+
     /// The numbers of the slot, and the order of its lists: each strictly ascending, so that nothing comes twice.
     fn check(&self) -> Check {
         if self.id.get() >= SLOTS {
@@ -85,13 +146,39 @@ impl SlotImage {
         self.outbox.iter().try_for_each(|tell| check::fact(&tell.fact))
     }
 
-    fn restore(self) -> Result<Slot, String> {
+    /// It goes on where the pieces before it ended. A partition alone may be in several, with other holds in each.
+    fn check_follows(&self, slot: &Slot) -> Check {
+        if self.id != slot.id {
+            return Err(format!("it is of slot {}, and stands as slot {}", self.id.get(), slot.id.get()));
+        }
+        if self.state() != slot.state() {
+            return Err(String::from("pieces of different images"));
+        }
+        let first = self.partitions.first().map(|p| &p.key);
+        let first_new = first.filter(|first| Some(*first) != slot.partitions.last_key());
+        check::follows("partitions", slot.partitions.last_key(), first_new)?;
+        let (orders, refunds) = (&slot.orders.by_id, &slot.refunds.by_number);
+        let first = self.orders.first().map(|order| &order.row.order);
+        check::follows("orders", orders.last_key_value().map(|(id, _)| id), first)?;
+        let first = self.claims.first().map(|claim| &claim.txn);
+        check::follows("transaction ids", slot.claims.last_key_value().map(|(txn, _)| txn), first)?;
+        let first = self.refunds.first().map(|refund| &refund.number);
+        check::follows("refunds", refunds.last_key_value().map(|(number, _)| number), first)?;
+        let first = self.outbox.first().map(|tell| &tell.id);
+        check::follows("tells", slot.outbox.last_key_value().map(|(id, _)| id), first)
+    }
+
+    fn restore(self, slot: &mut Slot) -> Result<(), String> {
         self.check()?;
-        let mut slot = Slot::new(self.id);
-        slot.seq = self.seq;
-        slot.time = self.time;
+        if slot.is_blank() {
+            slot.seq = self.seq;
+            slot.time = self.time;
+            slot.next_tell = self.next_tell;
+            slot.forgotten_seq = self.forgotten_seq;
+        }
+        self.check_follows(slot)?;
         for partition in self.partitions {
-            partition.restore(&mut slot)?;
+            partition.restore(slot)?;
         }
         for order in &self.orders {
             check::order(&order.row, self.id, &slot.orders)?;
@@ -108,39 +195,45 @@ impl SlotImage {
         for tell in self.outbox {
             slot.put_tell(tell);
         }
-        slot.next_tell = self.next_tell;
-        slot.forgotten_seq = self.forgotten_seq;
-        Ok(slot)
+        Ok(())
     }
 }
 
 impl PartitionImage {
-    fn of(key: &PartitionKey, p: &Partition) -> PartitionImage {
+    fn of(key: &PartitionKey, p: &Partition, state: PartitionState, holds: Vec<HoldImage>) -> PartitionImage {
         PartitionImage {
             key: key.clone(),
             layout: p.inventory().layout().clone(),
             segments: p.inventory().segments(),
             run: p.run().map(|run| (**run).clone()),
-            seq: p.seq(),
-            changed_at: p.changed_at(),
-            holds: p.holds_sorted().into_iter().map(|(id, hold)| HoldImage::of(id, hold)).collect(),
+            seq: state.seq,
+            changed_at: state.changed_at,
+            holds,
         }
     }
 
     fn restore(self, slot: &mut Slot) -> Result<(), String> {
         let PartitionImage { key, layout, segments, run, seq, changed_at, holds } = self;
+        let wrong = |reason: String| format!("partition {key}: {reason}");
         let capacity = layout.seats();
         let opened = PartitionOpened { partition: key.clone(), layout, segments, run, seq };
         check::opened(&opened)?;
         check::number("sequence", seq)
             .and_then(|()| check::ascending("holds", holds.iter().map(|hold| &hold.hold)))
-            .map_err(|reason| format!("partition {key}: {reason}"))?;
-        slot.partitions.open(&opened, changed_at);
+            .map_err(wrong)?;
+        match slot.partitions.get(&key) {
+            None => slot.partitions.open(&opened, changed_at),
+            Some(p) if p.is_opened_as(&opened) && p.changed_at() == changed_at => {
+                check::follows("holds", p.last_hold(), holds.first().map(|hold| &hold.hold))
+                    .map_err(wrong)?;
+            }
+            Some(_) => return Err(wrong(String::from("pieces of different images"))),
+        }
         let mut result = Ok(());
         slot.partitions.change(&key, |p| {
             for hold in holds {
                 let row = hold.row(&key, segments, capacity);
-                result = check::hold(&row, p).map_err(|reason| format!("partition {key}: {reason}"));
+                result = check::hold(&row, p).map_err(wrong);
                 if result.is_err() {
                     return;
                 }
@@ -148,6 +241,18 @@ impl PartitionImage {
             }
         });
         result
+    }
+}
+
+impl OrderImage {
+    fn of(order: &Order) -> OrderImage {
+        OrderImage { row: order.row.clone(), updated_at: order.updated_at }
+    }
+}
+
+impl ClaimImage {
+    fn of(txn: &TxnId, order: OrderId) -> ClaimImage {
+        ClaimImage { txn: txn.clone(), order }
     }
 }
 

@@ -9,6 +9,7 @@ use engine::state::Slot;
 use testkit::check::State;
 
 use super::world::World;
+use crate::formats::image;
 
 fn state(world: &World) -> State<'_> {
     State { hash: world.hash(), slots: world.slots().collect() }
@@ -37,9 +38,12 @@ pub(crate) fn settled(world: &World) {
     }
 }
 
-/// The records alone make the same state, and none of them sells what had expired.
+/// The records alone make the same state, and none of them sells what had expired. An image that is taken in pieces between them is of
+/// the slot as it was when it began.
 pub(crate) fn replay(world: &World) {
     let mut slots: BTreeMap<SlotId, Slot> = BTreeMap::new();
+    let mut images: BTreeMap<SlotId, Image> = BTreeMap::new();
+    let mut rng = fastrand::Rng::with_seed(world.log.len() as u64);
     for record in &world.log {
         if let Body::HoldConfirmed(row) | Body::HoldAdopted(row) = &record.body {
             assert!(record.time < row.deadline, "too late: {record:?}");
@@ -48,7 +52,19 @@ pub(crate) fn replay(world: &World) {
         record.encode(&mut bytes);
         let decoded = Record::decode(&bytes).expect("a record that was just made");
         assert_eq!(decoded, **record, "a record comes back from its bytes");
-        slots.entry(record.slot).or_insert_with(|| Slot::new(record.slot)).apply(&decoded, &mut Vec::new());
+        let slot = slots.entry(record.slot).or_insert_with(|| Slot::new(record.slot));
+        slot.apply(&decoded, &mut Vec::new());
+        let is_whole = match images.get_mut(&record.slot) {
+            None if rng.u32(..16) == 0 => images.insert(record.slot, Image::begin(slot)).is_some(),
+            Some(image) if rng.bool() => image.next(slot, rng.usize(..4_096)),
+            _ => false,
+        };
+        if is_whole {
+            images.remove(&record.slot);
+        }
+    }
+    for (id, mut image) in images {
+        while !image.next(slots.get_mut(&id).expect("a slot of records"), rng.usize(..4_096)) {}
     }
     for slot in world.slots() {
         let replayed = slots.remove(&slot.id()).unwrap_or_else(|| Slot::new(slot.id()));
@@ -63,4 +79,28 @@ pub(crate) fn replay(world: &World) {
         );
     }
     assert!(slots.is_empty(), "records of slots that are not there");
+}
+
+/// An image that is taken in pieces.
+struct Image {
+    whole: Vec<u8>,
+    restored: Slot,
+}
+
+impl Image {
+    fn begin(slot: &mut Slot) -> Image {
+        slot.begin_image();
+        Image { whole: image(slot), restored: Slot::new(slot.id()) }
+    }
+
+    /// Takes the next piece. Whether it was the last one: then together they are the slot as it was.
+    fn next(&mut self, slot: &mut Slot, bytes: usize) -> bool {
+        let mut piece = Vec::new();
+        let is_last = slot.next_piece(bytes, &mut piece);
+        self.restored.restore_piece(&piece).expect("a piece that was just made");
+        if is_last {
+            assert!(image(&self.restored) == self.whole, "pieces of {:?} are not what it was", slot.id());
+        }
+        is_last
+    }
 }

@@ -12,6 +12,7 @@ use engine::record::Record;
 use engine::slots::{SlotHash, core_of, place_of};
 use engine::state::Slot;
 use engine::text::Text;
+use shard::limits::IMAGE_BYTES_PER_TURN;
 use shard::{CallId, Caller, Config, Envelope, Message, Output, Recovery, Routed, Shard};
 use wal::disk::{Lane, MemoryDisk};
 use wal::files::MemoryFiles;
@@ -34,6 +35,7 @@ pub(crate) struct Setup {
     pub(crate) catalogue: Arc<Table>,
     /// Of each core.
     pub(crate) state_bytes_max: u64,
+    pub(crate) image_bytes_per_turn: usize,
 }
 
 impl Setup {
@@ -48,7 +50,14 @@ impl Setup {
             entropy: Some(*b"the id of a test, and its secret"),
         };
         let policy = Policy { hold_ttl_ms: HOLD_TTL_MS, ..Policy::default() };
-        Setup { cores, options, policy, catalogue: Arc::default(), state_bytes_max: u64::MAX }
+        Setup {
+            cores,
+            options,
+            policy,
+            catalogue: Arc::default(),
+            state_bytes_max: u64::MAX,
+            image_bytes_per_turn: IMAGE_BYTES_PER_TURN,
+        }
     }
 }
 
@@ -433,6 +442,7 @@ impl World {
                 state_bytes_max: self.setup.state_bytes_max,
                 policy: self.setup.policy.clone(),
                 catalogue: self.setup.catalogue.clone(),
+                image_bytes_per_turn: self.setup.image_bytes_per_turn,
             };
             let config = Config { core, hash: self.hash.clone(), process };
             let shard = Shard::new(config, recovery, log, self.now);
@@ -449,8 +459,8 @@ struct Historian<'a> {
 }
 
 impl Recover for Historian<'_> {
-    fn slot(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
-        self.recovery.slot(slot, lsn, image)
+    fn piece(&mut self, slot: u16, lsn: Lsn, image: &[u8]) -> Result<(), String> {
+        self.recovery.piece(slot, lsn, image)
     }
 
     fn record(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), String> {

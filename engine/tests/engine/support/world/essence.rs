@@ -57,7 +57,8 @@ impl Kept {
         self.essence.get_or_init(|| {
             let slot = &self.slot;
             let facts: Vec<_> = slot.outbox().values().map(|tell| &tell.fact).collect();
-            let holds: Vec<_> = slot.partitions().iter().map(|(key, p)| (key, p.holds_sorted())).collect();
+            let holds: Vec<_> =
+                slot.partitions().iter().map(|(key, p)| (key, p.holds().collect::<Vec<_>>())).collect();
             let orders: Vec<_> = slot.orders().iter().collect();
             let refunds: Vec<_> = slot.refunds().after(0).collect();
             format!("\n{:?} {} {holds:?} {orders:?} {refunds:?}", slot.id(), unordered(&facts))

@@ -11,8 +11,8 @@ use crate::stats::Stats;
 pub(crate) struct SnapshotFeeder {
     /// Bytes of a piece, and of all that one turn gives.
     piece_bytes: usize,
-    /// The snapshot's number and the place of the slot that it has a part of.
-    open: Option<(u64, usize)>,
+    /// The place of the slot that the snapshot has a part of.
+    open: Option<usize>,
     /// Kept for its memory.
     piece: Vec<u8>,
 }
@@ -28,15 +28,13 @@ impl SnapshotFeeder {
         for _ in 0..SNAPSHOT_SLOTS_PER_TURN {
             let Some(writer) = log.snapshot_wants() else {
                 if log.snapshot_state() == SnapshotState::Idle {
+                    // Another one begins some time after this one was given up, so this comes before.
                     self.give_up(slots);
                 }
                 return;
             };
-            let at = (writer.number(), writer.slots());
-            if self.open.is_some_and(|open| open != at) {
-                self.give_up(slots);
-            }
-            let Some(slot) = slots.nth_mut(at.1) else {
+            let place = writer.slots();
+            let Some(slot) = slots.nth_mut(place) else {
                 writer.end();
                 stats.snapshots += 1;
                 return;
@@ -47,7 +45,7 @@ impl SnapshotFeeder {
             }
             let is_last = slot.is_blank() || slot.next_piece(self.piece_bytes, &mut self.piece);
             writer.piece(slot.id().get(), &self.piece, is_last);
-            self.open = (!is_last).then_some(at);
+            self.open = (!is_last).then_some(place);
             stats.image_pieces += u64::from(!is_last);
             bytes += self.piece.len();
             if bytes >= self.piece_bytes {
@@ -58,7 +56,7 @@ impl SnapshotFeeder {
 
     /// The snapshot was given up: nobody takes the rest of the slot that it had a part of.
     fn give_up(&mut self, slots: &mut OwnedSlots) {
-        if let Some((_, place)) = self.open.take() {
+        if let Some(place) = self.open.take() {
             slots.nth_mut(place).expect("a slot that was there").drop_image();
         }
     }

@@ -30,18 +30,12 @@ pub struct SlotWriter<'a> {
     snapshots: &'a mut Snapshots,
     appended: Lsn,
     slots: usize,
-    number: u64,
 }
 
 impl SlotWriter<'_> {
     /// Slots that the snapshot has whole: the index of the next one, or of the one that lacks pieces, in the caller's list of its slots.
     pub fn slots(&self) -> usize {
         self.slots
-    }
-
-    /// The number that the snapshot is to have, unless it is given up.
-    pub fn number(&self) -> u64 {
-        self.number
     }
 
     /// Adds a piece of the image of one slot. All of them together hold the slot's records up to
@@ -165,8 +159,8 @@ impl Snapshots {
     /// The writer for the next slot, if one is waited for.
     pub(super) fn slot_writer(&mut self, appended: Lsn) -> Option<SlotWriter<'_>> {
         let Phase::Open(encoder) = &self.phase else { return None };
-        let (slots, number) = (encoder.slots(), self.number + 1);
-        self.awaits_slot().then_some(SlotWriter { snapshots: self, appended, slots, number })
+        let slots = encoder.slots();
+        self.awaits_slot().then_some(SlotWriter { snapshots: self, appended, slots })
     }
 
     pub(super) fn begin(&mut self, appended: Lsn) {

@@ -34,6 +34,7 @@ impl SnapshotFeeder {
                 return;
             };
             let place = writer.slots();
+            assert!(self.open.is_none_or(|open| open == place), "a slot that has begun goes on");
             let Some(slot) = slots.nth_mut(place) else {
                 writer.end();
                 stats.snapshots += 1;

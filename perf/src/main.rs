@@ -10,6 +10,10 @@ use perf::commands::engine::{self, Operation};
 use perf::commands::floor::{self, Floor};
 use perf::commands::{compare, http, index, pipeline, recovery, steady};
 
+/// As the server's, so that memory and instructions are as there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let matches = cli::command().get_matches();
     let (name, matches) = matches.subcommand().expect("clap requires one");

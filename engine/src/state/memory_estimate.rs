@@ -34,10 +34,15 @@ fn reservation(reservation: &Reservation) -> usize {
     ids + reservation.labels.iter().map(|label| LABEL_BYTES + label.as_str().len()).sum::<usize>()
 }
 
-/// Bitmaps of what is taken and of what is sold, labels and stops.
+/// Bitmaps of what is taken and of what is sold, and the definition.
 pub(super) fn partition(inventory: &Inventory, stops: usize) -> usize {
     let bitmaps = 2 * usize::from(inventory.segments()) * (inventory.seats() as usize).div_ceil(8);
-    PARTITION_BYTES + bitmaps + 128 * (stops + inventory.layout().coaches().take(MANY_COACHES).count())
+    bitmaps + definition(inventory, stops)
+}
+
+/// Labels and stops.
+pub(super) fn definition(inventory: &Inventory, stops: usize) -> usize {
+    PARTITION_BYTES + 128 * (stops + inventory.layout().coaches().take(MANY_COACHES).count())
 }
 
 /// Ad hoc coaches are counted, not stored.

@@ -84,8 +84,9 @@ impl Partition {
         PartitionState { seq: self.seq, changed_at: self.changed_at }
     }
 
-    pub(super) fn memory_estimate_without_holds(&self) -> usize {
-        memory_estimate::partition(&self.inventory, self.run.as_ref().map_or(0, |run| run.stops.len()))
+    /// What an image has of it beside its holds, as estimated.
+    pub(super) fn definition_bytes(&self) -> usize {
+        memory_estimate::definition(&self.inventory, self.run.as_ref().map_or(0, |run| run.stops.len()))
     }
 
     pub(super) fn begin_image(&mut self) {

@@ -14,6 +14,7 @@ mod model;
 mod opening;
 mod orders;
 mod payments;
+mod pieces;
 mod races;
 mod records;
 mod refunds;

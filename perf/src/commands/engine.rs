@@ -3,7 +3,9 @@
 //! A day of the national timetable: wishes come one after another, most of the holds are paid (confirmed) after a while, some are given
 //! back, some are left to expire. Orders are not in it: they are messages between slots, which are the shard's business.
 
+mod image;
 mod instructions;
+mod memory;
 mod world;
 
 use std::cmp::Reverse;
@@ -16,10 +18,12 @@ use engine::ids::Time;
 use serde::Serialize;
 use timetable::{Date, DateWindow, Timetable};
 
-use crate::demand::{Demand, Wish};
+use crate::demand::Demand;
 use crate::limits::DRAWN_AHEAD;
 use crate::machine;
 use crate::report::{Page, Report};
+use image::ImageFigures;
+use memory::Memory;
 use world::hold_of;
 
 pub use instructions::{Operation, count};
@@ -53,15 +57,7 @@ struct EngineReport {
     operations_per_core_second: f64,
     partitions_open: u64,
     memory: Memory,
-}
-
-#[derive(Debug, Serialize)]
-struct Memory {
-    bytes_per_open_partition: f64,
-    bytes_per_live_hold: f64,
-    /// As the engine itself estimates them.
-    estimated_per_open_partition: f64,
-    estimated_per_live_hold: f64,
+    image: ImageFigures,
 }
 
 /// # Errors
@@ -79,7 +75,8 @@ pub fn run(
     // Of the built-in timetable, which begins in the past, any day does: the world has a clock of its own.
     let date = first.checked_add(jiff::Span::new().days(7)).map_err(io::Error::other)?;
     let demand = Demand::new(&timetable, &[date]);
-    let memory = memory(&timetable, &demand, date, holds / 4, seed);
+    let memory = Memory::measure(&timetable, &demand, date, holds / 4, seed);
+    let image = ImageFigures::measure();
     let mut day = Day::new(World::new(timetable, days_before(date, 2)), &demand, holds, seed);
     let cpu_ns = day.run();
     let operations = day.asked + day.paid + day.given_back + day.world.expired;
@@ -100,6 +97,7 @@ pub fn run(
         operations_per_core_second: operations as f64 * 1e9 / cpu_ns.max(1) as f64,
         partitions_open: day.world.partitions(),
         memory,
+        image,
     };
     write(&report, out)
 }
@@ -227,34 +225,6 @@ impl<'a> Day<'a> {
     }
 }
 
-/// Memory by state: every partition is opened by a hold, then more holds are made. Nothing ends meanwhile.
-fn memory(timetable: &Timetable, demand: &Demand, date: Date, holds: u64, seed: u64) -> Memory {
-    let mut world = World::new(timetable.clone(), days_before(date, 2));
-    let mut chance = fastrand::Rng::with_seed(seed);
-    let mut id = 0;
-    let mut hold = |world: &mut World, wish: &Wish| {
-        id += 1;
-        let command = world.try_hold(demand, wish, id);
-        u64::from(world.run(&command).is_ok())
-    };
-    let mark = |world: &World| (machine::resident_bytes(std::process::id()), world.memory_estimate());
-    let start = mark(&world);
-    for wish in demand.one_of_each_partition(&mut chance) {
-        hold(&mut world, &wish);
-    }
-    let (opened, partitions) = (mark(&world), world.partitions());
-    let more: u64 = (0..holds).map(|_| hold(&mut world, &demand.draw(&mut chance))).sum();
-    let full = mark(&world);
-    let each = |from: u64, to: u64, count: u64| to.saturating_sub(from) as f64 / count.max(1) as f64;
-    let (hold, estimated_hold) = (each(opened.0, full.0, more), each(opened.1, full.1, more));
-    Memory {
-        bytes_per_open_partition: each(start.0, opened.0, partitions) - hold,
-        bytes_per_live_hold: hold,
-        estimated_per_open_partition: each(start.1, opened.1, partitions) - estimated_hold,
-        estimated_per_live_hold: estimated_hold,
-    }
-}
-
 fn write(report: &EngineReport, out: &Path) -> io::Result<PathBuf> {
     println!(
         "{:.0} operations a second of one core ({} holds, {} refused, {} paid, {} given back, {} expired; {} records)",
@@ -284,28 +254,8 @@ fn write(report: &EngineReport, out: &Path) -> io::Result<PathBuf> {
             row("partitions open", report.partitions_open.to_string()),
         ],
     );
-    page.heading("Memory");
-    page.table(
-        &["", "bytes in RAM", "bytes as estimated"],
-        &[
-            (
-                true,
-                vec![
-                    "open partition".to_owned(),
-                    format!("{:.0}", report.memory.bytes_per_open_partition),
-                    format!("{:.0}", report.memory.estimated_per_open_partition),
-                ],
-            ),
-            (
-                true,
-                vec![
-                    "live hold".to_owned(),
-                    format!("{:.0}", report.memory.bytes_per_live_hold),
-                    format!("{:.0}", report.memory.estimated_per_live_hold),
-                ],
-            ),
-        ],
-    );
+    report.memory.show(&mut page);
+    report.image.show(&mut page);
     let out = Report::new(out)?;
     out.json(report)?;
     out.page(&page)

@@ -19,6 +19,8 @@ pub(in crate::state) struct ImageUnderWay {
     state: SlotState,
     /// Partitions that it has still to give, the next one last.
     partitions: Vec<PartitionKey>,
+    /// The next one has some of its holds in the pieces before.
+    goes_on: bool,
     /// Those of them that were forgotten since.
     forgotten: BTreeMap<PartitionKey, Partition>,
 }
@@ -43,8 +45,12 @@ impl Slot {
         self.refunds.by_number.begin_image();
         self.outbox.begin_image();
         let partitions = self.partitions.iter().map(|(key, _)| key.clone()).rev().collect();
-        self.image =
-            Some(Box::new(ImageUnderWay { state: self.state(), partitions, forgotten: BTreeMap::new() }));
+        self.image = Some(Box::new(ImageUnderWay {
+            state: self.state(),
+            partitions,
+            goes_on: false,
+            forgotten: BTreeMap::new(),
+        }));
     }
 
     /// Gives up the image under way, if there is one.
@@ -58,8 +64,8 @@ impl Slot {
         }
     }
 
-    /// Appends the next piece of the image to `out`, longer than `bytes` by less than one element. Returns whether it is the last one:
-    /// then the image is over.
+    /// Appends the next piece of the image to `out`, longer than `bytes` by less than one element and the definition of its
+    /// partition. Returns whether it is the last one: then the image is over.
     ///
     /// # Panics
     /// When no image is under way.
@@ -108,7 +114,9 @@ impl ImageUnderWay {
             let forgotten = self.forgotten.get_mut(key);
             let partition = forgotten.or_else(|| live.get_for_image(key));
             let partition = partition.expect("a partition is open, or was forgotten and kept");
-            let mut is_full = room.take(partition.memory_estimate_without_holds()).is_break();
+            // Once for all of its pieces: however large it is, there is room for holds.
+            let definition_bytes = if self.goes_on { 0 } else { partition.definition_bytes() };
+            let mut is_full = room.take(definition_bytes).is_break();
             let mut holds = Vec::new();
             let (state, is_whole) = partition.give_image(|id, hold| {
                 holds.push(HoldImage::of(id, hold));
@@ -117,6 +125,7 @@ impl ImageUnderWay {
                 step
             });
             out.push(PartitionImage::of(key, partition, state, holds));
+            self.goes_on = !is_whole;
             if is_whole {
                 self.forgotten.remove(key);
                 self.partitions.pop();

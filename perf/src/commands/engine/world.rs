@@ -20,21 +20,22 @@ use timetable::{Run, Timetable};
 
 use crate::demand::{Demand, Wish};
 
-/// A timetable that sells its own trains alone.
+/// A timetable that sells its own trains alone; without one, everything is sold ad hoc.
 #[derive(Debug)]
-struct OnSale(Timetable);
+struct OnSale(Option<Timetable>);
 
 impl Catalogue for OnSale {
     fn find(&self, key: &PartitionKey) -> Listing {
+        let Some(timetable) = &self.0 else { return Listing::AdHoc };
         let sold = key.parts().and_then(|(train, date, class)| {
-            let run = self.0.run(train, date.parse().ok()?)?;
+            let run = timetable.run(train, date.parse().ok()?)?;
             Some(Definition { layout: (**run.class(class)?).clone(), run: definition(&run) })
         });
         sold.map_or(Listing::NotSold, Listing::Sold)
     }
 
     fn run(&self, train: &str, date: &str) -> Option<RunListing> {
-        let run = self.0.run(train, date.parse().ok()?)?;
+        let run = self.0.as_ref()?.run(train, date.parse().ok()?)?;
         let classes = run.classes().iter();
         let classes =
             classes.map(|class| ClassListing { name: class.name.to_string(), layout: class.layout.clone() });
@@ -74,8 +75,17 @@ pub(in crate::commands) struct World {
 
 impl World {
     pub(in crate::commands) fn new(timetable: Timetable, now: Time) -> World {
+        World::on(OnSale(Some(timetable)), now)
+    }
+
+    /// A world without a timetable.
+    pub(super) fn ad_hoc(now: Time) -> World {
+        World::on(OnSale(None), now)
+    }
+
+    fn on(catalogue: OnSale, now: Time) -> World {
         World {
-            catalogue: OnSale(timetable),
+            catalogue,
             policy: Policy::default(),
             hash: SlotHash::new([7; 16]),
             slots: (0..SLOTS).map(|slot| Slot::new(SlotId::new(slot))).collect(),
@@ -157,6 +167,24 @@ impl World {
         self.due.reschedule(&index, due, slot.next_due());
         self.effects.clear();
         self.records += 1;
+    }
+
+    /// A record of a slot, and the acknowledgement of what it tells.
+    pub(super) fn apply_heard(&mut self, slot: SlotId, body: Body) {
+        let index = usize::from(slot.get());
+        self.apply(index, body, &mut |_| ());
+        let tells: Vec<_> = self.slots[index].outbox().keys().copied().collect();
+        if !tells.is_empty() {
+            self.apply(index, Body::TellsAcked { tells }, &mut |_| ());
+        }
+    }
+
+    pub(super) fn slot_of(&self, partition: &PartitionKey) -> SlotId {
+        self.hash.partition(partition)
+    }
+
+    pub(super) fn slot_mut(&mut self, slot: SlotId) -> &mut Slot {
+        &mut self.slots[usize::from(slot.get())]
     }
 
     pub(in crate::commands) fn partitions(&self) -> u64 {

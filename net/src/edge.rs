@@ -18,7 +18,8 @@ use crate::budget::{ConnectionBudget, Place};
 use crate::config::Config;
 use crate::connection::{Connection, End, GuardedStream, Phase};
 use crate::limits::{
-    ACCEPT_BURST, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, RESERVE_MS, STOP_GRACE_MS,
+    ACCEPT_BURST_MIN, ACCEPT_PAUSE_MS, HEADERS_MAX_FREE, LINGER_BYTES_MAX, LINGER_MS, RESERVE_MS,
+    STOP_GRACE_MS,
 };
 use crate::listen::ServiceListener;
 use crate::logs;
@@ -131,8 +132,10 @@ impl<B: Backend> Edge<B> {
         listener.close();
     }
 
+    /// Takes in those that wait, as many as are open already: then accepting takes no more of a round than answering, and a crowd
+    /// is in after a few rounds.
     async fn accept_waiting(self: &Rc<Self>, service: Service, listener: &Listener) {
-        for _ in 0..ACCEPT_BURST {
+        for _ in 0..ACCEPT_BURST_MIN.max(self.connections.open.get()) {
             if self.reserve.is_crowded() {
                 break;
             }

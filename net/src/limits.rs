@@ -62,8 +62,8 @@ pub const RESERVE_CONNECTIONS: usize = 64;
 pub const RESERVE_PER_CORE_MIN: usize = 4;
 /// For a connection in the reserve to send a whole request; beyond: close.
 pub(crate) const RESERVE_MS: u64 = 1_000;
-/// Connections taken from one listener before other tasks come first.
-pub(crate) const ACCEPT_BURST: usize = 64;
+/// Connections taken from one listener before other tasks come first; as many as are open where those are more.
+pub(crate) const ACCEPT_BURST_MIN: usize = 64;
 /// For ports that somebody has to become free at start, and between two attempts.
 pub(crate) const PORT_CLAIM_TIMEOUT_MS: u64 = 2_000;
 pub(crate) const PORT_CLAIM_PAUSE_MS: u64 = 20;

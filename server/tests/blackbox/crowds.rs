@@ -1,5 +1,9 @@
-//! More connections than the process has descriptors for.
+//! Very many connections: idle ones that the process has no descriptors for, and ones that all ask at once.
 
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::session::text;
@@ -22,17 +26,25 @@ pub(crate) fn metric(server: &Server, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("no {name} in {scrape}")).parse().expect("a number")
 }
 
+/// Raises the limit of open files of this side, which needs as many. Says where it is too low.
+fn may_open(files: u64) -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.maximum.is_some_and(|max| max < files) {
+        skipped("a crowd of connections (the limit of open files is too low here)");
+        return false;
+    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    setrlimit(Resource::Nofile, raised).expect("a raised limit");
+    true
+}
+
 /// Catches: connections that use up the descriptors of the log, which ends the process at its next segment; connections of one client
 /// that keep everybody else out, monitoring included.
 #[test]
 fn a_crowd_of_idle_connections_does_not_end_the_server() {
-    // This side needs as many.
-    let limit = getrlimit(Resource::Nofile);
-    if limit.maximum.is_some_and(|max| max < 2 * DESCRIPTORS) {
-        return skipped("a crowd of connections (the limit of open files is too low here)");
+    if !may_open(2 * DESCRIPTORS) {
+        return;
     }
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, raised).expect("a raised limit");
     for network in ["uring", "epoll"] {
         let launch = Launch::new().cores(2).open_files(DESCRIPTORS).env("INTERLOCK_SEGMENT_BYTES", "262144");
         let launch = launch.env("INTERLOCK_SNAPSHOT_LOG_BYTES", &SNAPSHOT_LOG_BYTES.to_string());
@@ -94,4 +106,97 @@ fn too_few_open_files_are_refused_at_the_start() {
         "4 cores",
         "ulimit -n",
     ]);
+}
+
+/// Connections that ask at once, of one address, to one core.
+const ASKING: usize = 8_000;
+/// Answers for each of them on average.
+const ANSWERS_EACH: usize = 4;
+
+/// A client that has one request under way at a time, and asks again as soon as it has the answer.
+struct Asking {
+    stream: TcpStream,
+    number: usize,
+    received: Vec<u8>,
+    answers: usize,
+}
+
+impl Asking {
+    fn open(address: SocketAddr, number: usize) -> Asking {
+        let stream =
+            TcpStream::connect(address).unwrap_or_else(|e| panic!("connection {number} (ulimit -n?): {e}"));
+        stream.set_nonblocking(true).expect("a socket");
+        stream.set_nodelay(true).expect("a socket");
+        Asking { stream, number, received: Vec::new(), answers: 0 }
+    }
+
+    fn ask(&mut self) {
+        let (number, answers) = (self.number, self.answers);
+        let body = format!(
+            r#"{{"partition_key":"crowd-{}","hold_id":"h-{number}-{answers}","qty":1,"capacity":100000}}"#,
+            number % 8
+        );
+        let request = format!(
+            "POST /inventory/try-hold HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.stream.write_all(request.as_bytes()).expect("the socket takes a small request");
+    }
+
+    /// Takes what is there. An answer must be 200, and the next request follows it.
+    fn take(&mut self) -> usize {
+        let mut buffer = [0; 4_096];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => panic!("connection {} was closed", self.number),
+            Ok(read) => self.received.extend_from_slice(&buffer[..read]),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return 0,
+            Err(e) => panic!("connection {}: {e}", self.number),
+        }
+        let text = String::from_utf8_lossy(&self.received);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return 0 };
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        if body.len() < length.unwrap_or_else(|| panic!("no length: {head}")) {
+            return 0;
+        }
+        assert!(head.starts_with("HTTP/1.1 200 "), "connection {}: {text}", self.number);
+        self.received.clear();
+        self.answers += 1;
+        self.ask();
+        1
+    }
+}
+
+/// Catches: requests that are refused although there are no more connections than may be open; a connection that is passed over while
+/// others are answered again and again.
+#[test]
+fn a_crowd_that_asks_at_once_is_served_in_turn() {
+    if !may_open(2 * ASKING as u64) {
+        return;
+    }
+    for network in ["uring", "epoll"] {
+        let server = Launch::new().cores(1).env("INTERLOCK_NETWORK", network).start();
+        let address = server.addr(Port::Inventory);
+        let mut crowd: Vec<Asking> = (0..ASKING).map(|number| Asking::open(address, number)).collect();
+        crowd.iter_mut().for_each(Asking::ask);
+        let mut answers = 0;
+        while answers < ASKING * ANSWERS_EACH {
+            let mut ready: Vec<_> =
+                crowd.iter().map(|client| PollFd::new(&client.stream, PollFlags::IN)).collect();
+            poll(&mut ready, None).expect("sockets");
+            let ready: Vec<bool> = ready.iter().map(|fd| !fd.revents().is_empty()).collect();
+            let answered = crowd.iter_mut().zip(ready).filter(|(_, ready)| *ready);
+            answers += answered.map(|(client, _)| client.take()).sum::<usize>();
+        }
+        let (least, most) = crowd.iter().fold((usize::MAX, 0), |(least, most), client| {
+            (least.min(client.answers), most.max(client.answers))
+        });
+        assert!(
+            least >= 1 && most <= 4 * ANSWERS_EACH,
+            "{network}: {least} to {most} answers, {ANSWERS_EACH} on average"
+        );
+        drop(crowd);
+        server.stop();
+    }
 }

@@ -13,7 +13,6 @@
 pub mod arrivals;
 pub mod commands;
 pub mod demand;
-pub mod feed;
 pub mod figures;
 pub mod json;
 pub mod limits;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use drill::session::Port;
 use drill::{Launch, Server};
+use testkit::national_feed;
 
 use crate::limits::START_MAX;
 use crate::machine;
@@ -155,7 +156,8 @@ pub fn feed(name: &str, unpack_into: &Path) -> io::Result<Option<PathBuf>> {
     match name {
         "built-in" => Ok(None),
         "national" => {
-            crate::feed::unpack_national(unpack_into, jiff::Zoned::now().date())?;
+            let weeks = national_feed::weeks_to_next_month(jiff::Zoned::now().date());
+            national_feed::unpack(unpack_into, weeks)?;
             Ok(Some(unpack_into.to_owned()))
         }
         path => Ok(Some(path.into())),

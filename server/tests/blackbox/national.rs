@@ -1,19 +1,18 @@
-//! A real national timetable: loaded whole, searched, and sold across midnight. Skipped where the feed is absent.
+//! A real national timetable: loaded whole, searched, and sold across midnight.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
+use tempfile::TempDir;
+use testkit::national_feed;
 
 use crate::sell::Run;
 use crate::support::http::encode;
 use crate::support::session::{list, number, text, texts};
 use crate::support::time::{rfc3339_ms, tomorrow};
-use crate::support::{Launch, Port, Session, skipped};
-
-/// Where the feed lies beside the project.
-const FEED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/gtfs-china-hsr");
+use crate::support::{Launch, Port, Session};
 
 /// A night train of the feed on a date, read by the test itself.
 #[derive(Debug)]
@@ -26,20 +25,12 @@ struct NightTrain {
     after_midnight: usize,
 }
 
-/// The feed, where it is there and not over.
-fn feed() -> Option<PathBuf> {
-    let dir = PathBuf::from(FEED);
-    if !dir.is_dir() {
-        skipped(&format!("the national feed is not at {FEED}"));
-        return None;
-    }
-    let calendar = table(&dir, "calendar.txt");
-    let last = calendar.iter().map(|row| row["end_date"].as_str()).max().unwrap_or_default();
-    if last <= tomorrow().replace('-', "").as_str() {
-        skipped(&format!("the national feed ended on {last}"));
-        return None;
-    }
-    Some(dir)
+/// The feed, on sale.
+fn feed() -> TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    let weeks = national_feed::weeks_to_next_month(jiff::Zoned::now().date());
+    national_feed::unpack(dir.path(), weeks).expect("the feed");
+    dir
 }
 
 /// The rows of a table. No field of this feed is quoted.
@@ -100,12 +91,13 @@ fn moment(date: &str, time: &str) -> i64 {
 /// a number with `/` that cannot be asked for, searched or sold; what was sold of it gone after a crash.
 #[test]
 fn the_national_timetable_is_sold() {
-    let Some(dir) = feed() else { return };
-    let night = night_train(&dir);
+    let feed = feed();
+    let dir = feed.path();
+    let night = night_train(dir);
     println!("sold is {} of {}", night.train, night.date);
     let server = Launch::new().cores(2).args(&["--timetable", &dir.display().to_string()]).start();
     let mut session = server.session();
-    assert_eq!(stations(&mut session), table(&dir, "stops.txt").len());
+    assert_eq!(stations(&mut session), table(dir, "stops.txt").len());
     let by_name = session.get(Port::Gateway, &format!("/v1/stations?q={}", encode("北京南"))).ok();
     assert_eq!(list(&by_name, "stations")[0]["code"], "VNP");
 

@@ -1,24 +1,18 @@
-//! A national feed, read whole: 672 stations, 4,458 trips, up to 38 stops. Skipped where it is absent.
+//! A national feed, read whole: 672 stations, 4,458 trips, up to 38 stops.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::Path;
 
+use tempfile::TempDir;
+use testkit::national_feed;
 use timetable::{Date, DateWindow, Summary, Timetable};
 
 use crate::feed::stops;
 
-const FEED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/gtfs-china-hsr");
-
-fn load(window: DateWindow) -> Option<Timetable> {
-    let path = Path::new(FEED);
-    if !path.exists() {
-        // Straight to the terminal: what a passing test prints is not shown.
-        let skipped = b"SKIPPED: the national feed is not at ../shared/data/gtfs-china-hsr\n";
-        std::io::stderr().write_all(skipped).unwrap();
-        return None;
-    }
-    Some(Timetable::load(path, None, window).unwrap_or_else(|error| panic!("{error}")))
+/// The feed with its own dates, and where it lies.
+fn load(window: DateWindow) -> (Timetable, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    national_feed::unpack(dir.path(), 0).unwrap();
+    (Timetable::load(dir.path(), None, window).unwrap_or_else(|error| panic!("{error}")), dir)
 }
 
 fn date(text: &str) -> Date {
@@ -27,7 +21,7 @@ fn date(text: &str) -> Date {
 
 #[test]
 fn it_loads_whole() {
-    let Some(timetable) = load(DateWindow::WHOLE) else { return };
+    let (timetable, _dir) = load(DateWindow::WHOLE);
     let expected = Summary { stations: 672, trains: 4_402, trips: 4_458, runs: 231_245 };
     assert_eq!(timetable.summary(), expected);
     assert_eq!(timetable.dates(), Some((date("2027-01-30"), date("2027-03-30"))));
@@ -45,8 +39,8 @@ fn runs_on(timetable: &Timetable, day: &str) -> u64 {
 /// Every run is what the tables say, read here in the plainest way.
 #[test]
 fn every_run_has_the_stops_of_its_trip() {
-    let Some(timetable) = load(DateWindow::WHOLE) else { return };
-    let read = |name: &str| std::fs::read_to_string(Path::new(FEED).join(name)).unwrap();
+    let (timetable, dir) = load(DateWindow::WHOLE);
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     let rows = |text: &str| -> Vec<Vec<String>> {
         text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect()
     };
@@ -88,7 +82,7 @@ fn every_run_has_the_stops_of_its_trip() {
 
 #[test]
 fn trains_from_beijing_to_shanghai() {
-    let Some(timetable) = load(DateWindow::new(date("2027-01-30"), 15)) else { return };
+    let (timetable, _dir) = load(DateWindow::new(date("2027-01-30"), 15));
     let (from, to) = (timetable.find_station("北京南").unwrap(), timetable.find_station("AOH").unwrap());
     let found = timetable.journeys(from, to, date("2027-02-01"));
     assert!(found.len() > 30, "{}", found.len());
@@ -103,7 +97,7 @@ fn trains_from_beijing_to_shanghai() {
 
 #[test]
 fn numbers_with_slashes_and_double_calls() {
-    let Some(timetable) = load(DateWindow::WHOLE) else { return };
+    let (timetable, _dir) = load(DateWindow::WHOLE);
     let ring = stops(&timetable, "D7101/D7104", "2027-02-01");
     let mut codes: Vec<&str> = ring.iter().map(|stop| stop.split(' ').next().unwrap()).collect();
     codes.sort_unstable();

@@ -1,4 +1,4 @@
-//! The national timetable in `perf/data/`, with its dates moved so that it is always on sale.
+//! National feed: the timetable in `perf/data/`, with its dates as they are or moved, so that it is always on sale.
 
 use std::fs;
 use std::io::{self, Cursor, Read};
@@ -8,7 +8,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 
 /// China's high-speed network of March 2016; where it is from: `perf/data/README.md`.
-const NATIONAL: &[u8] = include_bytes!("../data/gtfs-china-hsr.zip");
+const NATIONAL: &[u8] = include_bytes!("../../perf/data/gtfs-china-hsr.zip");
 /// The first date of service in it.
 const FIRST: Date = jiff::civil::date(2027, 1, 30);
 /// The tables that have dates, and the columns that are dates.
@@ -23,12 +23,11 @@ pub fn weeks_to_next_month(today: Date) -> i32 {
     days.div_euclid(7) + i32::from(days.rem_euclid(7) > 0)
 }
 
-/// Unpacks the national feed into a directory, with its dates moved to next month. Weekdays stay.
+/// Unpacks it into a directory, with its dates moved by so many weeks. Weekdays stay.
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn unpack_national(into: &Path, today: Date) -> io::Result<()> {
-    let weeks = weeks_to_next_month(today);
+pub fn unpack(into: &Path, weeks: i32) -> io::Result<()> {
     fs::create_dir_all(into)?;
     let mut archive = zip::ZipArchive::new(Cursor::new(NATIONAL)).map_err(io::Error::other)?;
     for index in 0..archive.len() {
@@ -76,7 +75,7 @@ mod tests {
     use jiff::civil::{Date, date};
     use timetable::{DateWindow, Timetable};
 
-    use super::{FIRST, moved, unpack_national, weeks_to_next_month};
+    use super::{FIRST, moved, unpack, weeks_to_next_month};
 
     fn first_on(today: Date) -> Date {
         FIRST.checked_add(weeks_to_next_month(today).weeks()).unwrap()
@@ -107,7 +106,7 @@ mod tests {
     fn the_national_feed_is_always_on_sale() {
         let dir = tempfile::tempdir().unwrap();
         for today in [date(2026, 11, 30), date(2030, 2, 28)] {
-            unpack_national(dir.path(), today).unwrap();
+            unpack(dir.path(), weeks_to_next_month(today)).unwrap();
             let timetable = Timetable::load(dir.path(), None, DateWindow::WHOLE).unwrap();
             let (first, last) = timetable.dates().unwrap();
             assert_eq!(first, first_on(today));

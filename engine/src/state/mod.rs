@@ -9,10 +9,12 @@ mod leap;
 mod memory_estimate;
 mod orders;
 mod partition;
+mod partitions;
 mod slot;
 
 pub use image::IMAGE_VERSION;
 pub use leap::Leap;
 pub use orders::{Order, Orders, Refunds};
-pub use partition::{Hold, Partition, Partitions};
+pub use partition::{Hold, Partition};
+pub use partitions::Partitions;
 pub use slot::Slot;

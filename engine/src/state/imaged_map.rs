@@ -18,7 +18,7 @@ pub(super) struct ImagedMap<K, V> {
 struct Image<K, V> {
     /// The last key that was given.
     cursor: Option<K>,
-    /// Entries that have changed ahead of the cursor, as they were; `None` where there was none.
+    /// Entries ahead of the cursor that have changed, as they were; `None` where there was none.
     kept: BTreeMap<K, Option<V>>,
 }
 
@@ -74,7 +74,7 @@ impl<K: Ord + Clone, V: Clone> ImagedMap<K, V> {
         let Some(image) = &mut self.image else { return true };
         let ahead = (image.cursor.as_ref().map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let mut live = self.live.range::<K, _>(ahead).peekable();
-        let mut kept = image.kept.range::<K, _>(ahead).peekable();
+        let mut kept = image.kept.iter().peekable();
         let cursor = loop {
             let entry = match (live.peek(), kept.peek()) {
                 (Some((key, _)), Some((kept_key, _))) if key < kept_key => live.next(),
@@ -91,11 +91,16 @@ impl<K: Ord + Clone, V: Clone> ImagedMap<K, V> {
                 break Some(key.clone());
             }
         };
-        match cursor {
-            Some(_) => image.cursor = cursor,
-            None => self.image = None,
+        let Some(cursor) = cursor else {
+            self.image = None;
+            return true;
+        };
+        // A few with each piece, so that they are not all let go at the end.
+        while image.kept.first_key_value().is_some_and(|(key, _)| *key <= cursor) {
+            image.kept.pop_first();
         }
-        self.image.is_none()
+        image.cursor = Some(cursor);
+        false
     }
 }
 
@@ -142,6 +147,10 @@ mod tests {
                 if is_whole {
                     break;
                 }
+                let image = map.image.as_ref().expect("it is not whole");
+                assert!(
+                    image.kept.first_key_value().is_none_or(|(key, _)| Some(key) > image.cursor.as_ref())
+                );
             }
             assert_eq!(given, expected);
             assert!(map.image.is_none());

@@ -152,6 +152,9 @@ pub(crate) fn command() -> Command {
                     seconds("10"),
                     option("percent", "share of the ceiling").value_parser(value_parser!(f64)).default_value("70"),
                     option("windows", "how many windows").value_parser(value_parser!(u32).range(1..)).default_value("12"),
+                    option("trains", "trains of a sale opening, which go on sale again and again: open partitions are kept, and would grow")
+                        .value_parser(clap::builder::RangedU64ValueParser::<usize>::new().range(1..))
+                        .default_value("70"),
                 ]),
         )
         .subcommand(

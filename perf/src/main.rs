@@ -66,7 +66,8 @@ fn run(name: &str, matches: &ArgMatches) -> io::Result<ExitCode> {
         }
         "steady" => {
             let (percent, windows) = (cli::get(matches, "percent"), cli::get(matches, "windows"));
-            steady::run(&setting()?, cli::get(matches, "connections"), percent, windows)?
+            let trains = cli::get(matches, "trains");
+            steady::run(&setting()?, cli::get(matches, "connections"), percent, windows, trains)?
         }
         "index" => index::run(&cli::get::<std::path::PathBuf>(matches, "out"))?,
         "engine-count" => {

@@ -32,8 +32,14 @@ struct SteadyReport {
 
 /// # Errors
 /// If the server does not start, or the report cannot be written.
-pub fn run(setting: &Setting, connections: usize, percent: f64, windows: u32) -> io::Result<PathBuf> {
-    let sale = setting.sale()?;
+pub fn run(
+    setting: &Setting,
+    connections: usize,
+    percent: f64,
+    windows: u32,
+    trains: usize,
+) -> io::Result<PathBuf> {
+    let sale = setting.sale()?.of_trains(trains);
     let target = setting.interlock()?;
     println!("{HEAD}  resident MB");
     let run = |pace, percent| -> io::Result<Figures> {

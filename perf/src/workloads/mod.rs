@@ -112,6 +112,14 @@ impl Sale {
         }
     }
 
+    /// A sale opening of so many trains at most, the most wanted ones: the first of them go on sale again after the last.
+    #[must_use]
+    pub fn of_trains(mut self, trains: usize) -> Sale {
+        let openings = trains.div_ceil(sale_opening::TRAINS).min(self.openings.len());
+        self.openings = Arc::new(self.openings[..openings].to_vec());
+        self
+    }
+
     /// The workloads of one more run, by thread.
     pub fn workloads<'a>(
         &'a self,
@@ -287,6 +295,20 @@ mod tests {
             assert!(workload.answered(&step, 409, refused, &mut request).is_none());
         }
         assert_eq!(opened.len(), 2, "both dates went on sale");
+    }
+
+    #[test]
+    fn a_sale_of_few_trains_begins_anew() {
+        let sale = sale().of_trains(10);
+        let mut workload = sale.workloads(Choice::by_name("sale-opening").unwrap(), 7)(0);
+        let mut wanted = HashSet::new();
+        for _ in 0..10_000 {
+            let mut request = Vec::new();
+            let step = workload.begin(&mut request);
+            wanted.insert(sale.demand.train(&step.wish));
+            workload.answered(&step, 409, b"", &mut request);
+        }
+        assert_eq!(wanted.len(), 10);
     }
 
     #[test]

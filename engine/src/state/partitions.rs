@@ -8,7 +8,7 @@ use crate::due_index::DueIndex;
 use crate::ids::{PartitionKey, Time};
 use crate::record::PartitionOpened;
 
-/// By key, with an index for each kind of attention. Every change of a partition goes through [`Partitions::change`], so that they follow.
+/// By key, with an index for each kind of attention. Every change of a partition goes through `change`, so that they follow.
 #[derive(Debug, Default)]
 pub struct Partitions {
     by_key: BTreeMap<PartitionKey, Partition>,

@@ -55,23 +55,25 @@ fn what_is_written_is_what_was_written() {
     assert!(log[SEGMENT_USED..].iter().all(|byte| *byte == 0));
     check("superblock-v1", &bytes("superblock"));
     check("segment-v1", &log[..SEGMENT_USED]);
-    check("snapshot-v1", &bytes(&snapshot(1)));
+    check("snapshot-v2", &bytes(&snapshot(1)));
 }
 
 #[test]
 fn what_was_written_is_read() {
-    let files = MemoryFiles::new();
-    let put = |name: &str, bytes: &[u8]| files.create(name).unwrap().write_at(bytes, 0).unwrap();
-    for dir in ["", "epoch-0000000001", CORE] {
-        files.make_dir(dir).unwrap();
+    for kept in ["snapshot-v1", "snapshot-v2"] {
+        let files = MemoryFiles::new();
+        let put = |name: &str, bytes: &[u8]| files.create(name).unwrap().write_at(bytes, 0).unwrap();
+        for dir in ["", "epoch-0000000001", CORE] {
+            files.make_dir(dir).unwrap();
+        }
+        let mut log = std::fs::read(golden("segment-v1")).unwrap();
+        log.resize(options().segment_bytes as usize, 0);
+        put("superblock", &std::fs::read(golden("superblock-v1")).unwrap());
+        put(&segment(1), &log);
+        put(&snapshot(1), &std::fs::read(golden(kept)).unwrap());
+        let (taken, at) = read(&files, &options()).unwrap();
+        let (_, pair) = example();
+        assert_eq!((at.last, at.snapshot.begin, at.records), (Lsn(7), Lsn(6), 1), "{kept}");
+        assert_eq!(taken.state(), pair.state, "{kept}");
     }
-    let mut log = std::fs::read(golden("segment-v1")).unwrap();
-    log.resize(options().segment_bytes as usize, 0);
-    put("superblock", &std::fs::read(golden("superblock-v1")).unwrap());
-    put(&segment(1), &log);
-    put(&snapshot(1), &std::fs::read(golden("snapshot-v1")).unwrap());
-    let (taken, at) = read(&files, &options()).unwrap();
-    let (_, pair) = example();
-    assert_eq!((at.last, at.snapshot.begin, at.records), (Lsn(7), Lsn(6), 1));
-    assert_eq!(taken.state(), pair.state);
 }

@@ -17,6 +17,7 @@ pub mod effect;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod read_model;
 pub mod record;
 pub mod slots;
 pub mod state;

@@ -14,6 +14,7 @@ mod dir;
 pub mod disk;
 mod error;
 pub mod files;
+pub mod follow;
 mod frame;
 pub mod inspect;
 pub mod limits;

@@ -106,7 +106,7 @@ pub struct HistoryPage {
 #[derive(Clone, PartialEq, Debug)]
 pub struct HistoryEvent {
     pub position: HistoryPosition,
-    /// The record's kind, as [`Body::wire_name`](crate::record::Body::wire_name) says it.
+    /// The record's kind, as [`Kind::wire_name`](crate::record::Kind::wire_name) says it.
     pub kind: Text,
     pub partition: Option<PartitionKey>,
     pub hold: Option<HoldId>,

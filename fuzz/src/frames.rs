@@ -16,7 +16,7 @@ pub(crate) fn options() -> Options {
         spare_segments: 1,
         reserve_bytes: Some(limits::EXHAUSTED_BYTES + BLOCK as u64),
         snapshot_log_bytes: limits::SEGMENT_BYTES_MIN,
-        entropy: Some(*b"the id of a test, and its secret"),
+        entropy: Some(*b"the id of a test, and its secret, a life"),
         ..Options::default()
     }
 }

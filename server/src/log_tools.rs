@@ -36,6 +36,16 @@ fn tell(report: &Report, dir: &Path, said: &mut String) -> Result<(), Error> {
     for core in &report.cores {
         writeln!(said, "{}", describe(core))?;
     }
+    for sink in &report.sinks.sinks {
+        let place = sink.relied.as_ref().map_or("nothing is known of its place".to_owned(), |place| {
+            let cores: Vec<_> = place.cores.iter().map(|lsn| lsn.0.to_string()).collect();
+            format!("relied on up to epoch {}, records {}", place.epoch, cores.join(", "))
+        });
+        writeln!(said, "sink {}: {place}", sink.name)?;
+    }
+    if let Some(problem) = report.beside.first() {
+        return Err(format!("a start can do without it, who follows the log cannot: {problem}").into());
+    }
     let problems: Vec<_> = report.cores.iter().filter_map(|core| core.problem.as_ref()).collect();
     if let Some(problem) = problems.first() {
         return Err(

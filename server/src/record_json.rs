@@ -13,7 +13,7 @@ pub(crate) fn record(core: u16, lsn: u64, record: &Record) -> Value {
         "seq": record.seq,
         "time_ms": record.time.0,
         "trace_id": record.trace.as_str(),
-        "type": record.body.wire_name(),
+        "type": record.body.kind().wire_name(),
         "body": body(&record.body),
     })
 }

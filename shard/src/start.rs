@@ -8,7 +8,7 @@ use engine::slots::{SlotHash, core_of};
 use engine::state::Leap;
 use wal::disk::Disk;
 use wal::files::Files;
-use wal::{DataDir, OpenError, Recovered};
+use wal::{DataDir, Lsn, OpenError, Recovered};
 
 use crate::clock::{Clock, Clocks};
 use crate::node::Node;
@@ -47,8 +47,9 @@ pub fn recover<F: Files, E: From<OpenError>>(
     if dir.cores() == cores {
         return Ok(read);
     }
+    let ends: Vec<_> = read.iter().map(|(_, recovered)| recovered.last).collect();
     let dealt = deal_out(read, cores);
-    redistribute(dir, &dealt)?;
+    redistribute(dir, &ends, &dealt)?;
     let read_back = (0..).zip(dealt).map(|(core, mut recovery)| {
         let recovered = dir.recover(core, &mut recovery)?;
         Ok((recovery, recovered))
@@ -65,9 +66,9 @@ fn deal_out(read: Vec<RecoveredCore>, cores: u16) -> Vec<Recovery> {
     dealt
 }
 
-fn redistribute<F: Files>(dir: &mut DataDir<F>, dealt: &[Recovery]) -> Result<(), OpenError> {
+fn redistribute<F: Files>(dir: &mut DataDir<F>, ends: &[Lsn], dealt: &[Recovery]) -> Result<(), OpenError> {
     let mut image = Vec::new();
-    dir.redistribute(dealt.len() as u16, |core, sink| {
+    dir.redistribute(dealt.len() as u16, ends, |core, sink| {
         for slot in dealt[usize::from(core)].slots() {
             image.clear();
             if !slot.is_blank() {

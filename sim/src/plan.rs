@@ -75,8 +75,10 @@ impl Plan {
     pub(crate) fn draw(rng: &mut Rng) -> Plan {
         let cores = rng.between(1, CORES_MAX as u64) as u16;
         let segment_bytes = limits::SEGMENT_BYTES_MIN;
-        let mut entropy = [0; 32];
-        entropy.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&rng.number().to_le_bytes()));
+        let mut entropy = [0; 40];
+        // The life, the last part, is one for all: nothing depends on it.
+        let drawn = entropy.chunks_exact_mut(8).take(4);
+        drawn.for_each(|part| part.copy_from_slice(&rng.number().to_le_bytes()));
         let spare_segments = rng.between(1, 2) as u32;
         Plan {
             cores,
@@ -89,6 +91,7 @@ impl Plan {
                 snapshot_log_bytes: segment_bytes * *rng.pick(&[1, 1, 1, 2, 64]),
                 snapshot_log_bytes_max: segment_bytes * 64,
                 entropy: Some(entropy),
+                ..Options::default()
             },
             policy: policy(rng),
             state_bytes_max: rng.percent(25).then(|| rng.between(STATE_BYTES_MIN, 6 * STATE_BYTES_MIN)),

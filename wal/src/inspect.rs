@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use crate::core_dir::CoreDir;
+use crate::dir::origin::Origin;
 use crate::error::{During, OpenError};
 use crate::files::{Files, OsFiles};
 use crate::frame::Owner;
@@ -13,6 +14,7 @@ use crate::recover::listing::Listing;
 use crate::recover::scan::{Scan, ScanItem};
 use crate::recover::{Cut, recover};
 use crate::replay::Recover;
+use crate::sinks::{self, Sinks};
 use crate::snapshot::{self, SnapshotInfo};
 use crate::superblock::{self, Superblock};
 use crate::types::Lsn;
@@ -30,12 +32,16 @@ pub struct Report {
     pub cores: Vec<CoreReport>,
     /// Both copies of the superblock are sound and agree. If not, the next start repairs the other one.
     pub superblock_whole: bool,
+    /// Who follows the log.
+    pub sinks: Sinks,
+    /// What is not sound among the files that a start can do without: the sinks, the origin of the epoch.
+    pub beside: Vec<OpenError>,
 }
 
 impl Report {
-    /// True if a start would refuse nothing.
+    /// True if a start would refuse nothing, and who follows the log finds what he needs.
     pub fn is_sound(&self) -> bool {
-        self.cores.iter().all(|core| core.problem.is_none())
+        self.beside.is_empty() && self.cores.iter().all(|core| core.problem.is_none())
     }
 }
 
@@ -98,8 +104,16 @@ pub fn check_on<F: Files>(files: &F) -> Result<Report, OpenError> {
         report.problem = check_core(files, &superblock, &mut report).err();
         report
     };
+    let mut beside = Vec::new();
+    let sinks = sinks::read(files, superblock.id).unwrap_or_else(|error| {
+        beside.push(error);
+        None
+    });
+    beside.extend(Origin::read(files, superblock.id, superblock.epoch).err());
     Ok(Report {
         path: files.display(""),
+        sinks: sinks.unwrap_or_default(),
+        beside,
         id: superblock.id,
         epoch: superblock.epoch,
         cores: (0..superblock.cores).map(core).collect(),

@@ -27,6 +27,9 @@ pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// The most spare segments that can be asked for.
 pub const SPARE_SEGMENTS_MAX: u32 = 64;
 
+/// The smallest budget of a log, in segments: one that is written, two spare ones, and the rest for what a snapshot leaves.
+pub const BUDGET_SEGMENTS_MIN: u64 = 6;
+
 /// Backlog: bytes in memory that wait for the disk. From here on the caller takes no new work.
 pub const BACKLOG_BYTES_MAX: usize = 8 << 20;
 
@@ -54,6 +57,15 @@ pub const SLOT_IMAGE_BYTES_MAX: usize = 256 << 20;
 
 /// The piece in which new segments are written and files are read.
 pub const CHUNK_BYTES: usize = 1 << 20;
+
+/// Sinks that a directory can have.
+pub const SINKS_MAX: usize = 16;
+
+/// The longest name of a sink.
+pub const SINK_NAME_BYTES_MAX: usize = 64;
+
+/// What a follower reads at once.
+pub const FOLLOW_READ_BYTES: usize = 256 << 10;
 
 /// Recovery waits this long for writes that a dead process left in flight.
 pub const CLAIM_WAIT_MS: u64 = 10_000;

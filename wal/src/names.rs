@@ -5,6 +5,11 @@ pub(crate) const SUPERBLOCK: &str = "superblock";
 pub(crate) const SUPERBLOCK_NEW: &str = "superblock.new";
 /// There while the drivers are tried, on a file system that has no files without a name.
 pub(crate) const PROBE: &str = "probe.new";
+/// What sinks there are, and how far each is relied on.
+pub(crate) const SINKS: &str = "sinks";
+pub(crate) const SINKS_NEW: &str = "sinks.new";
+/// In the directory of an epoch: where it comes from.
+pub(crate) const ORIGIN: &str = "origin";
 pub(crate) const SNAPSHOT_NEW: &str = "snapshot.new";
 /// The end of every temporary name. What bears it counts as nothing and is removed when a log starts.
 pub(crate) const NEW: &str = ".new";

@@ -21,9 +21,14 @@ pub struct Options {
     pub snapshot_log_bytes: u64,
     /// Log bytes after which one is due however large the last one was: what a start has to read.
     pub snapshot_log_bytes_max: u64,
-    /// The random bits of a new data directory: 16 bytes of id, 16 bytes of secret. `None` takes them from the system; a
-    /// simulator gives its own.
-    pub entropy: Option<[u8; 32]>,
+    /// What neither a snapshot nor a follower needs is kept for so long, as far as the budget allows; 0: not at all.
+    pub keep_ms: u64,
+    /// Bytes that the segments of one core may take. What nobody needs goes before they are more; where what is needed reaches them,
+    /// [`crate::Space::Reserve`] is reported.
+    pub budget_bytes: u64,
+    /// The random bits of a new data directory: 16 bytes of id, 16 bytes of secret, 8 bytes of life. `None` takes them from the system;
+    /// a simulator gives its own.
+    pub entropy: Option<[u8; 40]>,
 }
 
 impl Default for Options {
@@ -35,6 +40,8 @@ impl Default for Options {
             reserve_bytes: None,
             snapshot_log_bytes: 256 << 20,
             snapshot_log_bytes_max: 4 << 30,
+            keep_ms: 0,
+            budget_bytes: u64::MAX,
             entropy: None,
         }
     }
@@ -49,7 +56,9 @@ impl Options {
     /// Log bytes after which a snapshot is due, where the last one had so many.
     pub(crate) fn due_log_bytes(&self, snapshot_bytes: u64) -> u64 {
         let most = self.snapshot_log_bytes_max.max(self.snapshot_log_bytes);
-        snapshot_bytes.saturating_mul(2).clamp(self.snapshot_log_bytes, most)
+        let due = snapshot_bytes.saturating_mul(2).clamp(self.snapshot_log_bytes, most);
+        // What a snapshot leaves in the log is needed: it must not come near the budget.
+        due.min(self.budget_bytes / 2)
     }
 
     /// Spare segments to keep when old ones are recycled: enough for the log between two snapshots, so that a steady load never
@@ -89,6 +98,13 @@ impl Options {
         // Otherwise a log with all its spare segments would still report the reserve.
         if self.reserve() > self.segment_bytes * u64::from(self.spare_segments) {
             return wrong("reserve_bytes must not be more than all spare segments".to_owned());
+        }
+        if self.budget_bytes < limits::BUDGET_SEGMENTS_MIN * self.segment_bytes {
+            return wrong(format!(
+                "the log of a core needs a budget of {} segments at least, {} bytes",
+                limits::BUDGET_SEGMENTS_MIN,
+                limits::BUDGET_SEGMENTS_MIN * self.segment_bytes
+            ));
         }
         if self.snapshot_log_bytes < self.segment_bytes {
             return wrong("snapshot_log_bytes must be at least segment_bytes".to_owned());

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!    0  magic        8   "ILKSUPER"
-//!    8  version      2   1, the format of the whole directory
+//!    8  version      2   2, the format of the whole directory
 //!   10  slots        2   4096
 //!   12  cores        2   0 while there is no epoch
 //!   14  copy         2   0 or 1, in that order in the file
@@ -10,7 +10,8 @@
 //!   32  secret      16   random, keys the placement of slots
 //!   48  sequence     8   counts the writings; of two sound copies the higher one counts
 //!   56  epoch        4   0: the directory is being made
-//!   60  reserved         0
+//!   60  life         8   random; 0 in version 1, which has none
+//!   68  reserved         0
 //! 4092  crc          4   CRC-32C of bytes 0 to 4092
 //! ```
 
@@ -21,7 +22,7 @@ use crate::limits::{BLOCK_BYTES, CORES_MAX, SLOTS};
 use crate::names;
 
 pub(crate) const MAGIC: [u8; 8] = *b"ILKSUPER";
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 pub(crate) const FILE_BYTES: usize = 2 * BLOCK_BYTES;
 const CRC_AT: usize = BLOCK_BYTES - 4;
 
@@ -32,6 +33,8 @@ pub(crate) struct Superblock {
     pub(crate) secret: [u8; 16],
     pub(crate) sequence: u64,
     pub(crate) epoch: u32,
+    /// The life that the epoch belongs to.
+    pub(crate) life: u64,
 }
 
 /// One copy, decoded.
@@ -53,6 +56,7 @@ impl Superblock {
         put(&mut block, 32, &self.secret);
         put(&mut block, 48, &self.sequence.to_le_bytes());
         put(&mut block, 56, &self.epoch.to_le_bytes());
+        put(&mut block, 60, &self.life.to_le_bytes());
         let crc = crc32c::crc32c(&block[..CRC_AT]);
         put(&mut block, CRC_AT, &crc.to_le_bytes());
         block
@@ -79,13 +83,15 @@ fn decode(block: &[u8], copy: u16) -> DecodedCopy {
         secret: array(block, 32),
         sequence: u64_at(block, 48),
         epoch: u32_at(block, 56),
+        life: if version == 1 { 0 } else { u64_at(block, 60) },
     };
     // With its checksum right, wrong contents mean that some program wrote nonsense.
     let cores_fit = superblock.cores <= CORES_MAX && (superblock.cores == 0) == (superblock.epoch == 0);
     if version == 0 || u16_at(block, 10) != SLOTS || u16_at(block, 14) != copy || !cores_fit {
         return DecodedCopy::Damaged("the superblock copy holds values that cannot be");
     }
-    if !is_zero(&block[60..CRC_AT]) {
+    let reserved_at = if version == 1 { 60 } else { 68 };
+    if !is_zero(&block[reserved_at..CRC_AT]) {
         return DecodedCopy::Damaged("the superblock copy has reserved bytes that are not zero");
     }
     DecodedCopy::Sound(superblock)
@@ -170,7 +176,14 @@ mod tests {
     use super::*;
 
     fn superblock() -> Superblock {
-        Superblock { cores: 3, id: *b"0123456789abcdef", secret: *b"fedcba9876543210", sequence: 9, epoch: 2 }
+        Superblock {
+            cores: 3,
+            id: *b"0123456789abcdef",
+            secret: *b"fedcba9876543210",
+            sequence: 9,
+            epoch: 2,
+            life: 0x0807_0605_0403_0201,
+        }
     }
 
     #[test]
@@ -179,11 +192,12 @@ mod tests {
         let check =
             |at: usize, expected: &[u8]| assert_eq!(&block[at..at + expected.len()], expected, "at {at}");
         check(0, b"ILKSUPER");
-        check(8, &[1, 0, 0, 16, 3, 0, 1, 0]);
+        check(8, &[2, 0, 0, 16, 3, 0, 1, 0]);
         check(16, b"0123456789abcdef");
         check(32, b"fedcba9876543210");
         check(48, &[9, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0]);
-        check(60, &[0; CRC_AT - 60]);
+        check(60, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        check(68, &[0; CRC_AT - 68]);
         check(CRC_AT, &crc32c::crc32c(&block[..CRC_AT]).to_le_bytes());
     }
 
@@ -204,10 +218,11 @@ mod tests {
         assert!(matches!(check(12, &(CORES_MAX + 1).to_le_bytes()), DecodedCopy::Damaged(_)));
         assert!(matches!(check(56, &[0; 4]), DecodedCopy::Damaged(_)), "cores without an epoch");
         assert!(matches!(check(8, &[0, 0]), DecodedCopy::Damaged(_)), "version 0");
-        assert!(matches!(check(8, &[2, 0]), DecodedCopy::Newer(2)));
+        assert!(matches!(check(8, &[3, 0]), DecodedCopy::Newer(3)));
+        assert!(matches!(check(8, &[1, 0]), DecodedCopy::Damaged(_)), "version 1 has no life");
         assert!(matches!(check(10, &[0, 8]), DecodedCopy::Damaged(_)), "other slots");
         assert!(matches!(check(14, &[1, 0]), DecodedCopy::Damaged(_)), "another copy's number");
-        assert!(matches!(check(60, &[1]), DecodedCopy::Damaged(_)), "reserved bytes");
+        assert!(matches!(check(68, &[1]), DecodedCopy::Damaged(_)), "reserved bytes");
         assert!(matches!(check(CRC_AT - 1, &[1]), DecodedCopy::Damaged(_)), "reserved bytes");
     }
 

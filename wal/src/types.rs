@@ -12,9 +12,9 @@ impl Lsn {
     /// Beyond every record.
     pub const MAX: Lsn = Lsn(u64::MAX);
 
-    /// The number after this one.
+    /// The number after this one; that of [`Lsn::MAX`] is itself.
     pub const fn next(self) -> Lsn {
-        Lsn(self.0 + 1)
+        Lsn(self.0.saturating_add(1))
     }
 }
 

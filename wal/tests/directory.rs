@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Pair, SLOTS, Taken, chance, options, read};
+use common::{Pair, Taken, crash_everywhere, options, read, recover_all, redistribute};
 use wal::disk::MemoryDisk;
 use wal::files::{Files, MemoryFiles};
 use wal::{DataDir, Lsn, OpenError, Options, limits};
@@ -143,15 +143,15 @@ fn as_version(copy: &mut [u8], version: u16) {
 
 #[test]
 fn a_later_version_is_refused_untouched() {
-    let newer = |error: &OpenError| matches!(error, OpenError::Newer { version: 2, supported: 1, .. });
+    let newer = |error: &OpenError| matches!(error, OpenError::Newer { version: 3, supported: 2, .. });
     let both = with_superblock(|bytes| {
-        as_version(&mut bytes[..4096], 2);
-        as_version(&mut bytes[4096..], 2);
+        as_version(&mut bytes[..4096], 3);
+        as_version(&mut bytes[4096..], 3);
     });
     check_refused(both.path(), newer);
     // Half way through an upgrade.
-    check_refused(with_superblock(|bytes| as_version(&mut bytes[..4096], 2)).path(), newer);
-    check_refused(with_superblock(|bytes| as_version(&mut bytes[4096..], 2)).path(), newer);
+    check_refused(with_superblock(|bytes| as_version(&mut bytes[..4096], 3)).path(), newer);
+    check_refused(with_superblock(|bytes| as_version(&mut bytes[4096..], 3)).path(), newer);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_damaged_superblock_is_refused_untouched() {
 fn a_superblock_of_two_directories_is_refused_untouched() {
     let temp = with_superblock(|bytes| {
         let other = MemoryFiles::new();
-        let entropy = Some(*b"the id of a test, another secret");
+        let entropy = Some(*b"the id of a test, another secret, a life");
         drop(DataDir::open_on(other.clone(), &Options { entropy, ..options() }).unwrap());
         bytes[4096..].copy_from_slice(&other.contents()["superblock"].as_ref().unwrap()[4096..]);
     });
@@ -223,28 +223,6 @@ fn a_core_that_is_gone_is_missed() {
     assert!(matches!(read(&files, &options()), Err(OpenError::Missing { .. })));
 }
 
-/// Runs some work with a crash at every step, with nothing, all, or some of what was not durable surviving; then `check`
-/// looks at what is there.
-fn crash_everywhere(begin: &MemoryFiles, work: impl Fn(&MemoryFiles), mut check: impl FnMut(MemoryFiles)) {
-    let whole = begin.fork();
-    let before = whole.steps();
-    work(&whole);
-    for step in before..=whole.steps() {
-        for pattern in 0..4 {
-            let files = begin.fork();
-            files.stop_at(step);
-            work(&files);
-            let mut rng = fastrand::Rng::with_seed(step * 4 + pattern);
-            check(match pattern {
-                0 => files.crash(|| false),
-                1 => files.crash(|| true),
-                2 => files.restart(),
-                _ => files.crash(|| chance(&mut rng, 50)),
-            });
-        }
-    }
-}
-
 #[test]
 fn a_crash_while_a_directory_is_made_leaves_a_beginning() {
     let work = |files: &MemoryFiles| _ = DataDir::open_on(files.clone(), &Options { cores: 2, ..options() });
@@ -256,30 +234,6 @@ fn a_crash_while_a_directory_is_made_leaves_a_beginning() {
             dir.log(core, at, MemoryDisk::new(dir.core_dir(core))).unwrap();
         }
     });
-}
-
-/// Recovers all cores into one state.
-fn recover_all(dir: &DataDir<MemoryFiles>) -> Taken {
-    let mut all = Taken::default();
-    for core in 0..dir.cores() {
-        let mut taken = Taken::default();
-        dir.recover(core, &mut taken).unwrap();
-        for (slot, values) in taken.state.0 {
-            assert!(all.state.0.insert(slot, values).is_none(), "slot {slot} has two owners");
-        }
-    }
-    all
-}
-
-fn redistribute(files: &MemoryFiles, cores: u16) -> Result<(), OpenError> {
-    let mut dir = DataDir::open_on(files.clone(), &options())?;
-    let all = recover_all(&dir);
-    dir.redistribute(cores, |core, sink| {
-        for slot in (0..SLOTS).filter(|slot| slot % cores == core) {
-            sink.slot(slot, &all.state.image(slot))?;
-        }
-        Ok(())
-    })
 }
 
 #[test]
@@ -367,7 +321,8 @@ fn large_images_are_distributed() {
     let files = MemoryFiles::new();
     let image = |slot: u16| vec![slot as u8; 300_000 * (usize::from(slot) + 1)];
     let mut dir = DataDir::open_on(files, &options()).unwrap();
-    dir.redistribute(1, |_, sink| (0..8).try_for_each(|slot| sink.slot(slot, &image(slot)))).unwrap();
+    dir.redistribute(1, &[Lsn::NONE], |_, sink| (0..8).try_for_each(|slot| sink.slot(slot, &image(slot))))
+        .unwrap();
     let mut images = Images(Vec::new());
     dir.recover(0, &mut images).unwrap();
     assert!(images.0 == (0..8).map(|slot| (slot, image(slot))).collect::<Vec<_>>());
@@ -380,7 +335,7 @@ fn redistributing_under_a_running_log_is_a_bug() {
     let mut dir = DataDir::open_on(files, &options()).unwrap();
     let at = dir.recover(0, &mut Taken::default()).unwrap();
     let _log = dir.log(0, at, MemoryDisk::new(dir.core_dir(0))).unwrap();
-    let _ = dir.redistribute(2, |_, _| Ok(()));
+    let _ = dir.redistribute(2, &[Lsn::NONE], |_, _| Ok(()));
 }
 
 #[test]

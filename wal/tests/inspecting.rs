@@ -92,3 +92,18 @@ fn a_directory_in_use_is_refused() {
     assert!(matches!(check_on(&files), Err(OpenError::Locked { .. })));
     assert!(matches!(records_on(files), Err(OpenError::Locked { .. })));
 }
+
+/// A start can do without them, a follower cannot.
+#[test]
+fn what_a_start_does_not_need_is_checked_all_the_same() {
+    for file in ["sinks", "epoch-0000000001/origin"] {
+        let files = MemoryFiles::new();
+        DataDir::open_on(files.clone(), &options()).unwrap().sink_registry().register("one").unwrap();
+        let report = wal::inspect::check_on(&files).unwrap();
+        assert!(report.is_sound() && report.sinks.get("one").is_some());
+        files.tamper(file, |bytes| bytes.iter_mut().for_each(|byte| *byte ^= 1));
+        let report = wal::inspect::check_on(&files).unwrap();
+        assert!(!report.is_sound() && report.beside[0].to_string().contains(file), "{:?}", report.beside);
+        DataDir::open_on(files, &options()).unwrap();
+    }
+}

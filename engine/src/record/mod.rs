@@ -4,6 +4,7 @@
 //! One file for each version of the bytes. The newest is what the engine works with and writes; an older one has the types
 //! that have changed since, and is converted when it is read.
 
+mod label;
 mod v1;
 mod v2;
 
@@ -13,6 +14,7 @@ use alloc::vec::Vec;
 
 use rkyv::rancor;
 
+pub use label::{Kind, Label};
 pub(crate) use v1::{OrderRow as OrderRowV1, Reservation as ReservationV1, RunDefinition as RunDefinitionV1};
 pub use v2::*;
 
@@ -21,33 +23,6 @@ use crate::status::{CancelReason, OrderStatus};
 
 /// The first byte of every record that is written. A change of any archived type needs a new one.
 pub const RECORD_VERSION: u8 = 2;
-
-impl Body {
-    /// The kind of record, as the log's dump and events name it.
-    #[must_use]
-    pub const fn wire_name(&self) -> &'static str {
-        match self {
-            Body::PartitionOpened(_) => "partition_opened",
-            Body::PartitionForgotten { .. } => "partition_forgotten",
-            Body::HoldMade(_) => "hold_made",
-            Body::HoldAdopted(_) => "hold_adopted",
-            Body::HoldConfirmed(_) => "hold_confirmed",
-            Body::HoldReleased(_) => "hold_released",
-            Body::HoldsExpired(_) => "holds_expired",
-            Body::HoldsForgotten { .. } => "holds_forgotten",
-            Body::OrderCreated(_) => "order_created",
-            Body::OrderReserved(_) => "order_reserved",
-            Body::OrderPaid(_) => "order_paid",
-            Body::OrderTicketed(_) => "order_ticketed",
-            Body::OrderCancelled(_) => "order_cancelled",
-            Body::OrdersDropped(_) => "orders_dropped",
-            Body::TxnClaimed { .. } => "txn_claimed",
-            Body::RefundOwed(_) => "refund_owed",
-            Body::RefundSettled(_) => "refund_settled",
-            Body::TellsAcked { .. } => "tells_acked",
-        }
-    }
-}
 
 impl Body {
     /// It takes memory for a new sale: what only makes way for one (expiry, forgetting) does not.
@@ -97,12 +72,13 @@ macro_rules! from_archive {
 pub(crate) use from_archive;
 
 impl Record {
-    /// The version byte, then the rkyv archive; appended to `out`.
+    /// The version byte, the label, then the rkyv archive; appended to `out`.
     ///
     /// # Panics
     /// Never in practice: an archive of owned data fails only when memory does.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        encode_versioned(RECORD_VERSION, self, out);
+        out.extend([RECORD_VERSION, self.body.label().byte()]);
+        encode_archive(self, out);
     }
 
     /// rkyv's validation makes this memory-safe. Integrity is the business of the log's checksum, consistency with the slot
@@ -113,7 +89,14 @@ impl Record {
     pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         match versioned("record", bytes)? {
             (1, archive) => Ok(from_archive!(v1::Record, archive)?.into()),
-            (RECORD_VERSION, archive) => from_archive!(Record, archive),
+            (RECORD_VERSION, labelled) => {
+                let (label, archive) = Label::split(labelled)?;
+                let record = from_archive!(Record, archive)?;
+                if record.body.label() != label {
+                    return Err(DecodeError("a record that is not what its label says".to_string()));
+                }
+                Ok(record)
+            }
             (version, _) => Err(unknown_version("record", version, RECORD_VERSION)),
         }
     }
@@ -126,8 +109,16 @@ pub(crate) fn encode_versioned<T>(version: u8, value: &T, out: &mut Vec<u8>)
 where
     T: for<'a> rkyv::Serialize<Serializer<'a>>,
 {
-    let mut buffer = core::mem::take(out);
-    buffer.push(version);
+    out.push(version);
+    encode_archive(value, out);
+}
+
+/// Appends an archive.
+fn encode_archive<T>(value: &T, out: &mut Vec<u8>)
+where
+    T: for<'a> rkyv::Serialize<Serializer<'a>>,
+{
+    let buffer = core::mem::take(out);
     // The archive is unaligned with relative pointers: it may start anywhere.
     *out = rkyv::api::high::to_bytes_in::<_, rancor::Error>(value, buffer).expect("an archive in memory");
 }

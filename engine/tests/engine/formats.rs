@@ -7,8 +7,8 @@ use engine::answer::{CancelReason, HoldStatus, OrderStatus, RefundReason, Settle
 use engine::catalogue::RunDefinition;
 use engine::ids::{Cents, OrderId, Reference, SlotId, Time};
 use engine::record::{
-    Body, HoldRow, OrderRow, PartitionOpened, RECORD_VERSION, Record, RefundRow, ReleaseReason, Reservation,
-    TellId,
+    Body, HoldRow, Kind, OrderRow, PartitionOpened, RECORD_VERSION, Record, RefundRow, ReleaseReason,
+    Reservation, TellId,
 };
 use engine::state::{IMAGE_VERSION, Slot};
 use engine::text::Text;
@@ -313,6 +313,37 @@ fn there_is_a_golden_record_of_every_kind() {
         .map(|d| format!("{d:?}"))
         .collect();
     assert_eq!(kinds.len(), 18);
+}
+
+/// By number, as it stands in the log; an order's hold is told from a stranger's.
+#[test]
+fn a_label_tells_what_a_record_is() {
+    for (name, record) in records() {
+        let mut bytes = encoded(&record);
+        let label = Record::label_of(&bytes).unwrap();
+        assert_eq!(label, record.body.label(), "{name}");
+        assert_eq!(bytes[1], label.kind as u8 | if label.is_of_order { 0x80 } else { 0 }, "{name}");
+        assert!(name.starts_with(label.kind.wire_name()), "{name}");
+        for byte in [bytes[1] ^ 0x80, bytes[1] ^ 1, 0, 0x7f] {
+            bytes[1] = byte;
+            assert!(Record::decode(&bytes).is_err(), "{name} with label {byte}");
+        }
+    }
+    for (name, record) in records_since_version_1() {
+        let label = Record::label_of(&read(&format!("record_v1_{name}"))).unwrap();
+        assert_eq!(label, record.body.label(), "{name}");
+    }
+    for (number, kind) in (1..).zip(Kind::ALL) {
+        assert_eq!(kind as u8, number);
+    }
+    let row = hold_row(1, "a", HoldStatus::Expired, vec![], &[]);
+    let owned = HoldRow { owner: Some(order()), ..row.clone() };
+    for (rows, expected) in [(vec![], false), (vec![row.clone()], false), (vec![row, owned], true)] {
+        assert_eq!(Body::HoldsExpired(rows).label().is_of_order, expected);
+    }
+    for unknown in [&[2][..], &[2, 19], &[2, 0x80], &[3, 1], &[]] {
+        assert!(Record::label_of(unknown).is_err(), "{unknown:?}");
+    }
 }
 
 #[test]

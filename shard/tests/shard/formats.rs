@@ -28,7 +28,7 @@ fn options() -> Options {
         spare_segments: 1,
         reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096),
         snapshot_log_bytes: limits::SEGMENT_BYTES_MIN,
-        entropy: Some(*b"a golden data dir, and a secret."),
+        entropy: Some(*b"a golden data dir, and a secret., a life"),
         ..Options::default()
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::origin::{FinishedEpoch, Origin};
 use crate::buffer::Buffer;
 use crate::core_dir::CoreDir;
 use crate::disk::jobs::zeroed_file;
@@ -62,6 +63,7 @@ impl SnapshotSink<'_> {
 pub(super) fn build<F: Files>(
     files: &F,
     superblock: &Superblock,
+    previous: Option<FinishedEpoch>,
     options: &Options,
     mut images: impl FnMut(u16, &mut SnapshotSink<'_>) -> Result<(), OpenError>,
 ) -> Result<(), OpenError> {
@@ -76,18 +78,29 @@ pub(super) fn build<F: Files>(
         segment(&core, owner, options.segment_bytes)?;
         sync_dir(files, &core.dir)?;
     }
+    let Superblock { id: directory, cores, life, .. } = *superblock;
+    Origin { directory, epoch, cores, life, previous }.write(files)?;
     sync_dir(files, &names::epoch_dir(epoch))?;
     sync_dir(files, "")
 }
 
-/// Removes every other epoch: one that was left unfinished, or the one before. Nothing reads them any more.
-pub(super) fn remove_others<F: Files>(files: &F, epoch: u32) -> Result<(), OpenError> {
+/// Removes the other epochs: one that was left unfinished, and those before that are not needed.
+pub(crate) fn remove_others<F: Files>(
+    files: &F,
+    epoch: u32,
+    is_needed: impl Fn(u32) -> bool,
+) -> Result<(), OpenError> {
+    let goes = |other: u32| other > epoch || (other < epoch && !is_needed(other));
     let root = files.display("");
     let found = files.list("").during("list", &root)?.unwrap_or_default();
     let mut any = false;
-    for name in found.iter().filter(|name| names::parse_epoch(name).is_some_and(|other| other != epoch)) {
+    for name in found.iter().filter(|name| names::parse_epoch(name).is_some_and(goes)) {
         for core in list(files, name)? {
             let core = join(name, &core);
+            if core.ends_with(names::ORIGIN) {
+                files.remove(&core).during("remove", &files.display(&core))?;
+                continue;
+            }
             for file in list(files, &core)? {
                 let file = join(&core, &file);
                 files.remove(&file).during("remove", &files.display(&file))?;

@@ -1,7 +1,8 @@
 //! The data directory: opened and locked, recovered, redistributed over another number of cores.
 
-mod epoch;
+pub(crate) mod epoch;
 mod open;
+pub(crate) mod origin;
 mod start;
 
 use std::path::Path;
@@ -11,13 +12,19 @@ use crate::core_dir::{CoreDir, DirLock};
 use crate::disk::{Choice, Disk, Driver};
 use crate::error::{During, OpenError};
 use crate::files::{Files, OsFiles};
+use crate::follow::Cursor;
 use crate::frame::Owner;
 use crate::limits::CORES_MAX;
 use crate::log::Log;
 use crate::options::Options;
 use crate::recover::{Recovered, recover};
 use crate::replay::Recover;
+use crate::sinks::{SinkRegistry, Sinks};
 use crate::superblock::{self, Superblock};
+use crate::types::Lsn;
+
+use open::Opened;
+use origin::FinishedEpoch;
 
 pub use epoch::SnapshotSink;
 
@@ -27,6 +34,7 @@ pub struct DataDir<F: Files = OsFiles> {
     files: F,
     options: Options,
     superblock: Superblock,
+    sinks: Result<Sinks, String>,
     lock: DirLock,
 }
 
@@ -60,8 +68,8 @@ impl<F: Files> DataDir<F> {
     /// As there.
     pub fn open_on(files: F, options: &Options) -> Result<DataDir<F>, OpenError> {
         options.check()?;
-        let (lock, superblock) = open::open(&files, options)?;
-        Ok(DataDir { files, options: options.clone(), superblock, lock })
+        let Opened { lock, superblock, sinks } = open::open(&files, options)?;
+        Ok(DataDir { files, options: options.clone(), superblock, sinks, lock })
     }
 
     /// The directory's id: 128 random bits.
@@ -82,6 +90,34 @@ impl<F: Files> DataDir<F> {
     /// The number of this distribution over cores, from 1.
     pub fn epoch(&self) -> u32 {
         self.superblock.epoch
+    }
+
+    /// The life that this epoch belongs to: 64 random bits, made with the directory and anew with each restore of a backup; 0 in a
+    /// directory that version 1 made.
+    pub fn life(&self) -> u64 {
+        self.superblock.life
+    }
+
+    /// The beginning of this epoch's logs.
+    pub fn beginning(&self) -> Cursor {
+        Cursor::beginning(self.id(), self.life(), self.epoch(), self.cores())
+    }
+
+    /// The sinks that are registered, and how far each is relied on. Take one registry for an open directory.
+    pub fn sink_registry(&self) -> SinkRegistry<F> {
+        SinkRegistry::new(&self.files, self.beginning(), self.sinks.clone(), self.lock.clone())
+    }
+
+    /// What neither a snapshot nor a sink needs is kept for so long in the logs that are started from here on, and as long as the log of
+    /// each core has no more bytes.
+    ///
+    /// # Errors
+    /// When the budget is too small.
+    pub fn keep_log(&mut self, keep_ms: u64, budget_bytes_per_core: u64) -> Result<(), OpenError> {
+        let options = Options { keep_ms, budget_bytes: budget_bytes_per_core, ..self.options.clone() };
+        options.check()?;
+        self.options = options;
+        Ok(())
     }
 
     /// The directory of one core's files, for a driver.
@@ -121,15 +157,17 @@ impl<F: Files> DataDir<F> {
     pub fn log<D: Disk>(&self, core: u16, at: Recovered, disk: D) -> Result<Log<D>, OpenError> {
         assert_eq!(at.owner, self.owner(core), "recovered from another log");
         let at = start::prepare(&self.core_dir(core), at, &self.options)?;
-        Ok(Log::new(at, &self.options, disk, self.lock.clone()))
+        let mut log = Log::new(at, &self.options, disk, self.lock.clone());
+        log.keep_from(self.sink_registry().floors()[usize::from(core)].next());
+        Ok(log)
     }
 
     /// Redistributes all slots over another number of cores: writes a snapshot for each core in a new epoch, switches the
-    /// superblock, removes the old epoch. After a crash at any point either the old or the new epoch is whole. The logs start
-    /// over with record 1.
+    /// superblock, and removes the old epoch unless a sink has not got all of it. After a crash at any point either the old or the new
+    /// epoch is whole. The logs start over with record 1.
     ///
-    /// `images` is called once for each new core, in order, and adds every slot that the core is to own. Recover all cores first,
-    /// and start no log.
+    /// `ends` is the last record of each core so far. `images` is called once for each new core, in order, and adds every slot that the
+    /// core is to own. Recover all cores first, and start no log.
     ///
     /// # Errors
     /// When a file cannot be written, or `images` returns an error. The directory must then be opened again; it still has its old
@@ -140,9 +178,11 @@ impl<F: Files> DataDir<F> {
     pub fn redistribute(
         &mut self,
         cores: u16,
+        ends: &[Lsn],
         images: impl FnMut(u16, &mut SnapshotSink<'_>) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
         assert!(cores > 0 && cores <= CORES_MAX, "{cores} cores");
+        assert_eq!(ends.len(), usize::from(self.cores()), "an end for each core");
         assert_eq!(Arc::strong_count(&self.lock), 1, "a log is running");
         let next = Superblock {
             cores,
@@ -150,9 +190,11 @@ impl<F: Files> DataDir<F> {
             sequence: self.superblock.sequence + 1,
             ..self.superblock
         };
-        epoch::build(&self.files, &next, &self.options, images)?;
+        let previous = FinishedEpoch { epoch: self.epoch(), life: self.life(), ends: ends.to_vec() };
+        epoch::build(&self.files, &next, Some(previous), &self.options, images)?;
         superblock::write(&self.files, &next)?;
         self.superblock = next;
-        epoch::remove_others(&self.files, next.epoch)
+        let is_needed = |epoch| self.sinks.as_ref().map_or(true, |sinks| sinks.need_epoch(epoch));
+        epoch::remove_others(&self.files, next.epoch, is_needed)
     }
 }

@@ -6,18 +6,28 @@
 use std::sync::Arc;
 
 use super::epoch;
+use crate::bytes::{array, u64_at};
 use crate::core_dir::DirLock;
 use crate::error::{During, OpenError};
 use crate::files::{File, Files};
 use crate::names;
 use crate::options::Options;
+use crate::sinks::{self, Sinks};
 use crate::superblock::{self, Superblock};
 
 /// Names that an empty directory may contain: those of an initialisation that a crash cut short, and one that file systems make.
 const EMPTY: [&str; 3] = [names::LOCK, names::SUPERBLOCK_NEW, "lost+found"];
 
-/// Opens or makes the directory. Afterwards both copies of the superblock agree and name an epoch.
-pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, Superblock), OpenError> {
+/// An open directory. Both copies of the superblock agree and name an epoch.
+pub(super) struct Opened {
+    pub(super) lock: DirLock,
+    pub(super) superblock: Superblock,
+    /// Its sinks, or why they are not known.
+    pub(super) sinks: Result<Sinks, String>,
+}
+
+/// Opens or makes the directory.
+pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<Opened, OpenError> {
     if recognise(files)?.is_none() {
         files.make_dir("").during("make", &files.display(""))?;
     }
@@ -33,15 +43,27 @@ pub(super) fn open<F: Files>(files: &F, options: &Options) -> Result<(DirLock, S
     if !read.both_agree {
         superblock::write(files, &superblock)?;
     }
-    epoch::remove_others(files, superblock.epoch)?;
+    let sinks = read_sinks(files, superblock.id)?;
+    let is_needed = |epoch| sinks.as_ref().map_or(true, |sinks| sinks.need_epoch(epoch));
+    epoch::remove_others(files, superblock.epoch, is_needed)?;
     if superblock.epoch == 0 {
         let next =
             Superblock { cores: options.cores, epoch: 1, sequence: superblock.sequence + 1, ..superblock };
-        epoch::build(files, &next, options, |_, _| Ok(()))?;
+        epoch::build(files, &next, None, options, |_, _| Ok(()))?;
         superblock::write(files, &next)?;
         superblock = next;
     }
-    Ok((lock, superblock))
+    Ok(Opened { lock, superblock, sinks })
+}
+
+/// A file of sinks that is damaged or cannot be read does not stop a start: everything is kept, and the start says so. One of a later
+/// version does.
+fn read_sinks<F: Files>(files: &F, directory: [u8; 16]) -> Result<Result<Sinks, String>, OpenError> {
+    match sinks::read(files, directory) {
+        Ok(sinks) => Ok(Ok(sinks.unwrap_or_default())),
+        Err(error @ OpenError::Newer { .. }) => Err(error),
+        Err(error) => Ok(Err(error.to_string())),
+    }
 }
 
 /// The superblock of a data directory; `None` for a directory that is absent or has nothing in it that counts. Anything else is an
@@ -78,18 +100,18 @@ fn lock<F: Files>(files: &F) -> Result<DirLock, OpenError> {
 /// Writes the superblock of a directory that has no epoch yet.
 fn begin<F: Files>(files: &F, options: &Options) -> Result<superblock::Loaded, OpenError> {
     let name = files.display(names::SUPERBLOCK_NEW);
-    let mut entropy = [0; 32];
+    let mut entropy = [0; 40];
     match options.entropy {
         Some(given) => entropy = given,
         None => random(&mut entropy).during("take random bits for", &name)?,
     }
-    let (id, secret) = entropy.split_at(16);
     let superblock = Superblock {
         cores: 0,
-        id: id.try_into().expect("half of 32 bytes"),
-        secret: secret.try_into().expect("half of 32 bytes"),
+        id: array(&entropy, 0),
+        secret: array(&entropy, 16),
         sequence: 1,
         epoch: 0,
+        life: u64_at(&entropy, 32),
     };
     let file = files.create(names::SUPERBLOCK_NEW).during("create", &name)?;
     let both = [superblock.encode(0), superblock.encode(1)];

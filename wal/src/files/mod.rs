@@ -32,6 +32,10 @@ pub trait Files: Clone + Send + Sync + 'static {
     fn make_dir(&self, dir: &str) -> io::Result<()>;
     /// Opens for reading; `None` if there is no such file.
     fn open_read(&self, file: &str) -> io::Result<Option<Self::File>>;
+    /// Opens for reading a file that another one writes: only what is asked for is read, nothing ahead of it, and none of it is kept.
+    fn open_follow(&self, file: &str) -> io::Result<Option<Self::File>> {
+        self.open_read(file)
+    }
     /// Opens for reading and writing a file that is there.
     fn open_write(&self, file: &str) -> io::Result<Self::File>;
     /// Makes an empty file, in place of one that may be there.

@@ -92,6 +92,15 @@ impl Files for OsFiles {
         }
     }
 
+    /// What is read ahead would be the place that is written next: the writer, who goes past the page cache, would have to clear it.
+    fn open_follow(&self, file: &str) -> io::Result<Option<OsFile>> {
+        let opened = self.open_read(file)?;
+        if let Some(OsFile(file)) = &opened {
+            let _ = rustix::fs::fadvise(file, 0, None, Advice::Random);
+        }
+        Ok(opened)
+    }
+
     fn open_write(&self, file: &str) -> io::Result<OsFile> {
         OpenOptions::new().read(true).write(true).open(self.path(file)).map(OsFile)
     }

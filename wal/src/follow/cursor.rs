@@ -23,4 +23,13 @@ impl Cursor {
     pub fn beginning(directory: [u8; 16], life: u64, epoch: u32, cores: u16) -> Cursor {
         Cursor { directory, life, epoch, cores: vec![Lsn::NONE; usize::from(cores)] }
     }
+
+    /// It has everything that `other` has, and more.
+    pub fn is_behind(&self, other: &Cursor) -> bool {
+        if (self.life, self.epoch) != (other.life, other.epoch) {
+            return self.epoch > other.epoch;
+        }
+        let mut cores = self.cores.iter().zip(&other.cores);
+        self != other && cores.all(|(own, others)| own >= others)
+    }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use crate::core_dir::DirLock;
 use crate::disk::{Disk, Event, JobError};
 use crate::error::DiskError;
+use crate::follow::Reach;
 use crate::frame::Owner;
 use crate::limits::{BLOCK_BYTES, EXHAUSTED_BYTES, IDLE_CLOSE_MS};
 use crate::options::Options;
@@ -166,6 +167,12 @@ impl<D: Disk> Log<D> {
         self.durable
     }
 
+    /// How far followers may read.
+    pub fn reach(&self) -> Reach {
+        let (generation, offset) = self.segments.durable_end();
+        Reach { lsn: self.durable, generation, offset }
+    }
+
     /// Bytes of frames that are not durable. From [`crate::limits::BACKLOG_BYTES_MAX`] on, take no new work.
     pub fn backlog_bytes(&self) -> usize {
         self.batch.bytes() + self.flight.as_ref().map_or(0, |flight| flight.bytes)
@@ -181,11 +188,30 @@ impl<D: Disk> Log<D> {
         let room = self.segments.room_behind(self.batch.bytes());
         if room < EXHAUSTED_BYTES {
             Space::Exhausted
-        } else if room <= self.segments.reserve_bytes() {
+        } else if room <= self.segments.reserve_bytes() || self.is_over_budget() {
             Space::Reserve
         } else {
             Space::Plenty
         }
+    }
+
+    /// Bytes of log that a snapshot or a follower still needs.
+    pub fn needed_bytes(&self) -> u64 {
+        self.segments.needed_bytes()
+    }
+
+    /// Bytes of all segments, spare ones included.
+    pub fn kept_bytes(&self) -> u64 {
+        self.segments.kept_bytes()
+    }
+
+    /// Followers need records that the snapshot holds: but for them, they could go.
+    pub fn is_kept_for_followers(&self) -> bool {
+        self.followed() < self.snapshots.holds()
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.segments.needed_bytes() >= self.options.budget_bytes
     }
 
     /// True if no write is in flight, the batch is empty and the closing frame is written (or has no room). With no snapshot under
@@ -268,8 +294,7 @@ impl<D: Disk> Log<D> {
         if !self.snapshots.may_begin(self.now) {
             return false;
         }
-        let kept = Lsn(self.keep_from.0.saturating_sub(1));
-        let gains = self.segments.gains_from(self.floor(), self.durable.min(kept));
+        let gains = self.segments.gains_from(self.durable.min(self.followed()));
         let due_log_bytes = self.options.due_log_bytes(self.snapshots.newest_bytes());
         self.snapshots.log_bytes() >= due_log_bytes || (self.space() != Space::Plenty && gains)
     }
@@ -358,9 +383,9 @@ impl<D: Disk> Log<D> {
                     SegmentJob::Remove => self.stats.segments_removed += 1,
                 }
             }
-            (CurrentJob::Segments(_), Err(JobError::NoSpace(_))) => {
+            (CurrentJob::Segments(job), Err(JobError::NoSpace(_))) => {
                 self.stats.segments_refused += 1;
-                self.segments.refused(self.now);
+                self.segments.refused(job);
             }
             (CurrentJob::Segments(_), Err(JobError::Abandoned(error))) => return Err(error),
             (CurrentJob::Snapshot(job), Ok(())) => {
@@ -407,23 +432,23 @@ impl<D: Disk> Log<D> {
 
     /// Starts the next job, the most needed first.
     fn poll_job(&mut self) {
+        self.segments.release(self.snapshots.holds().min(self.followed()));
         if self.job.is_some() {
             return;
         }
-        let floor = self.floor();
         let segments = |(current, job)| (CurrentJob::Segments(current), job);
         let snapshot = |(current, job)| (CurrentJob::Snapshot(current), job);
-        let next = (self.segments.urgent_job(floor, self.now).map(segments))
+        let next = (self.segments.urgent_job().map(segments))
             .or_else(|| self.snapshots.job(self.durable).map(snapshot))
-            .or_else(|| self.segments.prune(floor, self.now).map(segments));
+            .or_else(|| self.segments.prune(0).map(segments));
         if let Some((current, job)) = next {
             self.job = Some(current);
             self.disk.start(job);
         }
     }
 
-    /// The last record that nobody needs: the snapshot holds it, and [`keep_from`](Log::keep_from) does not ask for it.
-    fn floor(&self) -> Lsn {
-        self.snapshots.holds().min(Lsn(self.keep_from.0.saturating_sub(1)))
+    /// The last record that no follower needs.
+    fn followed(&self) -> Lsn {
+        Lsn(self.keep_from.0.saturating_sub(1))
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use wal::disk::{Disk, Lane, MemoryDisk};
 use wal::files::{Files, MemoryFiles};
+use wal::follow::Cursor;
 use wal::{
     DataDir, DiskError, Log, Lsn, Millis, OpenError, Options, Recover, Recovered, SnapshotState, limits,
 };
@@ -39,7 +40,9 @@ pub fn options() -> Options {
         reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096),
         snapshot_log_bytes: 2 * limits::SEGMENT_BYTES_MIN,
         snapshot_log_bytes_max: 16 * limits::SEGMENT_BYTES_MIN,
-        entropy: Some(*b"the id of a test, and its secret"),
+        keep_ms: 0,
+        budget_bytes: u64::MAX,
+        entropy: Some(*b"the id of a test, and its secret, a life"),
     }
 }
 
@@ -332,4 +335,61 @@ impl Pair {
         (self.log, self.snapshot_slot, self.snapshot_rest, self.durable) = (log, None, None, last);
         Ok(())
     }
+}
+
+/// Runs some work with a crash at every step, with nothing, all, or some of what was not durable surviving; then `check`
+/// looks at what is there.
+pub fn crash_everywhere(
+    begin: &MemoryFiles,
+    work: impl Fn(&MemoryFiles),
+    mut check: impl FnMut(MemoryFiles),
+) {
+    let whole = begin.fork();
+    let before = whole.steps();
+    work(&whole);
+    for step in before..=whole.steps() {
+        for pattern in 0..4 {
+            let files = begin.fork();
+            files.stop_at(step);
+            work(&files);
+            let mut rng = fastrand::Rng::with_seed(step * 4 + pattern);
+            check(match pattern {
+                0 => files.crash(|| false),
+                1 => files.crash(|| true),
+                2 => files.restart(),
+                _ => files.crash(|| chance(&mut rng, 50)),
+            });
+        }
+    }
+}
+
+/// Recovers all cores into one state.
+pub fn recover_all(dir: &DataDir<MemoryFiles>) -> Taken {
+    let mut all = Taken::default();
+    for core in 0..dir.cores() {
+        let mut taken = Taken::default();
+        dir.recover(core, &mut taken).unwrap();
+        for (slot, values) in taken.state.0 {
+            assert!(all.state.0.insert(slot, values).is_none(), "slot {slot} has two owners");
+        }
+    }
+    all
+}
+
+pub fn redistribute(files: &MemoryFiles, cores: u16) -> Result<(), OpenError> {
+    let mut dir = DataDir::open_on(files.clone(), &options())?;
+    let all = recover_all(&dir);
+    let ends: Vec<_> =
+        (0..dir.cores()).map(|core| dir.recover(core, &mut Taken::default()).unwrap().last).collect();
+    dir.redistribute(cores, &ends, |core, sink| {
+        for slot in (0..SLOTS).filter(|slot| slot % cores == core) {
+            sink.slot(slot, &all.state.image(slot))?;
+        }
+        Ok(())
+    })
+}
+
+/// The beginning of the epoch that a directory of these tests is in.
+pub fn beginning(files: &MemoryFiles) -> Cursor {
+    DataDir::open_on(files.clone(), &options()).unwrap().beginning()
 }

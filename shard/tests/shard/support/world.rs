@@ -47,7 +47,8 @@ impl Setup {
             reserve_bytes: Some(limits::EXHAUSTED_BYTES + 4096),
             snapshot_log_bytes: 1 << 30,
             snapshot_log_bytes_max: 1 << 30,
-            entropy: Some(*b"the id of a test, and its secret"),
+            entropy: Some(*b"the id of a test, and its secret, a life"),
+            ..Options::default()
         };
         let policy = Policy { hold_ttl_ms: HOLD_TTL_MS, ..Policy::default() };
         Setup {

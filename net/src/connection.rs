@@ -20,14 +20,16 @@ use crate::runtime::Stream;
 /// Phase of a connection; each has its own deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
-    /// Between requests, or sending an answer.
+    /// Between requests, or sending an answer that is whole.
     Idle,
     /// A head has begun.
     Head,
     /// A body is being read.
     Body,
-    /// The engine was asked.
+    /// The engine was asked, or the read model.
     Asked,
+    /// A long answer is made while it leaves: until the client has taken the piece that it was given.
+    Streaming,
     /// The answer is out; what the client still sends is dropped until it closes.
     Linger,
 }
@@ -54,7 +56,8 @@ pub(crate) struct Overdue;
 /// Its task calls [`driven_by`](Connection::driven_by) whenever it is polled, then looks at [`end`](Connection::end).
 /// [`GuardedStream`] enters [`Phase::Head`]. A request counts against the budget with
 /// [`has_spent_budget`](Connection::has_spent_budget), enters [`Phase::Body`] and [`Phase::Asked`], waits through
-/// [`in_time`](Connection::in_time) in both, and calls [`answered`](Connection::answered) last. The sweep calls
+/// [`in_time`](Connection::in_time) in both, and calls [`answered`](Connection::answered) last; where its answer is made while it
+/// leaves, that is [`Phase::Streaming`] first. The sweep calls
 /// [`check`](Connection::check); only that acts on a deadline.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -161,7 +164,8 @@ impl Connection {
                 self.finish(End::WhenIdle);
             }
             Phase::Head => self.finish(End::SlowHead),
-            Phase::Linger => self.finish(End::Now),
+            // Cut: its end never comes, and the client sees that.
+            Phase::Streaming | Phase::Linger => self.finish(End::Now),
             Phase::Body | Phase::Asked => {
                 self.overdue.set(true);
                 self.wake();
@@ -177,7 +181,7 @@ impl Connection {
                 self.overdue.set(true);
                 self.wake();
             }
-            Phase::Idle | Phase::Asked | Phase::Linger => {}
+            Phase::Idle | Phase::Asked | Phase::Streaming | Phase::Linger => {}
         }
     }
 

@@ -26,6 +26,7 @@ mod callers;
 mod config;
 mod connection;
 mod edge;
+mod export;
 mod fields;
 mod guard;
 mod join;
@@ -38,6 +39,7 @@ mod request;
 mod reserve;
 mod routes;
 mod service;
+mod stream;
 mod trace;
 
 pub use backend::{Backend, Dependency, WorkerStatus};

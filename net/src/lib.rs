@@ -4,7 +4,8 @@
 //! [`Limits`], translates them to the engine's commands and its replies to the contract's answers. Nothing here decides
 //! about seats, orders or money, and nothing here blocks or is shared between cores but counters.
 //!
-//! Reading order: `backend`, `app`, `edge`, `connection`, `request`, `callers`, `router`, `routes/`, `errors`, `json/`. Files import
+//! Reading order: `backend`, `app`, `edge`, `connection`, `request`, `callers`, `router`, `routes/`, `export`, `stream`, `errors`,
+//! `json/`. Files import
 //! downwards only: `edge` keeps connections and knows `request`, which knows `routes`, which know `app`. Whatever names
 //! the asynchronous runtime is in [`runtime`].
 

@@ -91,10 +91,6 @@ impl Answer {
         self
     }
 
-    pub(crate) fn is_streamed(&self) -> bool {
-        matches!(self.body, Payload::Streamed(_))
-    }
-
     /// The answer to a browser that asks whether its page may send a request to a route that takes `methods`.
     pub(crate) fn preflight(methods: &'static str) -> Answer {
         let empty = Answer::json(b"".as_slice()).with_status(StatusCode::NO_CONTENT);

@@ -61,11 +61,7 @@ pub(crate) async fn handle<B: Backend>(
     let answer = Answer { close: answer.close || connection.is_reserved(), ..answer };
     let (now_ms, limits) = (app.clock.get(), &app.config.limits);
     let answered_at = Instant::now();
-    if answer.is_streamed() {
-        connection.enter(Phase::Streaming, now_ms + limits.idle_ms);
-    } else {
-        connection.answered(answered_at, now_ms + limits.idle_ms, now_ms + limits.header_ms);
-    }
+    connection.answered(answered_at, now_ms + limits.idle_ms, now_ms + limits.header_ms);
     let (receive, duration) = (received_at - begun_at, answered_at - received_at);
     let (status, method) = (answer.status, &parts.method);
     let (receive_ns, duration_ns) = (nanoseconds(receive), nanoseconds(duration));

@@ -227,6 +227,40 @@ fn a_request_behind_an_export_is_answered_after_it() {
     assert_eq!(client.send("P/1.1\r\nhost: a\r\n\r\n").read().status, 200);
 }
 
+/// It begins with the end of the export: the time that the export took is not the client's.
+#[test]
+fn a_head_that_waits_behind_an_export_has_its_own_time() {
+    let archive = Archive::of(3 * EXPORT_PAGE as u64);
+    let server = Server::with_limits(Limits { header_ms: 40, ..limits() });
+    let answers = archive.clone();
+    server.script.play_read(move |question| match answers.answer(question) {
+        PlayedRead::Answer(answer) => PlayedRead::Late(Duration::from_millis(80), answer),
+        other => other,
+    });
+    for at_once in [true, false] {
+        let mut client = client(&server);
+        let begun = "GET /readyz HTT";
+        client.send(format!("{}{}", request(PATH), if at_once { begun } else { "" }));
+        assert_eq!(client.read_head().status, 200);
+        if !at_once {
+            client.send(begun);
+        }
+        assert_eq!(ids(&client.read_chunks().expect("it is whole")), archive.ids(), "{at_once}");
+        assert_eq!(client.read().error(), "408 request timeout", "{at_once}");
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn an_old_client_gets_it_all_until_the_connection_closes() {
+    let archive = Archive::of(3 * EXPORT_PAGE as u64);
+    let server = serving(&archive, limits());
+    let mut client = client(&server);
+    let head = client.send(format!("GET {PATH} HTTP/1.0\r\n\r\n")).read_head();
+    assert_eq!((head.status, head.header("transfer-encoding")), (200, None));
+    assert_eq!(ids(&client.read_to_end()), archive.ids());
+}
+
 #[test]
 fn only_so_many_exports_are_under_way() {
     let server = serving(&Archive::of(MANY), Limits { exports_max: 2, ..limits() });

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use net::Service;
+use net::limits::EXPORT_PIECE_BYTES;
 
 use super::Server;
 
@@ -130,6 +131,7 @@ impl Client {
         loop {
             let Some(line) = self.read_line() else { return Err(text(body)) };
             let length = usize::from_str_radix(&line, 16).unwrap_or_else(|_| panic!("no chunk: {line:?}"));
+            assert!(length <= EXPORT_PIECE_BYTES, "{length} bytes at a time");
             while self.unread.len() < length + 2 {
                 if !self.fill() {
                     body.extend(self.unread.drain(..).take(length));
@@ -142,6 +144,12 @@ impl Client {
                 return Ok(text(body));
             }
         }
+    }
+
+    /// Everything until the server closes.
+    pub(crate) fn read_to_end(&mut self) -> String {
+        while self.fill() {}
+        String::from_utf8(std::mem::take(&mut self.unread)).unwrap()
     }
 
     fn read_line(&mut self) -> Option<String> {

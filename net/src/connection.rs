@@ -20,7 +20,7 @@ use crate::runtime::Stream;
 /// Phase of a connection; each has its own deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
-    /// Between requests, or sending an answer that is whole.
+    /// Between requests, or sending an answer.
     Idle,
     /// A head has begun.
     Head,
@@ -28,8 +28,6 @@ pub(crate) enum Phase {
     Body,
     /// The engine was asked, or the read model.
     Asked,
-    /// A long answer is made while it leaves: until the client has taken the piece that it was given.
-    Streaming,
     /// The answer is out; what the client still sends is dropped until it closes.
     Linger,
 }
@@ -57,7 +55,7 @@ pub(crate) struct Overdue;
 /// [`GuardedStream`] enters [`Phase::Head`]. A request counts against the budget with
 /// [`has_spent_budget`](Connection::has_spent_budget), enters [`Phase::Body`] and [`Phase::Asked`], waits through
 /// [`in_time`](Connection::in_time) in both, and calls [`answered`](Connection::answered) last. An answer that is made while it leaves
-/// enters [`Phase::Streaming`] with each piece, and calls that again at its end. The sweep calls [`check`](Connection::check); only
+/// enters [`Phase::Idle`] anew with each piece, and calls that again at its end. The sweep calls [`check`](Connection::check); only
 /// that acts on a deadline.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -164,8 +162,7 @@ impl Connection {
                 self.finish(End::WhenIdle);
             }
             Phase::Head => self.finish(End::SlowHead),
-            // Cut: its end never comes, and the client sees that.
-            Phase::Streaming | Phase::Linger => self.finish(End::Now),
+            Phase::Linger => self.finish(End::Now),
             Phase::Body | Phase::Asked => {
                 self.overdue.set(true);
                 self.wake();
@@ -181,7 +178,7 @@ impl Connection {
                 self.overdue.set(true);
                 self.wake();
             }
-            Phase::Idle | Phase::Asked | Phase::Streaming | Phase::Linger => {}
+            Phase::Idle | Phase::Asked | Phase::Linger => {}
         }
     }
 

@@ -115,7 +115,7 @@ impl<B: Backend> Export<B> {
     async fn give(&self, outlet: &Outlet, out: &mut Vec<u8>) {
         let rest = out.split_off(out.len().min(EXPORT_PIECE_BYTES));
         let limits = &self.app.config.limits;
-        self.connection.enter(Phase::Streaming, self.app.clock.get() + limits.idle_ms);
+        self.connection.enter(Phase::Idle, self.app.clock.get() + limits.idle_ms);
         outlet.give(std::mem::replace(out, rest)).await;
         runtime::pause().await;
     }

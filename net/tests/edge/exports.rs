@@ -148,7 +148,7 @@ fn nothing_is_read_ahead_of_a_client_that_does_not_read() {
 
 #[test]
 fn a_client_that_takes_nothing_is_dropped_in_time() {
-    let server = serving(&Archive::of(MANY), Limits { idle_ms: 100, exports_max: 1, ..limits() });
+    let server = serving(&Archive::of(MANY), Limits { idle_ms: 400, exports_max: 1, ..limits() });
     let mut stalled = client(&server);
     assert_eq!(stalled.send(request(PATH)).read_head().status, 200);
     let deadline = Instant::now() + Duration::from_secs(30);

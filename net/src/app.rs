@@ -107,16 +107,16 @@ impl<B: Backend> App<B> {
         &self,
         cx: &RequestContext<'_>,
         order: OrderId,
-    ) -> Result<OrderView, Problem> {
+    ) -> Result<Box<OrderView>, Problem> {
         let not_found = match self.ask(cx, Command::GetOrder { order }).await {
-            Ok(EngineAnswer::Order(view)) => return Ok(*view),
+            Ok(EngineAnswer::Order(view)) => return Ok(view),
             Ok(_) => return Err(Problem::INTERNAL),
             Err(problem) if problem.code == Code::OrderNotFound => problem,
             Err(problem) => return Err(problem),
         };
         // Rare: kept out of the size of every request's future.
         match Box::pin(self.read(cx, Question::Order(order))).await? {
-            Reading::Order(found) => found.map(|view| *view).ok_or(not_found),
+            Reading::Order(found) => found.ok_or(not_found),
             _ => Err(Problem::INTERNAL),
         }
     }

@@ -107,7 +107,9 @@ impl Answer {
         if let Some(content_type) = self.content_type {
             headers.insert(CONTENT_TYPE, content_type);
         }
-        headers.extend(self.extra);
+        for (name, value) in self.extra {
+            headers.insert(name, value);
+        }
         headers.insert(X_TRACE_ID, ids.trace);
         headers.insert(X_REQUEST_ID, ids.request);
         if let Some(allow) = self.allow {

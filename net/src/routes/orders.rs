@@ -75,15 +75,15 @@ pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, bo
 
 /// The order as the order service shows it.
 pub(super) async fn get<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
-    Ok(Answer::json(views::order(&asked(app, cx).await?)))
+    Ok(Answer::json(views::order(&*asked(app, cx).await?)))
 }
 
 /// The order as the query service shows it.
 pub(super) async fn query<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
-    Ok(Answer::json(views::order_view(&asked(app, cx).await?)))
+    Ok(Answer::json(views::order_view(&*asked(app, cx).await?)))
 }
 
-async fn asked<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Result<OrderView, Problem> {
+async fn asked<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Result<Box<OrderView>, Problem> {
     let given = query::get(cx.query, "order_id")?;
     let order = fields::order(cx.route.spec(), given.as_deref())?;
     app.find_order(cx, order).await

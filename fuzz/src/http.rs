@@ -10,6 +10,7 @@ use std::time::Duration;
 use engine::answer::{Rejection, Reply};
 use engine::command::Request;
 use engine::ids::PartitionKey;
+use engine::read_model::{Question, Reading, Unavailable};
 use net::metrics::{Metrics, Registry};
 use net::runtime::{DriverChoice, Runtime, Switch};
 use net::{
@@ -26,6 +27,14 @@ struct EmptyBackend(Timetable);
 impl Backend for EmptyBackend {
     fn call(&self, _: Box<Request>) -> impl Future<Output = Reply> {
         std::future::ready(Err(Rejection::OrderNotFound))
+    }
+
+    fn read(&self, _: Question) -> impl Future<Output = Result<Reading, Unavailable>> {
+        std::future::ready(Err(Unavailable { reason: "the read model is not there".to_owned() }))
+    }
+
+    fn read_model_lag_ms(&self) -> u64 {
+        0
     }
 
     fn fresh_entropy(&self) -> u128 {

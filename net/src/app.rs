@@ -5,12 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::answer::Answer as EngineAnswer;
+use engine::answer::OrderView;
 use engine::command::{Command, Request as EngineRequest};
+use engine::ids::OrderId;
+use engine::read_model::{Question, Reading};
 
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::errors::Problem;
+use crate::errors::{Code, Problem};
 use crate::metrics::{CoreHttp, Metrics};
 use crate::random::Random;
 use crate::router::{PathParams, Route};
@@ -30,6 +33,7 @@ pub(crate) struct App<B> {
     /// Requests that have not arrived whole are not waited for any longer: the server stops.
     pub(crate) is_stopping: Cell<bool>,
     in_flight: Cell<usize>,
+    exports: Cell<usize>,
 }
 
 /// One request as its route sees it.
@@ -40,7 +44,7 @@ pub(crate) struct RequestContext<'r> {
     pub(crate) path: PathParams<'r>,
     pub(crate) query: Option<&'r str>,
     pub(crate) ids: &'r Ids,
-    pub(crate) connection: &'r Connection,
+    pub(crate) connection: &'r Rc<Connection>,
 }
 
 impl<B: Backend> App<B> {
@@ -55,6 +59,7 @@ impl<B: Backend> App<B> {
             clock: Rc::new(Cell::new(0)),
             is_stopping: Cell::new(false),
             in_flight: Cell::new(0),
+            exports: Cell::new(0),
         })
     }
 
@@ -70,6 +75,15 @@ impl<B: Backend> App<B> {
         self.in_flight.get() > self.config.limits.in_flight_max
     }
 
+    /// Counts an export in until the permit is dropped; `None` if as many as may be are under way.
+    pub(crate) fn begin_export(self: &Rc<Self>) -> Option<ExportPermit<B>> {
+        let exports = self.exports.get();
+        (exports < self.config.limits.exports_max).then(|| {
+            self.exports.set(exports + 1);
+            ExportPermit { app: self.clone() }
+        })
+    }
+
     /// Asks the engine, within the request's time. Any refusal is the route's answer.
     pub(crate) async fn ask(
         &self,
@@ -80,6 +94,31 @@ impl<B: Backend> App<B> {
         let reply = cx.connection.in_time(self.backend.call(request)).await;
         let reply = reply.map_err(|_| cx.route.spec().unanswered())?;
         reply.map_err(|rejection| cx.route.spec().rejected(rejection))
+    }
+
+    /// Asks the read model, within the request's time.
+    pub(crate) async fn read(&self, cx: &RequestContext<'_>, question: Question) -> Result<Reading, Problem> {
+        let reading = cx.connection.in_time(self.backend.read(question)).await;
+        Ok(reading.map_err(|_| cx.route.spec().unanswered())??)
+    }
+
+    /// An order as it is. The engine's word always wins; the read model is asked for what the engine does not know, or no longer.
+    pub(crate) async fn find_order(
+        &self,
+        cx: &RequestContext<'_>,
+        order: OrderId,
+    ) -> Result<Box<OrderView>, Problem> {
+        let not_found = match self.ask(cx, Command::GetOrder { order }).await {
+            Ok(EngineAnswer::Order(view)) => return Ok(view),
+            Ok(_) => return Err(Problem::INTERNAL),
+            Err(problem) if problem.code == Code::OrderNotFound => problem,
+            Err(problem) => return Err(problem),
+        };
+        // Rare: kept out of the size of every request's future.
+        match Box::pin(self.read(cx, Question::Order(order))).await? {
+            Reading::Order(found) => found.ok_or(not_found),
+            _ => Err(Problem::INTERNAL),
+        }
     }
 }
 
@@ -94,5 +133,17 @@ impl<B: Backend> Drop for InFlightGuard<B> {
     fn drop(&mut self) {
         self.app.in_flight.set(self.app.in_flight.get() - 1);
         self.app.http.end(self.service);
+    }
+}
+
+/// An export under way: until its last byte is handed over, or its client is gone.
+#[derive(Debug)]
+pub(crate) struct ExportPermit<B: Backend> {
+    app: Rc<App<B>>,
+}
+
+impl<B: Backend> Drop for ExportPermit<B> {
+    fn drop(&mut self) {
+        self.app.exports.set(self.app.exports.get() - 1);
     }
 }

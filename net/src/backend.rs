@@ -4,6 +4,7 @@ use std::future::Future;
 
 use engine::answer::Reply;
 use engine::command::Request;
+use engine::read_model::{Question, Reading, Unavailable};
 
 use crate::service::Service;
 
@@ -14,6 +15,15 @@ pub trait Backend: 'static {
     /// The future may be dropped unfinished (the client's time is up, the server stops): the command goes on, its
     /// reply is lost, and repeating the request tells the outcome.
     fn call(&self, request: Box<Request>) -> impl Future<Output = Reply>;
+
+    /// Asks the read model, for what the engine no longer knows and for what it never knew: listings and histories. It changes nothing;
+    /// the future may be dropped unfinished.
+    ///
+    /// The answer is of the question's kind, and has no more orders or events than its limit.
+    fn read(&self, question: Question) -> impl Future<Output = Result<Reading, Unavailable>>;
+
+    /// How far the read model is behind the engine.
+    fn read_model_lag_ms(&self) -> u64;
 
     /// Unpredictable bits for a new order's id.
     fn fresh_entropy(&self) -> u128;

@@ -26,7 +26,7 @@ pub(crate) enum Phase {
     Head,
     /// A body is being read.
     Body,
-    /// The engine was asked.
+    /// The engine was asked, or the read model.
     Asked,
     /// The answer is out; what the client still sends is dropped until it closes.
     Linger,
@@ -54,8 +54,9 @@ pub(crate) struct Overdue;
 /// Its task calls [`driven_by`](Connection::driven_by) whenever it is polled, then looks at [`end`](Connection::end).
 /// [`GuardedStream`] enters [`Phase::Head`]. A request counts against the budget with
 /// [`has_spent_budget`](Connection::has_spent_budget), enters [`Phase::Body`] and [`Phase::Asked`], waits through
-/// [`in_time`](Connection::in_time) in both, and calls [`answered`](Connection::answered) last. The sweep calls
-/// [`check`](Connection::check); only that acts on a deadline.
+/// [`in_time`](Connection::in_time) in both, and calls [`answered`](Connection::answered) last. An answer that is made while it leaves
+/// enters [`Phase::Idle`] anew with each piece, and calls that again at its end. The sweep calls [`check`](Connection::check); only
+/// that acts on a deadline.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// Beyond the budget: it gets one answer, and no time but what it has from the start.

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 
 use engine::answer::Rejection;
 use engine::ids::IdError;
+use engine::read_model::Unavailable;
 use hyper::StatusCode;
 
-use crate::limits::{RETRY_BUSY_SECS, RETRY_LIMIT_REACHED_SECS, RETRY_LOG_FULL_SECS};
+use crate::limits::{RETRY_BUSY_SECS, RETRY_LIMIT_REACHED_SECS, RETRY_LOG_FULL_SECS, RETRY_READ_MODEL_SECS};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $status:ident $word:literal,)*) => {
@@ -56,6 +57,9 @@ codes! {
     InvalidDate = BAD_REQUEST "invalid_date",
     InvalidLimit = BAD_REQUEST "invalid_limit",
     InvalidCursor = BAD_REQUEST "invalid_cursor",
+    /// A time is not as RFC 3339 writes it.
+    InvalidTime = BAD_REQUEST "invalid_time",
+    InvalidFormat = BAD_REQUEST "invalid_format",
     InvalidStatus = BAD_REQUEST "invalid_status",
     InvalidPaymentStatus = BAD_REQUEST "invalid_payment_status",
     /// `Host` is absent, comes twice or names no host.
@@ -103,6 +107,8 @@ codes! {
     LimitReached = SERVICE_UNAVAILABLE "limit_reached",
     /// The log has no room. Nothing was done.
     LogFull = SERVICE_UNAVAILABLE "log_full",
+    /// The read model is down, or has still to be filled: what only it could know is not known.
+    ReadModelUnavailable = SERVICE_UNAVAILABLE "read_model_unavailable",
     Stopping = SERVICE_UNAVAILABLE "stopping",
     /// A write was under way when its time was up: repeat it to learn what became of it.
     OutcomeUnknown = GATEWAY_TIMEOUT "outcome_unknown",
@@ -139,6 +145,7 @@ impl Problem {
     pub(crate) const INVALID_DATE: Problem = problem(Code::InvalidDate, "invalid date");
     pub(crate) const INVALID_LIMIT: Problem = problem(Code::InvalidLimit, "invalid limit");
     pub(crate) const INVALID_CURSOR: Problem = problem(Code::InvalidCursor, "invalid cursor");
+    pub(crate) const INVALID_FORMAT: Problem = problem(Code::InvalidFormat, "invalid format");
     pub(crate) const INVALID_STATUS: Problem = problem(Code::InvalidStatus, "invalid status");
     pub(crate) const INVALID_PAYMENT_STATUS: Problem =
         problem(Code::InvalidPaymentStatus, "invalid payment status");
@@ -158,6 +165,7 @@ impl Problem {
     pub(crate) const REQUEST_TIMEOUT: Problem = problem(Code::RequestTimeout, "request timeout");
     pub(crate) const OVERLOADED: Problem = problem(Code::Busy, "too many requests under way");
     pub(crate) const TOO_MANY_CONNECTIONS: Problem = problem(Code::Busy, "too many connections");
+    pub(crate) const TOO_MANY_EXPORTS: Problem = problem(Code::Busy, "too many exports under way");
     pub(crate) const STOPPING: Problem = problem(Code::Stopping, "stopping");
     pub(crate) const OUTCOME_UNKNOWN: Problem =
         problem(Code::OutcomeUnknown, "outcome unknown, repeat the request");
@@ -174,10 +182,18 @@ impl Problem {
         Problem { text: format!("{field} {error}").into(), ..problem(Code::InvalidId, "") }
     }
 
+    /// A query's time that is none.
+    pub(crate) fn invalid_time(field: &str) -> Problem {
+        // The usual slip: a plus that is not encoded is a blank.
+        let text = format!("{field} is no RFC 3339 time (write the + of an offset as %2B)");
+        Problem { text: text.into(), ..problem(Code::InvalidTime, "") }
+    }
+
     /// Seconds after which a repeat can be worth it, where it can.
     pub(crate) fn retry_after_secs(&self) -> Option<u16> {
         match self.code {
             Code::Busy => Some(RETRY_BUSY_SECS),
+            Code::ReadModelUnavailable => Some(RETRY_READ_MODEL_SECS),
             Code::LogFull | Code::Stopping => Some(RETRY_LOG_FULL_SECS),
             Code::LimitReached => Some(RETRY_LIMIT_REACHED_SECS),
             _ => None,
@@ -208,6 +224,13 @@ pub(crate) const ON_TRY_HOLD: Worded = &[
     (Rejection::Busy, problem(Code::Busy, "wal backpressure")),
     (Rejection::LogFull, problem(Code::LogFull, "wal backpressure")),
 ];
+
+impl From<Unavailable> for Problem {
+    fn from(unavailable: Unavailable) -> Problem {
+        let text = format!("read model unavailable: {}", unavailable.reason);
+        Problem { text: text.into(), ..problem(Code::ReadModelUnavailable, "") }
+    }
+}
 
 /// The engine's refusals, on every route that has no words of its own for them.
 impl From<Rejection> for Problem {

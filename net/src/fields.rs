@@ -1,13 +1,18 @@
 //! Fields of requests, validated: from a client's text or number to the engine's type, or the refusal that names the fault.
 
+use std::borrow::Cow;
+
 use engine::Span;
 use engine::answer::Rejection;
 use engine::command::AdHoc;
-use engine::ids::{IdError, OrderId, OrderName};
+use engine::ids::{IdError, OrderId, OrderName, Time};
 use engine::limits::{AD_HOC_CAPACITY_MAX, QUANTITY_MAX};
 
 use crate::errors::Problem;
+use crate::json::cursor::Cursor;
 use crate::json::read::Str;
+use crate::json::time;
+use crate::query;
 use crate::router::RouteSpec;
 
 type Parse<T> = fn(&str) -> Result<T, IdError>;
@@ -82,6 +87,37 @@ pub(crate) fn query_span(query: Option<&str>) -> Result<Option<Span>, Problem> {
         number.map_err(|_| Problem::INVALID_SPAN)
     };
     span(index("from_index")?, index("to_index")?)
+}
+
+/// What a query gives for `name`; an empty text is as good as absent.
+pub(crate) fn given<'q>(query: Option<&'q str>, name: &str) -> Result<Option<Cow<'q, str>>, Problem> {
+    Ok(query::get(query, name)?.filter(|text| !text.is_empty()))
+}
+
+/// An id that a query may give.
+pub(crate) fn query_id<T>(query: Option<&str>, name: &str, parse: Parse<T>) -> Result<Option<T>, Problem> {
+    given(query, name)?.map(|text| id(name, &text, parse)).transpose()
+}
+
+/// A time that a query may give, as RFC 3339 writes it. A part of a millisecond counts as a whole one: nothing has a time in between.
+pub(crate) fn query_time(query: Option<&str>, name: &str) -> Result<Option<Time>, Problem> {
+    let parse = |text: Cow<'_, str>| time::parse(&text).ok_or_else(|| Problem::invalid_time(name));
+    given(query, name)?.map(parse).transpose()
+}
+
+/// The place behind which a page begins; none for the first page.
+pub(crate) fn after<C: Cursor>(query: Option<&str>) -> Result<Option<C>, Problem> {
+    let parse = |text: Cow<'_, str>| C::parse(&text).ok_or(Problem::INVALID_CURSOR);
+    given(query, "after")?.map(parse).transpose()
+}
+
+/// Page size: `default` if the query does not say. More than `max` is refused.
+pub(crate) fn limit_within(query: Option<&str>, default: usize, max: usize) -> Result<usize, Problem> {
+    match given(query, "limit")?.map(|text| text.parse::<usize>()) {
+        None => Ok(default),
+        Some(Ok(limit)) if (1..=max).contains(&limit) => Ok(limit),
+        Some(_) => Err(Problem::INVALID_LIMIT),
+    }
 }
 
 /// Page size: `default` if the query does not say, never more than `max`.

@@ -4,7 +4,8 @@
 //! [`Limits`], translates them to the engine's commands and its replies to the contract's answers. Nothing here decides
 //! about seats, orders or money, and nothing here blocks or is shared between cores but counters.
 //!
-//! Reading order: `backend`, `app`, `edge`, `connection`, `request`, `callers`, `router`, `routes/`, `errors`, `json/`. Files import
+//! Reading order: `backend`, `app`, `edge`, `connection`, `request`, `callers`, `router`, `routes/`, `export`, `stream`, `errors`,
+//! `json/`. Files import
 //! downwards only: `edge` keeps connections and knows `request`, which knows `routes`, which know `app`. Whatever names
 //! the asynchronous runtime is in [`runtime`].
 
@@ -26,6 +27,7 @@ mod callers;
 mod config;
 mod connection;
 mod edge;
+mod export;
 mod fields;
 mod guard;
 mod join;
@@ -38,6 +40,7 @@ mod request;
 mod reserve;
 mod routes;
 mod service;
+mod stream;
 mod trace;
 
 pub use backend::{Backend, Dependency, WorkerStatus};

@@ -15,10 +15,12 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// From the end of the body until the answer: beyond it 504, `outcome_unknown` where a write is under way.
     pub request_ms: u64,
-    /// Between two requests of a connection, and for a client to take its answer; beyond: close.
+    /// Between two requests of a connection, and for a client to take its answer; of an export, each of its pieces. Beyond: close.
     pub idle_ms: u64,
     /// Requests under way on one core; beyond: 503 with `Retry-After`. Each connection has one at most, so none that was taken is refused.
     pub in_flight_max: usize,
+    /// Exports under way on one core; beyond: 503 with `Retry-After`.
+    pub exports_max: usize,
     /// For requests to arrive whole once the server stops; beyond: refused, or closed within a head.
     pub stop_receive_ms: u64,
     /// For answers under way when the server stops; beyond: closed unanswered.
@@ -38,6 +40,8 @@ pub const RETRY_BUSY_SECS: u16 = 1;
 pub const RETRY_LOG_FULL_SECS: u16 = 10;
 /// The same where as much is kept as can be: it takes minutes until enough has ended and is forgotten.
 pub const RETRY_LIMIT_REACHED_SECS: u16 = 120;
+/// The same where the read model is down: it is restarted, or fills itself.
+pub const RETRY_READ_MODEL_SECS: u16 = 10;
 /// Seconds for which a browser remembers what a page of another site may send.
 pub const PREFLIGHT_SECS: u16 = 600;
 
@@ -82,6 +86,18 @@ pub(crate) const RUNS_AT_ONCE: usize = 32;
 pub const REFUNDS_PAGE_MAX: usize = engine::limits::REFUNDS_PAGE_MAX - 1;
 /// Refunds in one answer where the request does not say.
 pub const REFUNDS_PAGE_DEFAULT: usize = 100;
+/// Orders in one answer of a listing; more are refused.
+pub const ORDERS_PAGE_MAX: usize = 1_000;
+/// Orders in one answer where the request does not say.
+pub const ORDERS_PAGE_DEFAULT: usize = 100;
+/// Events in one answer of a history; more are refused.
+pub const HISTORY_PAGE_MAX: usize = 1_000;
+/// Events in one answer where the request does not say.
+pub const HISTORY_PAGE_DEFAULT: usize = 100;
+/// Orders that an export reads at a time, and so keeps in memory.
+pub const EXPORT_PAGE: usize = 500;
+/// Bytes of an export that a connection is given at a time. Every other task comes before the next.
+pub const EXPORT_PIECE_BYTES: usize = 64 << 10;
 
 /// The least that hyper accepts as a buffer.
 const HYPER_BUFFER_MIN: usize = 8_192;
@@ -97,6 +113,7 @@ impl Default for Limits {
             request_ms: 15_000,
             idle_ms: 75_000,
             in_flight_max: CONNECTIONS_PER_CORE_MAX,
+            exports_max: 4,
             stop_receive_ms: 2_000,
             stop_ms: 4_000,
             slow_ms: 1_000,
@@ -114,5 +131,7 @@ impl Limits {
 }
 
 const _: () = assert!(REFUNDS_PAGE_DEFAULT <= REFUNDS_PAGE_MAX);
+const _: () = assert!(ORDERS_PAGE_DEFAULT <= ORDERS_PAGE_MAX);
+const _: () = assert!(HISTORY_PAGE_DEFAULT <= HISTORY_PAGE_MAX);
 const _: () = assert!(STATIONS_PAGE_DEFAULT <= STATIONS_PAGE_MAX);
 const _: () = assert!(TRACE_HEADER_BYTES_MAX >= engine::limits::TRACE_ID_BYTES_MAX);

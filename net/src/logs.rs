@@ -132,6 +132,7 @@ impl LineLimiter {
 
 static CANNOT_ACCEPT: LineLimiter = LineLimiter::new(1);
 static TOO_MANY_CONNECTIONS: LineLimiter = LineLimiter::new(1);
+static EXPORT_CUT: LineLimiter = LineLimiter::new(1);
 static REFUSED: LineLimiter = LineLimiter::new(1);
 static SLOW: LineLimiter = LineLimiter::new(WARNINGS_PER_SEC_MAX);
 static FAILED: LineLimiter = LineLimiter::new(WARNINGS_PER_SEC_MAX);
@@ -142,6 +143,14 @@ pub(crate) fn cannot_accept(service: Service, error: &io::Error, now_ms: u64) {
     if let Some(suppressed) = CANNOT_ACCEPT.admit(now_ms) {
         let suppressed = told(suppressed);
         tracing::warn!(service = service.name(), %error, suppressed, "cannot accept connections");
+    }
+}
+
+/// An export could not go on, and its client sees that it is cut.
+pub(crate) fn export_cut(reason: &str, now_ms: u64) {
+    if let Some(suppressed) = EXPORT_CUT.admit(now_ms) {
+        let suppressed = told(suppressed);
+        tracing::warn!(service = Service::Gateway.name(), reason, suppressed, "an export is cut short");
     }
 }
 

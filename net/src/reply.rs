@@ -1,7 +1,6 @@
-//! Answers as they leave: status, headers that are ready beforehand, and a body of one piece.
+//! Answers as they leave: status, headers that are ready beforehand, and a body of one piece or of many.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::io::Cursor;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,8 +8,8 @@ use std::task::{Context, Poll};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap,
-    HeaderValue, RETRY_AFTER, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONNECTION, CONTENT_DISPOSITION,
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, VARY,
 };
 use hyper::{Response, StatusCode};
 
@@ -18,6 +17,7 @@ use crate::callers::Cors;
 use crate::errors::Problem;
 use crate::json::write::Object;
 use crate::limits::PREFLIGHT_SECS;
+use crate::stream::{Cut, Streamed};
 use crate::trace::{Ids, X_REQUEST_ID, X_TRACE_ID};
 
 /// Canned responses for connections that are closed before a request was parsed.
@@ -33,7 +33,11 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// Headers that pages of other sites may send and read.
 const CORS_TAKES: HeaderValue =
     HeaderValue::from_static("content-type, authorization, x-trace-id, x-request-id, traceparent");
-const CORS_SHOWS: HeaderValue = HeaderValue::from_static("x-trace-id, x-request-id, retry-after");
+const CORS_SHOWS: HeaderValue = HeaderValue::from_static(
+    "x-trace-id, x-request-id, retry-after, x-read-model-lag-ms, content-disposition",
+);
+/// How far an answer of the read model may be behind the engine.
+const READ_MODEL_LAG: HeaderName = HeaderName::from_static("x-read-model-lag-ms");
 const VARIES: HeaderValue = HeaderValue::from_static("origin");
 
 /// A route's answer, or why there is none.
@@ -43,8 +47,10 @@ pub(crate) type Outcome = Result<Answer, Problem>;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) body: Cow<'static, [u8]>,
+    pub(crate) body: Payload,
     pub(crate) content_type: Option<HeaderValue>,
+    /// Headers that few answers have.
+    pub(crate) extra: Vec<(HeaderName, HeaderValue)>,
     pub(crate) allow: Option<&'static str>,
     /// Tells a browser what its page may send.
     pub(crate) is_preflight: bool,
@@ -57,8 +63,9 @@ impl Answer {
     pub(crate) fn json(body: impl Into<Cow<'static, [u8]>>) -> Answer {
         Answer {
             status: StatusCode::OK,
-            body: body.into(),
+            body: Payload::Whole(body.into()),
             content_type: Some(JSON),
+            extra: Vec::new(),
             allow: None,
             is_preflight: false,
             retry_after_secs: None,
@@ -68,6 +75,20 @@ impl Answer {
 
     pub(crate) fn text(content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Answer {
         Answer { content_type: Some(HeaderValue::from_static(content_type)), ..Answer::json(body) }
+    }
+
+    /// A file whose body is made while it leaves.
+    pub(crate) fn file(content_type: &'static str, disposition: &'static str, body: Streamed) -> Answer {
+        let mut answer = Answer::text(content_type, b"".as_slice());
+        answer.body = Payload::Streamed(Box::new(body));
+        answer.extra.push((CONTENT_DISPOSITION, HeaderValue::from_static(disposition)));
+        answer
+    }
+
+    /// Says how old an answer of the read model may be.
+    pub(crate) fn behind_by(mut self, lag_ms: u64) -> Answer {
+        self.extra.push((READ_MODEL_LAG, lag_ms.into()));
+        self
     }
 
     /// The answer to a browser that asks whether its page may send a request to a route that takes `methods`.
@@ -85,6 +106,9 @@ impl Answer {
         headers.clear();
         if let Some(content_type) = self.content_type {
             headers.insert(CONTENT_TYPE, content_type);
+        }
+        for (name, value) in self.extra {
+            headers.insert(name, value);
         }
         headers.insert(X_TRACE_ID, ids.trace);
         headers.insert(X_REQUEST_ID, ids.request);
@@ -106,7 +130,7 @@ impl Answer {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, CORS_TAKES);
             headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECS.into());
         }
-        let mut response = Response::new(Payload(self.body));
+        let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response
@@ -140,32 +164,44 @@ impl From<Problem> for Answer {
     }
 }
 
-/// A body of one piece.
+/// The body of an answer.
 #[derive(Debug)]
-pub(crate) struct Payload(Cow<'static, [u8]>);
+pub(crate) enum Payload {
+    /// Of one piece.
+    Whole(Cow<'static, [u8]>),
+    /// Made piece by piece while it leaves.
+    Streamed(Box<Streamed>),
+}
 
 impl Body for Payload {
     type Data = Cursor<Cow<'static, [u8]>>;
-    type Error = Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Infallible>>> {
-        let body = std::mem::take(&mut self.0);
-        if body.is_empty() {
-            Poll::Ready(None)
-        } else {
-            Poll::Ready(Some(Ok(Frame::data(Cursor::new(body)))))
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Cut>>> {
+        let frame = |piece| Frame::data(Cursor::new(piece));
+        match &mut *self {
+            Payload::Whole(body) => {
+                let body = std::mem::take(body);
+                Poll::Ready((!body.is_empty()).then(|| Ok(frame(body))))
+            }
+            Payload::Streamed(body) => {
+                body.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(|piece| frame(piece.into()))))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        matches!(self, Payload::Whole(body) if body.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
+        match self {
+            Payload::Whole(body) => SizeHint::with_exact(body.len() as u64),
+            Payload::Streamed(_) => SizeHint::default(),
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn handle<B: Backend>(
     let answer = match (app.config.callers.refusal(&parts, route.spec().is_open), found) {
         (Some(refused), _) => without_body(refused.into(), &app, &parts.headers, &mut body).await,
         (None, Match::Found(route, path)) => {
-            let (query, connection) = (parts.uri.query(), &*connection);
+            let (query, connection) = (parts.uri.query(), &connection);
             let cx = RequestContext { service, route, path, query, ids: &ids, connection };
             answer(&app, &cx, &parts.headers, &mut body, &mut received_at).await
         }
@@ -90,7 +90,7 @@ fn wrong_method(route: Route, head: &Parts, cors: &Cors) -> Answer {
 /// The answer of a route that was found: refused if the core is overloaded, else read whole (at `received_at`) and handed to the
 /// route.
 async fn answer<B: Backend>(
-    app: &App<B>,
+    app: &Rc<App<B>>,
     cx: &RequestContext<'_>,
     headers: &HeaderMap,
     body: &mut Incoming,

@@ -33,6 +33,10 @@ pub enum Route {
     Stations,
     Trains,
     Train,
+    Orders,
+    ExportOrders,
+    OrderHistory,
+    RunHistory,
     Refunds,
     SettleRefund,
     WorkerStatus,
@@ -62,6 +66,8 @@ pub struct RouteSpec {
     pub refusals: &'static [Code],
     /// The engine's refusals beside [`REJECTED_EVERYWHERE`]; `None` if the route never asks the engine.
     pub rejections: Option<&'static [Rejection]>,
+    /// Asks the read model, alone or after the engine.
+    pub reads_model: bool,
     worded: Worded,
 }
 
@@ -80,7 +86,7 @@ const ASKS_FOR_SEATS: &[Code] =
     &[C::InvalidJson, C::MissingField, C::InvalidId, C::InvalidQuantity, C::InvalidCapacity, C::InvalidSpan];
 
 /// All routes, each at the index of its [`Route`]. The order is that of the metrics and means nothing else.
-pub static ROUTES: [RouteSpec; 22] = [
+pub static ROUTES: [RouteSpec; 26] = [
     get(Route::Unknown, "unknown", &[]),
     get(Route::Healthz, "/healthz", EVERYBODY).essential().open(),
     get(Route::Readyz, "/readyz", EVERYBODY).essential().open(),
@@ -114,6 +120,7 @@ pub static ROUTES: [RouteSpec; 22] = [
     get(Route::GetOrder, "/orders/get", ORDERS)
         .refuses(&[C::InvalidQuery, C::MissingField, C::InvalidId])
         .rejects(&[R::OrderNotFound, R::LogFull])
+        .reads_model()
         .worded(ON_GET_ORDER),
     post(Route::Pay, "/payments/callback", ORDERS)
         .refuses(&[
@@ -164,6 +171,7 @@ pub static ROUTES: [RouteSpec; 22] = [
     get(Route::QueryOrder, "/query/orders", QUERY)
         .refuses(&[C::InvalidQuery, C::MissingField, C::InvalidId])
         .rejects(&[R::OrderNotFound, R::LogFull])
+        .reads_model()
         .worded(ON_QUERY_ORDER),
     get(Route::Stations, "/v1/stations", GATEWAY).refuses(&[C::InvalidQuery, C::InvalidLimit]),
     get(Route::Trains, "/v1/trains", GATEWAY)
@@ -172,6 +180,35 @@ pub static ROUTES: [RouteSpec; 22] = [
     get(Route::Train, "/v1/trains/{train}/{date}", GATEWAY)
         .refuses(&[C::InvalidDate, C::TrainNotFound, C::DateNotFound])
         .rejects(&[R::RunNotFound, R::LogFull]),
+    get(Route::Orders, "/v1/orders", GATEWAY)
+        .refuses(&[
+            C::InvalidQuery,
+            C::InvalidId,
+            C::InvalidStatus,
+            C::InvalidDate,
+            C::InvalidTime,
+            C::InvalidCursor,
+            C::InvalidLimit,
+        ])
+        .reads_model(),
+    get(Route::ExportOrders, "/v1/orders/export", GATEWAY)
+        .refuses(&[
+            C::InvalidQuery,
+            C::InvalidId,
+            C::InvalidStatus,
+            C::InvalidDate,
+            C::InvalidTime,
+            C::InvalidCursor,
+            C::InvalidFormat,
+        ])
+        .reads_model(),
+    get(Route::OrderHistory, "/v1/orders/{id}/history", GATEWAY)
+        .refuses(&[C::InvalidQuery, C::InvalidCursor, C::InvalidLimit])
+        .rejects(&[R::OrderNotFound, R::LogFull])
+        .reads_model(),
+    get(Route::RunHistory, "/v1/trains/{train}/{date}/history", GATEWAY)
+        .refuses(&[C::InvalidQuery, C::InvalidDate, C::InvalidCursor, C::InvalidLimit, C::TrainNotFound])
+        .reads_model(),
     get(Route::Refunds, "/v1/refunds", GATEWAY)
         .refuses(&[C::InvalidQuery, C::InvalidStatus, C::InvalidCursor, C::InvalidLimit])
         .rejects(&[]),
@@ -191,6 +228,7 @@ const fn get(route: Route, pattern: &'static str, services: &'static [Service]) 
         is_open: false,
         refusals: &[],
         rejections: None,
+        reads_model: false,
         worded: &[],
     }
 }
@@ -215,6 +253,10 @@ impl RouteSpec {
     /// Asks the engine, and passes on these rejections.
     const fn rejects(self, rejections: &'static [Rejection]) -> RouteSpec {
         RouteSpec { rejections: Some(rejections), ..self }
+    }
+
+    const fn reads_model(self) -> RouteSpec {
+        RouteSpec { reads_model: true, ..self }
     }
 
     const fn worded(self, worded: Worded) -> RouteSpec {
@@ -374,6 +416,25 @@ mod tests {
     #[test]
     fn paths_match_whole_and_to_the_letter() {
         for path in ["/", "", "/orders/", "/Orders", "//orders", "/orders/get/x", "/openapi", "/openapi/a/b"]
+        {
+            check(Service::Gateway, Method::GET, path, Match::Unknown);
+        }
+    }
+
+    #[test]
+    fn an_export_is_no_orders_id() {
+        check(Service::Gateway, Method::GET, "/v1/orders/export", found(Route::ExportOrders));
+        check(Service::Gateway, Method::POST, "/v1/orders/export", Match::WrongMethod(Route::ExportOrders));
+        for id in ["export", "%65xport", "history"] {
+            let history = Match::Found(Route::OrderHistory, [id, ""]);
+            check(Service::Gateway, Method::GET, &format!("/v1/orders/{id}/history"), history);
+        }
+        let run = Match::Found(Route::RunHistory, ["D1%2F2", "history"]);
+        check(Service::Gateway, Method::GET, "/v1/trains/D1%2F2/history/history", run);
+        let day = Match::Found(Route::Train, ["G1", "history"]);
+        check(Service::Gateway, Method::GET, "/v1/trains/G1/history", day);
+        for path in
+            ["/v1/orders/", "/v1/orders/x", "/v1/orders//history", "/v1/orders/export/", "/v1/orders/x/y"]
         {
             check(Service::Gateway, Method::GET, path, Match::Unknown);
         }

@@ -8,6 +8,7 @@ use engine::answer::{Answer, RefundView, Reply};
 use engine::command::{Command, ListRefunds, Request, Route};
 use engine::ids::Time;
 use engine::limits::REFUNDS_PAGE_MAX;
+use engine::read_model::{Question, Reading, Unavailable};
 use engine::slots::core_of;
 use net::{Backend, Dependency, Service, WorkerStatus};
 use shard::Routed;
@@ -37,6 +38,14 @@ impl Backend for CoreBackend {
                 Err(request) => self.call_every(request).await,
             }
         }
+    }
+
+    fn read(&self, _: Question) -> impl Future<Output = Result<Reading, Unavailable>> {
+        std::future::ready(Err(Unavailable { reason: "the read model is not there".to_owned() }))
+    }
+
+    fn read_model_lag_ms(&self) -> u64 {
+        0
     }
 
     fn fresh_entropy(&self) -> u128 {

@@ -1,6 +1,8 @@
 //! RFC 3339.
 
 use engine::ids::Time;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 
 const SECS_PER_DAY: i64 = 86_400;
 /// The last moment that has a year of four digits; later ones are written as it.
@@ -34,6 +36,53 @@ pub(crate) fn write_local(out: &mut Vec<u8>, unix_secs: i64, offset_secs: i32) {
     fill_two(rest, 1, minutes.unsigned_abs() / 60);
     fill_two(rest, 4, minutes.unsigned_abs() % 60);
     out.extend_from_slice(&text);
+}
+
+/// The first whole millisecond that is not before a moment written as RFC 3339 says; 1970 for one before that.
+pub(crate) fn parse(text: &str) -> Option<Time> {
+    const NS_PER_MS: i128 = 1_000_000;
+    let (civil, offset) = split_offset(text)?;
+    let (whole, fraction) = civil.split_at_checked(CIVIL.len())?;
+    // The shape first: `jiff` reads other forms as well. It knows the calendar, to the end of the year 9999.
+    let is_shaped = fits(whole.as_bytes(), CIVIL) && is_fraction(fraction);
+    let civil: DateTime = is_shaped.then(|| civil.parse().ok()).flatten()?;
+    let since_1970 = civil.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)) - offset;
+    let ms = (since_1970.as_nanos() + NS_PER_MS - 1).div_euclid(NS_PER_MS);
+    Some(Time(u64::try_from(ms).unwrap_or(0)))
+}
+
+const CIVIL: &[u8] = b"0000-00-00T00:00:00";
+
+/// The part before `Z` or `+08:00`, and how far that is ahead of UTC.
+fn split_offset(text: &str) -> Option<(&str, SignedDuration)> {
+    const OFFSET: &[u8] = b"+00:00";
+    if let Some(civil) = text.strip_suffix(['Z', 'z']) {
+        return Some((civil, SignedDuration::ZERO));
+    }
+    let (civil, offset) = text.split_at_checked(text.len().checked_sub(OFFSET.len())?)?;
+    if !fits(offset.as_bytes(), OFFSET) {
+        return None;
+    }
+    let (hours, minutes): (i64, i64) = (offset[1..3].parse().ok()?, offset[4..].parse().ok()?);
+    let ahead = SignedDuration::from_mins(hours * 60 + minutes);
+    (hours < 24 && minutes < 60).then_some((civil, if offset.starts_with('-') { -ahead } else { ahead }))
+}
+
+/// As long as the shape, and like it: `0` is any digit, `+` any sign, a letter either case of it.
+fn fits(text: &[u8], shape: &[u8]) -> bool {
+    let is_like = |(byte, shape): (&u8, &u8)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        b'+' => matches!(byte, b'+' | b'-'),
+        other => byte.eq_ignore_ascii_case(other),
+    };
+    text.len() == shape.len() && text.iter().zip(shape).all(is_like)
+}
+
+/// Nothing, or a point and digits.
+fn is_fraction(text: &str) -> bool {
+    let digits = text.strip_prefix('.');
+    text.is_empty()
+        || digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn fill_civil(text: &mut Civil, secs: i64) {
@@ -99,6 +148,70 @@ mod tests {
         utc(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
         utc(253_402_300_799_999, "9999-12-31T23:59:59.999Z");
         utc(u64::MAX, "9999-12-31T23:59:59.615Z");
+    }
+
+    #[test]
+    fn moments_are_read_as_they_are_written() {
+        for ms in [0, 1, 999, 951_782_400_000, 1_770_797_406_007, 253_402_300_799_999] {
+            let mut out = Vec::new();
+            write_utc(&mut out, Time(ms));
+            assert_eq!(parse(std::str::from_utf8(&out).unwrap()), Some(Time(ms)));
+        }
+    }
+
+    #[test]
+    fn only_rfc_3339_is_read() {
+        for (text, expected) in [
+            ("2026-02-11T08:10:06Z", Some(1_770_797_406_000)),
+            ("2026-02-11t08:10:06z", Some(1_770_797_406_000)),
+            ("2026-02-11T16:10:06+08:00", Some(1_770_797_406_000)),
+            ("2026-02-11T04:40:06-03:30", Some(1_770_797_406_000)),
+            ("2026-02-11T08:10:06-00:00", Some(1_770_797_406_000)),
+            ("2026-02-11T08:10:06.1Z", Some(1_770_797_406_100)),
+            ("2026-02-11T08:10:06.007Z", Some(1_770_797_406_007)),
+            ("2026-02-11T08:10:06.0070001Z", Some(1_770_797_406_008)),
+            ("2026-02-11T08:10:06.999999999Z", Some(1_770_797_407_000)),
+            ("1969-12-31T23:59:59Z", Some(0)),
+            ("0000-01-01T00:00:00Z", Some(0)),
+            ("2024-02-29T00:00:00Z", Some(1_709_164_800_000)),
+            ("9999-12-31T23:59:59.999999999-23:59", Some(253_402_300_800_000 + (24 * 60 - 1) * 60_000)),
+            ("0000-01-01T00:00:00+23:59", Some(0)),
+            ("2016-12-31T23:59:60Z", Some(1_483_228_799_000)),
+            ("", None),
+            ("Z", None),
+            ("+08:00", None),
+            ("é6-02-11T08:10:06Z", None),
+            ("2026-02-11T08:10:0é+08:00", None),
+            ("2026-02-11T08:10:06+0é:00", None),
+            ("2026-02-11T08:10:06+24:00", None),
+            ("2026-02-11T08:10:06+08:60", None),
+            ("2026-02-11T08:10:06.0000000001Z", None),
+            ("2026-02-11T08:10:06ZZ", None),
+            ("2026", None),
+            ("2026-02-11", None),
+            ("2026-02-11T08:10:06", None),
+            ("2026-02-11T08:10Z", None),
+            ("2026-02-11 08:10:06Z", None),
+            ("2026-02-11T08:10:06 08:00", None),
+            ("2026-02-11T08:10:06+08", None),
+            ("2026-02-11T08:10:06+0800", None),
+            ("2026-02-11T08:10:06+08:00:00", None),
+            ("2026-02-11T08:10:06+08:00[Asia/Shanghai]", None),
+            ("2026-02-11T08:10:06.Z", None),
+            ("2026-02-11T08:10:06,5Z", None),
+            ("20260211T081006Z", None),
+            ("2026-02-30T08:10:06Z", None),
+            ("2023-02-29T00:00:00Z", None),
+            ("2026-13-11T08:10:06Z", None),
+            ("2026-02-11T24:00:00Z", None),
+            ("2026-02-11T08:60:06Z", None),
+            ("2026-02-11T08:10:06+99:00", None),
+            ("+2026-02-11T08:10:06Z", None),
+            ("1770797406", None),
+            ("now", None),
+        ] {
+            assert_eq!(parse(text), expected.map(Time), "{text:?}");
+        }
     }
 
     #[test]

@@ -4,11 +4,12 @@ use engine::Span;
 use engine::answer::{ClassView, OrderStatus, OrderView, PartitionView, RefundView, RunView};
 use engine::catalogue::LocalTime;
 use engine::command::RefundCursor;
-use engine::ids::SlotId;
+use engine::read_model::{HistoryEvent, HistoryPage, OrdersPage};
 use engine::text::Text;
 use timetable::{Date, Station};
 
-use super::write::{Object, object};
+use super::cursor::Cursor;
+use super::write::{Fields, Object, object};
 use crate::backend::{Dependency, WorkerStatus};
 use crate::service::Service;
 
@@ -52,38 +53,117 @@ pub(crate) fn availability(partition: &str, available: u32) -> Vec<u8> {
 
 /// `Order`
 pub(crate) fn order(view: &OrderView) -> Vec<u8> {
+    json(|o| order_fields(o, view))
+}
+
+/// All fields that an `Order` can have, in their order.
+pub(crate) const ORDER_FIELDS: [&str; 16] = [
+    "OrderID",
+    "IdempotencyKey",
+    "Status",
+    "AmountCents",
+    "CreatedAt",
+    "UpdatedAt",
+    "PartitionKey",
+    "HoldID",
+    "Qty",
+    "FromIndex",
+    "ToIndex",
+    "Seats",
+    "ExpiresAt",
+    "CancelReason",
+    "ProviderTxnID",
+    "Refund",
+];
+
+/// The fields of an `Order` that mean something, as an object or as a row.
+pub(crate) fn order_fields(o: &mut impl Fields, view: &OrderView) {
+    o.text("OrderID", order_id(view).as_str());
+    o.text("IdempotencyKey", view.key.as_str());
+    o.text("Status", view.status.wire_name());
+    o.number("AmountCents", view.amount.0);
+    o.time("CreatedAt", view.created_at);
+    o.time("UpdatedAt", view.updated_at);
+    if let Some(reservation) = &view.reservation {
+        o.text("PartitionKey", reservation.partition.as_str());
+        o.text("HoldID", reservation.hold.as_str());
+        o.number("Qty", reservation.quantity);
+        o.number("FromIndex", reservation.from);
+        o.number("ToIndex", reservation.to);
+        // A cancelled order has none any more.
+        if view.status != OrderStatus::Cancelled {
+            o.texts("Seats", reservation.seats.iter().map(Text::as_str));
+        }
+        // Once it is paid or cancelled, nothing expires any more.
+        if view.status == OrderStatus::Reserved {
+            o.time("ExpiresAt", reservation.expires_at);
+        }
+    }
+    if let Some(reason) = view.cancel_reason {
+        o.text("CancelReason", reason.wire_name());
+    }
+    if let Some(txn) = &view.txn {
+        o.text("ProviderTxnID", txn.as_str());
+    }
+    if let Some(refund) = view.refund {
+        o.text("Refund", refund.wire_name());
+    }
+}
+
+/// A page of orders, and the cursor that the next one begins behind.
+pub(crate) fn orders(page: &OrdersPage) -> Vec<u8> {
     json(|o| {
-        o.text("OrderID", order_id(view).as_str());
-        o.text("IdempotencyKey", view.key.as_str());
-        o.text("Status", view.status.wire_name());
-        o.number("AmountCents", view.amount.0);
-        o.time("CreatedAt", view.created_at);
-        o.time("UpdatedAt", view.updated_at);
-        if let Some(reservation) = &view.reservation {
-            o.text("PartitionKey", reservation.partition.as_str());
-            o.text("HoldID", reservation.hold.as_str());
-            o.number("Qty", reservation.quantity);
-            o.number("FromIndex", reservation.from);
-            o.number("ToIndex", reservation.to);
-            // A cancelled order has none any more.
-            if view.status != OrderStatus::Cancelled {
-                o.texts("Seats", reservation.seats.iter().map(Text::as_str));
-            }
-            // Once it is paid or cancelled, nothing expires any more.
-            if view.status == OrderStatus::Reserved {
-                o.time("ExpiresAt", reservation.expires_at);
-            }
-        }
-        if let Some(reason) = view.cancel_reason {
-            o.text("CancelReason", reason.wire_name());
-        }
-        if let Some(txn) = &view.txn {
-            o.text("ProviderTxnID", txn.as_str());
-        }
-        if let Some(refund) = view.refund {
-            o.text("Refund", refund.wire_name());
-        }
+        o.objects("orders", page.orders.iter(), |o, view| order_fields(o, view));
+        next_field(o, page.next.as_ref());
     })
+}
+
+/// A page of a history, and the cursor that the next one begins behind.
+pub(crate) fn history(page: &HistoryPage) -> Vec<u8> {
+    json(|o| {
+        o.objects("events", page.events.iter(), event_fields);
+        next_field(o, page.next.as_ref());
+    })
+}
+
+fn event_fields(o: &mut Object<'_>, event: &HistoryEvent) {
+    o.text("position", &event.position.text());
+    o.time("time", event.position.time);
+    o.text("kind", event.kind.as_str());
+    if let Some(partition) = &event.partition {
+        o.text("partition_key", partition.as_str());
+    }
+    if let Some(hold) = &event.hold {
+        o.text("hold_id", hold.as_str());
+    }
+    if let Some(order) = event.order {
+        o.text("order_id", order.name().as_str());
+    }
+    if let Some(quantity) = event.quantity {
+        o.number("qty", quantity);
+    }
+    if !event.seats.is_empty() {
+        o.texts("seats", event.seats.iter().map(Text::as_str));
+    }
+    if let Some(from) = event.from {
+        o.number("from_index", from);
+    }
+    if let Some(to) = event.to {
+        o.number("to_index", to);
+    }
+    if let Some(reason) = &event.reason {
+        o.text("reason", reason.as_str());
+    }
+    if !event.trace.as_str().is_empty() {
+        o.text("trace_id", event.trace.as_str());
+    }
+}
+
+/// Absent on the last page.
+fn next_field(o: &mut Object<'_>, next: Option<&impl Cursor>) {
+    if let Some(next) = next {
+        o.text("next", &next.text());
+    }
 }
 
 /// `OrderView`
@@ -114,9 +194,7 @@ pub(crate) fn refund(view: &RefundView) -> Vec<u8> {
 pub(crate) fn refunds(page: &[RefundView], next: Option<RefundCursor>) -> Vec<u8> {
     json(|o| {
         o.objects("refunds", page.iter(), refund_fields);
-        if let Some(next) = next {
-            o.text("next", &cursor_text(next));
-        }
+        next_field(o, next.as_ref());
     })
 }
 
@@ -259,37 +337,6 @@ pub(crate) fn documents(services: impl Iterator<Item = Service>) -> Vec<u8> {
     })
 }
 
-/// A cursor as clients carry it: slot, then number, in hexadecimal.
-pub(crate) fn cursor_text(cursor: RefundCursor) -> String {
-    format!("{:03x}{:016x}", cursor.slot.get(), cursor.number)
-}
-
-pub(crate) fn cursor(text: &str) -> Option<RefundCursor> {
-    let plain = text.len() == 19 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let (slot, number) = plain.then(|| text.split_at(3))?;
-    let slot = SlotId::new(u16::from_str_radix(slot, 16).ok()?);
-    Some(RefundCursor { slot, number: u64::from_str_radix(number, 16).ok()? })
-}
-
-// A cursor's three digits are exactly a slot.
-const _: () = assert!(engine::limits::SLOTS == 1 << 12);
-
 fn order_id(view: &OrderView) -> engine::ids::OrderName {
     view.order.name()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursors_come_back_as_they_were() {
-        for (slot, number) in [(0, 0), (4095, u64::MAX), (17, 3)] {
-            let place = RefundCursor { slot: SlotId::new(slot), number };
-            assert_eq!(cursor(&cursor_text(place)), Some(place));
-        }
-        for bad in ["", "000", "0000000000000000000x", "00000000000000000+0", "00000000000000000é"] {
-            assert_eq!(cursor(bad), None, "{bad:?}");
-        }
-    }
 }

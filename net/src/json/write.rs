@@ -128,6 +128,32 @@ impl<'o> Object<'o> {
     }
 }
 
+/// Whatever takes the fields of something one by one: an object, or a row of a table.
+pub(crate) trait Fields {
+    fn text(&mut self, key: &str, value: &str);
+    fn number(&mut self, key: &str, value: impl itoa::Integer);
+    fn time(&mut self, key: &str, value: Time);
+    fn texts<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>);
+}
+
+impl Fields for Object<'_> {
+    fn text(&mut self, key: &str, value: &str) {
+        Object::text(self, key, value);
+    }
+
+    fn number(&mut self, key: &str, value: impl itoa::Integer) {
+        Object::number(self, key, value);
+    }
+
+    fn time(&mut self, key: &str, value: Time) {
+        Object::time(self, key, value);
+    }
+
+    fn texts<'t>(&mut self, key: &str, values: impl Iterator<Item = &'t str>) {
+        Object::texts(self, key, values);
+    }
+}
+
 /// A whole object.
 pub(crate) fn object(out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
     let mut object = Object::begin(out);

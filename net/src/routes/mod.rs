@@ -1,11 +1,15 @@
 //! Route handlers: each reads its request, asks the engine and writes its answer.
 
 mod health;
+mod histories;
 mod inventory;
+mod listings;
 mod orders;
 mod payments;
 mod refunds;
 mod trains;
+
+use std::rc::Rc;
 
 use crate::app::{App, RequestContext};
 use crate::backend::Backend;
@@ -15,7 +19,7 @@ use crate::reply::Outcome;
 use crate::router::Route;
 
 /// Calls the one function that a route has.
-pub(crate) async fn answer<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+pub(crate) async fn answer<B: Backend>(app: &Rc<App<B>>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     match cx.route {
         Route::TryHold => inventory::try_hold(app, cx, body).await,
         Route::ReleaseHold => inventory::release_hold(app, cx, body).await,
@@ -30,6 +34,10 @@ pub(crate) async fn answer<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, bo
         // Rare, and long: kept out of the size of every request's future.
         Route::Trains => Box::pin(trains::search(app, cx)).await,
         Route::Train => Box::pin(trains::train(app, cx)).await,
+        Route::Orders => Box::pin(listings::orders(app, cx)).await,
+        Route::ExportOrders => Box::pin(listings::export(app, cx)).await,
+        Route::OrderHistory => Box::pin(histories::order(app, cx)).await,
+        Route::RunHistory => Box::pin(histories::run(app, cx)).await,
         Route::Stations => trains::stations(app, cx),
         Route::Refunds => refunds::list(app, cx).await,
         Route::SettleRefund => refunds::settle(app, cx, body).await,

@@ -1,6 +1,6 @@
 //! Orders from their creation to their cancellation.
 
-use engine::answer::Answer as Engine;
+use engine::answer::{Answer as Engine, OrderView};
 use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Reserve, SeatRequest};
 use engine::ids::{Cents, HoldId, IdempotencyKey, PartitionKey};
 
@@ -75,21 +75,18 @@ pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, bo
 
 /// The order as the order service shows it.
 pub(super) async fn get<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
-    order(asked(app, cx).await?)
+    Ok(Answer::json(views::order(&*asked(app, cx).await?)))
 }
 
 /// The order as the query service shows it.
 pub(super) async fn query<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {
-    match asked(app, cx).await? {
-        Engine::Order(view) => Ok(Answer::json(views::order_view(&view))),
-        _ => Err(Problem::INTERNAL),
-    }
+    Ok(Answer::json(views::order_view(&*asked(app, cx).await?)))
 }
 
-async fn asked<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Result<Engine, Problem> {
+async fn asked<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Result<Box<OrderView>, Problem> {
     let given = query::get(cx.query, "order_id")?;
     let order = fields::order(cx.route.spec(), given.as_deref())?;
-    app.ask(cx, Command::GetOrder { order }).await
+    app.find_order(cx, order).await
 }
 
 pub(super) fn order(answer: Engine) -> Outcome {

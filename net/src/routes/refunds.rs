@@ -26,10 +26,7 @@ pub(super) async fn list<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> O
         Some("unmatched") => Some(RefundFilter::Unmatched),
         Some(_) => return Err(Problem::INVALID_STATUS),
     };
-    let after = match query::get(cx.query, "after")?.as_deref() {
-        None | Some("") => None,
-        Some(text) => Some(views::cursor(text).ok_or(Problem::INVALID_CURSOR)?),
-    };
+    let after = fields::after(cx.query)?;
     let limit = fields::limit(cx.query, REFUNDS_PAGE_DEFAULT, REFUNDS_PAGE_MAX)?;
     // One more than is shown tells whether there is more.
     let command = Command::ListRefunds(ListRefunds { status, after, limit: limit + 1 });

@@ -128,12 +128,12 @@ fn needed<'q>(cx: &RequestContext<'q>, name: &str) -> Result<Cow<'q, str>, Probl
     given.ok_or(Problem::MISSING_SEARCH)
 }
 
-fn decoded(segment: &str) -> Result<Cow<'_, str>, Problem> {
+pub(super) fn decoded(segment: &str) -> Result<Cow<'_, str>, Problem> {
     query::decode(segment, false).ok_or(Problem::TRAIN_NOT_FOUND)
 }
 
 /// `YYYY-MM-DD` and no other form of a date.
-fn date(text: &str) -> Result<Date, Problem> {
+pub(super) fn date(text: &str) -> Result<Date, Problem> {
     let date = is_date(text).then(|| text.parse::<Date>().ok()).flatten();
     date.ok_or(Problem::INVALID_DATE)
 }

@@ -295,12 +295,52 @@ fn wrong_queries() -> Vec<(String, &'static str)> {
         ("/v1/refunds?limit=0", "invalid limit"),
         ("/v1/refunds?limit=-1", "invalid limit"),
         ("/v1/stations?limit=x", "invalid limit"),
+        ("/v1/orders?limit=0", "invalid limit"),
+        ("/v1/orders?limit=1001", "invalid limit"),
+        ("/v1/orders?limit=99999999999999999999", "invalid limit"),
+        ("/v1/orders?limit=ten", "invalid limit"),
+        ("/v1/orders/export?format=xml", "invalid format"),
+        ("/v1/orders/export?format=CSV", "invalid format"),
+        ("/v1/trains/G1/2026-02-11/history?limit=1001", "invalid limit"),
+        ("/v1/trains/G1/2026-02-11/history?after=x", "invalid cursor"),
+        ("/v1/trains/G1/2026-02-30/history", "invalid date"),
+        ("/v1/trains/G1/today/history", "invalid date"),
     ]
     .map(|(path, error)| (path.to_owned(), error))
     .into();
     for (from, to) in [("x", "1"), ("0", "1.0"), ("0x0", "1"), ("", "1"), ("0", "")] {
         let path = format!("/inventory/availability?partition_key=p&from_index={from}&to_index={to}");
         rows.push((path, "invalid span"));
+    }
+    for path in ["/v1/orders", "/v1/orders/export"] {
+        for (query, error) in [
+            ("status=LOST", "invalid status"),
+            ("status=paid", "invalid status"),
+            ("date=2026-2-11", "invalid date"),
+            ("date=2026-02-30", "invalid date"),
+            ("date=tomorrow", "invalid date"),
+            ("after=zzz", "invalid cursor"),
+            ("after=000000000000000000512345-6789-8bcd-af01-23456789abcd0", "invalid cursor"),
+            ("after=0000000000000000-0512345-6789-8bcd-af01-23456789abcd", "invalid cursor"),
+            ("since=yesterday", "since is no RFC 3339 time (write the + of an offset as %2B)"),
+            ("since=2026-02-11", "since is no RFC 3339 time (write the + of an offset as %2B)"),
+            (
+                "until=2026-02-11T08:00:00+08:00",
+                "until is no RFC 3339 time (write the + of an offset as %2B)",
+            ),
+            ("train=%20G1", "train begins or ends with a blank"),
+            ("class=2nd%0a", "class begins or ends with a blank"),
+            ("class=2%00d", "class contains a control character"),
+            ("key=%20k", "key begins or ends with a blank"),
+            ("txn=t%7f", "txn contains a control character"),
+            ("train=%zz", "invalid query string"),
+            ("limit=1&status=%ff", "invalid query string"),
+        ] {
+            rows.push((format!("{path}?{query}"), error));
+        }
+        for name in ["train", "class", "key", "txn"] {
+            rows.push((format!("{path}?{name}={}", "x".repeat(129)), ""));
+        }
     }
     let (long, longer) = ("x".repeat(129), "x".repeat(10_000));
     for id in ["", "%20x", "x%20", "a%00b", "a%0ab", &long, &longer, "%ff", "%c3%28"] {

@@ -24,6 +24,7 @@ fn bad_calls_are_refused_and_never_reach_the_engine() {
         assert_eq!(reply.header("content-type"), Some("application/json"), "{call:?}");
     }
     assert!(server.script.asked().is_empty(), "nothing of it reached the engine");
+    assert!(server.script.questions().is_empty(), "nor the read model");
     let reply = client.post("/orders", "not json");
     assert_eq!(reply.body, r#"{"error":"invalid json","code":"invalid_json"}"#);
 }

@@ -128,7 +128,7 @@ fn an_allowed_page_may_ask_and_read() {
             assert_eq!(reply.header("vary"), Some("origin"));
             assert_eq!(
                 reply.header("access-control-expose-headers"),
-                Some("x-trace-id, x-request-id, retry-after")
+                Some("x-trace-id, x-request-id, retry-after, x-read-model-lag-ms, content-disposition")
             );
         }
         let ask = |path: &str, more: &str| {

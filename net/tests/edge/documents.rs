@@ -24,6 +24,10 @@ fn answers(spec: &RouteSpec) -> BTreeSet<(u16, Option<Code>)> {
         let code = if spec.writes() { Code::OutcomeUnknown } else { Code::Timeout };
         answers.insert((504, Some(code)));
     }
+    if spec.reads_model {
+        answers.insert((503, Some(Code::ReadModelUnavailable)));
+        answers.insert((504, Some(Code::Timeout)));
+    }
     if spec.writes() {
         answers.insert((408, Some(Code::RequestTimeout)));
         answers.insert((413, Some(Code::BodyTooLarge)));

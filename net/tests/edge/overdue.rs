@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use net::{Limits, Service};
 
 use crate::common::client::{Client, post};
-use crate::common::{Played, Server, samples};
+use crate::common::{Played, PlayedRead, Server, samples};
 
 const HOLD: &str = r#"{"partition_key":"p","hold_id":"h","qty":1}"#;
 
@@ -83,7 +83,15 @@ fn a_read_that_is_not_answered_in_time_is_a_timeout() {
     let server = Server::with_limits(Limits { request_ms: SHORT_MS, ..limits() });
     server.script.hang();
     let mut client = Client::connect(&server, Service::Gateway);
-    for path in ["/inventory/availability?partition_key=p", "/v1/refunds", "/v1/trains/G101/2026-02-11"] {
+    server.script.play_read(|_| PlayedRead::Hang);
+    for path in [
+        "/inventory/availability?partition_key=p",
+        "/v1/refunds",
+        "/v1/trains/G101/2026-02-11",
+        "/v1/orders",
+        "/v1/orders/export",
+        "/v1/trains/G101/2026-02-11/history",
+    ] {
         let reply = client.get(path);
         assert_eq!((reply.status, &*reply.code()), (504, "timeout"), "{path}");
     }

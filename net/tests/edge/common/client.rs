@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use net::Service;
+use net::limits::EXPORT_PIECE_BYTES;
 
 use super::Server;
 
@@ -107,6 +108,10 @@ impl Client {
             .collect();
         let mut reply = Reply { status, headers, body: String::new() };
         let interim = status == 100;
+        if !head && reply.header("transfer-encoding") == Some("chunked") {
+            reply.body = self.read_chunks().expect("the body comes to its end");
+            return reply;
+        }
         let length =
             if head || interim { 0 } else { reply.header("content-length").unwrap().parse().unwrap() };
         while self.unread.len() < length {
@@ -119,13 +124,53 @@ impl Client {
         reply
     }
 
+    /// The rest of a body in chunks; what came of it where the connection ends before it does.
+    pub(crate) fn read_chunks(&mut self) -> Result<String, String> {
+        let mut body = Vec::new();
+        let text = |body| String::from_utf8(body).unwrap();
+        loop {
+            let Some(line) = self.read_line() else { return Err(text(body)) };
+            let length = usize::from_str_radix(&line, 16).unwrap_or_else(|_| panic!("no chunk: {line:?}"));
+            assert!(length <= EXPORT_PIECE_BYTES, "{length} bytes at a time");
+            while self.unread.len() < length + 2 {
+                if !self.fill() {
+                    body.extend(self.unread.drain(..).take(length));
+                    return Err(text(body));
+                }
+            }
+            body.extend(self.unread.drain(..length));
+            assert_eq!(self.unread.drain(..2).collect::<Vec<u8>>(), b"\r\n");
+            if length == 0 {
+                return Ok(text(body));
+            }
+        }
+    }
+
+    /// Everything until the server closes.
+    pub(crate) fn read_to_end(&mut self) -> String {
+        while self.fill() {}
+        String::from_utf8(std::mem::take(&mut self.unread)).unwrap()
+    }
+
+    fn read_line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.unread.windows(2).position(|window| window == b"\r\n") {
+                let line = self.unread.drain(..end + 2).take(end).collect();
+                return Some(String::from_utf8(line).unwrap());
+            }
+            if !self.fill() {
+                return None;
+            }
+        }
+    }
+
     /// Whether nothing more comes and the server has closed.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.unread.is_empty() && !self.fill()
     }
 
     fn fill(&mut self) -> bool {
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 16_384];
         match self.socket.read(&mut buffer) {
             Ok(0) => false,
             Ok(count) => {

@@ -1,12 +1,13 @@
 //! A real listening edge over a backend that only records and plays back, and a client that writes raw bytes.
 
+pub(crate) mod archive;
 pub(crate) mod client;
 pub(crate) mod samples;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use engine::answer::{Rejection, Reply};
 use engine::command::{Command, Request};
 use engine::ids::PartitionKey;
+use engine::read_model::{HistoryPage, OrdersPage, Question, Reading, Unavailable};
 use net::metrics::{Metrics, Registry};
 use net::runtime::{CoreWaker, DriverChoice, Runtime, Switch};
 use net::signature::SignKey;
@@ -24,6 +26,17 @@ use net::{
 use timetable::{DateWindow, Timetable};
 
 type Play = Box<dyn FnMut(&Command) -> Played + Send>;
+
+type PlayRead = Box<dyn FnMut(&Question) -> PlayedRead + Send>;
+
+/// What the read model does with a question.
+pub(crate) enum PlayedRead {
+    Answer(Result<Reading, Unavailable>),
+    /// Answers after so long.
+    Late(Duration, Result<Reading, Unavailable>),
+    /// Never answers.
+    Hang,
+}
 
 /// What the backend does with a command.
 pub(crate) enum Played {
@@ -39,6 +52,9 @@ pub(crate) enum Played {
 pub(crate) struct Script {
     play: Arc<Mutex<Play>>,
     asked: Arc<Mutex<Vec<Request>>>,
+    play_read: Arc<Mutex<PlayRead>>,
+    questions: Arc<Mutex<Vec<Question>>>,
+    lag_ms: Arc<AtomicU64>,
     hanging: Arc<AtomicUsize>,
     down: Arc<Mutex<Option<Dependency>>>,
     worker: Arc<Mutex<WorkerStatus>>,
@@ -68,6 +84,29 @@ impl Script {
         let mut asked = self.asked();
         assert_eq!(asked.len(), 1, "one command was asked: {asked:?}");
         asked.remove(0).command
+    }
+
+    /// The read model answers every question so from now on.
+    pub(crate) fn play_read(&self, play: impl FnMut(&Question) -> PlayedRead + Send + 'static) {
+        *self.play_read.lock().unwrap() = Box::new(play);
+    }
+
+    pub(crate) fn answer_read(&self, answer: Result<Reading, Unavailable>) {
+        self.play_read(move |_| PlayedRead::Answer(answer.clone()));
+    }
+
+    /// Questions to the read model since the last call.
+    pub(crate) fn questions(&self) -> Vec<Question> {
+        std::mem::take(&mut self.questions.lock().unwrap())
+    }
+
+    /// How many they are so far.
+    pub(crate) fn count_questions(&self) -> usize {
+        self.questions.lock().unwrap().len()
+    }
+
+    pub(crate) fn set_lag_ms(&self, lag_ms: u64) {
+        self.lag_ms.store(lag_ms, Ordering::SeqCst);
     }
 
     /// Waits until so many commands are waiting for an answer that never comes.
@@ -125,6 +164,25 @@ impl Backend for Scripted {
         }
     }
 
+    fn read(&self, question: Question) -> impl Future<Output = Result<Reading, Unavailable>> {
+        let played = (self.script.play_read.lock().unwrap())(&question);
+        self.script.questions.lock().unwrap().push(question);
+        async move {
+            match played {
+                PlayedRead::Answer(answer) => answer,
+                PlayedRead::Late(after, answer) => {
+                    net::runtime::sleep(after).await;
+                    answer
+                }
+                PlayedRead::Hang => std::future::pending().await,
+            }
+        }
+    }
+
+    fn read_model_lag_ms(&self) -> u64 {
+        self.script.lag_ms.load(Ordering::SeqCst)
+    }
+
     fn fresh_entropy(&self) -> u128 {
         0x0123_4567_89ab_cdef_0123_4567_89ab_cdef
     }
@@ -139,6 +197,15 @@ impl Backend for Scripted {
 
     fn worker(&self) -> WorkerStatus {
         self.script.worker.lock().unwrap().clone()
+    }
+}
+
+/// The answer of a read model that has nothing.
+fn nothing(question: &Question) -> Reading {
+    match question {
+        Question::Order(_) => Reading::Order(None),
+        Question::Orders(_) => Reading::Orders(OrdersPage::default()),
+        Question::History(_) => Reading::History(HistoryPage::default()),
     }
 }
 
@@ -187,6 +254,9 @@ impl Server {
         let script = Script {
             play: Arc::new(Mutex::new(Box::new(|_| Played::Reply(Err(Rejection::OrderNotFound))))),
             asked: Arc::default(),
+            play_read: Arc::new(Mutex::new(Box::new(|question| PlayedRead::Answer(Ok(nothing(question)))))),
+            questions: Arc::default(),
+            lag_ms: Arc::default(),
             hanging: Arc::default(),
             down: Arc::default(),
             worker: Arc::default(),

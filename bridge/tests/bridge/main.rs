@@ -1,0 +1,12 @@
+//! The bridge by its public interface, with real SQLite files.
+
+mod listings;
+mod opening;
+// The operations of the engine's own random histories.
+#[path = "../../../engine/tests/engine/model/ops.rs"]
+#[allow(dead_code)]
+mod ops;
+mod plans;
+mod rows;
+mod support;
+mod views;

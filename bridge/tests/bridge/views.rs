@@ -1,0 +1,204 @@
+//! Whatever happens, and however it gets there: the read model says of an order and of histories what the engine has recorded.
+
+use std::rc::Rc;
+
+use bridge::sink::Sink;
+use engine::ids::{OrderId, SlotId};
+use engine::read_model::{HistoryPosition, HistoryQuestion, Subject};
+use engine::record::{Body, Record};
+use engine::state::Slot;
+use engine::status::RefundReason;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+use crate::ops::{self, Op};
+use crate::support::{Filled, History, batch, cursor, engine_view};
+
+const PAGE: usize = 3;
+
+proptest! {
+    #![proptest_config(Config { cases: 60, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn followed_from_the_beginning(
+        ops in prop::collection::vec((ops::op(), prop::bool::weighted(0.1)), 1..120),
+        batch_size in 1..40usize,
+    ) {
+        let (mut history, mut filled) = (History::new(), Filled::new());
+        for (op, look) in &ops {
+            history.step(op);
+            if *look {
+                assert_same_views(&mut history, &mut filled, batch_size);
+            }
+        }
+        history.world.later(1_000);
+        assert_same_views(&mut history, &mut filled, batch_size);
+        assert_same_histories(&history, &mut filled);
+    }
+
+    /// Slots are copied at two moments while the world goes on, and then every record comes from the beginning.
+    #[test]
+    fn copied_and_repeated(
+        before in prop::collection::vec(ops::op(), 1..60),
+        between in prop::collection::vec(ops::op(), 0..20),
+        after in prop::collection::vec(ops::op(), 0..40),
+        batch_size in 1..40usize,
+    ) {
+        let mut history = History::new();
+        let run = |history: &mut History, ops: &[Op]| ops.iter().for_each(|op| history.step(op));
+        run(&mut history, &before);
+        let (first, at) = (images(&history, |slot| slot.get() % 2 == 0), history.world.log.len());
+        run(&mut history, &between);
+        let second = images(&history, |slot| slot.get() % 2 == 1);
+        run(&mut history, &after);
+        history.world.later(50);
+
+        let mut filled = Filled::of(&history.world.log);
+        copy(&mut filled, first.iter().chain(&second), at);
+        assert_same_views(&mut history, &mut filled, batch_size);
+
+        filled.written = 0;
+        assert_same_views(&mut history, &mut filled, batch_size);
+        // Every record has come: the copy has taken none of their histories away.
+        assert_same_histories(&history, &mut filled);
+    }
+}
+
+fn images(history: &History, which: impl Fn(SlotId) -> bool) -> Vec<Slot> {
+    let slots = history.world.slots().filter(|slot| which(slot.id()));
+    let image = |slot: &Slot| {
+        let mut bytes = Vec::new();
+        slot.encode(&mut bytes);
+        Slot::decode(&bytes).unwrap()
+    };
+    slots.map(image).collect()
+}
+
+/// What it had goes; what is in the slots comes, and the log is followed from its record `at` on.
+fn copy<'a>(filled: &mut Filled, slots: impl Iterator<Item = &'a Slot>, at: usize) {
+    filled.model.begin_copy().unwrap();
+    for slot in slots {
+        filled.model.copy_slot(slot, crate::support::LIFE).unwrap();
+    }
+    filled.model.end_copy(&cursor(at as u64)).unwrap();
+    filled.written = at;
+}
+
+#[track_caller]
+fn assert_same_views(history: &mut History, filled: &mut Filled, batch_size: usize) {
+    // Asking after an order may find out that its hold has expired, which is then recorded.
+    for order in history.orders() {
+        engine_view(&mut history.world, order);
+    }
+    filled.follow(&history.world.log, batch_size);
+    let recorded = history.world.log.len();
+    for order in history.orders() {
+        let expected = engine_view(&mut history.world, order);
+        assert_eq!(filled.order(order), expected, "{order:?}");
+    }
+    assert_eq!(history.world.log.len(), recorded);
+}
+
+#[track_caller]
+fn assert_same_histories(history: &History, filled: &mut Filled) {
+    let log = &history.world.log;
+    for order in history.orders() {
+        let expected = expected(log, |entry| entry.order == Some(order));
+        assert_eq!(read(filled, &Subject::Order(order)), expected, "{order:?}");
+    }
+    let run = Subject::Run { train: "G1".into(), date: "2026-02-11".into() };
+    let expected = expected(log, |entry| {
+        entry.run == Some("G1|2026-02-11") && (entry.order.is_some() || entry.kind == "hold_confirmed")
+    });
+    assert_eq!(read(filled, &run), expected);
+}
+
+/// All pages of a history, in small ones.
+fn read(filled: &mut Filled, subject: &Subject) -> Vec<(HistoryPosition, String, Option<u32>)> {
+    let mut events = Vec::new();
+    let mut after = None;
+    loop {
+        let page = filled.history(HistoryQuestion { subject: subject.clone(), after, limit: PAGE });
+        assert!(page.events.len() <= PAGE);
+        events.extend(page.events.into_iter().map(|e| (e.position, e.kind.as_str().to_owned(), e.quantity)));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return events,
+        }
+    }
+}
+
+struct Entry<'a> {
+    kind: &'static str,
+    order: Option<OrderId>,
+    run: Option<&'a str>,
+    quantity: Option<u32>,
+}
+
+fn expected(
+    log: &[Rc<Record>],
+    wanted: impl Fn(&Entry<'_>) -> bool,
+) -> Vec<(HistoryPosition, String, Option<u32>)> {
+    let mut events = Vec::new();
+    for record in log {
+        for (index, entry) in (0..).zip(entries(record)) {
+            if wanted(&entry) {
+                let Record { time, slot, seq, .. } = **record;
+                let position = HistoryPosition { time, slot, seq, index };
+                events.push((position, entry.kind.to_owned(), entry.quantity));
+            }
+        }
+    }
+    events.sort();
+    events
+}
+
+fn entries(record: &Record) -> Vec<Entry<'_>> {
+    let kind = record.body.wire_name();
+    match &record.body {
+        Body::HoldMade(row) | Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
+            vec![Entry { kind, order: row.owner, run: row.partition.run(), quantity: Some(row.quantity) }]
+        }
+        Body::HoldsExpired(rows) => {
+            let entry = |row: &engine::record::HoldRow| (row.owner, row.quantity);
+            let entries = rows.iter().map(|row| (entry(row), row.partition.run()));
+            entries
+                .map(|((order, quantity), run)| Entry { kind, order, run, quantity: Some(quantity) })
+                .collect()
+        }
+        Body::OrderCreated(row)
+        | Body::OrderReserved(row)
+        | Body::OrderPaid(row)
+        | Body::OrderTicketed(row)
+        | Body::OrderCancelled(row) => {
+            let quantity = row.reservation.as_ref().map(|r| r.quantity);
+            vec![Entry { kind, order: Some(row.order), run: None, quantity }]
+        }
+        Body::RefundOwed(row) | Body::RefundSettled(row) if row.reason != RefundReason::Unmatched => {
+            vec![Entry { kind, order: OrderId::parse(row.order.as_str()), run: None, quantity: None }]
+        }
+        _ => vec![],
+    }
+}
+
+/// A row of another life is left alone by what follows; only a copy replaces it.
+#[test]
+fn another_life_replaces_nothing() {
+    let mut history = History::new();
+    history.step(&Op::Create { order: 0, amount: 1 });
+    history.step(&Op::Cancel { order: 0, named: None });
+    let order = history.orders()[0];
+    let mut filled = Filled::of(&history.world.log[..1]);
+    let before = filled.order(order);
+    assert!(before.is_some());
+
+    let mut other = batch(&history.world.log[1..]);
+    other.life = 7;
+    filled.model.write(&other, &cursor(2)).unwrap();
+    assert_eq!(filled.order(order), before);
+
+    let slots = images(&history, |_| true);
+    copy(&mut filled, slots.iter(), 2);
+    assert_eq!(filled.order(order), engine_view(&mut history.world, order));
+    assert_ne!(filled.order(order), before);
+}

@@ -8,6 +8,8 @@ mod history;
 mod limits;
 mod open;
 mod orders;
+#[cfg(test)]
+mod plans;
 mod reader;
 mod write;
 

@@ -6,7 +6,6 @@ mod opening;
 #[path = "../../../engine/tests/engine/model/ops.rs"]
 #[allow(dead_code)]
 mod ops;
-mod plans;
 mod rows;
 mod support;
 mod views;

@@ -4,6 +4,7 @@
 //! Nothing here decides anything about seats, orders or money, and nothing here reads the log: a [`source::Source`] does.
 
 pub mod events;
+pub mod health;
 pub mod ids;
 pub mod read_model;
 pub mod rows;

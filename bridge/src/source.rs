@@ -31,6 +31,9 @@ pub trait Source: Send {
     fn copy(&mut self, each: &mut dyn FnMut(Slot, u64) -> Result<(), SinkError>)
     -> Result<Cursor, SinkError>;
 
+    /// Records that are durable behind `at`, as far as that is known without looking. 0 where the end is reached.
+    fn backlog(&mut self, at: &Cursor) -> u64;
+
     /// Waits until there may be more, at most so long.
     fn wait(&mut self, timeout: Duration);
 }
@@ -44,8 +47,6 @@ pub struct Followed {
     pub cursor: Cursor,
     /// The time of the last record up to the cursor, passed over or not; `None` where the cursor did not move.
     pub last_time: Option<Time>,
-    /// Records that are durable behind the cursor, as far as that is known.
-    pub backlog: u64,
 }
 
 /// The log cannot be read.

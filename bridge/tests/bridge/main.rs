@@ -7,5 +7,6 @@ mod opening;
 #[allow(dead_code)]
 mod ops;
 mod rows;
+mod runner;
 mod support;
 mod views;

@@ -1,5 +1,6 @@
 //! The bridge by its public interface, with real SQLite files.
 
+mod events;
 mod listings;
 mod opening;
 // The operations of the engine's own random histories.
@@ -8,5 +9,6 @@ mod opening;
 mod ops;
 mod rows;
 mod runner;
+mod samples;
 mod support;
 mod views;

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use super::limits::HISTORY_PAGE_MAX;
 use super::orders::{maybe, parsed};
 use super::reader::ReadError;
-use crate::text::{parse_list, parse_time, time};
+use crate::text::parse_list;
 
 pub(super) fn page(connection: &Connection, question: &HistoryQuestion) -> Result<HistoryPage, ReadError> {
     let limit = question.limit.clamp(1, HISTORY_PAGE_MAX);
@@ -28,32 +28,35 @@ pub(super) fn page(connection: &Connection, question: &HistoryQuestion) -> Resul
     Ok(HistoryPage { events, next: None })
 }
 
+const ORDER_EVENTS: &str = "SELECT at, e.slot, e.seq, idx, kind, e.partition_key,
+        CASE WHEN e.partition_key IS NOT NULL THEN coalesce(e.hold_id, o.order_id) END,
+        o.order_id, e.qty, e.seats, e.from_index, e.to_index, reason, trace_id
+    FROM order_rows o CROSS JOIN order_events e ON e.order_row = o.id
+    WHERE o.order_id = ?1";
+
+/// A key of another shape may look like a run; its events have no class.
+const RUN_EVENTS: &str =
+    "SELECT at, e.slot, e.seq, idx, kind, run || '|' || e.class, coalesce(e.hold_id, o.order_id),
+        o.order_id, e.qty, e.seats, e.from_index, e.to_index, reason, trace_id
+    FROM run_events e LEFT JOIN order_rows o ON o.id = e.order_row
+    WHERE e.class IS NOT NULL AND run = ?1";
+
 /// The statement of a page, and its values. It walks the table's own order.
 pub(super) fn select(question: &HistoryQuestion, limit: usize) -> (String, Vec<Value>) {
-    let after = question.after.unwrap_or(BEGINNING);
-    let (from, subject) = match &question.subject {
-        Subject::Order(order) => ("order_history WHERE order_id = ?", order.to_string()),
-        // An ad hoc key may look like a run; its events have no train.
-        Subject::Run { train, date } => {
-            let run = format!("{}|{}", train.as_str(), date.as_str());
-            ("run_history WHERE train IS NOT NULL AND run = ?", run)
-        }
+    let (events, subject) = match &question.subject {
+        Subject::Order(order) => (ORDER_EVENTS, order.to_string()),
+        Subject::Run { train, date } => (RUN_EVENTS, format!("{}|{}", train.as_str(), date.as_str())),
     };
-    let is_later = match question.after {
-        Some(_) => "(time, slot, seq, idx) > (?, ?, ?, ?)",
-        None => "(time, slot, seq, idx) >= (?, ?, ?, ?)",
-    };
-    let order_id = match question.subject {
-        Subject::Order(_) => "order_history.order_id",
-        Subject::Run { .. } => "run_history.order_id",
+    let (comparison, after) = match question.after {
+        Some(after) => (">", after),
+        None => (">=", BEGINNING),
     };
     let sql = format!(
-        "SELECT time, slot, seq, idx, kind, partition_key, hold_id, {order_id}, qty, seats, from_index, to_index, reason, \
-         trace_id FROM {from} AND {is_later} ORDER BY time, slot, seq, idx LIMIT ?"
+        "{events} AND (at, e.slot, e.seq, idx) {comparison} (?2, ?3, ?4, ?5) ORDER BY at, e.slot, e.seq, idx LIMIT ?6"
     );
     let values = vec![
         Value::Text(subject),
-        Value::Text(time(after.time)),
+        Value::Integer(after.time.0 as i64),
         Value::Integer(i64::from(after.slot.get())),
         Value::Integer(after.seq as i64),
         Value::Integer(i64::from(after.index)),
@@ -72,7 +75,7 @@ fn event(row: &Row<'_>) -> Result<HistoryEvent, ReadError> {
     }
     Ok(HistoryEvent {
         position: HistoryPosition {
-            time: parsed(row, 0, parse_time)?,
+            time: Time(row.get::<_, i64>(0)? as u64),
             slot: SlotId::new(slot),
             seq: row.get::<_, i64>(2)? as u64,
             index: row.get(3)?,

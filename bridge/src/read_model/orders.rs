@@ -16,10 +16,10 @@ const COLUMNS: &str =
     "order_id, idempotency_key, status, amount_cents, created_at, updated_at, partition_key, hold_id, qty,
     from_index, to_index, seats, expires_at, cancel_reason, provider_txn_id,
     (SELECT max(CASE refunds.status WHEN 'REQUIRED' THEN 2 ELSE 1 END) FROM refunds
-        WHERE refunds.order_id = orders.order_id)";
+        WHERE refunds.order_id = order_rows.order_id)";
 
 pub(super) fn one(connection: &Connection, order: OrderId) -> Result<Option<OrderView>, ReadError> {
-    let sql = format!("SELECT {COLUMNS} FROM orders WHERE order_id = ?1");
+    let sql = format!("SELECT {COLUMNS} FROM order_rows WHERE order_id = ?1 AND created_at IS NOT NULL");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([order.to_string()])?;
     rows.next()?.map(view).transpose()
@@ -77,10 +77,14 @@ pub(super) fn select(question: &OrdersQuestion, limit: usize) -> (String, Vec<Va
     if let Some(until) = until {
         filters.add("created_at < ?", [time(*until)]);
     }
+    if index == "orders_by_creation" && (since, until, after) == (&None, &None, &None) {
+        // An order that only its hold has named so far has no creation yet.
+        filters.add("created_at IS NOT NULL", []);
+    }
     let Filters { sql, mut values } = filters;
     values.push(Value::Integer(limit as i64));
     let sql = format!(
-        "SELECT {COLUMNS} FROM orders INDEXED BY {index} {sql} ORDER BY created_at, order_id LIMIT ?"
+        "SELECT {COLUMNS} FROM order_rows INDEXED BY {index} WHERE {sql} ORDER BY created_at, order_id LIMIT ?"
     );
     (sql, values)
 }
@@ -93,7 +97,9 @@ struct Filters {
 
 impl Filters {
     fn add<const N: usize>(&mut self, condition: &str, values: [String; N]) {
-        self.sql.push_str(if self.sql.is_empty() { "WHERE " } else { " AND " });
+        if !self.sql.is_empty() {
+            self.sql.push_str(" AND ");
+        }
         self.sql.push_str(condition);
         self.values.extend(values.map(Value::Text));
     }

@@ -38,64 +38,76 @@ fn listings_walk_an_index() {
         question.train = Some("G1".into());
         question.date = Some("2026-02-11".into());
     };
-    check(&|_| (), "SCAN orders USING INDEX orders_by_creation");
-    check(&|q| q.status = Some(OrderStatus::Paid), "SCAN orders USING INDEX orders_by_creation");
-    check(&|q| q.since = Some(Time(1)), "SEARCH orders USING INDEX orders_by_creation (created_at>?)");
-    check(&|q| q.until = Some(Time(1)), "SEARCH orders USING INDEX orders_by_creation (created_at<?)");
+    check(&|_| (), "SEARCH order_rows USING INDEX orders_by_creation (created_at>?)");
+    check(
+        &|q| q.status = Some(OrderStatus::Paid),
+        "SEARCH order_rows USING INDEX orders_by_creation (created_at>?)",
+    );
+    check(&|q| q.since = Some(Time(1)), "SEARCH order_rows USING INDEX orders_by_creation (created_at>?)");
+    check(&|q| q.until = Some(Time(1)), "SEARCH order_rows USING INDEX orders_by_creation (created_at<?)");
     check(
         &|q| (q.since, q.until) = (Some(Time(1)), Some(Time(9))),
-        "SEARCH orders USING INDEX orders_by_creation (created_at>? AND created_at<?)",
+        "SEARCH order_rows USING INDEX orders_by_creation (created_at>? AND created_at<?)",
     );
-    check(&|q| q.after = after, "SEARCH orders USING INDEX orders_by_creation ((created_at,order_id)>(?,?))");
+    check(
+        &|q| q.after = after,
+        "SEARCH order_rows USING INDEX orders_by_creation ((created_at,order_id)>(?,?))",
+    );
     check(
         &|q| (q.after, q.since) = (after, Some(Time(1))),
-        "SEARCH orders USING INDEX orders_by_creation ((created_at,order_id)>(?,?))",
+        "SEARCH order_rows USING INDEX orders_by_creation ((created_at,order_id)>(?,?))",
     );
     check(
         &|q| (q.after, q.since) = (after, Some(Time(9))),
-        "SEARCH orders USING INDEX orders_by_creation (created_at>?)",
+        "SEARCH order_rows USING INDEX orders_by_creation (created_at>?)",
     );
-    check(&by_run, "SEARCH orders USING INDEX orders_by_run (train=? AND travel_date=?)");
+    check(&by_run, "SEARCH order_rows USING INDEX orders_by_run (travel_date=? AND train=?)");
     check(
         &|q| {
             by_run(q);
             q.after = after;
             q.status = Some(OrderStatus::Paid);
         },
-        "SEARCH orders USING INDEX orders_by_run (train=? AND travel_date=? AND (created_at,order_id)>(?,?))",
+        "SEARCH order_rows USING INDEX orders_by_run (travel_date=? AND train=? AND (created_at,order_id)>(?,?))",
     );
     check(
         &|q| {
             by_run(q);
             q.key = Some(IdempotencyKey::parse("k").unwrap());
         },
-        "SEARCH orders USING INDEX orders_by_key (idempotency_key=?)",
+        "SEARCH order_rows USING INDEX orders_by_key (idempotency_key=?)",
     );
     check(
         &|q| {
             q.txn = Some(TxnId::parse("t").unwrap());
             q.since = Some(Time(1));
         },
-        "SEARCH orders USING INDEX orders_by_txn (provider_txn_id=? AND created_at>?)",
+        "SEARCH order_rows USING INDEX orders_by_txn (provider_txn_id=? AND created_at>?)",
     );
 }
 
 #[test]
 fn histories_walk_their_table() {
     let (_directory, connection) = empty();
-    let check = |subject: &Subject, is_later: bool, expected: &str| {
+    let check = |subject: &Subject, is_later: bool, expected: [&str; 2]| {
         let position = HistoryPosition { time: Time(1), slot: SlotId::new(1), seq: 1, index: 0 };
         let after = is_later.then_some(position);
         let question = HistoryQuestion { subject: subject.clone(), after, limit: 1 };
         let steps = plan(&connection, history::select(&question, 10));
-        assert_eq!(steps, [expected], "{question:?}");
+        assert_eq!(steps, expected, "{question:?}");
     };
     let order = Subject::Order(OrderId::new(SlotId::new(1), 1));
     let run = Subject::Run { train: "G1".into(), date: "2026-02-11".into() };
-    let of_order = "SEARCH order_history USING PRIMARY KEY (order_id=? AND (time,slot,seq,idx)>(?,?,?,?))";
+    let of_order = [
+        "SEARCH o USING COVERING INDEX sqlite_autoindex_order_rows_1 (order_id=?)",
+        "SEARCH e USING PRIMARY KEY (order_row=? AND (at,slot,seq,idx)>(?,?,?,?))",
+    ];
     check(&order, false, of_order);
     check(&order, true, of_order);
-    let of_run = "SEARCH run_history USING PRIMARY KEY (run=? AND (time,slot,seq,idx)>(?,?,?,?))";
+    let of_run = [
+        "SEARCH e USING PRIMARY KEY (run=? AND (at,slot,seq,idx)>(?,?,?,?))",
+        "SEARCH o USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
+    ];
     check(&run, false, of_run);
     check(&run, true, of_run);
 }

@@ -7,6 +7,7 @@ mod opening;
 #[path = "../../../engine/tests/engine/model/ops.rs"]
 #[allow(dead_code)]
 mod ops;
+mod page;
 mod rows;
 mod runner;
 mod samples;

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use wal::Lsn;
 use wal::follow::Cursor;
 
-pub(crate) use history::History;
+pub(crate) use history::{History, RUN};
 pub(crate) use testkit::{catalogue, names};
 use world::World;
 
@@ -38,7 +38,8 @@ pub(crate) fn batch<'a>(records: impl IntoIterator<Item = &'a Rc<Record>>) -> Ba
 
 /// A read model in a directory of its own.
 pub(crate) struct Filled {
-    pub(crate) directory: TempDir,
+    /// Removed with it.
+    _directory: TempDir,
     pub(crate) model: ReadModel,
     pub(crate) reader: Reader,
     /// Records that it has of a log.
@@ -54,7 +55,7 @@ impl Filled {
         assert_eq!(model.open().unwrap(), None);
         model.begin_copy().unwrap();
         model.end_copy(&cursor(0)).unwrap();
-        Filled { directory, model, reader: Reader::new(path), written: 0 }
+        Filled { _directory: directory, model, reader: Reader::new(path), written: 0 }
     }
 
     /// With all of these records.

@@ -1,13 +1,14 @@
 //! Whatever happens, and however it gets there: the read model says of an order and of histories what the engine has recorded.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bridge::sink::Sink;
 use engine::ids::{OrderId, SlotId};
-use engine::read_model::{HistoryPosition, HistoryQuestion, Subject};
+use engine::read_model::{HistoryPosition, HistoryQuestion, OrdersQuestion, Subject};
 use engine::record::{Body, Record};
 use engine::state::Slot;
-use engine::status::RefundReason;
+use engine::status::{OrderStatus, RefundReason};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
@@ -181,6 +182,41 @@ fn entries(record: &Record) -> Vec<Entry<'_>> {
     }
 }
 
+/// One core's log is read before the other's: the events of a hold may come before the order that owns it. Until then there is no order.
+#[test]
+fn a_hold_before_its_order() {
+    let mut history = History::new();
+    let (order, quantity, span) = (0, 2, None);
+    history.step(&Op::Create { order, amount: 1 });
+    history.step(&Op::Reserve {
+        order,
+        place: ops::Place::Run,
+        hold: ops::HoldName::Own(order),
+        quantity,
+        span,
+    });
+    let who = ops::Who::Order(order);
+    history.step(&Op::Pay { who, txn: 0, verified: true, named: None });
+    history.world.later(10);
+    let id = history.orders()[order];
+    let log = &history.world.log;
+    let (of_order, others): (Vec<_>, Vec<_>) = log.iter().partition(|record| record.slot == id.slot());
+    assert!(others.iter().any(|record| matches!(record.body, Body::HoldMade(_))));
+
+    let mut filled = Filled::new();
+    filled.model.write(&batch(others), &cursor(1)).unwrap();
+    assert_eq!(filled.order(id), None);
+    assert_eq!(filled.orders(&OrdersQuestion { limit: 10, ..OrdersQuestion::default() }).orders, []);
+    // In two batches, so that the second has to find what the first has added.
+    filled.model.write(&batch(of_order[..1].iter().copied()), &cursor(2)).unwrap();
+    filled.model.write(&batch(of_order[1..].iter().copied()), &cursor(3)).unwrap();
+
+    let view = engine_view(&mut history.world, id);
+    assert_eq!(view.as_ref().map(|view| view.status), Some(OrderStatus::Ticketed));
+    assert_eq!(filled.order(id), view);
+    assert_same_histories(&history, &mut filled);
+}
+
 /// A row of another life is left alone by what follows; only a copy replaces it.
 #[test]
 fn another_life_replaces_nothing() {
@@ -201,4 +237,40 @@ fn another_life_replaces_nothing() {
     copy(&mut filled, slots.iter(), 2);
     assert_eq!(filled.order(order), engine_view(&mut history.world, order));
     assert_ne!(filled.order(order), before);
+}
+
+/// The histories above do come to everything that has rows: otherwise they would prove little.
+#[test]
+fn histories_are_rich() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    let mut runner = TestRunner::deterministic();
+    let mut seen: BTreeMap<(&str, bool), usize> = BTreeMap::new();
+    for _ in 0..200 {
+        let ops = prop::collection::vec(ops::op(), 60..120).new_tree(&mut runner).unwrap().current();
+        let mut history = History::new();
+        ops.iter().for_each(|op| history.step(op));
+        for entry in history.world.log.iter().flat_map(|record| entries(record)) {
+            *seen.entry((entry.kind, entry.order.is_some())).or_default() += 1;
+        }
+    }
+    let wanted = [
+        "hold_made",
+        "hold_adopted",
+        "hold_confirmed",
+        "hold_released",
+        "holds_expired",
+        "order_created",
+        "order_reserved",
+        "order_paid",
+        "order_ticketed",
+        "order_cancelled",
+        "refund_owed",
+        "refund_settled",
+    ];
+    let missing: Vec<_> =
+        wanted.iter().filter(|kind| seen.get(&(**kind, true)).is_none_or(|count| *count < 5)).collect();
+    assert!(missing.is_empty(), "{missing:?} of {seen:?}");
+    assert!(seen[&("hold_confirmed", false)] > 5 && seen[&("holds_expired", false)] > 5, "{seen:?}");
 }

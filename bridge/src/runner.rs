@@ -20,7 +20,7 @@ use crate::source::{Followed, Source};
 use backoff::Backoff;
 
 /// Bytes of log that one batch is made of.
-pub const BATCH_BYTES_MAX: usize = 1 << 20;
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
 /// The pause between two batches while the backlog is small: a batch costs a sync, however little is in it.
 pub const GATHER: Duration = Duration::from_millis(20);
 /// From so many records behind on, batches follow each other without a pause.

@@ -104,6 +104,19 @@ fn what_became_of_an_order() {
     );
 }
 
+/// The three questions stay quick when there are millions of orders.
+#[test]
+fn questions_walk_an_index() {
+    let filled = Filled::new();
+    for name in ["sold-today", "who-sits", "what-became"] {
+        let plan = rows(&filled, &format!("EXPLAIN QUERY PLAN {}", sql(name)));
+        for step in &plan {
+            let Value::Text(step) = &step[3] else { panic!("{step:?}") };
+            assert!(!step.starts_with("SCAN") || step.starts_with("SCAN seat VIRTUAL TABLE"), "{name}: {plan:?}");
+        }
+    }
+}
+
 /// Each name with its columns, as the page and the contract have them.
 #[test]
 fn columns() {

@@ -112,7 +112,10 @@ fn questions_walk_an_index() {
         let plan = rows(&filled, &format!("EXPLAIN QUERY PLAN {}", sql(name)));
         for step in &plan {
             let Value::Text(step) = &step[3] else { panic!("{step:?}") };
-            assert!(!step.starts_with("SCAN") || step.starts_with("SCAN seat VIRTUAL TABLE"), "{name}: {plan:?}");
+            assert!(
+                !step.starts_with("SCAN") || step.starts_with("SCAN seat VIRTUAL TABLE"),
+                "{name}: {plan:?}"
+            );
         }
     }
 }

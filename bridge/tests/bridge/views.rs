@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bridge::sink::Sink;
-use engine::ids::{OrderId, SlotId};
+use bridge::sink::{Batch, Sink};
+use engine::ids::{HoldId, OrderId, PartitionKey, SlotId};
 use engine::read_model::{HistoryPosition, HistoryQuestion, OrdersQuestion, Subject};
-use engine::record::{Body, Record};
+use engine::record::{Body, HoldRow, Record};
 use engine::state::Slot;
-use engine::status::{OrderStatus, RefundReason};
+use engine::status::{HoldStatus, OrderStatus, RefundReason};
+use engine::text::Text;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use crate::ops::{self, Op};
-use crate::support::{Filled, History, batch, cursor, engine_view};
+use crate::samples;
+use crate::support::{Filled, History, batch, cursor, engine_view, names};
 
 const PAGE: usize = 3;
 
@@ -62,6 +64,34 @@ proptest! {
         assert_same_views(&mut history, &mut filled, batch_size);
         // Every record has come: the copy has taken none of their histories away.
         assert_same_histories(&history, &mut filled);
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 20, failure_persistence: None, ..Config::default() })]
+
+    /// What was copied never goes back, however much of what came before it is repeated.
+    #[test]
+    fn older_records_change_nothing(
+        ops in prop::collection::vec(ops::op(), 1..60),
+        batch_size in 1..10usize,
+    ) {
+        let mut history = History::new();
+        ops.iter().for_each(|op| history.step(op));
+        let orders = history.orders();
+        // Asking may record something: asked twice, it is all there.
+        orders.iter().for_each(|order| drop(engine_view(&mut history.world, *order)));
+        let views: Vec<_> = orders.iter().map(|order| engine_view(&mut history.world, *order)).collect();
+        let slots = images(&history, |_| true);
+
+        let mut filled = Filled::new();
+        copy(&mut filled, slots.iter(), 0);
+        for records in history.world.log.chunks(batch_size) {
+            filled.model.write(&batch(records), &cursor(1)).unwrap();
+            for (order, view) in orders.iter().zip(&views) {
+                prop_assert_eq!(&filled.order(*order), view);
+            }
+        }
     }
 }
 
@@ -114,14 +144,20 @@ fn assert_same_histories(history: &History, filled: &mut Filled) {
     assert_eq!(read(filled, &run), expected);
 }
 
+/// What an event says, as a text.
+type Event = (HistoryPosition, String);
+
 /// All pages of a history, in small ones.
-fn read(filled: &mut Filled, subject: &Subject) -> Vec<(HistoryPosition, String, Option<u32>)> {
+fn read(filled: &mut Filled, subject: &Subject) -> Vec<Event> {
     let mut events = Vec::new();
     let mut after = None;
     loop {
         let page = filled.history(HistoryQuestion { subject: subject.clone(), after, limit: PAGE });
         assert!(page.events.len() <= PAGE);
-        events.extend(page.events.into_iter().map(|e| (e.position, e.kind.as_str().to_owned(), e.quantity)));
+        events.extend(page.events.iter().map(|e| {
+            let hold = e.partition.as_ref().zip(e.hold.as_ref());
+            (e.position, said(e.kind.as_str(), e.order, hold, e.quantity, &e.seats))
+        }));
         match page.next {
             Some(next) => after = Some(next),
             None => return events,
@@ -129,24 +165,31 @@ fn read(filled: &mut Filled, subject: &Subject) -> Vec<(HistoryPosition, String,
     }
 }
 
+fn said(
+    kind: &str,
+    order: Option<OrderId>,
+    hold: Option<(&PartitionKey, &HoldId)>,
+    quantity: Option<u32>,
+    seats: &[Text],
+) -> String {
+    format!("{kind} {order:?} {hold:?} {quantity:?} {seats:?}")
+}
+
 struct Entry<'a> {
     kind: &'static str,
     order: Option<OrderId>,
+    /// Of a record of a partition.
     run: Option<&'a str>,
-    quantity: Option<u32>,
+    said: String,
 }
 
-fn expected(
-    log: &[Rc<Record>],
-    wanted: impl Fn(&Entry<'_>) -> bool,
-) -> Vec<(HistoryPosition, String, Option<u32>)> {
+fn expected(log: &[Rc<Record>], wanted: impl Fn(&Entry<'_>) -> bool) -> Vec<Event> {
     let mut events = Vec::new();
     for record in log {
         for (index, entry) in (0..).zip(entries(record)) {
             if wanted(&entry) {
                 let Record { time, slot, seq, .. } = **record;
-                let position = HistoryPosition { time, slot, seq, index };
-                events.push((position, entry.kind.to_owned(), entry.quantity));
+                events.push((HistoryPosition { time, slot, seq, index }, entry.said));
             }
         }
     }
@@ -156,27 +199,32 @@ fn expected(
 
 fn entries(record: &Record) -> Vec<Entry<'_>> {
     let kind = record.body.wire_name();
+    let of_hold = |row: &HoldRow| {
+        said(kind, row.owner, Some((&row.partition, &row.hold)), Some(row.quantity), &row.labels)
+    };
     match &record.body {
         Body::HoldMade(row) | Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
-            vec![Entry { kind, order: row.owner, run: row.partition.run(), quantity: Some(row.quantity) }]
+            vec![Entry { kind, order: row.owner, run: row.partition.run(), said: of_hold(row) }]
         }
-        Body::HoldsExpired(rows) => {
-            let entry = |row: &engine::record::HoldRow| (row.owner, row.quantity);
-            let entries = rows.iter().map(|row| (entry(row), row.partition.run()));
-            entries
-                .map(|((order, quantity), run)| Entry { kind, order, run, quantity: Some(quantity) })
-                .collect()
-        }
+        Body::HoldsExpired(rows) => rows
+            .iter()
+            .map(|row| Entry { kind, order: row.owner, run: row.partition.run(), said: of_hold(row) })
+            .collect(),
         Body::OrderCreated(row)
         | Body::OrderReserved(row)
         | Body::OrderPaid(row)
         | Body::OrderTicketed(row)
         | Body::OrderCancelled(row) => {
-            let quantity = row.reservation.as_ref().map(|r| r.quantity);
-            vec![Entry { kind, order: Some(row.order), run: None, quantity }]
+            let order = Some(row.order);
+            let said = match &row.reservation {
+                Some(r) => said(kind, order, Some((&r.partition, &r.hold)), Some(r.quantity), &r.labels),
+                None => said(kind, order, None, None, &[]),
+            };
+            vec![Entry { kind, order, run: None, said }]
         }
         Body::RefundOwed(row) | Body::RefundSettled(row) if row.reason != RefundReason::Unmatched => {
-            vec![Entry { kind, order: OrderId::parse(row.order.as_str()), run: None, quantity: None }]
+            let order = OrderId::parse(row.order.as_str());
+            vec![Entry { kind, order, run: None, said: said(kind, order, None, None, &[]) }]
         }
         _ => vec![],
     }
@@ -215,6 +263,18 @@ fn a_hold_before_its_order() {
     assert_eq!(view.as_ref().map(|view| view.status), Some(OrderStatus::Ticketed));
     assert_eq!(filled.order(id), view);
     assert_same_histories(&history, &mut filled);
+}
+
+/// A partition's key that looks like `train|date` is no run.
+#[test]
+fn a_key_that_looks_like_a_run() {
+    let mut filled = Filled::new();
+    let mut row = samples::hold_row(HoldStatus::Confirmed, None);
+    row.partition = names::partition("G1|2026-02-11");
+    let records = vec![samples::record(Body::HoldConfirmed(row))];
+    filled.model.write(&Batch { life: crate::support::LIFE, records }, &cursor(1)).unwrap();
+    let run = Subject::Run { train: "G1".into(), date: "2026-02-11".into() };
+    assert_eq!(read(&mut filled, &run), []);
 }
 
 /// A row of another life is left alone by what follows; only a copy replaces it.

@@ -1,0 +1,25 @@
+//! Every bound of the read model, by name.
+
+use std::time::Duration;
+
+/// Orders in one page of a listing.
+pub const ORDERS_PAGE_MAX: usize = 1_000;
+/// Events in one page of a history.
+pub const HISTORY_PAGE_MAX: usize = 1_000;
+/// How long the writer waits for a lock that somebody else has, before it is down and tries again later.
+pub(super) const WRITER_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a reader waits for a lock; in WAL mode only for those who recover the database.
+pub(super) const READER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+/// SQLite's own log is written back once it has so many pages of 4 KiB; no shorter than a batch, so that a page that many
+/// batches change is written back once.
+pub(super) const CHECKPOINT_PAGES: u32 = 16_384;
+/// What SQLite's own log is cut to once it was written back.
+pub(super) const KEPT_WAL_BYTES: i64 = 64 << 20;
+/// Pages that the writer keeps in memory, in KiB.
+pub(super) const WRITER_CACHE_KIB: u32 = 64 << 10;
+/// Pages that a reader keeps in memory, in KiB.
+pub(super) const READER_CACHE_KIB: u32 = 4 << 10;
+/// Rows of one transaction of a copy.
+pub(super) const COPIED_ROWS_PER_TRANSACTION: usize = 20_000;
+/// Statements that a connection keeps prepared.
+pub(super) const STATEMENTS_MAX: usize = 64;

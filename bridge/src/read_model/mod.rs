@@ -1,0 +1,165 @@
+//! The read model: a SQLite database with everything that was recorded of orders and what they held.
+//!
+//! One writer ([`ReadModel`], a sink), and readers beside it ([`Reader`]), each with a connection of its own. Batches are
+//! transactions, with the cursor in them.
+
+mod cursor;
+mod history;
+mod limits;
+mod open;
+mod orders;
+#[cfg(test)]
+mod plans;
+mod reader;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use engine::state::Slot;
+use rusqlite::Connection;
+use wal::follow::Cursor;
+
+pub use limits::{HISTORY_PAGE_MAX, ORDERS_PAGE_MAX};
+pub use open::quick_check;
+pub use reader::Reader;
+
+use crate::ids::Origin;
+use crate::rows;
+use crate::sink::{Batch, Sink, SinkError, Trouble};
+
+/// Where the read model is, and whose it is.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub path: PathBuf,
+    /// The id of the data directory.
+    pub directory: [u8; 16],
+    /// A file that is missing is made; otherwise it is an error.
+    pub create: bool,
+}
+
+/// The writer. After an error it has no connection until it is opened again.
+#[derive(Debug)]
+pub struct ReadModel {
+    settings: Settings,
+    connection: Option<Connection>,
+    /// Rows of the copy's open transaction.
+    rows_copied: usize,
+}
+
+impl ReadModel {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> ReadModel {
+        ReadModel { settings, connection: None, rows_copied: 0 }
+    }
+
+    /// Bytes of SQLite's own log beside the database: it grows while a reader keeps it from being written back.
+    #[must_use]
+    pub fn wal_bytes(&self) -> u64 {
+        wal_bytes(&self.settings.path)
+    }
+
+    /// Takes no more than so many pages, and never fewer than it has: what lies beyond is as a full disk. Lasts until it is opened again.
+    ///
+    /// # Errors
+    /// It is not open, or cannot be asked.
+    pub fn limit_pages(&mut self, pages: u32) -> Result<(), SinkError> {
+        self.with("limit it", |connection| connection.pragma_update(None, "max_page_count", pages))
+    }
+
+    fn origin(&self, life: u64) -> Origin {
+        Origin { directory: self.settings.directory, life }
+    }
+
+    /// Gives the connection to `work`, and keeps it only where that succeeds: what was open is then rolled back.
+    fn with<T>(
+        &mut self,
+        doing: &str,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, SinkError> {
+        let mut connection =
+            self.connection.take().ok_or_else(|| SinkError::new(Trouble::Failed, "it is not open"))?;
+        let result = work(&mut connection).map_err(|error| open::trouble(doing, &error))?;
+        self.connection = Some(connection);
+        Ok(result)
+    }
+}
+
+/// Bytes of SQLite's own log of a database.
+#[must_use]
+pub fn wal_bytes(path: &Path) -> u64 {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    std::fs::metadata(name).map_or(0, |file| file.len())
+}
+
+impl Sink for ReadModel {
+    fn name(&self) -> &'static str {
+        "read-model"
+    }
+
+    fn open(&mut self) -> Result<Option<Cursor>, SinkError> {
+        self.connection = None;
+        let connection = open::writer(&self.settings)?;
+        let cursor = cursor::read(&connection)?;
+        if cursor.as_ref().is_some_and(|cursor| cursor.directory != self.settings.directory) {
+            let text = format!("{} belongs to another data directory", self.settings.path.display());
+            return Err(SinkError::new(Trouble::AnotherDirectory, text));
+        }
+        self.connection = Some(connection);
+        Ok(cursor)
+    }
+
+    fn begin_copy(&mut self) -> Result<(), SinkError> {
+        self.rows_copied = 0;
+        self.with("empty it", |connection| {
+            let emptying = connection.transaction()?;
+            write::empty(&emptying)?;
+            emptying.commit()?;
+            connection.execute_batch("BEGIN IMMEDIATE")
+        })
+    }
+
+    /// In transactions of its own: what is copied counts only once the cursor is there.
+    fn copy_slot(&mut self, slot: &Slot, life: u64) -> Result<(), SinkError> {
+        let origin = self.origin(life);
+        let mut rows = self.rows_copied;
+        self.with("copy to it", |connection| {
+            let mut writer = write::Writer::new(connection)?;
+            for change in rows::of_slot(origin, slot) {
+                writer.write(&change)?;
+                rows += 1;
+                if rows >= limits::COPIED_ROWS_PER_TRANSACTION {
+                    connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
+                    rows = 0;
+                }
+            }
+            Ok(())
+        })?;
+        self.rows_copied = rows;
+        Ok(())
+    }
+
+    fn end_copy(&mut self, cursor: &Cursor) -> Result<(), SinkError> {
+        self.with("end a copy to it", |connection| {
+            cursor::write(connection, cursor)?;
+            connection.execute_batch("COMMIT")
+        })
+    }
+
+    fn write(&mut self, batch: &Batch, cursor: &Cursor) -> Result<(), SinkError> {
+        let origin = self.origin(batch.life);
+        self.with("write to it", |connection| {
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            let mut writer = write::Writer::new(connection)?;
+            for record in &batch.records {
+                for change in rows::of_record(origin, record) {
+                    writer.write(&change)?;
+                }
+            }
+            drop(writer);
+            cursor::write(connection, cursor)?;
+            connection.execute_batch("COMMIT")
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! The rows of one record.
+
+use engine::ids::OrderId;
+use engine::read_model::HistoryPosition;
+use engine::record::{Body, HoldRow, OrderRow as Order, Record, RefundRow as Refund};
+use engine::status::{CancelReason, HoldStatus, RefundReason};
+
+use super::{Change, EventRow, OrderRow, PaymentRow, RefundRow, RowSeq, TicketRow};
+use crate::ids::{Origin, record_id};
+
+/// What the record changes in the tables; nothing for records that only the engine needs, and for holds that no order owns.
+#[must_use]
+pub fn of_record(origin: Origin, record: &Record) -> Vec<Change<'_>> {
+    let from = From { origin, record };
+    match &record.body {
+        Body::HoldMade(hold)
+        | Body::HoldAdopted(hold)
+        | Body::HoldConfirmed(hold)
+        | Body::HoldReleased(hold) => from.hold(0, hold),
+        Body::HoldsExpired(holds) => {
+            indexed(holds).flat_map(|(index, hold)| from.hold(index, hold)).collect()
+        }
+        Body::OrderCreated(order) | Body::OrderReserved(order) | Body::OrderCancelled(order) => {
+            from.order(0, order)
+        }
+        Body::OrderPaid(order) => from.paid(order),
+        Body::OrderTicketed(order) => from.ticketed(order),
+        Body::OrdersDropped(orders) => {
+            indexed(orders).flat_map(|(index, order)| from.order(index, order)).collect()
+        }
+        Body::RefundOwed(refund) | Body::RefundSettled(refund) => from.refund(refund),
+        Body::PartitionOpened(_)
+        | Body::PartitionForgotten { .. }
+        | Body::HoldsForgotten { .. }
+        | Body::TxnClaimed { .. }
+        | Body::TellsAcked { .. } => Vec::new(),
+    }
+}
+
+fn indexed<T>(items: &[T]) -> impl Iterator<Item = (u32, &T)> {
+    (0..).zip(items)
+}
+
+#[derive(Clone, Copy)]
+struct From<'a> {
+    origin: Origin,
+    record: &'a Record,
+}
+
+impl<'a> From<'a> {
+    fn seq(self) -> RowSeq {
+        RowSeq { life: self.origin.life, slot: self.record.slot, seq: self.record.seq }
+    }
+
+    fn event(self, index: u32) -> EventRow<'a> {
+        let Record { slot, seq, time, .. } = *self.record;
+        EventRow {
+            life: self.origin.life,
+            position: HistoryPosition { time, slot, seq, index },
+            kind: self.record.body.wire_name(),
+            partition: None,
+            hold: None,
+            order: None,
+            quantity: None,
+            seats: &[],
+            from: None,
+            to: None,
+            reason: None,
+            trace: &self.record.trace,
+        }
+    }
+
+    /// An owned hold stands in the history of its order and of its run; one that nobody owns counts once it is sold.
+    fn hold(self, index: u32, hold: &'a HoldRow) -> Vec<Change<'a>> {
+        if hold.owner.is_none() && hold.status != HoldStatus::Confirmed {
+            return Vec::new();
+        }
+        let event = EventRow {
+            partition: Some(&hold.partition),
+            hold: Some(&hold.hold),
+            order: hold.owner,
+            quantity: Some(hold.quantity),
+            seats: &hold.labels,
+            from: Some(hold.from),
+            to: Some(hold.to),
+            reason: hold.release_reason.map(|reason| reason.wire_name()),
+            ..self.event(index)
+        };
+        let of_order = hold.owner.map(|order| Change::OrderEvent(order, event.clone()));
+        of_order.into_iter().chain([Change::RunEvent(&hold.partition, event)]).collect()
+    }
+
+    fn order(self, index: u32, order: &'a Order) -> Vec<Change<'a>> {
+        let reservation = order.reservation.as_ref();
+        let event = EventRow {
+            partition: reservation.map(|r| &r.partition),
+            hold: reservation.map(|r| &r.hold),
+            order: Some(order.order),
+            quantity: reservation.map(|r| r.quantity),
+            seats: reservation.map_or(&[], |r| &r.labels),
+            from: reservation.map(|r| r.from),
+            to: reservation.map(|r| r.to),
+            reason: order.cancel_reason.map(CancelReason::wire_name),
+            ..self.event(index)
+        };
+        let row = OrderRow { order, updated_at: self.record.time, seq: self.seq() };
+        vec![Change::Order(row), Change::OrderEvent(order.order, event)]
+    }
+
+    fn paid(self, order: &'a Order) -> Vec<Change<'a>> {
+        let mut changes = self.order(0, order);
+        changes.extend(order.txn.as_ref().map(|txn| {
+            Change::Payment(PaymentRow {
+                payment: record_id(self.origin, self.record.slot, self.record.seq, 0),
+                order: order.order,
+                txn,
+                created_at: self.record.time,
+                seq: self.seq(),
+            })
+        }));
+        changes
+    }
+
+    fn ticketed(self, order: &'a Order) -> Vec<Change<'a>> {
+        let mut changes = self.order(0, order);
+        changes.push(Change::Ticket(TicketRow {
+            ticket: record_id(self.origin, self.record.slot, self.record.seq, 0),
+            order: order.order,
+            seats: order.reservation.as_ref().map_or(&[], |r| &r.labels),
+            created_at: self.record.time,
+            seq: self.seq(),
+        }));
+        changes
+    }
+
+    /// Money for an order that nobody knows is in no order's history.
+    fn refund(self, refund: &'a Refund) -> Vec<Change<'a>> {
+        let row = Change::Refund(RefundRow { refund, seq: self.seq() });
+        let is_matched = refund.reason != RefundReason::Unmatched;
+        let order = OrderId::parse(refund.order.as_str()).filter(|_| is_matched);
+        let event = order.map(|order| {
+            let reason = Some(refund.reason.wire_name());
+            Change::OrderEvent(order, EventRow { order: Some(order), reason, ..self.event(0) })
+        });
+        [row].into_iter().chain(event).collect()
+    }
+}

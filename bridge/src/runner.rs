@@ -1,0 +1,228 @@
+//! The loop of a sink: opens it, copies the state where it has nothing, follows the log, and tries again after errors.
+//!
+//! One thread for each sink. Nothing that a sink or its source does ends it; only [`Stop`] does.
+
+mod backoff;
+mod stop;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use engine::ids::Time;
+use wal::follow::Cursor;
+
+pub use backoff::{BACKOFF_MAX, BACKOFF_MIN};
+pub use stop::Stop;
+
+use crate::health::{Health, State};
+use crate::sink::{Batch, Sink, SinkError, Trouble};
+use crate::source::{Followed, Source};
+use backoff::Backoff;
+
+/// Bytes of log that one batch is made of.
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+/// The pause between two batches while the backlog is small: a batch costs a sync, however little is in it.
+pub const GATHER: Duration = Duration::from_millis(20);
+/// From so many records behind on, batches follow each other without a pause.
+pub const BACKLOG_AT_ONCE: u64 = 2_000;
+/// How long a runner waits for more in one go. It stops no later than after that.
+pub const WAIT_MAX: Duration = Duration::from_millis(100);
+/// A cursor that passed over records, none of which the sink wants, is written this often.
+pub const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The moment of a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    pub wall: Time,
+    /// Since the runner started, on a clock that does not jump.
+    pub running: Duration,
+}
+
+/// What is to be done before the next step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    AtOnce,
+    /// Wait until the source has more, at most so long.
+    WaitForMore(Duration),
+    Pause(Duration),
+    /// It was told to stop.
+    Stop,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed,
+    /// Open, and wants a copy of the state.
+    Empty,
+    Following(Following),
+}
+
+#[derive(Debug)]
+struct Following {
+    at: Cursor,
+    /// What was passed over since this has still to be written: the sink's own cursor, and when it was written.
+    durable: Cursor,
+    written_at: Duration,
+}
+
+#[derive(Debug)]
+pub struct Runner<K, S> {
+    sink: K,
+    source: S,
+    stop: Arc<Stop>,
+    health: Arc<Health>,
+    backoff: Backoff,
+    phase: Phase,
+}
+
+impl<K: Sink, S: Source> Runner<K, S> {
+    /// `seed` is for the jitter of its pauses.
+    pub fn new(sink: K, source: S, stop: Arc<Stop>, seed: u64) -> Runner<K, S> {
+        Runner {
+            sink,
+            source,
+            stop,
+            health: Arc::new(Health::default()),
+            backoff: Backoff::new(seed),
+            phase: Phase::Closed,
+        }
+    }
+
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
+    }
+
+    /// Until it is told to stop.
+    pub fn run(mut self) {
+        let start = Instant::now();
+        loop {
+            let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+            let wall = Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+            match self.step(Now { wall, running: start.elapsed() }) {
+                Next::AtOnce => {}
+                Next::WaitForMore(timeout) => self.source.wait(timeout),
+                Next::Pause(pause) => self.stop.wait(pause),
+                Next::Stop => return,
+            }
+        }
+    }
+
+    /// One step: opens, copies, or writes one batch.
+    pub fn step(&mut self, now: Now) -> Next {
+        if self.stop.is_set() {
+            return Next::Stop;
+        }
+        let stepped = match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Closed => self.open(),
+            Phase::Empty => self.copy(now),
+            Phase::Following(following) => self.follow(following, now),
+        };
+        match stepped {
+            Ok((phase, next)) => {
+                self.phase = phase;
+                next
+            }
+            Err(error) if error.trouble == Trouble::Stopped => Next::Stop,
+            Err(error) => self.fail(&error, now),
+        }
+    }
+
+    fn open(&mut self) -> Result<(Phase, Next), SinkError> {
+        let cursor = self.sink.open()?;
+        self.source.admit(cursor.as_ref())?;
+        self.health.update(|report| report.position.clone_from(&cursor));
+        let phase = match cursor {
+            None => Phase::Empty,
+            // Written long ago, for all that is known.
+            Some(at) => Phase::Following(Following { durable: at.clone(), at, written_at: Duration::ZERO }),
+        };
+        Ok((phase, Next::AtOnce))
+    }
+
+    fn copy(&mut self, now: Now) -> Result<(Phase, Next), SinkError> {
+        let Runner { sink, source, stop, health, .. } = self;
+        tracing::info!(sink = sink.name(), "copying the state");
+        health.update(|report| {
+            report.state = State::Copying;
+            report.slots_copied = 0;
+        });
+        sink.begin_copy()?;
+        let cursor = source.copy(&mut |slot, life| {
+            if stop.is_set() {
+                return Err(SinkError::new(Trouble::Stopped, "told to stop"));
+            }
+            sink.copy_slot(&slot, life)?;
+            health.update(|report| report.slots_copied += 1);
+            Ok(())
+        })?;
+        sink.end_copy(&cursor)?;
+        tracing::info!(sink = sink.name(), "the state is copied");
+        self.succeed(&cursor);
+        self.health.update(|report| report.last_time = Some(now.wall));
+        let following = Following { at: cursor.clone(), durable: cursor, written_at: now.running };
+        Ok((Phase::Following(following), Next::AtOnce))
+    }
+
+    fn follow(&mut self, mut following: Following, now: Now) -> Result<(Phase, Next), SinkError> {
+        let Followed { batch, cursor, last_time } = self.source.follow(&following.at, BATCH_BYTES_MAX)?;
+        let has_moved = cursor != following.at;
+        following.at = cursor;
+        let is_due = following.at != following.durable
+            && now.running.saturating_sub(following.written_at) >= CURSOR_INTERVAL;
+        if !batch.records.is_empty() || is_due {
+            self.write(&mut following, &batch, now)?;
+        }
+        self.succeed(&following.durable);
+        let backlog = self.source.backlog(&following.at);
+        self.health.update(|report| {
+            report.state = State::Following;
+            report.backlog = backlog;
+            report.last_time = last_time.or(report.last_time);
+        });
+        let next = match (has_moved, backlog) {
+            (false, _) => Next::WaitForMore(WAIT_MAX),
+            (true, ..BACKLOG_AT_ONCE) => Next::Pause(GATHER),
+            (true, _) => Next::AtOnce,
+        };
+        Ok((Phase::Following(following), next))
+    }
+
+    fn write(&mut self, following: &mut Following, batch: &Batch, now: Now) -> Result<(), SinkError> {
+        self.sink.write(batch, &following.at)?;
+        following.durable.clone_from(&following.at);
+        following.written_at = now.running;
+        self.health.update(|report| report.records_written += batch.records.len() as u64);
+        Ok(())
+    }
+
+    fn succeed(&mut self, durable: &Cursor) {
+        self.backoff.reset();
+        self.health.update(|report| {
+            if report.state == State::Down {
+                tracing::info!(sink = self.sink.name(), "up again");
+            }
+            report.state = State::Following;
+            if report.position.as_ref() != Some(durable) {
+                report.position = Some(durable.clone());
+            }
+        });
+    }
+
+    /// Down; opened again after a pause.
+    fn fail(&mut self, error: &SinkError, now: Now) -> Next {
+        let mut is_new = false;
+        self.health.update(|report| {
+            is_new = report.fail(error, now.wall);
+            if let Some(position) = &report.position {
+                report.backlog = self.source.backlog(position);
+            }
+        });
+        let pause = self.backoff.next();
+        if is_new {
+            let trouble = error.trouble.wire_name();
+            tracing::warn!(sink = self.sink.name(), trouble, error = %error, "down; tried again until it works");
+        }
+        Next::Pause(pause)
+    }
+}

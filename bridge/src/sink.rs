@@ -1,0 +1,110 @@
+//! What a sink is: something that follows the log and keeps its own cursor.
+
+use engine::record::Record;
+use engine::state::Slot;
+use wal::follow::Cursor;
+
+/// Records in the log order of each core, all of one life.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Batch {
+    pub life: u64,
+    pub records: Vec<Record>,
+}
+
+/// A destination of what is followed. Everything that reaches it may reach it again; in effect it has it once.
+///
+/// After an error nothing but [`Sink::open`] is called.
+pub trait Sink: Send {
+    fn name(&self) -> &'static str;
+
+    /// Opens, or opens again after an error: how far it is durable. `None` where it has nothing yet, or a copy that is not whole:
+    /// it wants a copy of the state.
+    ///
+    /// # Errors
+    /// It cannot be opened now.
+    fn open(&mut self) -> Result<Option<Cursor>, SinkError>;
+
+    /// Empties it for a copy of the state.
+    ///
+    /// # Errors
+    /// It cannot be written now.
+    fn begin_copy(&mut self) -> Result<(), SinkError>;
+
+    /// Everything that the slot has.
+    ///
+    /// # Errors
+    /// It cannot be written now.
+    fn copy_slot(&mut self, slot: &Slot, life: u64) -> Result<(), SinkError>;
+
+    /// The copy is whole. It is durable, with this cursor, when this returns.
+    ///
+    /// # Errors
+    /// It cannot be written now.
+    fn end_copy(&mut self, cursor: &Cursor) -> Result<(), SinkError>;
+
+    /// Both the records and the cursor behind them are durable when this returns `Ok`; neither where it returns an error, or both
+    /// where the error is that the outcome is not known: `open` tells.
+    ///
+    /// # Errors
+    /// It cannot be written now.
+    fn write(&mut self, batch: &Batch, cursor: &Cursor) -> Result<(), SinkError>;
+}
+
+/// Why a sink is down.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct SinkError {
+    pub trouble: Trouble,
+    pub text: String,
+}
+
+impl SinkError {
+    pub fn new(trouble: Trouble, text: impl Into<String>) -> SinkError {
+        SinkError { trouble, text: text.into() }
+    }
+}
+
+/// What is wrong with a sink, by name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    Missing,
+    Unreadable,
+    /// A newer program made it.
+    Newer,
+    AnotherDirectory,
+    AnotherLife,
+    /// The engine has relied on more than it has.
+    Behind,
+    /// It has more than the log.
+    Ahead,
+    /// Somebody else has it locked.
+    Busy,
+    /// No space is left for it.
+    Full,
+    /// Any other error of it or of what is below it.
+    Failed,
+    /// What it is filled from is down.
+    Source,
+    /// It was told to stop. Nothing is wrong.
+    Stopped,
+}
+
+impl Trouble {
+    #[must_use]
+    pub const fn wire_name(self) -> &'static str {
+        match self {
+            Trouble::Missing => "missing",
+            Trouble::Unreadable => "unreadable",
+            Trouble::Newer => "newer",
+            Trouble::AnotherDirectory => "another_directory",
+            Trouble::AnotherLife => "another_life",
+            Trouble::Behind => "behind",
+            Trouble::Ahead => "ahead",
+            Trouble::Busy => "busy",
+            Trouble::Full => "full",
+            Trouble::Failed => "failed",
+            Trouble::Source => "source",
+            Trouble::Stopped => "stopped",
+        }
+    }
+}

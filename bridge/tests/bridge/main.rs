@@ -1,0 +1,15 @@
+//! The bridge by its public interface, with real SQLite files.
+
+mod events;
+mod listings;
+mod opening;
+// The operations of the engine's own random histories.
+#[path = "../../../engine/tests/engine/model/ops.rs"]
+#[allow(dead_code)]
+mod ops;
+mod page;
+mod rows;
+mod runner;
+mod samples;
+mod support;
+mod views;

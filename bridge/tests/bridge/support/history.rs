@@ -1,0 +1,122 @@
+//! Random histories: the operations of the engine's own model, as commands to a world.
+
+use engine::command::{AdHoc, Cancel, Command, ExpectedHold, HoldRef, Pay, Reserve, SeatRequest};
+use engine::decide::Policy;
+use engine::ids::{HoldId, OrderId, OrderName, PartitionKey, Reference};
+
+use super::catalogue::{Table, coaches, run};
+use super::names::{self, APART, Names, hold, order_name, partition, span};
+use super::world::{START, World};
+use crate::ops::{self, HoldName, Op, Place, Who};
+
+pub(crate) const RUN: &str = "G1|2026-02-11|2nd";
+
+pub(crate) struct History {
+    pub(crate) world: World,
+    names: Names,
+}
+
+impl History {
+    pub(crate) fn new() -> History {
+        let definition = run("stop", 3, START.plus(ops::RUN_ENDS_AT_MS));
+        let mut world = World::new(Table::default().sells(RUN, coaches(&["05"]), definition));
+        world.policy = Policy {
+            hold_ttl_ms: ops::HOLD_TTL_MS,
+            hold_memory_ms: ops::RETENTION_MS,
+            abandon_ms: ops::ABANDON_MS,
+            // Its stops have departed when the world begins.
+            sale_closes_ms: -86_400_000,
+            departed_ms: ops::DEPARTED_MS,
+            ..Policy::default()
+        };
+        History { world, names: Names::new(APART) }
+    }
+
+    pub(crate) fn orders(&self) -> Vec<OrderId> {
+        (0..ops::ORDERS).map(|nth| self.names.order(nth)).collect()
+    }
+
+    pub(crate) fn step(&mut self, op: &Op) {
+        match op {
+            Op::Wait { ms, due: true } => self.world.later(*ms),
+            Op::Wait { ms, due: false } => self.world.wait(*ms),
+            Op::Reload => self.world.reload(),
+            _ => {
+                let command = self.command(op).expect("all others are commands");
+                let _ = self.world.run(command);
+            }
+        }
+    }
+
+    fn place(&self, place: Place) -> PartitionKey {
+        match place {
+            Place::Run => partition(RUN),
+            Place::AdHoc => self.names.partition.clone(),
+        }
+    }
+
+    fn hold(&self, name: HoldName) -> HoldId {
+        match name {
+            HoldName::Own(order) => self.names.order(order).hold_id(),
+            HoldName::Free(nth) => hold(&format!("free-{nth}")),
+        }
+    }
+
+    fn who(&self, who: Who) -> OrderName {
+        match who {
+            Who::Order(order) => self.names.order(order).name(),
+            Who::Stranger => order_name("a stranger's"),
+        }
+    }
+
+    fn seats(&self, place: Place, hold: HoldName, quantity: u32, asked: Option<(u16, u16)>) -> SeatRequest {
+        SeatRequest {
+            partition: self.place(place),
+            hold: self.hold(hold),
+            quantity,
+            span: asked.and_then(|(from, to)| span(from, to)),
+            ad_hoc: AdHoc { capacity: 4, segments: 3 },
+        }
+    }
+
+    fn command(&self, op: &Op) -> Option<Command> {
+        let expected = |named: Option<HoldName>| ExpectedHold {
+            partition: None,
+            hold: named.map(|name| self.hold(name)),
+        };
+        let reference = |place, name| HoldRef { partition: self.place(place), hold: self.hold(name) };
+        Some(match *op {
+            Op::TryHold { place, hold, quantity, span } => {
+                Command::TryHold(self.seats(place, hold, quantity, span))
+            }
+            Op::Release { place, hold } => Command::ReleaseHold(reference(place, hold)),
+            Op::Confirm { place, hold } => Command::ConfirmHold(reference(place, hold)),
+            Op::Available { place, span: asked } => Command::Availability {
+                partition: self.place(place),
+                span: asked.and_then(|(from, to)| span(from, to)),
+            },
+            Op::Create { order, amount } => names::create(self.names.key(order), amount, order),
+            Op::Reserve { order, place, hold, quantity, span } => Command::Reserve(Reserve {
+                order: self.names.order(order),
+                seats: self.seats(place, hold, quantity, span),
+            }),
+            Op::Cancel { order, named } => {
+                Command::Cancel(Cancel { order: self.names.order(order), expected: expected(named) })
+            }
+            Op::Pay { who, txn, verified, named } => Command::Pay(Pay {
+                order: self.who(who),
+                txn: self.names.txn(txn),
+                expected: expected(named),
+                verified,
+            }),
+            Op::Ticket { order } => self.names.ticket(order),
+            Op::Get { order } => self.names.get(order),
+            Op::Settle { who, txn, reference } => Command::SettleRefund {
+                order: self.who(who),
+                txn: self.names.txn(txn),
+                reference: Reference::parse(&format!("{reference}")).expect("a reference"),
+            },
+            Op::Wait { .. } | Op::Reload => return None,
+        })
+    }
+}

@@ -16,10 +16,12 @@ use timetable::Timetable;
 
 use crate::mailbox::Mailbox;
 use crate::process::ProcessHandles;
+use crate::sinks::CoreReads;
 use crate::ticket_status;
 
 pub(crate) struct CoreBackend {
     pub(crate) mailbox: Rc<Mailbox>,
+    pub(crate) reads: Rc<CoreReads>,
     pub(crate) process: ProcessHandles,
     /// Engine time as of the core's last turn.
     pub(crate) now: Rc<Cell<Time>>,
@@ -40,12 +42,12 @@ impl Backend for CoreBackend {
         }
     }
 
-    fn read(&self, _: Question) -> impl Future<Output = Result<Reading, Unavailable>> {
-        std::future::ready(Err(Unavailable { reason: "the read model is not there".to_owned() }))
+    fn read(&self, question: Question) -> impl Future<Output = Result<Reading, Unavailable>> {
+        self.reads.ask(question)
     }
 
     fn read_model_lag_ms(&self) -> u64 {
-        0
+        self.process.read_model.report().lag_ms(self.now.get())
     }
 
     fn fresh_entropy(&self) -> u128 {

@@ -32,6 +32,10 @@ pub(crate) struct Config {
     pub(crate) segment_bytes: u64,
     pub(crate) snapshot_log_bytes: u64,
     pub(crate) snapshot_log_bytes_max: u64,
+    pub(crate) log_keep_ms: u64,
+    /// `None`: what the first start found free decides.
+    pub(crate) log_budget_bytes: Option<u64>,
+    pub(crate) read_model: PathBuf,
     pub(crate) state_bytes: u64,
     pub(crate) policy: Policy,
     /// Milliseconds by which the clock may be ahead of the last record; `None`: as far as it likes.
@@ -65,6 +69,8 @@ const LOG_BYTES_MAX: u64 = 1 << 40;
 /// The least memory that a state is worth starting with, and what is assumed where the machine does not say.
 const STATE_BYTES_MIN: u64 = 16 << 20;
 const STATE_BYTES_UNKNOWN: u64 = 1 << 30;
+/// From so many processors on, one is left to the sinks.
+const SINKS_PROCESSOR_FROM: usize = 4;
 /// There is a ring between every two cores: more of them would be paid for in memory and scans before anything is sold.
 const CORES_MAX: u16 = 256;
 /// The longest a hold may last, and an ended one be remembered.
@@ -75,6 +81,11 @@ const SALE_CLOSES_SECS_MAX: i64 = 604_800;
 /// The longest that a partition may be kept.
 const DAYS_MAX: u64 = 36_500;
 const DAY_MS: u64 = 86_400_000;
+/// The longest that the log may be kept for nobody.
+const HOURS_MAX: u64 = 24 * DAYS_MAX;
+const HOUR_MS: u64 = 3_600_000;
+/// In the data directory.
+const READ_MODEL_FILE: &str = "read-model.db";
 /// Standard ports are moved up to here at most, so that they stay ports.
 const PORT_OFFSET_MAX: u16 = u16::MAX - 8_084;
 
@@ -123,6 +134,15 @@ impl Config {
             segment_bytes,
             snapshot_log_bytes: read.number("snapshot_log_bytes", segment_bytes, LOG_BYTES_MAX)?,
             snapshot_log_bytes_max: read.number("snapshot_log_bytes_max", segment_bytes, LOG_BYTES_MAX)?,
+            log_keep_ms: read.number::<u64>("log_keep_hours", 0, HOURS_MAX)? * HOUR_MS,
+            log_budget_bytes: match read.optional("log_budget_bytes") {
+                Some(_) => Some(read.number("log_budget_bytes", 1, u64::MAX)?),
+                None => None,
+            },
+            read_model: match read.optional("read_model") {
+                Some(path) => PathBuf::from(path),
+                None => PathBuf::from(read.text("data_dir")?).join(READ_MODEL_FILE),
+            },
             state_bytes,
             policy,
             clock_gap_max_ms: Some(seconds("clock_gap_max", 0)?).filter(|ms| *ms > 0),
@@ -253,6 +273,8 @@ impl<'a> Reader<'a> {
     fn cores(&self) -> Result<NonZeroU16, ConfigError> {
         let available = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         if self.optional("cores").is_none() {
+            // Where there are enough, one is for the sinks.
+            let available = if available >= SINKS_PROCESSOR_FROM { available - 1 } else { available };
             let cores = u16::try_from(available).unwrap_or(CORES_MAX).min(CORES_MAX);
             return Ok(NonZeroU16::new(cores).unwrap_or(NonZeroU16::MIN));
         }

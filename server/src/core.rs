@@ -20,6 +20,7 @@ use crate::logging;
 use crate::mailbox::{Mailbox, Notify};
 use crate::metrics::CoreGauges;
 use crate::process::ProcessHandles;
+use crate::sinks::{CoreReads, LogSize};
 
 /// The precision of deadlines on a core that has some and nothing else to do. One that was without may be late by [`IDLE_TICK`].
 const TICK: Duration = Duration::from_millis(5);
@@ -65,6 +66,7 @@ pub(crate) fn run(runtime: &mut Runtime, setup: CoreSetup) -> io::Result<()> {
         });
         let backend = CoreBackend {
             mailbox: handles.mailbox.clone(),
+            reads: CoreReads::start(process.read_desk.clone(), core)?,
             process: process.clone(),
             now: handles.now.clone(),
         };
@@ -161,6 +163,7 @@ impl CoreLoop {
         loop {
             self.handles.mailbox.take(&mut self.posted);
             self.posted.drain(..).for_each(|posted| self.node.post(posted));
+            self.node.log_mut().keep_from(self.process.posts.needed_from(self.core));
             self.node.turn(clocks::read).unwrap_or_else(|error| unwritable(&error));
             self.handles.now.set(self.node.shard().now());
             while let Some((call, reply)) = self.node.poll_reply() {
@@ -181,7 +184,14 @@ impl CoreLoop {
         let shard = self.node.shard();
         self.gauges.publish(shard);
         self.process.tickets[usize::from(self.core)].publish(&shard.tickets());
-        let space = shard.log().space();
+        let log = shard.log();
+        let size = LogSize {
+            needed_bytes: log.needed_bytes(),
+            kept_bytes: log.kept_bytes(),
+            is_kept_for_sinks: log.is_kept_for_followers(),
+        };
+        self.process.posts.publish(self.core, log.reach(), size);
+        let space = log.space();
         if space != self.space {
             self.process.log_space.change(self.core, self.space, space);
             self.space = space;

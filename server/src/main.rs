@@ -19,6 +19,7 @@ mod process;
 mod record_json;
 mod serve;
 mod settings;
+mod sinks;
 mod ticket_status;
 
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bridge::health::Health;
 use engine::slots::SlotHash;
 use net::ConnectionBudget;
 use net::metrics::Metrics;
@@ -9,6 +10,7 @@ use shard::Shutdown;
 
 use crate::catalogue::OnSale;
 use crate::log_space::LogSpace;
+use crate::sinks::{Posts, ReadDesk};
 use crate::ticket_status::TicketCell;
 
 /// Shared by all cores of the process.
@@ -20,6 +22,9 @@ pub(crate) struct ProcessHandles {
     pub(crate) shutdown: Arc<Shutdown>,
     pub(crate) tickets: Arc<[TicketCell]>,
     pub(crate) log_space: Arc<LogSpace>,
+    pub(crate) posts: Arc<Posts>,
+    pub(crate) read_model: Arc<Health>,
+    pub(crate) read_desk: ReadDesk,
     pub(crate) edge: Arc<net::Config>,
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) metrics: Arc<Metrics>,

@@ -17,6 +17,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use shard::{RecoveredCore, Shutdown, read_core};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use timetable::{DateWindow, Timetable};
+use wal::files::OsFiles;
+use wal::limits::BUDGET_SEGMENTS_MIN;
 use wal::{DataDir, Options};
 
 use crate::catalogue::OnSale;
@@ -32,6 +34,7 @@ use crate::metrics::Gauges;
 use crate::parents::make_parents;
 use crate::process::ProcessHandles;
 use crate::settings::{RETIRED_VARIABLES, Retired};
+use crate::sinks::{self, ReadDesk, Sinks};
 use crate::ticket_status::TicketCell;
 
 type Error = Box<dyn std::error::Error>;
@@ -55,6 +58,8 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
 
     let cores = config.cores.get();
     let mut dir = open(config)?;
+    sinks::register(&mut dir)?;
+    let budget_bytes_per_core = keep_log(&mut dir, config)?;
     let disk = wal::disk::choose(&config.data_dir, config.disk)?;
     tracing::info!(driver = %disk, "disk");
     let recovered = recover(&mut dir, config)?;
@@ -76,9 +81,13 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         state_bytes_max: config.state_bytes / u64::from(cores),
         image_bytes_per_turn: shard::limits::IMAGE_BYTES_PER_TURN,
     };
+    let files = OsFiles::new(&config.data_dir)?;
+    let setup_of_sinks = sinks::Setup { read_model: config.read_model.clone(), budget_bytes_per_core };
     let (links, core_disk) = (links::connect(&wakers), |core| dir.disk(core, &disk));
     let nodes = shard::start(&dir, recovered, &setup, clocks::read, core_disk, links, &shutdown)?;
 
+    let sinks = Sinks::start(&dir, &files, &setup_of_sinks)?;
+    let read_desk = ReadDesk::start(&config.read_model, cores, sinks.read_model.clone())?;
     let mut registry = Registry::new(usize::from(cores));
     let gauges = Gauges::register(&mut registry);
     connections.register(&mut registry);
@@ -89,6 +98,9 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         shutdown: shutdown.clone(),
         tickets: (0..cores).map(|_| TicketCell::default()).collect(),
         log_space: Arc::new(LogSpace::new(cores)),
+        posts: sinks.posts.clone(),
+        read_model: sinks.read_model.clone(),
+        read_desk,
         edge: Arc::new(edge_config(config)),
         connections,
         metrics: Metrics::new(usize::from(cores), registry),
@@ -102,7 +114,9 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     });
     let setups = setups.collect::<Result<Vec<_>, Error>>()?;
     stop_on_signals(&shutdown)?;
+    sinks.wait_until_open();
     run(config, &addresses, setups)?;
+    sinks.stop();
     logging::finish(|| tracing::info!("stopped: every accepted request was answered"));
     Ok(())
 }
@@ -170,6 +184,27 @@ fn open(config: &Config) -> Result<DataDir, Error> {
     make_parents(&config.data_dir)?;
     Ok(DataDir::open(&config.data_dir, &log_options(config))?)
 }
+
+/// Says how long the logs are kept, and how large they may become. Returns the budget of each core.
+fn keep_log(dir: &mut DataDir, config: &Config) -> Result<u64, Error> {
+    let free_bytes = || {
+        let free = rustix::fs::statvfs(&config.data_dir).map(|disk| disk.f_bavail * disk.f_frsize);
+        (free.unwrap_or(LOG_BUDGET_BYTES_MAX) / 2).min(LOG_BUDGET_BYTES_MAX)
+    };
+    let bytes = match config.log_budget_bytes {
+        Some(bytes) => bytes,
+        None => dir.log_budget(free_bytes)?,
+    };
+    let per_core = bytes / u64::from(config.cores.get());
+    let least = BUDGET_SEGMENTS_MIN * config.segment_bytes;
+    // What was found free may be less than a log needs; what was asked for must not be.
+    let per_core = if config.log_budget_bytes.is_none() { per_core.max(least) } else { per_core };
+    dir.keep_log(config.log_keep_ms, per_core)?;
+    Ok(per_core)
+}
+
+/// The budget of the logs where the operator sets none: half of what is free, and no more than this.
+const LOG_BUDGET_BYTES_MAX: u64 = 64 << 30;
 
 fn log_options(config: &Config) -> Options {
     Options {

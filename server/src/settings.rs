@@ -57,7 +57,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "FILE",
         "coaches and seats of each kind of train (TOML); empty: beside the feed, else built in",
     ),
-    setting("cores", "INTERLOCK_CORES", "", "N", "shards, one thread each; empty: one for each processor"),
+    setting(
+        "cores",
+        "INTERLOCK_CORES",
+        "",
+        "N",
+        "shards, one thread each; empty: one for each processor, and from four on one less, for the sinks",
+    ),
     setting("listen", "INTERLOCK_LISTEN", "127.0.0.1", "ADDR", "address of all listeners"),
     setting(
         "allowed_origins",
@@ -104,6 +110,27 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "4294967296",
         "BYTES",
         "bytes of log between two snapshots however large they are: what a restart of a core reads at most",
+    ),
+    setting(
+        "log_keep_hours",
+        "INTERLOCK_LOG_KEEP_HOURS",
+        "72",
+        "HOURS",
+        "how long the log is kept once nobody needs it, as far as its budget allows",
+    ),
+    setting(
+        "log_budget_bytes",
+        "INTERLOCK_LOG_BUDGET_BYTES",
+        "",
+        "BYTES",
+        "what the logs of all cores may take; empty: half of what is free at the first start, at most 64 GiB",
+    ),
+    setting(
+        "read_model",
+        "INTERLOCK_READ_MODEL",
+        "",
+        "FILE",
+        "the database of orders and histories (SQLite); empty: read-model.db in the data directory",
     ),
     setting(
         "state_bytes",

@@ -57,7 +57,7 @@ impl<'a> From<'a> {
         EventRow {
             life: self.origin.life,
             position: HistoryPosition { time, slot, seq, index },
-            kind: self.record.body.wire_name(),
+            kind: self.record.body.kind().wire_name(),
             partition: None,
             hold: None,
             order: None,

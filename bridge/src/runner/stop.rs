@@ -22,7 +22,7 @@ impl Stop {
     }
 
     /// At most so long, and no longer than until it is set.
-    pub(super) fn wait(&self, timeout: Duration) {
+    pub fn wait(&self, timeout: Duration) {
         let is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.set.wait_timeout_while(is_set, timeout, |is_set| !*is_set));
     }

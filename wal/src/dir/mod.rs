@@ -108,6 +108,36 @@ impl<F: Files> DataDir<F> {
         SinkRegistry::new(&self.files, self.beginning(), self.sinks.clone(), self.lock.clone())
     }
 
+    /// Registers a sink: see [`SinkRegistry::register`]. The logs that are started from here on keep everything for it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn register_sink(&mut self, name: &str) -> Result<(), OpenError> {
+        let mut registry = self.sink_registry();
+        registry.register(name)?;
+        if registry.problem().is_none() {
+            self.sinks = Ok(registry.sinks().clone());
+        }
+        Ok(())
+    }
+
+    /// The budget of all logs together, as the first start decided it. `decide` is asked where none did.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub fn log_budget(&mut self, decide: impl FnOnce() -> u64) -> Result<u64, OpenError> {
+        let mut registry = self.sink_registry();
+        if let Some(bytes) = registry.sinks().log_budget_bytes {
+            return Ok(bytes);
+        }
+        let bytes = decide();
+        registry.set_log_budget(bytes)?;
+        if registry.problem().is_none() {
+            self.sinks = Ok(registry.sinks().clone());
+        }
+        Ok(bytes)
+    }
+
     /// What neither a snapshot nor a sink needs is kept for so long in the logs that are started from here on, and as long as the log of
     /// each core has no more bytes.
     ///

@@ -6,6 +6,7 @@
 
 mod cursor;
 mod follower;
+mod state;
 mod stream;
 
 use thiserror::Error;
@@ -15,6 +16,7 @@ use crate::types::Lsn;
 
 pub use cursor::Cursor;
 pub use follower::{Followed, Follower};
+pub use state::read_snapshot;
 
 /// How far the log of a core is durable: the last record, and a place that its frame does not reach beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

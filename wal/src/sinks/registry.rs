@@ -69,6 +69,15 @@ impl<F: Files> SinkRegistry<F> {
         }
     }
 
+    /// The sink that is relied on least, for which the log is kept the longest.
+    pub fn slowest(&self) -> Option<&str> {
+        let place = |sink: &&Sink| {
+            let place = sink.relied.as_ref();
+            place.map(|place| (place.epoch, place.cores.iter().map(|lsn| lsn.0).sum::<u64>()))
+        };
+        self.sinks.sinks.iter().min_by_key(place).map(|sink| &sink.name[..])
+    }
+
     /// Registers a sink, of which nothing is known yet. From here on everything is kept for it. One that is there stays as it is.
     ///
     /// # Errors

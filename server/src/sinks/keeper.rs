@@ -1,0 +1,67 @@
+//! The keeper of the log: says how far the sinks are relied on, and lets go what none of them needs. Warns before a sink that stands still
+//! takes the room of new sales.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bridge::health::Health;
+use bridge::runner::Stop;
+use wal::SinkRegistry;
+
+use super::posts::Posts;
+
+/// How often it looks. What a sink has is kept for so long at least: each look that finds news writes a small file.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// The share of the budget from which on what is needed is warned of.
+const WARNED_PERCENT: u64 = 80;
+
+pub(crate) struct Keeper {
+    pub(crate) registry: Arc<Mutex<SinkRegistry>>,
+    pub(crate) posts: Arc<Posts>,
+    pub(crate) sinks: Vec<(&'static str, Arc<Health>)>,
+    pub(crate) budget_bytes_per_core: u64,
+    pub(crate) stop: Arc<Stop>,
+    /// It was warned of, and has not gone since.
+    pub(crate) is_warned: bool,
+}
+
+impl Keeper {
+    pub(crate) fn run(mut self) {
+        while !self.stop.is_set() {
+            self.look();
+            self.stop.wait(INTERVAL);
+        }
+        self.look();
+    }
+
+    fn look(&mut self) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, health) in &self.sinks {
+            let Some(position) = health.report().position else { continue };
+            if let Err(error) = registry.rely(name, &position) {
+                tracing::warn!(sink = name, %error, "the log is kept: how far the sinks are cannot be written down");
+                return;
+            }
+        }
+        self.posts.set_floors(&registry.floors());
+        let slowest = registry.slowest().unwrap_or("nobody").to_owned();
+        drop(registry);
+        self.warn(&slowest);
+    }
+
+    fn warn(&mut self, slowest: &str) {
+        let warned_bytes = self.budget_bytes_per_core / 100 * WARNED_PERCENT;
+        let largest = self.posts.sizes().map(|size| size.needed_bytes).max().unwrap_or(0);
+        if largest < warned_bytes {
+            self.is_warned = false;
+        } else if !self.is_warned {
+            self.is_warned = true;
+            tracing::warn!(
+                sink = slowest,
+                needed_bytes = largest,
+                budget_bytes = self.budget_bytes_per_core,
+                "the log of a core is close to its budget, kept for {slowest}: when it is reached, new sales are refused (log_full)"
+            );
+        }
+    }
+}

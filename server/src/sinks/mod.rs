@@ -1,0 +1,138 @@
+//! The sinks of this process: who follows its logs, each on a thread of its own, and what is kept for them.
+
+mod keeper;
+mod log_source;
+mod posts;
+mod readers;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use bridge::health::{Health, State};
+use bridge::read_model::{ReadModel, Settings};
+use bridge::runner::{Runner, Stop};
+use bridge::sink::Sink as _;
+use engine::record::{Kind, Label};
+use wal::files::OsFiles;
+use wal::{DataDir, OpenError};
+
+use keeper::Keeper;
+use log_source::LogSource;
+
+pub(crate) use posts::{LogSize, Posts};
+pub(crate) use readers::{CoreReads, ReadDesk};
+
+/// The name of the read model among the sinks.
+pub(crate) const READ_MODEL: &str = "read-model";
+/// Sinks give way to the cores: this is added to their niceness.
+const NICENESS: i32 = 10;
+/// A start waits so long for a sink to be opened before it goes on without it.
+const OPEN_WAIT: Duration = Duration::from_secs(3);
+
+/// What the sinks of a process need to begin.
+pub(crate) struct Setup {
+    pub(crate) read_model: PathBuf,
+    pub(crate) budget_bytes_per_core: u64,
+}
+
+/// The sinks while they run.
+pub(crate) struct Sinks {
+    pub(crate) posts: Arc<Posts>,
+    pub(crate) read_model: Arc<Health>,
+    stop: Arc<Stop>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Sinks {
+    /// Starts to follow. The sinks are registered, and the logs not yet running.
+    ///
+    /// # Errors
+    /// A thread cannot be had.
+    pub(crate) fn start(dir: &DataDir, files: &OsFiles, setup: &Setup) -> std::io::Result<Sinks> {
+        let registry = dir.sink_registry();
+        let posts = Arc::new(Posts::new(&registry.floors()));
+        let relied = registry.sinks().get(READ_MODEL).is_some_and(|sink| sink.relied.is_some());
+        let registry = Arc::new(Mutex::new(registry));
+        let stop = Arc::new(Stop::default());
+        let source = LogSource {
+            files: files.clone(),
+            posts: posts.clone(),
+            registry: registry.clone(),
+            name: READ_MODEL,
+            wants: read_model_wants,
+            follower: None,
+        };
+        // What was relied on is not made anew behind the operator's back.
+        let settings = Settings { path: setup.read_model.clone(), directory: dir.id(), create: !relied };
+        let sink = ReadModel::new(settings);
+        debug_assert_eq!(sink.name(), READ_MODEL);
+        let runner = Runner::new(sink, source, stop.clone(), u64::from(std::process::id()));
+        let read_model = runner.health();
+        let keeper = Keeper {
+            registry,
+            posts: posts.clone(),
+            sinks: vec![(READ_MODEL, read_model.clone())],
+            budget_bytes_per_core: setup.budget_bytes_per_core,
+            stop: stop.clone(),
+            is_warned: false,
+        };
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.to_owned()).spawn(move || {
+                give_way();
+                run();
+            })
+        };
+        let threads =
+            vec![spawn(READ_MODEL, Box::new(|| runner.run()))?, spawn("keeper", Box::new(|| keeper.run()))?];
+        Ok(Sinks { posts, read_model, stop, threads })
+    }
+
+    /// Waits until the sinks are open, or are known to be down: what is asked right after the start is then answered.
+    pub(crate) fn wait_until_open(&self) {
+        let since = Instant::now();
+        while self.read_model.report().state == State::Starting && since.elapsed() < OPEN_WAIT {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Stops them. What they have not got they get after the next start.
+    pub(crate) fn stop(self) {
+        self.stop.set();
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A run's history has what was confirmed, whoever did; else only what is an order's counts.
+fn read_model_wants(label: Label) -> bool {
+    label.is_of_order || label.kind == Kind::HoldConfirmed
+}
+
+/// The calling thread runs after the cores. It does without where the system refuses.
+fn give_way() {
+    let own = rustix::thread::gettid();
+    let _ = rustix::process::setpriority_process(Some(own), NICENESS);
+}
+
+/// Registers the sinks of this start, and says which others the log is kept for.
+///
+/// # Errors
+/// The file of sinks cannot be written.
+pub(crate) fn register(dir: &mut DataDir) -> Result<(), OpenError> {
+    dir.register_sink(READ_MODEL)?;
+    let registry = dir.sink_registry();
+    if let Some(problem) = registry.problem() {
+        tracing::error!("NOTHING IS PRUNED, because nobody knows what sinks still need: {problem}");
+    }
+    for sink in registry.sinks().sinks.iter().filter(|sink| sink.name != READ_MODEL) {
+        tracing::warn!(
+            sink = sink.name,
+            "the log is kept for {}, which is registered and not configured: configure it, or detach it",
+            sink.name
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Posts: what the cores of this process and those who follow their logs tell each other. A core says how far its log is durable and how
+//! large it is; the keeper says which records the sinks still need.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use wal::Lsn;
+use wal::follow::Reach;
+use wal::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX};
+
+/// Bits for the offset of a frame, in blocks.
+const OFFSET_BITS: u32 = 20;
+const _: () = assert!(SEGMENT_BYTES_MAX / (BLOCK_BYTES as u64) < 1 << OFFSET_BITS);
+
+/// One post for each core.
+#[derive(Debug)]
+pub(crate) struct Posts {
+    cores: Box<[Post]>,
+    /// Somebody waits for records.
+    is_awaited: AtomicBool,
+    waiting: Mutex<()>,
+    more: Condvar,
+}
+
+/// Written by one core but for `needed_from`, read by any thread.
+#[derive(Debug)]
+struct Post {
+    durable: AtomicU64,
+    /// The end of the last durable frame: generation and offset. Never behind that of `durable`.
+    end: AtomicU64,
+    needed_bytes: AtomicU64,
+    kept_bytes: AtomicU64,
+    /// But for the sinks, some of the log could go.
+    is_kept_for_sinks: AtomicBool,
+    /// The first record that some sink needs.
+    needed_from: AtomicU64,
+}
+
+/// How large the log of a core is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct LogSize {
+    pub(crate) needed_bytes: u64,
+    pub(crate) kept_bytes: u64,
+    pub(crate) is_kept_for_sinks: bool,
+}
+
+impl Posts {
+    /// `needed_from` for each core, until the keeper says otherwise.
+    pub(crate) fn new(floors: &[Lsn]) -> Posts {
+        let post = |floor: &Lsn| Post {
+            durable: AtomicU64::new(0),
+            end: AtomicU64::new(0),
+            needed_bytes: AtomicU64::new(0),
+            kept_bytes: AtomicU64::new(0),
+            is_kept_for_sinks: AtomicBool::new(false),
+            needed_from: AtomicU64::new(floor.next().0),
+        };
+        Posts {
+            cores: floors.iter().map(post).collect(),
+            is_awaited: AtomicBool::new(false),
+            waiting: Mutex::new(()),
+            more: Condvar::new(),
+        }
+    }
+
+    /// Says how far the log of a core is durable. Costs a system call only where somebody waits for it.
+    pub(crate) fn publish(&self, core: u16, reach: Reach, size: LogSize) {
+        let post = &self.cores[usize::from(core)];
+        post.needed_bytes.store(size.needed_bytes, Ordering::Relaxed);
+        post.kept_bytes.store(size.kept_bytes, Ordering::Relaxed);
+        post.is_kept_for_sinks.store(size.is_kept_for_sinks, Ordering::Relaxed);
+        // The end first: whoever sees the record sees its end, or a later one.
+        post.end.store(
+            (reach.generation << OFFSET_BITS) | (reach.offset / BLOCK_BYTES as u64),
+            Ordering::Release,
+        );
+        if post.durable.load(Ordering::Relaxed) == reach.lsn.0 {
+            return;
+        }
+        post.durable.store(reach.lsn.0, Ordering::SeqCst);
+        if self.is_awaited.load(Ordering::SeqCst) && self.is_awaited.swap(false, Ordering::SeqCst) {
+            let _waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            self.more.notify_all();
+        }
+    }
+
+    /// How far the log of each core is durable.
+    pub(crate) fn reach(&self) -> Vec<Reach> {
+        let reach = |post: &Post| {
+            let lsn = Lsn(post.durable.load(Ordering::Acquire));
+            let end = post.end.load(Ordering::Acquire);
+            let offset = (end & ((1 << OFFSET_BITS) - 1)) * BLOCK_BYTES as u64;
+            Reach { lsn, generation: end >> OFFSET_BITS, offset }
+        };
+        self.cores.iter().map(reach).collect()
+    }
+
+    /// The last durable record of each core.
+    pub(crate) fn durable(&self) -> Vec<Lsn> {
+        self.cores.iter().map(|post| Lsn(post.durable.load(Ordering::Acquire))).collect()
+    }
+
+    /// Waits until some core has a durable record behind `seen`, at most so long.
+    pub(crate) fn wait(&self, seen: &[Lsn], timeout: Duration) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing_new = |_: &mut ()| {
+            self.is_awaited.store(true, Ordering::SeqCst);
+            let durable = self.cores.iter().map(|post| post.durable.load(Ordering::SeqCst));
+            !durable.zip(seen).any(|(durable, seen)| durable > seen.0)
+        };
+        drop(self.more.wait_timeout_while(waiting, timeout, nothing_new));
+    }
+
+    /// The log of each core is kept behind these records.
+    pub(crate) fn set_floors(&self, floors: &[Lsn]) {
+        for (post, floor) in self.cores.iter().zip(floors) {
+            post.needed_from.store(floor.next().0, Ordering::Relaxed);
+        }
+    }
+
+    /// The first record that the log of a core keeps for sinks.
+    pub(crate) fn needed_from(&self, core: u16) -> Lsn {
+        Lsn(self.cores[usize::from(core)].needed_from.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = LogSize> {
+        self.cores.iter().map(|post| LogSize {
+            needed_bytes: post.needed_bytes.load(Ordering::Relaxed),
+            kept_bytes: post.kept_bytes.load(Ordering::Relaxed),
+            is_kept_for_sinks: post.is_kept_for_sinks.load(Ordering::Relaxed),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_reach_is_read_as_it_was_published() {
+        let posts = Posts::new(&[Lsn::MAX, Lsn(7)]);
+        let largest = Reach { lsn: Lsn(u64::MAX), generation: (1 << 44) - 1, offset: SEGMENT_BYTES_MAX };
+        for reach in [Reach { lsn: Lsn(5), generation: 3, offset: 8_192 }, largest] {
+            posts.publish(1, reach, LogSize::default());
+            assert_eq!(posts.reach(), [Reach::NOTHING, reach]);
+        }
+        assert_eq!([posts.needed_from(0), posts.needed_from(1)], [Lsn::MAX, Lsn(8)]);
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_by_a_record() {
+        let posts = Arc::new(Posts::new(&[Lsn::MAX]));
+        let publisher = posts.clone();
+        let thread = thread::spawn(move || {
+            for lsn in 1..=1_000 {
+                publisher.publish(0, Reach { lsn: Lsn(lsn), generation: 1, offset: 0 }, LogSize::default());
+            }
+        });
+        let mut seen = Lsn(0);
+        while seen < Lsn(1_000) {
+            // Without a wake-up this test takes for ever.
+            posts.wait(&[seen], Duration::from_secs(1_000));
+            seen = posts.durable()[0];
+        }
+        thread.join().expect("a publisher");
+    }
+}

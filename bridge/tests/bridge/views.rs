@@ -198,7 +198,7 @@ fn expected(log: &[Rc<Record>], wanted: impl Fn(&Entry<'_>) -> bool) -> Vec<Even
 }
 
 fn entries(record: &Record) -> Vec<Entry<'_>> {
-    let kind = record.body.wire_name();
+    let kind = record.body.kind().wire_name();
     let of_hold = |row: &HoldRow| {
         said(kind, row.owner, Some((&row.partition, &row.hold)), Some(row.quantity), &row.labels)
     };

@@ -10,7 +10,7 @@ use engine::ids::Time;
 use engine::limits::REFUNDS_PAGE_MAX;
 use engine::read_model::{Question, Reading, Unavailable};
 use engine::slots::core_of;
-use net::{Backend, Dependency, Service, WorkerStatus};
+use net::{Backend, Dependency, Service, SinkStatus, WorkerStatus};
 use shard::Routed;
 use timetable::Timetable;
 
@@ -61,11 +61,13 @@ impl Backend for CoreBackend {
         self.process.on_sale.timetable.clone()
     }
 
-    fn ready(&self, _service: Service) -> Result<(), Dependency> {
+    fn ready(&self, service: Service) -> Result<(), Dependency> {
         // A log that is full but for its reserve still takes payments and cancellations, which must find their way here.
         let process = &self.process;
         if process.shutdown.is_requested() || process.log_space.is_any_exhausted() {
             Err(Dependency::Wal)
+        } else if service == Service::Gateway && process.sinks.is_any_down() {
+            Err(Dependency::ReadModel)
         } else {
             Ok(())
         }
@@ -73,6 +75,10 @@ impl Backend for CoreBackend {
 
     fn worker(&self) -> WorkerStatus {
         ticket_status::status(&self.process.tickets, self.now.get())
+    }
+
+    fn sinks(&self) -> Vec<SinkStatus> {
+        self.process.sinks.statuses(self.now.get())
     }
 }
 

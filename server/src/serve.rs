@@ -91,6 +91,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let mut registry = Registry::new(usize::from(cores));
     let gauges = Gauges::register(&mut registry);
     connections.register(&mut registry);
+    sinks.handles.register(&mut registry);
     let process = ProcessHandles {
         cores,
         hash: SlotHash::new(dir.secret()),
@@ -98,7 +99,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         shutdown: shutdown.clone(),
         tickets: (0..cores).map(|_| TicketCell::default()).collect(),
         log_space: Arc::new(LogSpace::new(cores)),
-        posts: sinks.posts.clone(),
+        sinks: sinks.handles.clone(),
         read_model: sinks.read_model.clone(),
         read_desk,
         edge: Arc::new(edge_config(config)),

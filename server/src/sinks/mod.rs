@@ -4,6 +4,7 @@ mod keeper;
 mod log_source;
 mod posts;
 mod readers;
+mod status;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -23,6 +24,7 @@ use log_source::LogSource;
 
 pub(crate) use posts::{LogSize, Posts};
 pub(crate) use readers::{CoreReads, ReadDesk};
+pub(crate) use status::SinkHandles;
 
 /// The name of the read model among the sinks.
 pub(crate) const READ_MODEL: &str = "read-model";
@@ -39,7 +41,7 @@ pub(crate) struct Setup {
 
 /// The sinks while they run.
 pub(crate) struct Sinks {
-    pub(crate) posts: Arc<Posts>,
+    pub(crate) handles: Arc<SinkHandles>,
     pub(crate) read_model: Arc<Health>,
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
@@ -70,14 +72,13 @@ impl Sinks {
         debug_assert_eq!(sink.name(), READ_MODEL);
         let runner = Runner::new(sink, source, stop.clone(), u64::from(std::process::id()));
         let read_model = runner.health();
-        let keeper = Keeper {
-            registry,
-            posts: posts.clone(),
+        let handles = Arc::new(SinkHandles {
+            posts,
             sinks: vec![(READ_MODEL, read_model.clone())],
+            kept: Mutex::default(),
             budget_bytes_per_core: setup.budget_bytes_per_core,
-            stop: stop.clone(),
-            is_warned: false,
-        };
+        });
+        let keeper = Keeper { registry, handles: handles.clone(), stop: stop.clone(), is_warned: false };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(name.to_owned()).spawn(move || {
                 give_way();
@@ -86,7 +87,7 @@ impl Sinks {
         };
         let threads =
             vec![spawn(READ_MODEL, Box::new(|| runner.run()))?, spawn("keeper", Box::new(|| keeper.run()))?];
-        Ok(Sinks { posts, read_model, stop, threads })
+        Ok(Sinks { handles, read_model, stop, threads })
     }
 
     /// Waits until the sinks are open, or are known to be down: what is asked right after the start is then answered.

@@ -16,7 +16,7 @@ use timetable::Timetable;
 
 use crate::mailbox::Mailbox;
 use crate::process::ProcessHandles;
-use crate::sinks::CoreReads;
+use crate::sinks::{CoreReads, READ_MODEL};
 use crate::ticket_status;
 
 pub(crate) struct CoreBackend {
@@ -47,7 +47,8 @@ impl Backend for CoreBackend {
     }
 
     fn read_model_lag_ms(&self) -> u64 {
-        self.process.read_model.report().lag_ms(self.now.get())
+        let read_model = self.process.sinks.sink(READ_MODEL);
+        read_model.map_or(0, |sink| sink.health.report().lag_ms(self.now.get()))
     }
 
     fn fresh_entropy(&self) -> u128 {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bridge::health::Health;
 use engine::slots::SlotHash;
 use net::ConnectionBudget;
 use net::metrics::Metrics;
@@ -23,7 +22,6 @@ pub(crate) struct ProcessHandles {
     pub(crate) tickets: Arc<[TicketCell]>,
     pub(crate) log_space: Arc<LogSpace>,
     pub(crate) sinks: Arc<SinkHandles>,
-    pub(crate) read_model: Arc<Health>,
     pub(crate) read_desk: ReadDesk,
     pub(crate) edge: Arc<net::Config>,
     pub(crate) connections: Arc<ConnectionBudget>,

@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use wal::follow::Cursor;
 
 pub use limits::{HISTORY_PAGE_MAX, ORDERS_PAGE_MAX};
-pub use open::quick_check;
+pub use open::{count_orders, quick_check, remove};
 pub use reader::Reader;
 
 use crate::ids::Origin;
@@ -108,6 +108,13 @@ impl Sink for ReadModel {
         }
         self.connection = Some(connection);
         Ok(cursor)
+    }
+
+    fn discard(&mut self) -> Result<(), SinkError> {
+        self.connection = None;
+        open::remove(&self.settings.path)?;
+        self.settings.create = true;
+        Ok(())
     }
 
     fn begin_copy(&mut self) -> Result<(), SinkError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bridge::runner::Stop;
 use wal::SinkRegistry;
 
-use super::status::{Kept, SinkHandles};
+use super::status::{Kept, SinkHandle, SinkHandles};
 
 /// How often it looks. What a sink has is kept for so long at least: each look that finds news writes a small file.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -33,7 +33,11 @@ impl Keeper {
 
     fn look(&mut self) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, health) in &self.handles.sinks {
+        for SinkHandle { name, health, requests } in &self.handles.sinks {
+            // What it has is about to go, and nothing of it may be relied on.
+            if requests.is_pending() {
+                continue;
+            }
             let Some(position) = health.report().position else { continue };
             if let Err(error) = registry.rely(name, &position) {
                 tracing::warn!(sink = name, %error, "the log is kept: how far the sinks are cannot be written down");

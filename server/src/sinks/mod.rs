@@ -11,20 +11,20 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use bridge::health::{Health, State};
+use bridge::health::State;
 use bridge::read_model::{ReadModel, Settings};
 use bridge::runner::{Runner, Stop};
 use bridge::sink::Sink as _;
 use engine::record::{Kind, Label};
 use wal::files::OsFiles;
-use wal::{DataDir, OpenError};
+use wal::{DataDir, OpenError, SinkRegistry};
 
 use keeper::Keeper;
 use log_source::LogSource;
 
 pub(crate) use posts::{LogSize, Posts};
 pub(crate) use readers::{CoreReads, ReadDesk};
-pub(crate) use status::SinkHandles;
+pub(crate) use status::{SinkHandle, SinkHandles};
 
 /// The name of the read model among the sinks.
 pub(crate) const READ_MODEL: &str = "read-model";
@@ -42,7 +42,7 @@ pub(crate) struct Setup {
 /// The sinks while they run.
 pub(crate) struct Sinks {
     pub(crate) handles: Arc<SinkHandles>,
-    pub(crate) read_model: Arc<Health>,
+    pub(crate) registry: Arc<Mutex<SinkRegistry>>,
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -71,14 +71,20 @@ impl Sinks {
         let sink = ReadModel::new(settings);
         debug_assert_eq!(sink.name(), READ_MODEL);
         let runner = Runner::new(sink, source, stop.clone(), u64::from(std::process::id()));
-        let read_model = runner.health();
+        let (health, requests) = (runner.health(), runner.requests());
+        let read_model = SinkHandle { name: READ_MODEL, health, requests };
         let handles = Arc::new(SinkHandles {
             posts,
-            sinks: vec![(READ_MODEL, read_model.clone())],
+            sinks: vec![read_model],
             kept: Mutex::default(),
             budget_bytes_per_core: setup.budget_bytes_per_core,
         });
-        let keeper = Keeper { registry, handles: handles.clone(), stop: stop.clone(), is_warned: false };
+        let keeper = Keeper {
+            registry: registry.clone(),
+            handles: handles.clone(),
+            stop: stop.clone(),
+            is_warned: false,
+        };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(name.to_owned()).spawn(move || {
                 give_way();
@@ -87,15 +93,20 @@ impl Sinks {
         };
         let threads =
             vec![spawn(READ_MODEL, Box::new(|| runner.run()))?, spawn("keeper", Box::new(|| keeper.run()))?];
-        Ok(Sinks { handles, read_model, stop, threads })
+        Ok(Sinks { handles, registry, stop, threads })
     }
 
     /// Waits until the sinks are open, or are known to be down: what is asked right after the start is then answered.
     pub(crate) fn wait_until_open(&self) {
         let since = Instant::now();
-        while self.read_model.report().state == State::Starting && since.elapsed() < OPEN_WAIT {
+        let is_opening = |sink: &SinkHandle| sink.health.report().state == State::Starting;
+        while self.handles.sinks.iter().any(is_opening) && since.elapsed() < OPEN_WAIT {
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    pub(crate) fn read_model(&self) -> &SinkHandle {
+        self.handles.sink(READ_MODEL).expect("it always runs")
     }
 
     /// Stops them. What they have not got they get after the next start.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bridge::health::{Health, State};
+use bridge::runner::Requests;
 use engine::ids::Time;
 use net::SinkStatus;
 use net::metrics::Registry;
@@ -19,11 +20,19 @@ pub(crate) struct Kept {
     pub(crate) slowest: Option<String>,
 }
 
+/// One sink that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct SinkHandle {
+    pub(crate) name: &'static str,
+    pub(crate) health: Arc<Health>,
+    pub(crate) requests: Arc<Requests>,
+}
+
 /// The sinks of this process, as others see them. Asking never waits for a disk.
 #[derive(Debug)]
 pub(crate) struct SinkHandles {
     pub(crate) posts: Arc<Posts>,
-    pub(crate) sinks: Vec<(&'static str, Arc<Health>)>,
+    pub(crate) sinks: Vec<SinkHandle>,
     pub(crate) kept: Mutex<Kept>,
     pub(crate) budget_bytes_per_core: u64,
 }
@@ -33,16 +42,16 @@ impl SinkHandles {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The health of a sink that runs.
-    pub(crate) fn health(&self, name: &str) -> Option<&Arc<Health>> {
-        self.sinks.iter().find(|(other, _)| *other == name).map(|(_, health)| health)
+    /// A sink that runs.
+    pub(crate) fn sink(&self, name: &str) -> Option<&SinkHandle> {
+        self.sinks.iter().find(|sink| sink.name == name)
     }
 
     /// Each sink that runs, then those that the log is kept for although nobody runs them.
     pub(crate) fn statuses(&self, now: Time) -> Vec<SinkStatus> {
         let filler = self.fills_log();
         let kept = self.kept();
-        let running = self.sinks.iter().map(|(name, health)| {
+        let running = self.sinks.iter().map(|SinkHandle { name, health, .. }| {
             let report = health.report();
             let last_error = report.fault.as_ref().filter(|_| report.state == State::Down);
             SinkStatus {
@@ -54,7 +63,7 @@ impl SinkHandles {
                 fills_log: filler.as_deref() == Some(*name),
             }
         });
-        let others = kept.registered.iter().filter(|name| self.health(name).is_none());
+        let others = kept.registered.iter().filter(|name| self.sink(name).is_none());
         let others = others.map(|name| SinkStatus {
             name: name.clone(),
             state: "not_configured",
@@ -77,12 +86,12 @@ impl SinkHandles {
 
     /// Some sink is down, or takes the room of new sales.
     pub(crate) fn is_any_down(&self) -> bool {
-        let is_down = |(_, health): &(&str, Arc<Health>)| health.report().state == State::Down;
+        let is_down = |sink: &SinkHandle| sink.health.report().state == State::Down;
         self.sinks.iter().any(is_down) || self.fills_log().is_some()
     }
 
     pub(crate) fn register(self: &Arc<Self>, registry: &mut Registry) {
-        for (name, health) in &self.sinks {
+        for SinkHandle { name, health, .. } in &self.sinks {
             let labels = [("sink", *name)];
             let gauge = |registry: &mut Registry, name, help, read: fn(&Health) -> u64| {
                 let health = health.clone();

@@ -268,6 +268,7 @@ impl Server {
             lag_ms: Arc::default(),
             hanging: Arc::default(),
             down: Arc::default(),
+            sinks: Arc::default(),
             worker: Arc::default(),
         };
         let listeners: Vec<_> = Service::ALL.into_iter().map(|service| (service, listener())).collect();

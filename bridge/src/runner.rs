@@ -123,8 +123,10 @@ impl<K: Sink, S: Source> Runner<K, S> {
             return Next::Stop;
         }
         let phase = std::mem::replace(&mut self.phase, Phase::Closed);
+        let damage = self.requests.damage();
         let stepped = match phase {
             _ if self.requests.is_pending() => self.discard(),
+            _ if damage.is_some() => Err(SinkError::new(Trouble::Unreadable, damage.unwrap_or_default())),
             Phase::Closed => self.open(),
             Phase::Empty => self.copy(now),
             Phase::Following(following) => self.follow(following, now),
@@ -215,7 +217,11 @@ impl<K: Sink, S: Source> Runner<K, S> {
         self.sink.write(batch, &following.at)?;
         following.durable.clone_from(&following.at);
         following.written_at = now.running;
-        self.health.update(|report| report.records_written += batch.records.len() as u64);
+        let notice = self.sink.notice();
+        self.health.update(|report| {
+            report.records_written += batch.records.len() as u64;
+            report.notice = notice;
+        });
         Ok(())
     }
 

@@ -193,7 +193,8 @@ impl CoreLoop {
         self.process.sinks.posts.publish(self.core, log.reach(), size);
         let space = log.space();
         if space != self.space {
-            self.process.log_space.change(self.core, self.space, space);
+            let kept_for = self.process.sinks.fills_log();
+            self.process.log_space.change(self.core, self.space, space, kept_for.as_deref());
             self.space = space;
         }
     }

@@ -87,7 +87,8 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let (links, core_disk) = (links::connect(&wakers), |core| dir.disk(core, &disk));
     let nodes = shard::start(&dir, recovered, &setup, clocks::read, core_disk, links, &shutdown)?;
 
-    let sinks = Sinks::start(&dir, &files, &setup_of_sinks)?;
+    let reach = nodes.iter().map(|node| node.shard().log().reach()).collect();
+    let sinks = Sinks::start(&dir, &files, reach, &setup_of_sinks)?;
     let read_desk = ReadDesk::start(&config.read_model, cores, sinks.read_model().clone())?;
     let mut registry = Registry::new(usize::from(cores));
     let gauges = Gauges::register(&mut registry);

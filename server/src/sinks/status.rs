@@ -1,5 +1,6 @@
 //! How the sinks are, for whoever asks: `/readyz`, `/worker/status`, metrics.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -35,6 +36,7 @@ pub(crate) struct SinkHandles {
     pub(crate) sinks: Vec<SinkHandle>,
     pub(crate) kept: Mutex<Kept>,
     pub(crate) budget_bytes_per_core: u64,
+    pub(crate) read_model: PathBuf,
 }
 
 impl SinkHandles {
@@ -53,13 +55,14 @@ impl SinkHandles {
         let kept = self.kept();
         let running = self.sinks.iter().map(|SinkHandle { name, health, .. }| {
             let report = health.report();
-            let last_error = report.fault.as_ref().filter(|_| report.state == State::Down);
+            let fault = report.fault.as_ref().filter(|_| report.state == State::Down);
+            let last_error = fault.map(|fault| fault.text.clone()).or_else(|| report.notice.clone());
             SinkStatus {
                 name: (*name).to_owned(),
                 state: report.state.wire_name(),
                 backlog: report.backlog,
                 lag_ms: report.lag_ms(now),
-                last_error: last_error.map(|fault| fault.text.clone()),
+                last_error,
                 fills_log: filler.as_deref() == Some(*name),
             }
         });
@@ -84,9 +87,12 @@ impl SinkHandles {
         if is_full { self.kept().slowest.clone() } else { None }
     }
 
-    /// Some sink is down, or takes the room of new sales.
+    /// Some sink is down, or needs somebody to look at it, or takes the room of new sales.
     pub(crate) fn is_any_down(&self) -> bool {
-        let is_down = |sink: &SinkHandle| sink.health.report().state == State::Down;
+        let is_down = |sink: &SinkHandle| {
+            let report = sink.health.report();
+            report.state == State::Down || report.notice.is_some()
+        };
         self.sinks.iter().any(is_down) || self.fills_log().is_some()
     }
 
@@ -130,6 +136,13 @@ impl SinkHandles {
                 move || u64::from(handles.fills_log().as_deref() == Some(name)),
             );
         }
+        let path = self.read_model.clone();
+        registry.gauge_of(
+            "interlock_read_model_wal_bytes",
+            "Bytes of SQLite's own log of the read model; it grows while a reader keeps an old moment open.",
+            &[],
+            move || bridge::read_model::wal_bytes(&path),
+        );
         let (needed, kept, budget) = (self.posts.clone(), self.posts.clone(), self.budget_bytes_per_core);
         registry.gauge_of(
             "interlock_log_needed_bytes",

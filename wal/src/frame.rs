@@ -227,6 +227,13 @@ pub(crate) struct Records<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> Records<'a> {
+    /// The records of a payload that [`records`] has found whole.
+    pub(crate) fn checked(payload: &'a [u8]) -> Records<'a> {
+        Records { rest: payload }
+    }
+}
+
 impl<'a> Iterator for Records<'a> {
     type Item = &'a [u8];
 

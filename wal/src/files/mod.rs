@@ -32,7 +32,8 @@ pub trait Files: Clone + Send + Sync + 'static {
     fn make_dir(&self, dir: &str) -> io::Result<()>;
     /// Opens for reading; `None` if there is no such file.
     fn open_read(&self, file: &str) -> io::Result<Option<Self::File>>;
-    /// Opens for reading a file that another one writes: only what is asked for is read, nothing ahead of it, and none of it is kept.
+    /// Opens for reading a file that another one writes: only what is asked for is read, nothing ahead of it, and none of it is kept. Read
+    /// whole blocks into aligned memory.
     fn open_follow(&self, file: &str) -> io::Result<Option<Self::File>> {
         self.open_read(file)
     }

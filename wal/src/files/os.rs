@@ -92,8 +92,15 @@ impl Files for OsFiles {
         }
     }
 
-    /// What is read ahead would be the place that is written next: the writer, who goes past the page cache, would have to clear it.
+    /// Past the page cache where the file system allows it, as the writer goes. What is read ahead would be the place that is written next.
     fn open_follow(&self, file: &str) -> io::Result<Option<OsFile>> {
+        let flags = OFlags::DIRECT.bits().cast_signed();
+        match OpenOptions::new().read(true).custom_flags(flags).open(self.path(file)) {
+            Ok(file) => return Ok(Some(OsFile(file))),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {}
+            Err(error) => return Err(error),
+        }
         let opened = self.open_read(file)?;
         if let Some(OsFile(file)) = &opened {
             let _ = rustix::fs::fadvise(file, 0, None, Advice::Random);

@@ -1,6 +1,7 @@
 //! The first record that is still there.
 
 use super::{Cursor, FollowError, Reach};
+use crate::buffer::Buffer;
 use crate::core_dir::CoreDir;
 use crate::dir::origin::Origin;
 use crate::error::{During, OpenError};
@@ -43,7 +44,7 @@ fn before_first<F: Files>(files: &F, epoch: &Cursor, core: u16) -> Result<Lsn, O
     let path = dir.path(&names::segment(generation));
     let name = files.display(&path);
     let Some(file) = files.open_follow(&path).during("open", &name)? else { return Ok(Lsn::NONE) };
-    let mut block = vec![0; BLOCK_BYTES];
+    let mut block = Buffer::zeroed(BLOCK_BYTES);
     let segment_bytes = file.size().during("read", &name)?;
     let length = file.read_at(&mut block, 0).during("read", &name)?;
     let owner = Owner { id: epoch.directory, epoch: epoch.epoch, core };

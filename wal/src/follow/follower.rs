@@ -88,9 +88,8 @@ impl<F: Files> Follower<F> {
         let to = self.reach(reach, core);
         let stream = &mut self.streams[core];
         // Seen a moment ago.
-        let Some(Frame { first, records }) = stream.next(&to)? else { return Ok(None) };
-        let count = records.clone().count() as u64;
-        self.cursor.cores[core] = Lsn(first.0 + count - 1);
+        let Some(Frame { first, last, records }) = stream.next(&to)? else { return Ok(None) };
+        self.cursor.cores[core] = last;
         self.turn = core + 1;
         Ok(Some(Followed { core: core as u16, life: self.cursor.life, first, records }))
     }

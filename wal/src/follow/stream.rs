@@ -1,6 +1,7 @@
 //! The log of one core, read forwards behind whoever writes it.
 
 use super::{FollowError, Reach};
+use crate::buffer::Buffer;
 use crate::core_dir::CoreDir;
 use crate::error::During;
 use crate::files::{File, Files};
@@ -20,7 +21,6 @@ pub(super) struct Stream<F: Files> {
     /// The first record of the next frame, and the crc of the one before, which it must carry; `None` until one was read.
     expected: Option<(u64, u32)>,
     segment: Option<OpenSegment<F::File>>,
-    payload: Vec<u8>,
 }
 
 /// The segment that is being read.
@@ -30,14 +30,21 @@ struct OpenSegment<T> {
     bytes: u64,
     /// Of the next frame.
     offset: u64,
-    /// Bytes of the file from `window_at` on, all of them within the reach when they were read.
-    window: Vec<u8>,
-    window_at: u64,
+    window: Window,
+}
+
+/// Whole blocks of a file from `at` on, all of them within the reach when they were read. Aligned, so that a file that goes past the page
+/// cache can be read into it.
+struct Window {
+    buffer: Buffer,
+    at: u64,
+    length: usize,
 }
 
 /// A frame with records behind the last one given.
 pub(super) struct Frame<'a> {
     pub(super) first: Lsn,
+    pub(super) last: Lsn,
     pub(super) records: Records<'a>,
 }
 
@@ -50,7 +57,7 @@ enum Found {
 
 impl<F: Files> Stream<F> {
     pub(super) fn new(core: CoreDir<F>, owner: Owner, after: Lsn) -> Stream<F> {
-        Stream { core, owner, last: after, expected: None, segment: None, payload: Vec::new() }
+        Stream { core, owner, last: after, expected: None, segment: None }
     }
 
     /// The next frame that has records behind the last one, up to `reach`. `None`: there is none yet. Costs nothing where it is known
@@ -70,18 +77,21 @@ impl<F: Files> Stream<F> {
                     return self.damaged(&segment, reason);
                 }
                 Found::Frame(header, crc) => {
-                    self.take(&mut segment, &header, reach)?;
+                    self.check(&mut segment, &header, reach)?;
                     self.expected = Some((header.next_lsn(), crc));
+                    let at = segment.offset;
+                    segment.offset += header.frame_bytes() as u64;
                     self.segment = Some(segment);
                     let (before, first) = (self.last, Lsn(header.first_lsn));
-                    self.last = self.last.max(Lsn(header.next_lsn() - 1));
-                    if self.last > before {
-                        let mut records =
-                            frame::records(&self.payload, header.records).expect("checked when it was read");
+                    let last = Lsn(header.next_lsn() - 1);
+                    if last > before {
+                        self.last = last;
+                        let segment = self.segment.as_ref().expect("set above");
+                        let mut records = Records::checked(segment.window.payload(at, &header));
                         // The frame that the cursor stands in has records that were given before.
                         let given = before.next().0.saturating_sub(first.0);
                         (0..given).for_each(|_| _ = records.next());
-                        return Ok(Some(Frame { first: Lsn(first.0 + given), records }));
+                        return Ok(Some(Frame { first: Lsn(first.0 + given), last, records }));
                     }
                 }
             }
@@ -106,7 +116,7 @@ impl<F: Files> Stream<F> {
                 && header.first_lsn <= self.last.next().0
             {
                 // What was read may be beyond the reach.
-                segment.window.clear();
+                segment.window.length = 0;
                 return Ok(segment);
             }
         }
@@ -118,7 +128,7 @@ impl<F: Files> Stream<F> {
         let opened = self.core.files.open_follow(&self.core.path(&names::segment(generation)));
         let Some(file) = opened.during("open", &name)? else { return Ok(None) };
         let bytes = file.size().during("read", &name)?;
-        Ok(Some(OpenSegment { generation, file, bytes, offset: 0, window: Vec::new(), window_at: 0 }))
+        Ok(Some(OpenSegment { generation, file, bytes, offset: 0, window: Window::new() }))
     }
 
     /// The frame at the place that was come to.
@@ -156,27 +166,24 @@ impl<F: Files> Stream<F> {
         }
     }
 
-    /// Takes the frame's payload, and goes on behind it.
-    fn take(
-        &mut self,
+    /// Checks the frame's records; they are in the window then.
+    fn check(
+        &self,
         segment: &mut OpenSegment<F::File>,
         header: &Header,
         reach: &Reach,
     ) -> Result<(), FollowError> {
-        let length = header.payload_bytes as usize;
         let name = self.name(segment.generation);
         let end = segment.end(reach);
-        let payload = segment.read(segment.offset + frame::HEADER_BYTES as u64, length, end, &name)?;
-        if payload.len() < length || crc32c::crc32c(payload) != header.payload_crc {
-            return self.damaged(segment, "the records of the frame fail their checksum");
-        }
-        self.payload.clear();
-        self.payload.extend_from_slice(payload);
-        if let Err(reason) = frame::records(&self.payload, header.records) {
-            return self.damaged(segment, reason);
-        }
-        segment.offset += header.frame_bytes() as u64;
-        Ok(())
+        let frame = segment.read(segment.offset, header.frame_bytes(), end, &name)?;
+        let payload = frame.get(frame::HEADER_BYTES..frame::HEADER_BYTES + header.payload_bytes as usize);
+        let checked = match payload {
+            Some(payload) if crc32c::crc32c(payload) == header.payload_crc => {
+                frame::records(payload, header.records).map(drop)
+            }
+            _ => Err("the records of the frame fail their checksum"),
+        };
+        checked.or_else(|reason| self.damaged(segment, reason))
     }
 
     fn name(&self, generation: u64) -> String {
@@ -212,19 +219,32 @@ impl<T: File> OpenSegment<T> {
         }
     }
 
-    /// The bytes from `from` on, `length` of them or as many as there are before `end`.
+    /// The blocks from `from` on, `length` bytes of them or as many as there are before `end`.
     fn read(&mut self, from: u64, length: usize, end: u64, name: &str) -> Result<&[u8], FollowError> {
+        let window = &mut self.window;
         let to = (from + length as u64).min(end);
-        let held = from >= self.window_at && to <= self.window_at + self.window.len() as u64;
-        if !held {
-            let wanted = (end.saturating_sub(from)).min(FOLLOW_READ_BYTES.max(length) as u64);
-            self.window.resize(usize::try_from(wanted).expect("a window fits into memory"), 0);
-            let read = self.file.read_at(&mut self.window, from).during("read", name)?;
-            self.window.truncate(read);
-            self.window_at = from;
+        if from < window.at || to > window.at + window.length as u64 {
+            let wanted = end.saturating_sub(from).min(FOLLOW_READ_BYTES.max(length) as u64);
+            let wanted = usize::try_from(wanted).expect("a window fits into memory");
+            window.buffer.grow(wanted);
+            window.length = 0;
+            window.length = self.file.read_at(&mut window.buffer[..wanted], from).during("read", name)?;
+            window.at = from;
         }
-        let start = usize::try_from(from - self.window_at).expect("within the window").min(self.window.len());
+        let start = usize::try_from(from - window.at).expect("within the window").min(window.length);
         let length = usize::try_from(to.saturating_sub(from)).expect("at most a frame");
-        Ok(&self.window[start..(start + length).min(self.window.len())])
+        Ok(&window.buffer[start..(start + length).min(window.length)])
+    }
+}
+
+impl Window {
+    fn new() -> Window {
+        Window { buffer: Buffer::zeroed(0), at: 0, length: 0 }
+    }
+
+    /// The payload of a frame that was checked.
+    fn payload(&self, at: u64, header: &Header) -> &[u8] {
+        let start = usize::try_from(at - self.at).expect("within the window") + frame::HEADER_BYTES;
+        &self.buffer[start..start + header.payload_bytes as usize]
     }
 }

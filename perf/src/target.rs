@@ -64,6 +64,8 @@ impl Target {
         args.extend(start.more.iter().map(String::as_str));
         let launch = Launch::of(&start.binary, &start.parent)
             .without_env("INTERLOCK_SEGMENT_BYTES")
+            // Old segments are used again, as a server does once its log has its budget.
+            .env("INTERLOCK_LOG_KEEP_HOURS", "0")
             .cores(start.cpus.len() as u32)
             .args(&args);
         machine::raise_open_files();

@@ -40,3 +40,34 @@ fn check(path: &Path, posts: &Posts, budget_bytes: u64) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use wal::Lsn;
+    use wal::follow::Reach;
+
+    use super::*;
+    use crate::sinks::LogSize;
+
+    #[test]
+    fn what_the_log_may_still_take_is_not_for_others() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let path = temp.path().join("read-model.db");
+        let posts = Posts::new([(Reach::NOTHING, Lsn::MAX), (Reach::NOTHING, Lsn::MAX)]);
+        let more_than_any_disk = 1 << 60;
+        assert_eq!(check(&path, &posts, 0), Ok(()));
+        assert!(
+            check(&path, &posts, more_than_any_disk).is_err_and(|text| text.contains("--log-budget-bytes"))
+        );
+        // What it has already is not what it may still take.
+        let size = LogSize { kept_bytes: more_than_any_disk / 2, ..LogSize::default() };
+        posts.publish(0, Reach::NOTHING, size);
+        posts.publish(1, Reach::NOTHING, size);
+        assert_eq!(check(&path, &posts, more_than_any_disk), Ok(()));
+        assert_eq!(
+            check(Path::new("/no/such/dir/read-model.db"), &posts, u64::MAX),
+            Ok(()),
+            "opening it says more"
+        );
+    }
+}

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::limits::HISTORY_PAGE_MAX;
 use super::orders::{maybe, parsed};
-use super::reader::ReadError;
+use super::read_error::ReadError;
 use crate::text::parse_list;
 
 pub(super) fn page(connection: &Connection, question: &HistoryQuestion) -> Result<HistoryPage, ReadError> {

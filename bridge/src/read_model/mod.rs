@@ -10,6 +10,7 @@ mod open;
 mod orders;
 #[cfg(test)]
 mod plans;
+mod read_error;
 mod reader;
 mod write;
 

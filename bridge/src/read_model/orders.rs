@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::limits::ORDERS_PAGE_MAX;
-use super::reader::ReadError;
+use super::read_error::ReadError;
 use crate::text::{parse_list, parse_time, time};
 
 /// The columns of a view. Refunds are few, and looked up by the start of their key: 2 where one is owed, 1 where all are settled.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use engine::read_model::{Question, Reading, Unavailable};
 use rusqlite::Connection;
 
+use super::read_error::ReadError;
 use super::{history, open, orders};
 
 /// Answers questions from a connection of its own, beside the writer and other readers.
@@ -45,17 +46,6 @@ impl Reader {
             None => Ok(open::reader(&self.path)?),
         }
     }
-}
-
-/// Why a question has no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    #[error("the read model cannot be read: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    #[error("the read model is still being filled")]
-    NotWhole,
-    #[error("the read model has a row that makes no sense: {0}")]
-    Row(String),
 }
 
 fn answer(connection: &mut Connection, question: &Question) -> Result<Reading, ReadError> {

@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bridge::health::State;
 use bridge::read_model;
-use engine::ids::Time;
 use net::metrics::Metrics;
 use serde_json::{Value, json};
 use wal::SinkRegistry;
 
-use super::status;
+use super::status::{self, Glance};
 use crate::sinks::{READ_MODEL, SinkHandles};
 
 /// A rebuild is waited for so long; it goes on by itself.
@@ -32,13 +31,18 @@ impl Handler {
     pub(super) fn handle(&self, request: &Value) -> Result<Value, String> {
         let name = || request["name"].as_str().ok_or_else(|| "which sink?".to_owned());
         match request["command"].as_str() {
-            Some("status") => Ok(json!({ "text": status::screen(self) })),
+            Some("status") => Ok(json!({ "text": status::screen(&self.glance()) })),
             Some("reach") => Ok(self.reach()),
-            Some("sink_list") => Ok(json!({ "text": status::sinks(&self.sinks.statuses(now())) })),
+            Some("sink_list") => Ok(json!({ "text": status::sinks(&self.sinks) })),
             Some("sink_detach") => self.detach(name()?),
             Some("sink_rebuild") => self.rebuild(name()?, request["accept_loss"] == true),
             _ => Err("this server does not know the command: is it of another version?".to_owned()),
         }
+    }
+
+    fn glance(&self) -> Glance<'_> {
+        let Handler { started, cores, .. } = *self;
+        Glance { started, cores, sinks: &self.sinks, metrics: &self.metrics }
     }
 
     /// How far the logs may be followed.
@@ -119,9 +123,4 @@ impl Handler {
     fn registry(&self) -> std::sync::MutexGuard<'_, SinkRegistry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(super) fn now() -> Time {
-    let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,21 +1,32 @@
 //! The screen of `interlock status`: all of the server at a glance.
 
 use std::fmt::Write as _;
+use std::time::{Instant, SystemTime};
 
-use net::{Service, SinkStatus};
+use engine::ids::Time;
+use net::Service;
+use net::metrics::Metrics;
 
-use super::handler::{Handler, now};
+use crate::sinks::SinkHandles;
+
+/// What the screen is made of.
+pub(super) struct Glance<'a> {
+    pub(super) started: Instant,
+    pub(super) cores: u16,
+    pub(super) sinks: &'a SinkHandles,
+    pub(super) metrics: &'a Metrics,
+}
 
 /// One screen.
-pub(super) fn screen(handler: &Handler) -> String {
-    let scrape = handler.metrics.scrape(Service::Gateway);
+pub(super) fn screen(glance: &Glance<'_>) -> String {
+    let scrape = glance.metrics.scrape(Service::Gateway);
     let value = |name: &str| value(&scrape, name);
     let holds = |outcome: &str| value(&format!("interlock_holds_total{{outcome=\"{outcome}\"}}"));
     let orders = |status: &str| value(&format!("interlock_orders_total{{status=\"{status}\"}}"));
     let mut text = String::new();
-    let up = handler.started.elapsed().as_secs();
+    let up = glance.started.elapsed().as_secs();
     let lines = [
-        ("process", format!("{} up {}, {} cores", std::process::id(), duration(up), handler.cores)),
+        ("process", format!("{} up {}, {} cores", std::process::id(), duration(up), glance.cores)),
         (
             "connections",
             format!("{} of {}", value("interlock_connections"), value("interlock_connections_max")),
@@ -56,16 +67,18 @@ pub(super) fn screen(handler: &Handler) -> String {
     for (name, value) in lines {
         let _ = writeln!(text, "{name:<12} {value}");
     }
-    for (core, reach) in handler.sinks.posts.reach().iter().enumerate() {
+    for (core, reach) in glance.sinks.posts.reach().iter().enumerate() {
         let _ = writeln!(text, "{:<12} durable up to record {}", format!("core {core}"), reach.lsn);
     }
     text.push('\n');
-    text.push_str(&sinks(&handler.sinks.statuses(now())));
+    text.push_str(&sinks(glance.sinks));
     text
 }
 
 /// A table of the sinks.
-pub(super) fn sinks(sinks: &[SinkStatus]) -> String {
+pub(super) fn sinks(sinks: &SinkHandles) -> String {
+    let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let sinks = sinks.statuses(Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)));
     let mut text = format!("{:<12} {:<15} {:>10} {:>10}  {}\n", "SINK", "STATE", "BACKLOG", "LAG", "ERROR");
     for sink in sinks {
         let lag = format!("{} ms", sink.lag_ms);

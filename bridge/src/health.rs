@@ -78,13 +78,17 @@ impl Health {
 }
 
 impl Report {
-    /// How old the last record was that it has, in milliseconds; 0 where it has all of them.
+    /// How old the last record is that it has, in milliseconds; 0 where it has all of them, and only there. Where that record is not known,
+    /// because nothing was followed since the start: how long it is down.
     #[must_use]
     pub fn lag_ms(&self, now: Time) -> u64 {
-        match self.last_time {
-            Some(last) if self.backlog > 0 => now.0.saturating_sub(last.0),
-            _ => 0,
+        let may_have_all = self.position.is_some() || self.state != State::Down;
+        if self.backlog == 0 && may_have_all {
+            return 0;
         }
+        let down_since = self.fault.as_ref().map(|fault| fault.since);
+        let since = self.last_time.or(down_since).unwrap_or(now);
+        now.0.saturating_sub(since.0).max(1)
     }
 
     /// True where it went down with this.
@@ -94,5 +98,30 @@ impl Report {
         self.fault = Some(Fault { trouble: error.trouble, text: error.text.clone(), since });
         self.state = State::Down;
         is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_is_0_only_where_nothing_is_missing() {
+        let position = || Some(Cursor { directory: [0; 16], life: 0, epoch: 1, cores: vec![wal::Lsn(1)] });
+        let fault = |since| Fault { trouble: Trouble::Busy, text: String::new(), since: Time(since) };
+        let check =
+            |report: Report, expected: u64| assert_eq!(report.lag_ms(Time(1_000)), expected, "{report:?}");
+        let following = || Report { state: State::Following, position: position(), ..Report::default() };
+        let down = || Report { state: State::Down, fault: Some(fault(400)), ..following() };
+        check(Report::default(), 0);
+        check(following(), 0);
+        check(Report { backlog: 3, last_time: Some(Time(900)), ..following() }, 100);
+        check(Report { backlog: 3, ..following() }, 1);
+        check(Report { backlog: 3, last_time: Some(Time(2_000)), ..following() }, 1);
+        check(down(), 0);
+        check(Report { backlog: 3, ..down() }, 600);
+        check(Report { backlog: 3, last_time: Some(Time(300)), ..down() }, 700);
+        // It was never opened: what it has is not known.
+        check(Report { position: None, ..down() }, 600);
     }
 }

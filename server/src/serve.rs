@@ -83,7 +83,11 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         image_bytes_per_turn: shard::limits::IMAGE_BYTES_PER_TURN,
     };
     let files = OsFiles::new(&config.data_dir)?;
-    let setup_of_sinks = sinks::Setup { read_model: config.read_model.clone(), budget_bytes_per_core };
+    let setup_of_sinks = sinks::Setup {
+        data_dir: config.data_dir.clone(),
+        read_model: config.read_model.clone(),
+        budget_bytes_per_core,
+    };
     let (links, core_disk) = (links::connect(&wakers), |core| dir.disk(core, &disk));
     let nodes = shard::start(&dir, recovered, &setup, clocks::read, core_disk, links, &shutdown)?;
 

@@ -39,6 +39,7 @@ const OPEN_WAIT: Duration = Duration::from_secs(3);
 
 /// What the sinks of a process need to begin.
 pub(crate) struct Setup {
+    pub(crate) data_dir: PathBuf,
     pub(crate) read_model: PathBuf,
     pub(crate) budget_bytes_per_core: u64,
 }
@@ -79,6 +80,7 @@ impl Sinks {
         let settings = Settings { path: setup.read_model.clone(), directory: dir.id(), create: !relied };
         let room = room::for_the_read_model(
             &setup.read_model,
+            &setup.data_dir,
             posts.clone(),
             setup.budget_bytes_per_core * u64::from(dir.cores()),
         );

@@ -1,5 +1,6 @@
 //! The room on the disk: what the log may still take of its budget is not the read model's.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use super::posts::Posts;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Says whether more is free than the logs may still take, where both are on one file system.
-pub(super) fn for_the_read_model(path: &Path, posts: Arc<Posts>, budget_bytes: u64) -> Room {
-    let path = path.to_owned();
+pub(super) fn for_the_read_model(path: &Path, data_dir: &Path, posts: Arc<Posts>, budget_bytes: u64) -> Room {
+    let (path, data_dir) = (path.to_owned(), data_dir.to_owned());
     let mut asked: Option<(Instant, Result<(), String>)> = None;
     Box::new(move || {
         if let Some((at, answer)) = &asked
@@ -21,14 +22,18 @@ pub(super) fn for_the_read_model(path: &Path, posts: Arc<Posts>, budget_bytes: u
         {
             return answer.clone();
         }
-        let answer = check(&path, &posts, budget_bytes);
+        let answer = check(&path, &data_dir, &posts, budget_bytes);
         asked = Some((Instant::now(), answer.clone()));
         answer
     })
 }
 
-fn check(path: &Path, posts: &Posts, budget_bytes: u64) -> Result<(), String> {
+fn check(path: &Path, data_dir: &Path, posts: &Posts, budget_bytes: u64) -> Result<(), String> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let device = |path: &Path| std::fs::metadata(path).ok().map(|file| file.dev());
+    if device(dir) != device(data_dir) {
+        return Ok(());
+    }
     let Ok(disk) = rustix::fs::statvfs(dir) else { return Ok(()) };
     let free_bytes = disk.f_bavail * disk.f_frsize;
     let kept_bytes: u64 = posts.sizes().map(|size| size.kept_bytes).sum();
@@ -55,19 +60,18 @@ mod tests {
         let path = temp.path().join("read-model.db");
         let posts = Posts::new([(Reach::NOTHING, Lsn::MAX), (Reach::NOTHING, Lsn::MAX)]);
         let more_than_any_disk = 1 << 60;
-        assert_eq!(check(&path, &posts, 0), Ok(()));
-        assert!(
-            check(&path, &posts, more_than_any_disk).is_err_and(|text| text.contains("--log-budget-bytes"))
-        );
+        let dir = temp.path();
+        assert_eq!(check(&path, dir, &posts, 0), Ok(()));
+        let full = check(&path, dir, &posts, more_than_any_disk);
+        assert!(full.is_err_and(|text| text.contains("--log-budget-bytes")));
+        // Another file system is not the log's: `/proc` is one everywhere.
+        assert_eq!(check(&path, Path::new("/proc"), &posts, more_than_any_disk), Ok(()));
         // What it has already is not what it may still take.
         let size = LogSize { kept_bytes: more_than_any_disk / 2, ..LogSize::default() };
         posts.publish(0, Reach::NOTHING, size);
         posts.publish(1, Reach::NOTHING, size);
-        assert_eq!(check(&path, &posts, more_than_any_disk), Ok(()));
-        assert_eq!(
-            check(Path::new("/no/such/dir/read-model.db"), &posts, u64::MAX),
-            Ok(()),
-            "opening it says more"
-        );
+        assert_eq!(check(&path, dir, &posts, more_than_any_disk), Ok(()));
+        let nowhere = Path::new("/no/such/dir/read-model.db");
+        assert_eq!(check(nowhere, dir, &posts, u64::MAX), Ok(()), "opening it says more");
     }
 }

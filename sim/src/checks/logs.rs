@@ -1,7 +1,9 @@
 //! The logs as they were written, record by record: what a sink is given is held against them. A frame counts from the moment that it is
 //! given to the disk, is durable when the disk says so, and is gone where a start does not find it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use wal::files::MemoryFiles;
 
 use super::model::frame;
 
@@ -19,6 +21,12 @@ struct CoreLog {
     records: Vec<Vec<u8>>,
     durable: usize,
     frames: Vec<FrameEnd>,
+    /// The segment that the running process writes.
+    generation: Option<u64>,
+}
+
+fn segment_path(epoch: u32, core: u16, generation: u64) -> String {
+    format!("epoch-{epoch:010}/core-{core:05}/log-{generation:020}")
 }
 
 /// All logs of a directory, by epoch and core.
@@ -52,6 +60,7 @@ impl Logs {
         let (_, generation) = path.rsplit_once("log-").expect("a log write goes to a segment");
         let generation = generation.parse().expect("a segment has a number");
         let log = self.newest(core);
+        log.generation = Some(generation);
         let records = frame::records(bytes);
         if records.is_empty() {
             return;
@@ -82,12 +91,18 @@ impl Logs {
             log.records.truncate(*end as usize);
             log.frames.retain(|frame| frame.last <= *end);
             log.durable = *end as usize;
+            log.generation = None;
         }
     }
 
-    /// Segments of a core that are not in `there` were pruned.
-    pub(crate) fn retain_segments(&mut self, core: u16, there: impl Fn(u64) -> bool) {
-        self.newest(core).frames.retain(|frame| there(frame.generation));
+    /// Segments that are not there any more were pruned.
+    pub(crate) fn retain_segments(&mut self, files: &MemoryFiles) {
+        let there: BTreeSet<String> = files.sizes().into_iter().map(|(path, _)| path).collect();
+        let epoch = self.epoch();
+        for core in 0..self.epochs[&epoch].len() as u16 {
+            let is_there = |frame: &FrameEnd| there.contains(&segment_path(epoch, core, frame.generation));
+            self.newest(core).frames.retain(is_there);
+        }
     }
 
     /// The number of the last durable record of each core.
@@ -114,6 +129,15 @@ impl Logs {
             assert!(number <= log.durable as u64, "{at} is passed on, and is not durable");
             assert_eq!(*bytes, log.records[number as usize - 1], "{at} is passed on as it never was");
         }
+    }
+
+    /// Segments that lie ahead of the one that is written; 0 where no frame has shown which that is.
+    pub(crate) fn spare_segments(&self, core: u16, files: &MemoryFiles) -> u64 {
+        let epoch = self.epoch();
+        let Some(written) = self.epochs[&epoch][usize::from(core)].generation else { return 0 };
+        let ahead = |step: u64| segment_path(epoch, core, written + step);
+        let there: BTreeSet<String> = files.sizes().into_iter().map(|(path, _)| path).collect();
+        (1..).take_while(|step| there.contains(&ahead(*step))).count() as u64
     }
 
     /// Bytes of a core's log from the segment on that has the record behind `floor`; at least so many are needed.

@@ -14,11 +14,11 @@ use crate::world::disk::{EIO, ENOSPC};
 /// Changing operations in which a word of the keeper is written, and a finished epoch of a few cores removed.
 const STEPS: usize = 12;
 
-/// Relies on every sink that has something. True where the process ends in between.
+/// Relies on every sink that has something. `dies`: the process ends at some point of it. Whether it did.
 ///
 /// # Panics
 /// When the registry says something else than it was told.
-pub(super) fn look(world: &mut World) -> bool {
+pub(super) fn look(world: &mut World, dies: bool) -> bool {
     for index in 0..world.sinks.sinks.len() {
         let sink = &world.sinks.sinks[index];
         if sink.standing != Standing::Registered || sink.durable().is_none() {
@@ -26,23 +26,21 @@ pub(super) fn look(world: &mut World) -> bool {
         }
         let percent = world.plan.sinks.trouble_percent;
         let rng = &mut world.sinks.rng;
-        let (trouble, dies) = (rng.percent(percent), rng.percent(30));
+        let trouble = rng.percent(percent);
         let files = world.machine.files.clone();
         let step = files.steps() + rng.below(STEPS) as u64;
-        match (trouble, dies) {
-            (true, true) => files.stop_at(step),
-            (true, false) => files.trouble(Trouble { step, errno: *rng.pick(&[EIO, ENOSPC]) }),
-            (false, _) => {}
+        if dies {
+            files.stop_at(step);
+        } else if trouble {
+            files.trouble(Trouble { step, errno: *rng.pick(&[EIO, ENOSPC]) });
         }
         let relied = rely(world, index);
-        if trouble {
-            files.forgive();
-            world.coverage.add(Covered::KeeperFails, u64::from(!relied));
-        }
-        if trouble && dies {
+        files.forgive();
+        if dies && (!relied || world.sinks.rng.percent(30)) {
             world.coverage.count(Covered::KilledInKeeper);
             return true;
         }
+        world.coverage.add(Covered::KeeperFails, u64::from(trouble && !relied));
         if !relied {
             return false;
         }

@@ -29,7 +29,7 @@ const AGAIN_PERCENT: u32 = 50;
 /// Of a hundred starts so many see everything followed that a sink has not been relied on for.
 const AUDITED_PERCENT: u32 = 15;
 /// Where sales are refused because of sinks that stand still, they go on after about so many steps.
-const STANDS_STILL_STEPS: usize = 200;
+const STANDS_STILL_STEPS: usize = 60;
 
 /// The sinks of a run, and what they are held against.
 #[derive(Debug)]
@@ -96,11 +96,17 @@ impl Sinks {
             sink.standing = Standing::Registered;
             sink.told.clear();
             sink.before = std::mem::replace(&mut sink.relied, relied);
-            sink.pace = *self.rng.pick(plan.sinks.paces);
         }
         assert_eq!(sinks.sinks.len(), self.names().len(), "sinks that were detached come back: {sinks:?}");
         self.over = vec![false; newest.cores.len()];
+        self.draw_paces(plan);
         self.set_floors(process);
+    }
+
+    fn draw_paces(&mut self, plan: &Plan) {
+        for sink in &mut self.sinks {
+            sink.pace = *self.rng.pick(plan.sinks.paces);
+        }
     }
 
     /// Lets the logs of a process go up to what the registry says.
@@ -121,12 +127,7 @@ pub(crate) fn look_at_start(world: &mut World) {
     if world.plan.sinks.names.is_empty() {
         return;
     }
-    let epoch = world.process.registry.beginning().epoch;
-    let there: Vec<String> = world.machine.files.sizes().into_iter().map(|(path, _)| path).collect();
-    for core in 0..world.cores() {
-        let in_core = |generation| format!("epoch-{epoch:010}/core-{core:05}/log-{generation:020}");
-        world.sinks.logs.retain_segments(core, |generation| there.contains(&in_core(generation)));
-    }
+    world.sinks.logs.retain_segments(&world.machine.files);
     if world.sinks.rng.percent(AUDITED_PERCENT) {
         audit(world);
     }
@@ -166,7 +167,7 @@ fn some_go_on(world: &mut World) -> bool {
     if is_over && world.sinks.rng.below(STANDS_STILL_STEPS) == 0 {
         world.sinks.sinks.iter_mut().for_each(|sink| sink.pace = 1_000);
         world.sinks.commits_at_once();
-        return keeper::look(world);
+        return keeper::look(world, false);
     }
     for index in 0..world.sinks.sinks.len() {
         let (sink, rng) = (&world.sinks.sinks[index], &mut world.sinks.rng);
@@ -175,12 +176,13 @@ fn some_go_on(world: &mut World) -> bool {
         }
     }
     let chance = world.sinks.rng.below(1_000) as u32;
-    let SinksPlan { keeper_permille, detach_permille, .. } = world.plan.sinks;
+    let SinksPlan { keeper_permille, kill_permille, detach_permille, .. } = world.plan.sinks;
     if chance < detach_permille {
         detach(world);
         false
     } else {
-        chance < detach_permille + keeper_permille && keeper::look(world)
+        let dies = chance < detach_permille + kill_permille;
+        (dies || chance < detach_permille + keeper_permille) && keeper::look(world, dies)
     }
 }
 
@@ -290,7 +292,7 @@ pub(crate) fn catch_up(world: &mut World) -> bool {
     }
     world.sinks.commits_at_once();
     world.plan.sinks.trouble_percent = 0;
-    keeper::look(world);
+    keeper::look(world, false);
     for core in 0..world.cores() {
         world.process.signal(core);
     }
@@ -306,7 +308,7 @@ pub(crate) fn watch_room(world: &mut World, core: u16) {
         return;
     }
     let log = world.process.cores[usize::from(core)].shard().log();
-    let plan = &world.plan;
+    let (plan, files) = (&world.plan, &world.machine.files);
     let floor = world.process.needed_from[usize::from(core)].0 - 1;
     let needed = world.sinks.logs.bytes_behind(core, floor, plan.options.segment_bytes);
     assert!(
@@ -317,6 +319,14 @@ pub(crate) fn watch_room(world: &mut World, core: u16) {
     let over = &mut world.sinks.over[usize::from(core)];
     let was_over = std::mem::replace(over, log.needed_bytes() >= plan.options.budget_bytes);
     assert!(!*over || log.space() != Space::Plenty, "core {core} sells beyond its budget");
+    if !*over && log.space() == Space::Reserve {
+        let spare_bytes = world.sinks.logs.spare_segments(core, files) * plan.options.segment_bytes;
+        let room = spare_bytes.saturating_sub(log.backlog_bytes() as u64);
+        assert!(room <= plan.options.reserve(), "core {core} refuses sales with {room} bytes of room");
+    }
     world.coverage.add(Covered::BudgetReached, u64::from(*over && !was_over));
-    world.coverage.add(Covered::BudgetLeft, u64::from(was_over && !*over));
+    if was_over && !*over {
+        world.coverage.count(Covered::BudgetLeft);
+        world.sinks.draw_paces(&world.plan);
+    }
 }

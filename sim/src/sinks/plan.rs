@@ -20,15 +20,23 @@ pub(crate) struct SinksPlan {
     pub keeper_permille: u32,
     /// So many of a thousand steps a sink is detached.
     pub detach_permille: u32,
-    /// Of a hundred writes of the keeper so many fail or are cut short.
+    /// So many of a thousand steps the process ends while the keeper writes.
+    pub kill_permille: u32,
+    /// Of a hundred writes of the keeper so many fail.
     pub trouble_percent: u32,
     /// By sink and process: of a thousand steps it follows in so many.
     pub paces: &'static [u32],
 }
 
 impl SinksPlan {
-    pub(crate) const NONE: SinksPlan =
-        SinksPlan { names: &[], keeper_permille: 0, detach_permille: 0, trouble_percent: 0, paces: &[0] };
+    pub(crate) const NONE: SinksPlan = SinksPlan {
+        names: &[],
+        keeper_permille: 0,
+        kill_permille: 0,
+        detach_permille: 0,
+        trouble_percent: 0,
+        paces: &[0],
+    };
 }
 
 /// The generator of the sinks' chances.
@@ -42,7 +50,7 @@ pub(crate) fn draw(plan: &mut Plan, rng: &mut Rng) {
     if count == 0 {
         return;
     }
-    let stands_still = rng.percent(12);
+    let stands_still = rng.percent(14);
     plan.options.keep_ms = *rng.pick(&[0, 0, 2_000, HOUR_MS]);
     let budget_segments = if stands_still { Some(6) } else { rng.percent(50).then(|| rng.between(6, 20)) };
     if let Some(segments) = budget_segments {
@@ -53,12 +61,15 @@ pub(crate) fn draw(plan: &mut Plan, rng: &mut Rng) {
         (plan.cores, plan.cores_max, plan.options.cores) = (1, 1, 1);
         plan.operations = LONG_OPERATIONS;
         plan.crash_permille = plan.crash_permille.min(1);
+        // A log that falls idle in between takes more room.
+        plan.step_ms = plan.step_ms.max(100);
     }
     plan.sinks = SinksPlan {
         names: &NAMES[..count],
         keeper_permille: *rng.pick(&[2, 20, 300]),
+        kill_permille: if stands_still { 0 } else { *rng.pick(&[0, 0, 1]) },
         detach_permille: *rng.pick(&[0, 0, 1]),
         trouble_percent: *rng.pick(&[0, 5, 20]),
-        paces: if stands_still { &[0, 0, 1, 1_000] } else { &[0, 1, 10, 100, 1_000] },
+        paces: if stands_still { &[0] } else { &[0, 1, 10, 100, 1_000] },
     };
 }

@@ -393,6 +393,7 @@ impl Run {
         self.promises.check(&self.world);
         sinks::audit(&mut self.world);
         sinks::catch_up(&mut self.world);
+        sinks::old_epochs_are_gone(&self.world);
         let World { plan, model, coverage, .. } = &mut self.world;
         let may_drop = plan.state_bytes_max.is_some();
         checks::linear::check(&self.clients.history, &model.memory, may_drop, coverage);

@@ -54,9 +54,9 @@ pub(super) fn look(world: &mut World, dies: bool) -> bool {
 
 /// Relies on one sink; `false` where that cannot be written down.
 fn rely(world: &mut World, index: usize) -> bool {
-    let World { sinks, process, .. } = world;
+    let World { sinks, process, plan, .. } = world;
     let newest = process.registry.beginning();
-    let old_report = sinks.rng.percent(10);
+    let old_report = sinks.rng.percent(plan.sinks.old_reports_percent);
     let sink = &mut sinks.sinks[index];
     let durable = sink.durable().expect("seen a moment ago").clone();
     if let Some(before) = sink.before.as_ref().filter(|_| old_report) {

@@ -120,6 +120,22 @@ impl Sinks {
         assert_eq!(floors, expected, "what sinks need: {:?}", self.sinks);
         process.needed_from = floors.into_iter().map(Lsn::next).collect();
     }
+
+    /// What every sink has is durable.
+    fn commit_all(&mut self) {
+        for sink in &mut self.sinks {
+            sink.commit();
+            sink.sync();
+        }
+    }
+
+    /// Every sink has everything durably.
+    fn has_all(&self) -> bool {
+        let epoch = self.logs.epoch();
+        let end = Place { epoch, cores: self.logs.ends(epoch) };
+        let mut registered = self.sinks.iter().filter(|sink| sink.standing == Standing::Registered);
+        registered.all(|sink| sink.durable() == Some(&end))
+    }
 }
 
 /// After a start: the segments that are there, and sometimes a look at everything that is kept for sinks.
@@ -166,7 +182,7 @@ fn some_go_on(world: &mut World) -> bool {
     let is_over = world.sinks.over.contains(&true);
     if is_over && world.sinks.rng.below(STANDS_STILL_STEPS) == 0 {
         world.sinks.sinks.iter_mut().for_each(|sink| sink.pace = 1_000);
-        world.sinks.commits_at_once();
+        world.sinks.commit_all();
         return keeper::look(world, false);
     }
     for index in 0..world.sinks.sinks.len() {
@@ -259,23 +275,6 @@ fn detach(world: &mut World) {
     }
 }
 
-impl Sinks {
-    fn commits_at_once(&mut self) {
-        for sink in &mut self.sinks {
-            sink.commit();
-            sink.sync();
-        }
-    }
-
-    /// Every sink has everything durably.
-    fn has_all(&self) -> bool {
-        let epoch = self.logs.epoch();
-        let end = Place { epoch, cores: self.logs.ends(epoch) };
-        let mut registered = self.sinks.iter().filter(|sink| sink.standing == Standing::Registered);
-        registered.all(|sink| sink.durable() == Some(&end))
-    }
-}
-
 /// All sinks follow to the end, without faults, and are relied on for it. True where nothing came behind it meanwhile.
 ///
 /// # Panics
@@ -290,13 +289,24 @@ pub(crate) fn catch_up(world: &mut World) -> bool {
             panic!("{} cannot catch up: {error}", world.sinks.sinks[index].name);
         }
     }
-    world.sinks.commits_at_once();
-    world.plan.sinks.trouble_percent = 0;
+    world.sinks.commit_all();
+    world.plan.sinks.calm();
     keeper::look(world, false);
     for core in 0..world.cores() {
         world.process.signal(core);
     }
     had_all
+}
+
+/// Every sink has finished the epochs that are over: nothing of them is left.
+///
+/// # Panics
+/// When it is not so.
+pub(crate) fn old_epochs_are_gone(world: &World) {
+    let newest = format!("epoch-{:010}/", world.process.registry.beginning().epoch);
+    let is_old = |path: &String| path.starts_with("epoch-") && !path.starts_with(&newest);
+    let left = world.machine.files.sizes().into_iter().map(|(path, _)| path).find(is_old);
+    assert_eq!(left, None, "every sink has finished the epoch, and it is kept");
 }
 
 /// After a turn of a core: what sinks need of its log is kept, and sales are refused for it at the budget and not before.

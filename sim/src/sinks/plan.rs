@@ -24,6 +24,8 @@ pub(crate) struct SinksPlan {
     pub kill_permille: u32,
     /// Of a hundred writes of the keeper so many fail.
     pub trouble_percent: u32,
+    /// Of a hundred reports to the keeper so many are old.
+    pub old_reports_percent: u32,
     /// By sink and process: of a thousand steps it follows in so many.
     pub paces: &'static [u32],
 }
@@ -35,8 +37,14 @@ impl SinksPlan {
         kill_permille: 0,
         detach_permille: 0,
         trouble_percent: 0,
+        old_reports_percent: 0,
         paces: &[0],
     };
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn calm(&mut self) {
+        (self.kill_permille, self.trouble_percent, self.old_reports_percent) = (0, 0, 0);
+    }
 }
 
 /// The generator of the sinks' chances.
@@ -70,6 +78,7 @@ pub(crate) fn draw(plan: &mut Plan, rng: &mut Rng) {
         kill_permille: if stands_still { 0 } else { *rng.pick(&[0, 0, 1]) },
         detach_permille: *rng.pick(&[0, 0, 1]),
         trouble_percent: *rng.pick(&[0, 5, 20]),
+        old_reports_percent: 10,
         paces: if stands_still { &[0] } else { &[0, 1, 10, 100, 1_000] },
     };
 }

@@ -9,7 +9,7 @@ const SEED: u64 = 0x0073_696e_6b73;
 /// Names of sinks: at most so many at a time.
 const NAMES: [&str; 2] = ["first", "second"];
 /// Sinks that stand still hold up more log than an ordinary run writes.
-const LONG_OPERATIONS: u64 = 1_800;
+const LONG_OPERATIONS: u64 = 2_400;
 
 /// The sinks of a run.
 #[derive(Clone, Debug)]

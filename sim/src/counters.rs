@@ -41,6 +41,7 @@ counted! {
     Count Records "records held against the model";
     Count Searched "histories searched for a linear order";
     Count Calmed "runs whose faults had to end, or they would not have";
+    Count Followed "records that sinks followed";
     Count GaveUp "histories too entangled to search";
 
     Fault PowerCut "the machine loses power";
@@ -75,6 +76,9 @@ counted! {
     Fault MessageOvertakes "a message overtakes older parcels of its ring";
     Fault MessageCrossed "a crash while a message is between two cores";
     Fault RingFull "a ring is full";
+    Fault FollowerReadFails "a read of a sink's follower fails";
+    Fault KeeperFails "the keeper cannot write down how far sinks are";
+    Fault KilledInKeeper "killed while the keeper writes down how far sinks are";
 
     Race PayPay "race: two payments of one order";
     Race PayCancel "race: payment and cancel";
@@ -128,6 +132,14 @@ counted! {
     Path TicketIssued "tickets issued";
     Path LogFull "sales refused because the log has no room";
     Path Exhausted "turns of a shard whose log has no room for anything";
+    Path FollowedOn "sinks that went on after a restart";
+    Path FollowedEpochs "ends of an epoch that sinks went through";
+    Path Copied "sinks that copied the state first";
+    Path Detached "sinks that were detached";
+    Path Audited "times that all that was kept for a sink was followed";
+    Path PrunedBehind "segments that were pruned behind sinks";
+    Path BudgetReached "times that what sinks need reached the budget";
+    Path BudgetLeft "times that it was below the budget again";
     Path RotRefused "damage that was refused by name";
     Path RotHarmless "damage without effect";
     Path RotCut "damage of a last frame, cut and reported";

@@ -14,6 +14,7 @@ mod plan;
 mod rng;
 pub mod run;
 pub mod seeds;
+mod sinks;
 pub mod soak;
 mod timetable;
 mod workload;

@@ -6,6 +6,7 @@ use shard::limits::IMAGE_BYTES_PER_TURN;
 use wal::{Options, limits};
 
 use crate::rng::Rng;
+use crate::sinks::plan::SinksPlan;
 
 pub(crate) const CORES_MAX: usize = 4;
 /// The clocks of two cores are at most so far apart.
@@ -54,6 +55,7 @@ pub(crate) struct Plan {
     /// The part of what is unsynced that a power cut leaves, in percent.
     pub keeps: [u32; 3],
     pub faults: Faults,
+    pub sinks: SinksPlan,
 }
 
 /// Which faults may strike.
@@ -110,6 +112,7 @@ impl Plan {
             overtakes_percent: *rng.pick(&[0, 0, 10, 40]),
             keeps: *rng.pick(&[[0, 0, 0], [100, 100, 100], [50, 50, 50], [0, 50, 100], [30, 70, 90]]),
             faults: faults(rng),
+            sinks: SinksPlan::NONE,
         }
     }
 

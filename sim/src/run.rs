@@ -5,12 +5,14 @@ use engine::answer::{Rejection, Reply};
 use engine::command::{Command, CreateOrder, Route};
 use engine::ids::{Cents, IdempotencyKey};
 use shard::{Caller, Departure};
+use wal::Space;
 use wal::disk::Lane;
 
 use crate::checks;
 use crate::counters::{Counters, Covered};
 use crate::faults;
 use crate::plan::NAP_MS;
+use crate::sinks;
 use crate::workload::Clients;
 use crate::world::{End, TICK_MS, World};
 
@@ -26,6 +28,8 @@ const LAST_STEPS_MAX: usize = 12;
 const PROBES: usize = 6;
 /// Rounds in which a world without faults comes to rest.
 const ROUNDS_MAX: usize = 50_000;
+/// Seconds after which sinks that go on leave room for sales: more than a snapshot that was given up waits.
+const CATCH_UP_ROUNDS_MAX: usize = 60;
 
 /// The outcome of a run.
 #[derive(Debug)]
@@ -85,6 +89,9 @@ impl Run {
             self.after_fault();
         } else {
             self.ordinary();
+        }
+        if let Some(end) = sinks::go_on(&mut self.world) {
+            self.restart(end);
         }
         if self.world.step.is_multiple_of(LOOK_EVERY) {
             checks::always(&self.world);
@@ -329,9 +336,33 @@ impl Run {
         self.world.compare();
         checks::at_rest(&self.world);
         self.promises.check(&self.world);
+        self.catch_up();
         if self.world.plan.state_bytes_max.is_some() {
             self.probe();
         }
+    }
+
+    /// Sinks get everything, and then sales are refused for them no more.
+    fn catch_up(&mut self) {
+        if self.world.plan.sinks.names.is_empty() {
+            return;
+        }
+        for _ in 0..CATCH_UP_ROUNDS_MAX {
+            let had_all = sinks::catch_up(&mut self.world);
+            self.world.machine.pass(1_000);
+            self.settle();
+            let cores = &self.world.process.cores;
+            if had_all && cores.iter().all(|core| core.shard().log().space() == Space::Plenty) {
+                return;
+            }
+        }
+        let rooms = self
+            .world
+            .process
+            .cores
+            .iter()
+            .map(|core| (core.shard().log().space(), core.shard().log().needed_bytes()));
+        panic!("sinks have everything, and there is no room for sales: {:?}", rooms.collect::<Vec<_>>());
     }
 
     /// A sale is refused for memory only when nothing is left that may go for it.
@@ -360,6 +391,9 @@ impl Run {
         self.world.restart(End::PowerCut, true);
         checks::always(&self.world);
         self.promises.check(&self.world);
+        sinks::audit(&mut self.world);
+        sinks::catch_up(&mut self.world);
+        sinks::old_epochs_are_gone(&self.world);
         let World { plan, model, coverage, .. } = &mut self.world;
         let may_drop = plan.state_bytes_max.is_some();
         checks::linear::check(&self.clients.history, &model.memory, may_drop, coverage);

@@ -4,6 +4,7 @@
 pub(crate) mod answers;
 pub(crate) mod leap;
 pub(crate) mod linear;
+pub(crate) mod logs;
 pub(crate) mod model;
 mod promises;
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod machine;
-mod process;
+pub(crate) mod process;
 mod restart;
 mod rings;
 pub(crate) mod start;
@@ -24,6 +24,7 @@ use crate::counters::{Counters, Covered};
 use crate::history::History;
 use crate::plan::{HOUR_MS, Plan};
 use crate::rng::Rng;
+use crate::sinks::{self, Sinks};
 use crate::timetable::{Edition, FIRST_END_MS};
 use disk::{EIO, ENOSPC, Frame};
 use machine::{Machine, START_MS};
@@ -44,6 +45,7 @@ pub(crate) struct World {
     pub machine: Machine,
     pub process: Process,
     pub model: Model,
+    pub sinks: Sinks,
     pub edition: Edition,
     pub step: u64,
     /// The latest that the calendar has shown to any core.
@@ -72,15 +74,21 @@ impl World {
     #[must_use]
     pub(crate) fn new(seed: u64, watched: bool) -> World {
         let mut rng = Rng::new(seed);
-        let plan = Plan::draw(&mut rng);
+        let mut plan = Plan::draw(&mut rng);
+        let mut sinks_rng = sinks::plan::chances(seed);
+        sinks::plan::draw(&mut plan, &mut sinks_rng);
+        let mut sinks = Sinks::new(&plan, sinks_rng);
         let machine = Machine::new();
         let edition = Edition { number: rng.number() % 100, start: Time(START_MS) };
         let mut history = History::new(seed, watched);
         history.note(format_args!("{plan:?}"));
         let found = &mut start::Found::default();
         let ring_chances = Rng::new(rng.number());
-        let process = start::start(&machine, &plan, plan.cores, &edition, ring_chances, found);
-        let process = process.expect("a first start");
+        let process =
+            start::start(&machine, &plan, plan.cores, &edition, ring_chances, &sinks.names(), found);
+        let mut process = process.expect("a first start");
+        sinks.read(found);
+        sinks.started(&mut process, &plan);
         let inputs = DecisionInputs {
             hash: process.hash.clone(),
             policy: plan.policy.clone(),
@@ -91,6 +99,7 @@ impl World {
             model: Model::new(inputs, plan.cores),
             flights: vec![None; usize::from(plan.cores)],
             rng,
+            sinks,
             plan,
             coverage: Counters::default(),
             history,
@@ -232,6 +241,7 @@ impl World {
         self.take_frames(core);
         turned?;
         self.count_turn(core);
+        sinks::watch_room(self, core);
         // An answer is checked when it leaves its shard, be it for this edge or for another one.
         let sent = std::mem::take(&mut self.process.rings.borrow_mut().replies);
         for (caller, reply) in sent {
@@ -253,6 +263,7 @@ impl World {
         for frame in frames {
             self.history.bytes(&frame.bytes);
             self.model.written(core, &frame.bytes);
+            self.sinks.logs.written(core, &frame.path, frame.offset, &frame.bytes);
             self.coverage.count(Covered::Frames);
             self.flights[usize::from(core)] = Some((frame, false));
         }
@@ -325,6 +336,7 @@ impl World {
             let (frame, doomed) = self.flights[usize::from(core)].take().expect("a write was in flight");
             if !fails && !doomed {
                 self.model.durable(core);
+                self.sinks.logs.durable(core);
                 self.frames.push_back(frame);
                 if self.frames.len() > FRAMES_KEPT {
                     self.frames.pop_front();

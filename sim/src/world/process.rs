@@ -10,8 +10,10 @@ use engine::ids::{SlotId, Time};
 use engine::slots::{SlotHash, core_of, place_of};
 use engine::state::Slot;
 use shard::{Caller, Calls, Clocks, Departure, Node, Posted, Routed, Shard, Shutdown, Wake};
-use wal::DiskError;
 use wal::disk::Lane;
+use wal::files::MemoryFiles;
+use wal::follow::Reach;
+use wal::{DiskError, Lsn, SinkRegistry};
 
 use super::disk::RecordingDisk;
 use super::rings::{Rings, SimPeers};
@@ -80,6 +82,9 @@ pub(crate) struct Process {
     pub shutdown: Arc<Shutdown>,
     /// By core: a signal has come that the node has not had a turn for yet.
     pub signals: Arc<[AtomicBool]>,
+    pub registry: SinkRegistry<MemoryFiles>,
+    /// By core: the first record that some sink needs, as the keeper last said.
+    pub needed_from: Vec<Lsn>,
 }
 
 impl Process {
@@ -123,9 +128,15 @@ impl Process {
         self.signals[usize::from(core)].store(false, Ordering::Relaxed);
         let Core { node, posted, wake, turned_at, .. } = &mut self.cores[usize::from(core)];
         posted.drain(..).for_each(|posted| node.post(posted));
+        node.log_mut().keep_from(self.needed_from[usize::from(core)]);
         node.turn(|| clocks)?;
         (*wake, *turned_at) = (node.wake(), node.shard().now());
         Ok(())
+    }
+
+    /// How far the log of each core is durable.
+    pub(crate) fn reach(&self) -> Vec<Reach> {
+        self.cores.iter().map(|core| core.shard().log().reach()).collect()
     }
 
     /// A reply that has reached the edge where its client is, or was.

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 
 use engine::catalogue::{Catalogue, Listing};
 use engine::ids::{SlotId, Time};
-use wal::SnapshotState;
+use wal::{OpenError, SnapshotState};
 
 use super::World;
 use super::disk::EIO;
+use super::process::Process;
 use super::start::{self, Found};
 use crate::checks::model::DecisionInputs;
 use crate::counters::Covered;
 use crate::faults::{clock, damage};
 use crate::plan::{HOUR_MS, STATE_BYTES_MIN};
 use crate::rng::Rng;
+use crate::sinks;
 use crate::timetable::Edition;
 
 /// Tries of a start that are made to fail.
@@ -58,6 +60,7 @@ impl World {
         self.set_memory();
         // What was in it is gone before anything else is done.
         self.process.cores.clear();
+        self.sinks.ended();
         self.questions.clear();
         self.end(end);
         self.machine.files.set_capacity(None);
@@ -83,8 +86,7 @@ impl World {
             }
         }
         let mut found = Found::default();
-        let ring_chances = self.ring_chances();
-        let started = start::start(&self.machine, &self.plan, cores, &edition, ring_chances, &mut found);
+        let started = self.start(cores, &edition, &mut found);
         self.process = started.unwrap_or_else(|error| panic!("it does not start: {error}"));
         assert!(!whole || found.cuts == 0, "a stop in good order leaves a torn tail");
         self.coverage.add(Covered::Restarts, u64::from(!calm));
@@ -103,8 +105,12 @@ impl World {
         }
     }
 
-    fn ring_chances(&mut self) -> Rng {
-        Rng::new(self.rng.number())
+    fn start(&mut self, cores: u16, edition: &Edition, found: &mut Found) -> Result<Process, OpenError> {
+        let ring_chances = Rng::new(self.rng.number());
+        let names = self.sinks.names();
+        let started = start::start(&self.machine, &self.plan, cores, edition, ring_chances, &names, found);
+        self.sinks.read(found);
+        started
     }
 
     fn model_cores(&self) -> u16 {
@@ -124,6 +130,8 @@ impl World {
         self.model.recovered(&found, inputs, cores);
         self.compare();
         self.count_start();
+        self.sinks.started(&mut self.process, &self.plan);
+        sinks::look_at_start(self);
         self.history.note(format_args!("process {} with {cores} cores: {found:?}", self.process_number));
     }
 
@@ -151,6 +159,9 @@ impl World {
             self.coverage.add(Covered::Snapshots, log.stats().snapshots);
             self.coverage.add(Covered::ImagePieces, stats.image_pieces);
             self.coverage.add(Covered::Recycled, log.stats().segments_recycled);
+            let pruned = log.stats().segments_recycled + log.stats().segments_removed;
+            let is_followed = !self.process.registry.sinks().sinks.is_empty();
+            self.coverage.add(Covered::PrunedBehind, if is_followed { pruned } else { 0 });
             self.coverage.add(Covered::Resent, stats.tells_resent);
         }
         let seen = self.model.take_seen();
@@ -219,8 +230,7 @@ impl World {
             }
         }
         let mut found = Found::default();
-        let ring_chances = self.ring_chances();
-        let started = start::start(&self.machine, &self.plan, cores, edition, ring_chances, &mut found);
+        let started = self.start(cores, edition, &mut found);
         self.machine.files.set_capacity(None);
         let Err(error) = started else {
             // It has come through in spite of everything, and is killed at its first turn.

@@ -10,7 +10,7 @@ use engine::ids::{SlotId, Time};
 use engine::slots::SlotHash;
 use shard::{RecoveredCore, Setup, Shutdown, read_core};
 use wal::files::MemoryFiles;
-use wal::{DataDir, OpenError};
+use wal::{DataDir, Lsn, OpenError};
 
 use super::disk::RecordingDisk;
 use super::machine::Machine;
@@ -27,9 +27,11 @@ pub(crate) struct Found {
     /// Torn tails.
     pub cuts: usize,
     pub redistributed: bool,
+    /// The epoch that was read, and the last record of each of its cores.
+    pub ends: Option<(u32, Vec<u64>)>,
 }
 
-/// Recovers and starts every core, as the server does.
+/// Registers these sinks, and recovers and starts every core, as the server does.
 ///
 /// # Errors
 /// Damage, read and write errors.
@@ -39,12 +41,16 @@ pub(crate) fn start(
     cores: u16,
     edition: &Edition,
     rng: Rng,
+    sinks: &[&str],
     found: &mut Found,
 ) -> Result<Process, OpenError> {
     let files = &machine.files;
     let mut dir = DataDir::open_on(files.clone(), &plan.options)?;
+    sinks.iter().try_for_each(|name| dir.register_sink(name))?;
     let read = |dir: &DataDir<MemoryFiles>| {
         let read = read_all(dir, found)?;
+        let ends = read.iter().map(|(_, recovered)| recovered.last.0).collect();
+        found.ends = Some((dir.epoch(), ends));
         found.redistributed |= dir.cores() != cores;
         Ok(read)
     };
@@ -69,7 +75,9 @@ pub(crate) fn start(
     let disk = |core| Ok(RecordingDisk::new(dir.core_dir(core), files.clone(), dir.epoch(), core));
     let nodes = shard::start(&dir, recovered, &setup, || machine.clocks(), disk, peers, &shutdown)?;
     let (cores, hash) = (nodes.into_iter().map(Core::new).collect(), SlotHash::new(dir.secret()));
-    Ok(Process { cores, rings, hash, shutdown, signals })
+    let registry = dir.sink_registry();
+    let needed_from = registry.floors().into_iter().map(Lsn::next).collect();
+    Ok(Process { cores, rings, hash, shutdown, signals, registry, needed_from })
 }
 
 fn read_all(dir: &DataDir<MemoryFiles>, found: &mut Found) -> Result<Vec<RecoveredCore>, OpenError> {

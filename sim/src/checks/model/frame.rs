@@ -8,7 +8,7 @@ const HEADER_BYTES: usize = 96;
 ///
 /// # Panics
 /// When the frame is not shaped as the document says.
-pub(super) fn records(frame: &[u8]) -> Vec<&[u8]> {
+pub(crate) fn records(frame: &[u8]) -> Vec<&[u8]> {
     assert_eq!(&frame[..8], b"ILKFRAME");
     let number = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().expect("four bytes")) as usize;
     let end = HEADER_BYTES + number(PAYLOAD_BYTES_AT);

@@ -7,7 +7,7 @@
 
 mod apply;
 mod compare;
-mod frame;
+pub(crate) mod frame;
 mod holds;
 mod orders;
 pub(crate) mod sale;

@@ -214,6 +214,7 @@ fn a_follower_goes_through_the_epochs_that_are_kept() {
     let newest = beginning(&files);
     assert_eq!(newest.epoch, 3);
 
+    let beginning_of_all = cursor.clone();
     let mut following = Follower::new(files.clone(), cursor, &newest).unwrap();
     let (mut given, mut places) = (Vec::new(), Vec::new());
     while let Some(records) = following.next(&reach).unwrap() {
@@ -230,6 +231,28 @@ fn a_follower_goes_through_the_epochs_that_are_kept() {
     assert_eq!(sorted, (1..310).collect::<Vec<_>>());
     assert!(given[..199].is_sorted(), "the first epoch comes first");
     assert!(given[199..299].iter().all(|value| (200..300).contains(value)), "then the second");
+    // Any read fails once: it says so, and goes on as if nothing had been.
+    for nth in 1.. {
+        let files = files.fork();
+        let mut other = Follower::new(files.clone(), beginning_of_all.clone(), &newest).unwrap();
+        files.fail_read(files.reads() + nth, 5);
+        let (mut count, mut failures) = (0, 0);
+        loop {
+            match other.next(&reach) {
+                Ok(Some(records)) => count += records.count(),
+                Ok(None) => break,
+                Err(error) => {
+                    assert!(matches!(error, FollowError::Unreadable(_)), "{error}");
+                    failures += 1;
+                }
+            }
+        }
+        assert_eq!(count, given.len(), "read {nth}");
+        if failures == 0 {
+            assert!(nth > 10);
+            break;
+        }
+    }
     // From every place that it was in, another one gets the rest.
     for (place, so_far) in places {
         let mut other = Follower::new(files.clone(), place, &newest).unwrap();

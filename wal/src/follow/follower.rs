@@ -3,7 +3,7 @@
 use super::stream::{Frame, Stream};
 use super::{Cursor, FollowError, Reach};
 use crate::core_dir::CoreDir;
-use crate::dir::origin::Origin;
+use crate::dir::origin::{FinishedEpoch, Origin};
 use crate::files::{Files, OsFiles};
 use crate::frame::{Owner, Records};
 use crate::types::Lsn;
@@ -101,12 +101,9 @@ impl<F: Files> Follower<F> {
             let in_turn = (0..cores).map(|step| (self.turn + step) % cores);
             let found =
                 in_turn.into_iter().find(|core| self.cursor.cores[*core] < self.reach(reach, *core).lsn);
-            match (found, self.finished.take()) {
-                (None, Some((_, next))) => self.enter(next)?,
-                (found, finished) => {
-                    self.finished = finished;
-                    return Ok(found);
-                }
+            match (found, &self.finished) {
+                (None, Some((_, next))) => self.enter(next.clone())?,
+                _ => return Ok(found),
             }
         }
     }
@@ -118,12 +115,14 @@ impl<F: Files> Follower<F> {
         }
     }
 
-    /// Goes to a place in an epoch.
+    /// Goes to a place in an epoch. Where that cannot be, it stays where it is.
     fn enter(&mut self, cursor: Cursor) -> Result<(), FollowError> {
-        let (life, cores) = if cursor.epoch == self.newest.epoch {
-            (self.newest.life, self.newest.cores.len())
+        let (life, cores, finished) = if cursor.epoch == self.newest.epoch {
+            (self.newest.life, self.newest.cores.len(), None)
         } else {
-            self.find_end(cursor.epoch)?
+            let (previous, next) = self.find_end(cursor.epoch)?;
+            let reaches: Vec<_> = previous.ends.iter().map(|end| Reach::of_closed(*end)).collect();
+            (previous.life, reaches.len(), Some((reaches, next)))
         };
         if cursor.life != life {
             return Err(FollowError::OtherLife);
@@ -137,19 +136,18 @@ impl<F: Files> Follower<F> {
         };
         self.streams = (0..).zip(&cursor.cores).map(stream).collect();
         self.turn = 0;
+        self.finished = finished;
         self.cursor = cursor;
         Ok(())
     }
 
-    /// Finds out where the logs of an epoch that is over end, from the origin of the one behind it.
-    fn find_end(&mut self, epoch: u32) -> Result<(u64, usize), FollowError> {
+    /// Finds out where the logs of an epoch that is over end, and what comes behind it, from the origin of the next one.
+    fn find_end(&self, epoch: u32) -> Result<(FinishedEpoch, Cursor), FollowError> {
         let gone = || FollowError::EpochGone { epoch };
         let directory = self.newest.directory;
         let origin = Origin::read(&self.files, directory, epoch + 1)?.ok_or_else(gone)?;
-        let previous = origin.previous.filter(|previous| previous.epoch == epoch).ok_or_else(gone)?;
-        let reaches = previous.ends.iter().map(|end| Reach::of_closed(*end)).collect();
         let next = Cursor::beginning(directory, origin.life, origin.epoch, origin.cores);
-        self.finished = Some((reaches, next));
-        Ok((previous.life, previous.ends.len()))
+        let previous = origin.previous.filter(|previous| previous.epoch == epoch).ok_or_else(gone)?;
+        Ok((previous, next))
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -168,7 +169,12 @@ impl Launch {
     }
 
     pub fn sign_key(&self) -> Option<&str> {
-        self.env.get("PAYMENT_CALLBACK_SIGN_KEY").map(String::as_str)
+        self.env_of("PAYMENT_CALLBACK_SIGN_KEY")
+    }
+
+    /// A variable that the server is started with.
+    pub fn env_of(&self, name: &str) -> Option<&str> {
+        self.env.get(name).map(String::as_str)
     }
 
     /// A client of the server, running or not.
@@ -367,6 +373,23 @@ impl Server {
     pub fn log(&self) -> String {
         let bytes = fs::read(self.launch.stderr_path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The length of [`Server::log`] in bytes.
+    pub fn log_bytes(&self) -> u64 {
+        fs::metadata(self.launch.stderr_path()).map_or(0, |file| file.len())
+    }
+
+    /// What was written behind the first `start` bytes of [`Server::log`].
+    pub fn log_behind(&self, start: u64) -> String {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(self.launch.stderr_path())?;
+            file.seek(SeekFrom::Start(start))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
     }
 
     /// The exit status, where the server has ended by itself.

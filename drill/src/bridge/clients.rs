@@ -19,6 +19,8 @@ use crate::session::{list, text};
 use crate::time::now_ms;
 use crate::{Port, Rng, chance};
 
+/// Of so many wishes one is for an ad hoc partition, which are sold out soon.
+const AD_HOC_ONE_IN: u64 = 4;
 /// A hold has certainly expired so long after its end; engine time may lag behind the wall clock.
 const EXPIRY_SLACK_MS: u64 = 500;
 
@@ -84,7 +86,11 @@ impl<'a> Client<'a> {
     }
 
     fn choose_seats(&mut self) -> SeatRequest {
-        let partition = chance::pick(&mut self.rng, &self.workload.partitions).clone();
+        let is_ad_hoc = self.rng.u64(..AD_HOC_ONE_IN) == 0;
+        let all = self.workload.partitions.iter();
+        let partitions: Vec<_> =
+            all.filter(|partition| (partition.segments == 1) == is_ad_hoc).cloned().collect();
+        let partition = chance::pick(&mut self.rng, &partitions).clone();
         let qty = self.rng.u64(1..=3);
         let mut span = None;
         if partition.segments > 1 && self.rng.u64(..8) > 0 {
@@ -234,12 +240,8 @@ impl<'a> Client<'a> {
             let reference = format!("bank-{txn}");
             let body = json!({"order_id": log.order, "provider_txn_id": txn, "reference": reference});
             for _ in 0..self.rng.u64(1..=2) {
-                let settled = self.caller.write_until_known(
-                    Port::Gateway,
-                    "/v1/refunds/settle",
-                    &body,
-                    Needs::Engine,
-                );
+                let settled =
+                    self.caller.write_until_known(Port::Gateway, "/v1/refunds/settle", &body, Needs::Engine);
                 assert!(settled.is_ok(), "{body}: {settled:?}");
             }
             log.settled.insert(txn, reference);

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::LAG;
 use super::budget::Budget;
 use super::caller::{Counts, Downs};
 use super::disk::SmallDisk;
 use super::figures::Figures;
 use super::plan::{Fault, Step};
-use crate::{Launch, Server, until};
+use crate::{Launch, Port, Server, until};
 
 /// The read model notices that it is down once it has something to write; it is waited for so long.
 const NOTICE_WAIT: Duration = Duration::from_secs(5);
@@ -32,8 +33,16 @@ pub struct Nemesis<'a> {
 impl Nemesis<'_> {
     /// Lets some orders be created, carries the fault out, and lets others be created meanwhile.
     pub fn carry_out(&mut self, step: &Step) {
+        if step.fault.trouble().is_some() {
+            // What is down already is not taken down; and it has to come back after the last fault.
+            self.until_up();
+        }
         self.budget.release(step.orders_before);
-        until("orders before a fault", || (self.budget.left() == 0).then_some(()));
+        if step.fault.ends_server() {
+            thread::sleep(step.moment);
+        } else {
+            until("orders before a fault", || (self.budget.left() == 0).then_some(()));
+        }
         let acknowledged = self.acknowledged();
         match step.fault {
             Fault::Kill => {
@@ -103,6 +112,15 @@ impl Nemesis<'_> {
         }
         // The time itself is part of the fault.
         thread::sleep(step.length.saturating_sub(started.elapsed()));
+    }
+
+    /// Waits until the read model has everything.
+    fn until_up(&self) {
+        let mut session = self.launch.session();
+        until("the read model to go on after a fault", || {
+            let answer = session.get(Port::Gateway, "/v1/orders?limit=1");
+            (answer.status == 200 && answer.header(LAG) == Some("0")).then_some(())
+        });
     }
 
     fn notices(&self, said: u64, trouble: &str) -> bool {

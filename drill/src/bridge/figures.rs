@@ -69,9 +69,12 @@ impl fmt::Display for Figures {
             (self.acknowledged_meanwhile, "writes acknowledged while the read model could not be written"),
             (self.reads, "reads answered"),
             (self.unavailable, "questions that the read model alone can answer refused with 503"),
-            (self.cut_off, "requests cut off"),
+            (self.cut_off, "requests cut off, or refused by a machine whose server was away"),
             (self.late, "requests not answered in time and sent again"),
-            (orders.values().sum(), "orders agree: HTTP by id, listing, both exports, SQLite, and what clients were told"),
+            (
+                orders.values().sum(),
+                "orders agree: HTTP by id, listing, both exports, SQLite, and what clients were told",
+            ),
             (self.found.given_up, "of them creations that were cut off and given up"),
             (self.found.refunds, "refunds agree"),
             (self.found.refunds_settled, "of them settled"),
@@ -87,6 +90,9 @@ impl fmt::Display for Figures {
         for (status, count) in orders {
             writeln!(f, "  {count:>7} orders {status} in the end")?;
         }
-        write!(f, "        0 orders lost or made up, 0 that went back, 0 requests failed for want of the read model")
+        write!(
+            f,
+            "        0 orders lost or made up, 0 that went back, 0 requests failed for want of the read model"
+        )
     }
 }

@@ -45,6 +45,8 @@ use figures::Figures;
 use plan::Fault;
 use told::Told;
 
+/// The header that says how far an answer may be behind.
+pub(crate) const LAG: &str = "x-read-model-lag-ms";
 /// How long holds last.
 pub(crate) const HOLD_SECS: u64 = 2;
 const CLIENTS: usize = 16;
@@ -69,7 +71,12 @@ pub fn run(settings: &Settings, launch: &Launch) -> Figures {
         for cycle in first..last {
             hint.cycle = cycle;
             life.run_cycle(cycle);
-            println!("{} cycles in {:.0?}: {}", cycle + 1 - settings.first, started.elapsed(), life.figures.line());
+            println!(
+                "{} cycles in {:.0?}: {}",
+                cycle + 1 - settings.first,
+                started.elapsed(),
+                life.figures.line()
+            );
         }
         life.end();
         first = last;

@@ -8,6 +8,8 @@ use crate::{Rng, chance};
 pub const ORDERS_PER_CYCLE: u64 = 1_000;
 /// A fault lasts so long, in milliseconds.
 const LENGTH_MS: std::ops::Range<u64> = 300..3_000;
+/// The server is killed or stopped within this time of the first orders that are released for it.
+const MOMENT_MS: u64 = 250;
 /// A start that is killed is so within this time.
 const KILLED_START_MS: u64 = 400;
 
@@ -66,12 +68,6 @@ impl Fault {
         }
     }
 
-    /// True where the read model cannot be written meanwhile.
-    #[must_use]
-    pub fn takes_read_model_down(self) -> bool {
-        self.trouble().is_some()
-    }
-
     /// What the server calls it, as its log says.
     #[must_use]
     pub fn trouble(self) -> Option<&'static str> {
@@ -80,6 +76,12 @@ impl Fault {
             Fault::FullDisk | Fault::KillOnFullDisk => Some("full"),
             Fault::Kill | Fault::KillToOtherCores | Fault::Stop | Fault::Pause | Fault::OldReader => None,
         }
+    }
+
+    /// True where the server is ended at some moment of its work.
+    #[must_use]
+    pub fn ends_server(self) -> bool {
+        !matches!(self, Fault::Pause | Fault::WriteLock | Fault::OldReader | Fault::FullDisk)
     }
 
     #[must_use]
@@ -94,6 +96,8 @@ pub struct Step {
     pub fault: Fault,
     /// Orders that are created, or under way, when it begins.
     pub orders_before: u64,
+    /// When the server is ended, where it is: from the release of those orders on.
+    pub moment: Duration,
     /// Orders that are to be created while it lasts.
     pub orders_during: u64,
     pub length: Duration,
@@ -116,6 +120,7 @@ pub fn steps(rng: &mut Rng, faults: &[Fault], cores: &[u32]) -> Vec<Step> {
         steps.push(Step {
             fault,
             orders_before,
+            moment: Duration::from_millis(rng.u64(..MOMENT_MS)),
             orders_during: orders - orders_before,
             length: Duration::from_millis(rng.u64(LENGTH_MS)),
             cores: *chance::pick(rng, cores),

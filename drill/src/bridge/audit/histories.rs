@@ -20,13 +20,7 @@ const ORDER_PAGE: usize = 3;
 
 type Events = Vec<(Place, Event)>;
 
-pub fn check(
-    server: &Server,
-    database: &Database,
-    evidence: &Evidence,
-    truth: &Truth,
-    found: &mut Found,
-) {
+pub fn check(server: &Server, database: &Database, evidence: &Evidence, truth: &Truth, found: &mut Found) {
     let mut by_order: BTreeMap<String, Events> = BTreeMap::new();
     for (place, event) in database.order_history() {
         let order = event.order.clone().expect("an event of an order names it");
@@ -35,11 +29,8 @@ pub fn check(
         found.order_events += 1;
     }
     let places = last_places(database);
-    let mut asked: Vec<(&OrderLog, Events)> = evidence
-        .orders
-        .values()
-        .map(|log| (log, by_order.remove(&log.order).unwrap_or_default()))
-        .collect();
+    let mut asked: Vec<(&OrderLog, Events)> =
+        evidence.orders.values().map(|log| (log, by_order.remove(&log.order).unwrap_or_default())).collect();
     each(server, &mut asked, |session, (log, events)| {
         let now = &truth[&log.order];
         check_order(log, now, events, places[&log.order])
@@ -86,7 +77,10 @@ fn check_order(log: &OrderLog, now: &Value, events: &Events, last: (i64, i64)) -
     let begun = count("hold_made") + count("hold_adopted");
     let ended = count("hold_released") + count("holds_expired");
     let is_ticketed = now["Status"] == "TICKETED";
-    ensure(count("hold_confirmed") == usize::from(is_ticketed), "a hold is confirmed where there is a ticket")?;
+    ensure(
+        count("hold_confirmed") == usize::from(is_ticketed),
+        "a hold is confirmed where there is a ticket",
+    )?;
     ensure(begun == ended + usize::from(is_ticketed), "each hold that began is sold or ended")?;
     ensure(!is_ticketed || begun >= 1, "a ticket without a hold")
 }

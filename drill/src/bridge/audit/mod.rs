@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::LAG;
 use super::clients::ClientLog;
 use super::figures::Found;
 use super::orders::{FreeHold, OrderLog, Unmatched};
@@ -112,7 +113,7 @@ fn catch_up(server: &Server, path: &Path, evidence: &mut Evidence) {
     let sql = "SELECT count(*) FROM orders WHERE idempotency_key LIKE 'marker-%'";
     until("the read model to catch up", || {
         let answer = session.get(Port::Gateway, "/v1/orders?limit=1");
-        let lag = answer.header("x-read-model-lag-ms").filter(|_| answer.status == 200)?.to_owned();
+        let lag = answer.header(LAG).filter(|_| answer.status == 200)?.to_owned();
         let markers: Vec<i64> = database.rows(sql, |row| row.get(0));
         (lag == "0" && markers == [MARKERS as i64]).then_some(())
     });

@@ -27,9 +27,8 @@ pub fn check(server: &Server, database: &Database, evidence: &Evidence, found: &
             assert_eq!(&listed[pair][field], value, "{field} of {}", listed[pair]);
         }
     }
-    let count = |field: &str, value: &str| {
-        expected.values().filter(|refund| refund[field] == value).count() as u64
-    };
+    let count =
+        |field: &str, value: &str| expected.values().filter(|refund| refund[field] == value).count() as u64;
     found.refunds += expected.len() as u64;
     found.refunds_settled += count("status", "settled");
     found.refunds_unmatched += count("reason", "unmatched");

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-
 use super::Evidence;
 use super::database::{Database, Event};
 use super::histories::pages;
@@ -31,13 +30,7 @@ struct Held {
 /// The holds of a partition, by id.
 type Holds = BTreeMap<String, Held>;
 
-pub fn check(
-    server: &Server,
-    database: &Database,
-    evidence: &Evidence,
-    truth: &Truth,
-    found: &mut Found,
-) {
+pub fn check(server: &Server, database: &Database, evidence: &Evidence, truth: &Truth, found: &mut Found) {
     let mut by_partition: BTreeMap<String, Vec<Event>> = BTreeMap::new();
     for (_, event) in database.run_history() {
         let partition = event.partition.clone().expect("an event of a run names its partition");
@@ -125,13 +118,23 @@ impl State<'_> {
                 if held.order.is_none() {
                     self.take(id.clone(), held.clone(), event);
                 }
-                assert_eq!(self.holds.get(&id), Some(&held), "{}: confirmed otherwise: {event:?}", self.partition);
+                assert_eq!(
+                    self.holds.get(&id),
+                    Some(&held),
+                    "{}: confirmed otherwise: {event:?}",
+                    self.partition
+                );
                 let twice = self.confirmed.insert(id, ());
                 assert!(twice.is_none(), "{}: confirmed twice: {event:?}", self.partition);
             }
             "hold_released" | "holds_expired" => {
                 assert!(!self.confirmed.contains_key(&id), "{}: a sold hold ends: {event:?}", self.partition);
-                assert_eq!(self.holds.remove(&id), Some(held.clone()), "{}: ends otherwise: {event:?}", self.partition);
+                assert_eq!(
+                    self.holds.remove(&id),
+                    Some(held.clone()),
+                    "{}: ends otherwise: {event:?}",
+                    self.partition
+                );
                 for (seat, segment) in held.segments() {
                     self.taken.remove(&(seat.to_owned(), segment));
                 }
@@ -166,7 +169,8 @@ fn check_availability(session: &mut Session, partition: &Partition, sold: &Holds
         until(&format!("{taken} seats of {} to be taken on segment {segment}", partition.key), || {
             let answer = session.get(Port::Inventory, &path);
             // An ad hoc partition that is empty is forgotten.
-            let free = if answer.status == 404 { partition.capacity } else { number(&answer.ok(), "available") };
+            let free =
+                if answer.status == 404 { partition.capacity } else { number(&answer.ok(), "available") };
             (free == partition.capacity - taken as i64).then_some(())
         });
     }
@@ -185,7 +189,8 @@ fn check_pages(server: &Server, database: &Database) {
             by_run.entry(format!("{train}|{date}")).or_default().push((event.time.clone(), place, event));
         }
     }
-    let mut asked: Vec<_> = runs.into_iter().map(|run| (by_run.remove(&run[0]).unwrap_or_default(), run)).collect();
+    let mut asked: Vec<_> =
+        runs.into_iter().map(|run| (by_run.remove(&run[0]).unwrap_or_default(), run)).collect();
     each(server, &mut asked, |session, (rows, [_, train, date])| {
         rows.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
         let path = format!("/v1/trains/{}/{}/history?limit={RUN_PAGE}", encode(train), encode(date));

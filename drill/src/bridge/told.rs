@@ -91,3 +91,45 @@ fn advance(known: &mut Value, now: &Value) {
         check("two answers that cross each other", now, known);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn order(status: &str) -> Value {
+        json!({"OrderID": "o", "IdempotencyKey": "k", "Status": status, "CreatedAt": "2026-01-01T00:00:00.000Z"})
+    }
+
+    /// Takes in `first`, and then `second`, of which the request was sent before or after the first answer.
+    fn is_found(first: &str, second: &str, crossed: bool, take: fn(&Told, &Known, &Value)) -> bool {
+        std::panic::catch_unwind(|| {
+            let told = Told::default();
+            take(&told, &Known::default(), &order(first));
+            let before = if crossed { Known::default() } else { told.of("o") };
+            take(&told, &before, &order(second));
+        })
+        .is_err()
+    }
+
+    #[test]
+    fn an_order_that_goes_back_is_found() {
+        let ways: [fn(&Told, &Known, &Value); 2] = [Told::tell, Told::list];
+        for take in ways {
+            assert!(!is_found("INIT", "TICKETED", false, take));
+            assert!(is_found("TICKETED", "PAID", false, take));
+            assert!(!is_found("TICKETED", "PAID", true, take), "answers that cross each other");
+            assert!(is_found("TICKETED", "CANCELLED", true, take), "they contradict each other all the same");
+        }
+    }
+
+    #[test]
+    fn the_furthest_answer_stays() {
+        let told = Told::default();
+        told.tell(&Known::default(), &order("PAID"));
+        told.tell(&Known::default(), &order("RESERVED"));
+        assert_eq!(told.of("o").told["Status"], "PAID");
+        assert!(told.of("o").listed.is_null());
+    }
+}

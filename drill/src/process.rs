@@ -123,6 +123,11 @@ impl Launch {
         self
     }
 
+    #[must_use]
+    pub fn cores_now(&self) -> u32 {
+        self.cores
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Launch {
         self.env.insert(name.to_owned(), value.to_owned());
         self

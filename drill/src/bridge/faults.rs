@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::LAG;
 use super::budget::Budget;
@@ -168,10 +168,12 @@ impl Nemesis<'_> {
     fn kill_twice(&mut self, step: &Step) {
         self.downs.begin();
         kill(self.server.take().expect("a running server"));
-        let starting = self.launch.clone().cores(step.cores % 3 + 1).spawn();
+        let before = self.launch.cores_now();
+        let other = if step.cores == before { before % 3 + 1 } else { step.cores };
+        let starting = self.launch.clone().cores(other).spawn();
         thread::sleep(step.killed_start);
         kill(starting);
-        self.start(Some(step.cores));
+        self.start(Some(other));
         self.downs.end();
     }
 
@@ -197,18 +199,13 @@ impl Nemesis<'_> {
 
     /// A foreign connection to the database, with an open transaction. It is let go when it is dropped.
     fn lock(&self, sql: &str) -> Connection {
-        let connection = Connection::open(&self.database).expect("the database opens");
-        until("a lock on the database", || match connection.execute_batch(sql) {
-            Ok(()) => Some(()),
-            Err(error) => {
-                let code = error.sqlite_error_code();
-                let is_busy = code == Some(rusqlite::ErrorCode::DatabaseBusy)
-                    || code == Some(rusqlite::ErrorCode::DatabaseLocked);
-                assert!(is_busy, "{sql}: {error}");
-                None
-            }
-        });
-        connection
+        until("a lock on the database", || {
+            let connection = Connection::open(&self.database).expect("the database opens");
+            let Err(error) = connection.execute_batch(sql) else { return Some(connection) };
+            let code = error.sqlite_error_code();
+            assert!(code == Some(ErrorCode::DatabaseBusy), "{sql}: {error}");
+            None
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The audit of the read model: what clients were told, what HTTP says and what SQLite has is the same. It shares no code with the
 //! program that fills the tables.
 //!
-//! 1. Every order ends, and the read model catches up ([`catch_up`]).
+//! 1. Every order ends, and the read model catches up (`catch_up`).
 //! 2. [`orders`]: each order by id, in the listing, in both exports and in each table; each is what its client did, and was told.
 //! 3. [`refunds`]: exactly those that were announced, and what became of them.
 //! 4. [`histories`]: each order's events give its status, each change once and in order; HTTP pages have the same.
@@ -12,7 +12,7 @@
 //! | a row or an event is lost, or is there twice | [`orders`], [`histories`], [`refunds`] |
 //! | a row went back, or did not go forward | [`orders`]; listings while the clients work |
 //! | an order, a hold or a refund that nobody caused | each of them |
-//! | the cursor is ahead of its rows, or an epoch is skipped | [`catch_up`], [`orders`] |
+//! | the cursor is ahead of its rows, or an epoch is skipped | `catch_up`, [`orders`] |
 //! | seats of an order and of its run disagree | [`seats`] |
 
 pub mod database;

@@ -82,13 +82,13 @@ impl Nemesis<'_> {
             }
             Fault::FullDisk => {
                 let said = self.said();
-                self.small_disk().fill();
+                self.fill_disk();
                 self.sell(step, said);
                 self.small_disk().free();
             }
             Fault::KillOnFullDisk => {
                 let said = self.said();
-                self.small_disk().fill();
+                self.fill_disk();
                 self.restart(None, kill);
                 self.sell(step, said);
                 self.small_disk().free();
@@ -143,6 +143,12 @@ impl Nemesis<'_> {
 
     fn acknowledged(&self) -> u64 {
         self.counts.acknowledged.load(Ordering::SeqCst)
+    }
+
+    /// Nothing is left of SQLite's own log that could be written again without room.
+    fn fill_disk(&self) {
+        drop(self.lock("PRAGMA wal_checkpoint(TRUNCATE)"));
+        self.small_disk().fill();
     }
 
     fn small_disk(&self) -> &SmallDisk {

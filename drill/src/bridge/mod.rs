@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::crash::partitions::{Partition, Runs};
+use crate::crash::partitions::{Partition, Runs, ad_hoc};
 use crate::crash::{RepeatHint, Settings};
 use crate::session::SIGN_KEY;
 use crate::{Launch, Rng, Server, chance};
@@ -50,6 +50,8 @@ pub(crate) const LAG: &str = "x-read-model-lag-ms";
 /// How long holds last.
 pub(crate) const HOLD_SECS: u64 = 2;
 const CLIENTS: usize = 16;
+/// Runs that one cycle sells, and no other one: some of their classes are sold out, and others never.
+const RUNS_PER_CYCLE: u64 = 2;
 
 /// Runs the drill.
 ///
@@ -123,7 +125,8 @@ impl<'a> DirectoryLife<'a> {
         let mut faults = Fault::ALL.to_vec();
         faults.retain(|fault| self.disk.is_some() || !fault.needs_small_disk());
         let steps = plan::steps(&mut rng, &faults, &self.settings.cores);
-        let partitions = self.runs.partitions(cycle);
+        let runs = (cycle * RUNS_PER_CYCLE..).take(RUNS_PER_CYCLE as usize);
+        let partitions: Vec<_> = runs.flat_map(|n| self.runs.nth(n)).chain(ad_hoc(cycle)).collect();
         self.keep(&partitions);
         let workload = Workload { cycle, partitions, budget: Budget::default(), told: &self.told };
         let (downs, counts) = (Downs::default(), Counts::default());

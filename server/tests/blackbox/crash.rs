@@ -94,6 +94,11 @@ fn the_read_model_agrees_with_http_whatever_was_hurt() {
     assert!(
         Fault::ALL.into_iter().all(|fault| fault.needs_small_disk() || met(fault) == THOUSANDS_OF_ORDERS)
     );
+    assert!(
+        figures.noticed.values().all(|count| *count > 0),
+        "what was to take it down did not: {:?}",
+        figures.noticed
+    );
     assert!(figures.acknowledged_meanwhile > 0 && figures.found.orders.values().sum::<u64>() >= 1_000);
     if met(Fault::FullDisk) == 0 {
         skipped("nothing can be mounted here: the disk of the read model was not filled");

@@ -17,6 +17,8 @@ pub struct Report {
     pub state: State,
     /// The last error; of the present where the state is `Down`.
     pub fault: Option<Fault>,
+    /// What is not right although it goes on.
+    pub notice: Option<String>,
     /// How far it is durable.
     pub position: Option<Cursor>,
     /// Records that are durable in the log behind that, as far as is known.

@@ -3,6 +3,7 @@
 //! One thread for each sink. Nothing that a sink or its source does ends it; only [`Stop`] does.
 
 mod backoff;
+mod requests;
 mod stop;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use engine::ids::Time;
 use wal::follow::Cursor;
 
 pub use backoff::{BACKOFF_MAX, BACKOFF_MIN};
+pub use requests::Requests;
 pub use stop::Stop;
 
 use crate::health::{Health, State};
@@ -70,6 +72,7 @@ pub struct Runner<K, S> {
     sink: K,
     source: S,
     stop: Arc<Stop>,
+    requests: Arc<Requests>,
     health: Arc<Health>,
     backoff: Backoff,
     phase: Phase,
@@ -82,6 +85,7 @@ impl<K: Sink, S: Source> Runner<K, S> {
             sink,
             source,
             stop,
+            requests: Arc::default(),
             health: Arc::new(Health::default()),
             backoff: Backoff::new(seed),
             phase: Phase::Closed,
@@ -91,6 +95,11 @@ impl<K: Sink, S: Source> Runner<K, S> {
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
+    }
+
+    #[must_use]
+    pub fn requests(&self) -> Arc<Requests> {
+        Arc::clone(&self.requests)
     }
 
     /// Until it is told to stop.
@@ -113,7 +122,11 @@ impl<K: Sink, S: Source> Runner<K, S> {
         if self.stop.is_set() {
             return Next::Stop;
         }
-        let stepped = match std::mem::replace(&mut self.phase, Phase::Closed) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Closed);
+        let damage = self.requests.damage();
+        let stepped = match phase {
+            _ if self.requests.is_pending() => self.discard(),
+            _ if damage.is_some() => Err(SinkError::new(Trouble::Unreadable, damage.unwrap_or_default())),
             Phase::Closed => self.open(),
             Phase::Empty => self.copy(now),
             Phase::Following(following) => self.follow(following, now),
@@ -126,6 +139,14 @@ impl<K: Sink, S: Source> Runner<K, S> {
             Err(error) if error.trouble == Trouble::Stopped => Next::Stop,
             Err(error) => self.fail(&error, now),
         }
+    }
+
+    /// From here on nothing is known of it; it is opened next.
+    fn discard(&mut self) -> Result<(Phase, Next), SinkError> {
+        self.sink.discard()?;
+        self.health.update(|report| report.position = None);
+        self.requests.done();
+        Ok((Phase::Closed, Next::AtOnce))
     }
 
     fn open(&mut self) -> Result<(Phase, Next), SinkError> {
@@ -159,7 +180,11 @@ impl<K: Sink, S: Source> Runner<K, S> {
         sink.end_copy(&cursor)?;
         tracing::info!(sink = sink.name(), "the state is copied");
         self.succeed(&cursor);
-        self.health.update(|report| report.last_time = Some(now.wall));
+        let backlog = self.source.backlog(&cursor);
+        self.health.update(|report| {
+            report.last_time = Some(now.wall);
+            report.backlog = backlog;
+        });
         let following = Following { at: cursor.clone(), durable: cursor, written_at: now.running };
         Ok((Phase::Following(following), Next::AtOnce))
     }
@@ -192,7 +217,11 @@ impl<K: Sink, S: Source> Runner<K, S> {
         self.sink.write(batch, &following.at)?;
         following.durable.clone_from(&following.at);
         following.written_at = now.running;
-        self.health.update(|report| report.records_written += batch.records.len() as u64);
+        let notice = self.sink.notice();
+        self.health.update(|report| {
+            report.records_written += batch.records.len() as u64;
+            report.notice = notice;
+        });
         Ok(())
     }
 

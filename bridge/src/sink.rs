@@ -24,6 +24,17 @@ pub trait Sink: Send {
     /// It cannot be opened now.
     fn open(&mut self) -> Result<Option<Cursor>, SinkError>;
 
+    /// Something that is not right although it goes on.
+    fn notice(&self) -> Option<String> {
+        None
+    }
+
+    /// Throws away what it has, whatever state that is in: when it is opened next, it has nothing yet.
+    ///
+    /// # Errors
+    /// It cannot be thrown away now.
+    fn discard(&mut self) -> Result<(), SinkError>;
+
     /// Empties it for a copy of the state.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use net::metrics::{Metrics, Registry};
 use net::runtime::{DriverChoice, Runtime, Switch};
 use net::{
     Backend, Callers, Config, ConnectionBudget, ConnectionLimits, Defaults, Dependency, Edge, Limits,
-    Service, WorkerStatus,
+    Service, SinkStatus, WorkerStatus,
 };
 use timetable::{DateWindow, Timetable};
 
@@ -51,6 +51,10 @@ impl Backend for EmptyBackend {
 
     fn worker(&self) -> WorkerStatus {
         WorkerStatus::default()
+    }
+
+    fn sinks(&self) -> Vec<SinkStatus> {
+        Vec::new()
     }
 }
 

@@ -39,6 +39,9 @@ pub trait Backend: 'static {
 
     /// Tickets issued and awaited, for `/worker/status`.
     fn worker(&self) -> WorkerStatus;
+
+    /// Whoever follows the log, for `/worker/status` and the gateway's `/readyz`.
+    fn sinks(&self) -> Vec<SinkStatus>;
 }
 
 /// A part that a service cannot do without.
@@ -48,6 +51,7 @@ pub enum Dependency {
     Mysql,
     Redis,
     Kafka,
+    ReadModel,
 }
 
 impl Dependency {
@@ -58,8 +62,25 @@ impl Dependency {
             Dependency::Mysql => "mysql",
             Dependency::Redis => "redis",
             Dependency::Kafka => "kafka",
+            Dependency::ReadModel => "read-model",
         }
     }
+}
+
+/// A sink: something that follows the log and may lag behind it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SinkStatus {
+    pub name: String,
+    /// `starting`, `copying`, `following`, `down`, or `not_configured`: the log is kept for it, and nobody fills it.
+    pub state: &'static str,
+    /// Records that it has not got, as far as is known.
+    pub backlog: u64,
+    /// How old the last record is that it has; 0 if it has all.
+    pub lag_ms: u64,
+    /// What is wrong with it; `None` as soon as nothing is.
+    pub last_error: Option<String>,
+    /// The log is full of what is kept for it, and new sales are refused.
+    pub fills_log: bool,
 }
 
 /// Progress of tickets over all cores. Each paid order is ticketed by its own slot; the service keeps the name of the worker

@@ -92,16 +92,20 @@ impl ConnectionBudget {
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         let ConnectionLimits { max, per_address_max, .. } = self.limits;
         let (open, reserved) = (self.clone(), self.clone());
-        registry.gauge_of("interlock_connections", "Connections that are open.", move || open.open() as u64);
-        registry.gauge_of("interlock_connections_max", "Connections that may be open.", move || max as u64);
+        registry
+            .gauge_of("interlock_connections", "Connections that are open.", &[], move || open.open() as u64);
+        registry
+            .gauge_of("interlock_connections_max", "Connections that may be open.", &[], move || max as u64);
         registry.gauge_of(
             "interlock_connections_per_address_max",
             "Connections that one client address may have.",
+            &[],
             move || per_address_max as u64,
         );
         registry.gauge_of(
             "interlock_connections_reserved",
             "Connections beyond the budget, which only health and metrics are answered on.",
+            &[],
             move || reserved.reserved.load(Ordering::Relaxed) as u64,
         );
     }

@@ -43,7 +43,7 @@ mod service;
 mod stream;
 mod trace;
 
-pub use backend::{Backend, Dependency, WorkerStatus};
+pub use backend::{Backend, Dependency, SinkStatus, WorkerStatus};
 pub use budget::{ConnectionBudget, ConnectionLimits};
 pub use callers::{AllowedOrigin, Callers, HostName};
 pub use config::{Config, Defaults};

@@ -10,13 +10,13 @@ use engine::ids::Time;
 use engine::limits::REFUNDS_PAGE_MAX;
 use engine::read_model::{Question, Reading, Unavailable};
 use engine::slots::core_of;
-use net::{Backend, Dependency, Service, WorkerStatus};
+use net::{Backend, Dependency, Service, SinkStatus, WorkerStatus};
 use shard::Routed;
 use timetable::Timetable;
 
 use crate::mailbox::Mailbox;
 use crate::process::ProcessHandles;
-use crate::sinks::CoreReads;
+use crate::sinks::{CoreReads, READ_MODEL};
 use crate::ticket_status;
 
 pub(crate) struct CoreBackend {
@@ -47,7 +47,8 @@ impl Backend for CoreBackend {
     }
 
     fn read_model_lag_ms(&self) -> u64 {
-        self.process.read_model.report().lag_ms(self.now.get())
+        let read_model = self.process.sinks.sink(READ_MODEL);
+        read_model.map_or(0, |sink| sink.health.report().lag_ms(self.now.get()))
     }
 
     fn fresh_entropy(&self) -> u128 {
@@ -61,11 +62,13 @@ impl Backend for CoreBackend {
         self.process.on_sale.timetable.clone()
     }
 
-    fn ready(&self, _service: Service) -> Result<(), Dependency> {
+    fn ready(&self, service: Service) -> Result<(), Dependency> {
         // A log that is full but for its reserve still takes payments and cancellations, which must find their way here.
         let process = &self.process;
         if process.shutdown.is_requested() || process.log_space.is_any_exhausted() {
             Err(Dependency::Wal)
+        } else if service == Service::Gateway && process.sinks.is_any_down() {
+            Err(Dependency::ReadModel)
         } else {
             Ok(())
         }
@@ -73,6 +76,10 @@ impl Backend for CoreBackend {
 
     fn worker(&self) -> WorkerStatus {
         ticket_status::status(&self.process.tickets, self.now.get())
+    }
+
+    fn sinks(&self) -> Vec<SinkStatus> {
+        self.process.sinks.statuses(self.now.get())
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{RETIRED, SETTINGS, Settings, SettingsError};
+use crate::sink_tools::SinkAction;
 
 /// One of the program's subcommands, with its arguments.
 #[derive(Debug)]
@@ -14,6 +15,12 @@ pub(crate) enum Action {
     Config(Settings),
     LogCheck(PathBuf),
     LogDump(PathBuf),
+    LogEvents {
+        dir: PathBuf,
+        is_followed: bool,
+    },
+    Status(PathBuf),
+    Sinks(PathBuf, SinkAction),
 }
 
 /// Reads the command line and the settings behind it. Exits by itself on `--help`, `--version` and mistakes.
@@ -25,10 +32,44 @@ pub(crate) fn read() -> Result<Action, SettingsError> {
         Some(("log", matches)) => match matches.subcommand() {
             Some(("check", matches)) => Ok(Action::LogCheck(dir(matches))),
             Some(("dump", matches)) => Ok(Action::LogDump(dir(matches))),
+            Some(("events", matches)) => {
+                Ok(Action::LogEvents { dir: usual_dir(matches), is_followed: matches.get_flag("follow") })
+            }
+            _ => unreachable!("clap requires a subcommand"),
+        },
+        Some(("status", matches)) => Ok(Action::Status(usual_dir(matches))),
+        Some(("sink", matches)) => match matches.subcommand() {
+            Some(("list", matches)) => Ok(Action::Sinks(usual_dir(matches), SinkAction::List)),
+            Some(("detach", matches)) => {
+                Ok(Action::Sinks(usual_dir(matches), SinkAction::Detach { name: name(matches) }))
+            }
+            Some(("rebuild", matches)) => {
+                let action = SinkAction::Rebuild {
+                    name: name(matches),
+                    accept_loss: matches.get_flag("accept-loss"),
+                    read_model: set(matches, "read-model", "INTERLOCK_READ_MODEL").map(PathBuf::from),
+                };
+                Ok(Action::Sinks(usual_dir(matches), action))
+            }
             _ => unreachable!("clap requires a subcommand"),
         },
         _ => unreachable!("clap requires a subcommand"),
     }
+}
+
+/// An argument, or else the setting of this name in the environment.
+fn set(matches: &ArgMatches, argument: &str, variable: &str) -> Option<String> {
+    let given = matches.get_one::<String>(argument).cloned();
+    given.or_else(|| std::env::var(variable).ok()).filter(|value| !value.is_empty())
+}
+
+/// The data directory that is named, or the one that a server would take.
+fn usual_dir(matches: &ArgMatches) -> PathBuf {
+    set(matches, "dir", "INTERLOCK_DATA_DIR").unwrap_or_else(|| "data".to_owned()).into()
+}
+
+fn name(matches: &ArgMatches) -> String {
+    matches.get_one::<String>("name").expect("clap requires it").clone()
 }
 
 fn settings(matches: &ArgMatches) -> Result<Settings, SettingsError> {
@@ -44,6 +85,9 @@ fn dir(matches: &ArgMatches) -> PathBuf {
 
 fn command() -> Command {
     let dir = || Arg::new("dir").value_name("DIR").required(true).help("a data directory");
+    let usual_dir = || Arg::new("dir").value_name("DIR").help("a data directory [data] (INTERLOCK_DATA_DIR)");
+    let data_dir = || usual_dir().long("data-dir");
+    let name = || Arg::new("name").value_name("NAME").required(true).help("a sink, as `sink list` names it");
     Command::new("interlock")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Sells seats by stretch of track: never twice, never lost.")
@@ -55,14 +99,60 @@ fn command() -> Command {
         ))
         .subcommand(
             Command::new("log")
-                .about("Look into a stopped data directory without writing to it")
+                .about("Look into a data directory without writing to it")
                 .subcommand_required(true)
                 .arg_required_else_help(true)
                 .subcommand(
-                    Command::new("check").about("Verify all of it and print what it holds").arg(dir()),
+                    Command::new("check")
+                        .about("Verify all of it, stopped, and print what it holds")
+                        .arg(dir()),
                 )
                 .subcommand(
-                    Command::new("dump").about("Print the records of its logs as JSON lines").arg(dir()),
+                    Command::new("dump")
+                        .about("Print the records of its logs, stopped, as JSON lines")
+                        .arg(dir()),
+                )
+                .subcommand(
+                    Command::new("events")
+                        .about("Print the events of its logs, stopped or running, as JSON lines")
+                        .arg(
+                            Arg::new("follow")
+                                .long("follow")
+                                .action(ArgAction::SetTrue)
+                                .help("go on while the server runs"),
+                        )
+                        .arg(usual_dir()),
+                ),
+        )
+        .subcommand(Command::new("status").about("One screen about a running server").arg(data_dir()))
+        .subcommand(
+            Command::new("sink")
+                .about("Who follows the log: list, detach, fill anew")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(Command::new("list").about("How each sink is").arg(data_dir()))
+                .subcommand(
+                    Command::new("detach")
+                        .about("Keep nothing for a sink any more")
+                        .arg(name())
+                        .arg(data_dir()),
+                )
+                .subcommand(
+                    Command::new("rebuild")
+                        .about("Throw away what a sink has, and fill it anew from the engine's state")
+                        .arg(name())
+                        .arg(
+                            Arg::new("accept-loss")
+                                .long("accept-loss")
+                                .action(ArgAction::SetTrue)
+                                .help("of histories, and of orders that the engine no longer has"),
+                        )
+                        .arg(
+                            Arg::new("read-model").long("read-model").value_name("FILE").help(
+                                "where the read model is, for a stopped directory (INTERLOCK_READ_MODEL)",
+                            ),
+                        )
+                        .arg(data_dir()),
                 ),
         )
 }

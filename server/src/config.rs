@@ -85,7 +85,7 @@ const DAY_MS: u64 = 86_400_000;
 const HOURS_MAX: u64 = 24 * DAYS_MAX;
 const HOUR_MS: u64 = 3_600_000;
 /// In the data directory.
-const READ_MODEL_FILE: &str = "read-model.db";
+pub(crate) const READ_MODEL_FILE: &str = "read-model.db";
 /// Standard ports are moved up to here at most, so that they stay ports.
 const PORT_OFFSET_MAX: u16 = u16::MAX - 8_084;
 

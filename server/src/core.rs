@@ -163,7 +163,7 @@ impl CoreLoop {
         loop {
             self.handles.mailbox.take(&mut self.posted);
             self.posted.drain(..).for_each(|posted| self.node.post(posted));
-            self.node.log_mut().keep_from(self.process.posts.needed_from(self.core));
+            self.node.log_mut().keep_from(self.process.sinks.posts.needed_from(self.core));
             self.node.turn(clocks::read).unwrap_or_else(|error| unwritable(&error));
             self.handles.now.set(self.node.shard().now());
             while let Some((call, reply)) = self.node.poll_reply() {
@@ -190,10 +190,11 @@ impl CoreLoop {
             kept_bytes: log.kept_bytes(),
             is_kept_for_sinks: log.is_kept_for_followers(),
         };
-        self.process.posts.publish(self.core, log.reach(), size);
+        self.process.sinks.posts.publish(self.core, log.reach(), size);
         let space = log.space();
         if space != self.space {
-            self.process.log_space.change(self.core, self.space, space);
+            let kept_for = self.process.sinks.fills_log();
+            self.process.log_space.change(self.core, self.space, space, kept_for.as_deref());
             self.space = space;
         }
     }

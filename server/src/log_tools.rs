@@ -138,7 +138,7 @@ pub(crate) fn say(text: &str) -> Result<(), Error> {
 }
 
 /// False where the reader has closed the pipe: it has seen enough, and that is no error.
-fn is_wanted(written: io::Result<()>) -> Result<bool, Error> {
+pub(crate) fn is_wanted(written: io::Result<()>) -> Result<bool, Error> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(format!("standard output cannot be written: {error}").into()),

@@ -6,9 +6,11 @@ mod cli;
 mod clock_gap;
 mod clocks;
 mod config;
+mod control;
 mod core;
 mod descriptors;
 mod links;
+mod log_events;
 mod log_space;
 mod log_tools;
 mod logging;
@@ -19,6 +21,7 @@ mod process;
 mod record_json;
 mod serve;
 mod settings;
+mod sink_tools;
 mod sinks;
 mod ticket_status;
 
@@ -51,6 +54,9 @@ fn main() -> ExitCode {
         }),
         Ok(Action::LogCheck(dir)) => log_tools::check(&dir),
         Ok(Action::LogDump(dir)) => log_tools::dump(&dir),
+        Ok(Action::LogEvents { dir, is_followed }) => log_events::print(&dir, is_followed),
+        Ok(Action::Status(dir)) => sink_tools::status(&dir),
+        Ok(Action::Sinks(dir, action)) => sink_tools::sinks(&dir, &action),
         Err(error) => Err(error.into()),
     };
     match done {

@@ -82,6 +82,7 @@ impl Gauges {
         registry.counter_of(
             "interlock_log_lines_dropped_total",
             "Log lines that were dropped because nobody read standard error fast enough.",
+            &[],
             logging::dropped,
         );
         Gauges {

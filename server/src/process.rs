@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bridge::health::Health;
 use engine::slots::SlotHash;
 use net::ConnectionBudget;
 use net::metrics::Metrics;
@@ -10,7 +9,7 @@ use shard::Shutdown;
 
 use crate::catalogue::OnSale;
 use crate::log_space::LogSpace;
-use crate::sinks::{Posts, ReadDesk};
+use crate::sinks::{ReadDesk, SinkHandles};
 use crate::ticket_status::TicketCell;
 
 /// Shared by all cores of the process.
@@ -22,8 +21,7 @@ pub(crate) struct ProcessHandles {
     pub(crate) shutdown: Arc<Shutdown>,
     pub(crate) tickets: Arc<[TicketCell]>,
     pub(crate) log_space: Arc<LogSpace>,
-    pub(crate) posts: Arc<Posts>,
-    pub(crate) read_model: Arc<Health>,
+    pub(crate) sinks: Arc<SinkHandles>,
     pub(crate) read_desk: ReadDesk,
     pub(crate) edge: Arc<net::Config>,
     pub(crate) connections: Arc<ConnectionBudget>,

@@ -25,6 +25,7 @@ use crate::catalogue::OnSale;
 use crate::clock_gap;
 use crate::clocks;
 use crate::config::Config;
+use crate::control;
 use crate::core::{self, CoreSetup};
 use crate::descriptors;
 use crate::links;
@@ -86,11 +87,14 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let (links, core_disk) = (links::connect(&wakers), |core| dir.disk(core, &disk));
     let nodes = shard::start(&dir, recovered, &setup, clocks::read, core_disk, links, &shutdown)?;
 
-    let sinks = Sinks::start(&dir, &files, &setup_of_sinks)?;
-    let read_desk = ReadDesk::start(&config.read_model, cores, sinks.read_model.clone())?;
+    let reach = nodes.iter().map(|node| node.shard().log().reach()).collect();
+    let sinks = Sinks::start(&dir, &files, reach, &setup_of_sinks)?;
+    let read_desk = ReadDesk::start(&config.read_model, cores, sinks.read_model().clone())?;
     let mut registry = Registry::new(usize::from(cores));
     let gauges = Gauges::register(&mut registry);
     connections.register(&mut registry);
+    sinks.handles.register(&mut registry);
+    let metrics = Metrics::new(usize::from(cores), registry);
     let process = ProcessHandles {
         cores,
         hash: SlotHash::new(dir.secret()),
@@ -98,12 +102,11 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         shutdown: shutdown.clone(),
         tickets: (0..cores).map(|_| TicketCell::default()).collect(),
         log_space: Arc::new(LogSpace::new(cores)),
-        posts: sinks.posts.clone(),
-        read_model: sinks.read_model.clone(),
+        sinks: sinks.handles.clone(),
         read_desk,
         edge: Arc::new(edge_config(config)),
         connections,
-        metrics: Metrics::new(usize::from(cores), registry),
+        metrics: metrics.clone(),
     };
     // Once more, now that recovery is over: cores share ports, and must not share them with another process.
     net::claim_ports(&addresses)?;
@@ -114,6 +117,15 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     });
     let setups = setups.collect::<Result<Vec<_>, Error>>()?;
     stop_on_signals(&shutdown)?;
+    let handler = control::Handler {
+        started: Instant::now(),
+        cores,
+        registry: sinks.registry.clone(),
+        sinks: sinks.handles.clone(),
+        read_model: config.read_model.clone(),
+        metrics,
+    };
+    control::listen(&config.data_dir, handler)?;
     sinks.wait_until_open();
     run(config, &addresses, setups)?;
     sinks.stop();

@@ -8,6 +8,7 @@ use crate::core_dir::CoreDir;
 use crate::dir::origin::Origin;
 use crate::error::{During, OpenError};
 use crate::files::{Files, OsFiles};
+use crate::follow::{Cursor, Reach, Stopped};
 use crate::frame::Owner;
 use crate::names;
 use crate::recover::listing::Listing;
@@ -158,6 +159,25 @@ pub fn replay(path: impl AsRef<Path>, core: u16, sink: &mut dyn Recover) -> Resu
     assert!(core < read.superblock.cores, "no such core");
     let (dir, owner) = core_of(&files, &read.superblock, core);
     recover(&dir, owner, sink).map(drop)
+}
+
+/// Finds out how far the logs of a directory go that nobody has open, for whoever follows them.
+///
+/// # Errors
+/// As [`check`]; and errors in a core's files.
+pub fn stopped<F: Files>(files: &F) -> Result<Stopped<F>, OpenError> {
+    let (read, lock) = lock_and_read(files)?;
+    let Superblock { id, life, epoch, cores, .. } = read.superblock;
+    let end = |core| {
+        let mut scan = scan_all(files, &read.superblock, core)?;
+        loop {
+            if let ScanItem::End(tail) = scan.next()? {
+                return Ok(Reach::of_closed(Lsn(tail.next_lsn - 1)));
+            }
+        }
+    };
+    let reach = (0..cores).map(end).collect::<Result<_, OpenError>>()?;
+    Ok(Stopped { newest: Cursor::beginning(id, life, epoch, cores), reach, _lock: lock })
 }
 
 /// Iterates over [`records`].

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Pair, beginning, chance, finish_all, options, record, redistribute, segment};
 use wal::files::MemoryFiles;
-use wal::follow::{Cursor, FollowError, Follower, Reach};
-use wal::{DataDir, Lsn, Millis, Options, limits};
+use wal::follow::{Cursor, FollowError, Follower, Reach, earliest, read_snapshot};
+use wal::{DataDir, Lsn, Millis, Options, Recover as _, limits};
 
 /// Everything that a follower of core 0 gives, up to what is durable.
 fn follow(follower: &mut Follower<MemoryFiles>, reach: Reach) -> Result<Vec<(Lsn, Vec<u8>)>, FollowError> {
@@ -395,4 +395,57 @@ fn what_nobody_needs_makes_room_on_a_full_disk() {
         }
     }
     assert!(pair.log.stats().segments_recycled > 5);
+}
+
+/// What is left of the log, whether the directory is open or not.
+#[test]
+fn the_earliest_place_is_before_the_first_record_that_is_there() {
+    let files = MemoryFiles::new();
+    let newest = beginning(&files);
+    let mut pair = Pair::new(&files, options());
+    for _ in 0..20 {
+        pair.group(&[30_000]);
+        pair.finish_all().unwrap();
+    }
+    assert_eq!(earliest(&files, &newest).unwrap(), newest);
+    pair.snapshot();
+    let place = earliest(&files, &newest).unwrap();
+    assert_eq!(place.cores, [Lsn(15)], "seven records in the first segment, eight in the second");
+    let given = follow(&mut follower(&files, &place), pair.log.reach()).unwrap();
+    assert_eq!(given.len(), 5);
+    drop(pair);
+    let stopped = wal::inspect::stopped(&files).unwrap();
+    assert_eq!((&stopped.newest, stopped.reach[0].lsn), (&newest, Lsn(20)));
+    assert_eq!(follow(&mut follower(&files, &place), stopped.reach[0]).unwrap(), given);
+    drop(stopped);
+    register(&files);
+    redistribute(&files, 2).unwrap();
+    let second = beginning(&files);
+    assert_eq!(earliest(&files, &second).unwrap(), place, "the epoch before is kept");
+    DataDir::open_on(files.clone(), &options()).unwrap().sink_registry().detach("late").unwrap();
+    assert_eq!(earliest(&files, &second).unwrap(), second);
+}
+
+/// A snapshot is read while the log goes on; what comes behind its beginning makes it what the log says.
+#[test]
+fn a_snapshot_and_what_follows_it_are_the_state() {
+    let files = MemoryFiles::new();
+    let newest = beginning(&files);
+    let mut pair = Pair::new(&files, options());
+    pair.log.keep_from(Lsn(1));
+    for round in 0..4 {
+        for _ in 0..9 {
+            pair.group(&[20, 3_000]);
+            pair.finish_all().unwrap();
+        }
+        let mut taken = common::Taken::default();
+        let begin = read_snapshot(&files, &newest, 0, &mut taken).unwrap();
+        assert_eq!(begin.0 > 0, round > 0);
+        let place = Cursor { cores: vec![begin], ..newest.clone() };
+        for (lsn, record) in follow(&mut follower(&files, &place), pair.log.reach()).unwrap() {
+            taken.record(lsn, &record).unwrap();
+        }
+        assert_eq!(taken.state(), pair.state);
+        pair.snapshot();
+    }
 }

@@ -13,6 +13,8 @@ pub(super) const READER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// SQLite's own log is written back once it has so many pages of 4 KiB; no shorter than a batch, so that a page that many
 /// batches change is written back once.
 pub(super) const CHECKPOINT_PAGES: u32 = 16_384;
+/// SQLite's own log has so many bytes only where somebody keeps it from being written back: that is said.
+pub const WAL_BYTES_MAX: u64 = 1 << 30;
 /// What SQLite's own log is cut to once it was written back.
 pub(super) const KEPT_WAL_BYTES: i64 = 64 << 20;
 /// Pages that the writer keeps in memory, in KiB.

@@ -19,8 +19,8 @@ use engine::state::Slot;
 use rusqlite::Connection;
 use wal::follow::Cursor;
 
-pub use limits::{HISTORY_PAGE_MAX, ORDERS_PAGE_MAX};
-pub use open::quick_check;
+pub use limits::{HISTORY_PAGE_MAX, ORDERS_PAGE_MAX, WAL_BYTES_MAX};
+pub use open::{count_orders, quick_check, remove};
 pub use reader::Reader;
 
 use crate::ids::Origin;
@@ -37,20 +37,35 @@ pub struct Settings {
     pub create: bool,
 }
 
+/// Says why there is no room for the read model, if there is none: the disk's last bytes are the log's.
+pub type Room = Box<dyn FnMut() -> Result<(), String> + Send>;
+
 /// The writer. After an error it has no connection until it is opened again.
-#[derive(Debug)]
 pub struct ReadModel {
     settings: Settings,
+    room: Room,
     connection: Option<Connection>,
     /// Rows of the copy's open transaction.
     rows_copied: usize,
+}
+
+impl std::fmt::Debug for ReadModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadModel").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl ReadModel {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(settings: Settings) -> ReadModel {
-        ReadModel { settings, connection: None, rows_copied: 0 }
+        ReadModel { settings, room: Box::new(|| Ok(())), connection: None, rows_copied: 0 }
+    }
+
+    /// It is written to only while `room` says that there is some.
+    #[must_use]
+    pub fn within(self, room: Room) -> ReadModel {
+        ReadModel { room, ..self }
     }
 
     /// Bytes of SQLite's own log beside the database: it grows while a reader keeps it from being written back.
@@ -69,6 +84,13 @@ impl ReadModel {
 
     fn origin(&self, life: u64) -> Origin {
         Origin { directory: self.settings.directory, life }
+    }
+
+    fn check_room(&mut self) -> Result<(), SinkError> {
+        (self.room)().map_err(|text| {
+            self.connection = None;
+            SinkError::new(Trouble::Full, text)
+        })
     }
 
     /// Gives the connection to `work`, and keeps it only where that succeeds: what was open is then rolled back.
@@ -110,6 +132,23 @@ impl Sink for ReadModel {
         Ok(cursor)
     }
 
+    fn notice(&self) -> Option<String> {
+        let bytes = self.wal_bytes();
+        (bytes >= WAL_BYTES_MAX).then(|| {
+            format!(
+                "{}-wal has {bytes} bytes: a reader that keeps an old moment open keeps it from being written back",
+                self.settings.path.display()
+            )
+        })
+    }
+
+    fn discard(&mut self) -> Result<(), SinkError> {
+        self.connection = None;
+        open::remove(&self.settings.path)?;
+        self.settings.create = true;
+        Ok(())
+    }
+
     fn begin_copy(&mut self) -> Result<(), SinkError> {
         self.rows_copied = 0;
         self.with("empty it", |connection| {
@@ -122,6 +161,7 @@ impl Sink for ReadModel {
 
     /// In transactions of its own: what is copied counts only once the cursor is there.
     fn copy_slot(&mut self, slot: &Slot, life: u64) -> Result<(), SinkError> {
+        self.check_room()?;
         let origin = self.origin(life);
         let mut rows = self.rows_copied;
         self.with("copy to it", |connection| {
@@ -148,6 +188,7 @@ impl Sink for ReadModel {
     }
 
     fn write(&mut self, batch: &Batch, cursor: &Cursor) -> Result<(), SinkError> {
+        self.check_room()?;
         let origin = self.origin(batch.life);
         self.with("write to it", |connection| {
             connection.execute_batch("BEGIN IMMEDIATE")?;

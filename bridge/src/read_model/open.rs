@@ -44,6 +44,25 @@ pub(super) fn writer(settings: &Settings) -> Result<Connection, SinkError> {
     Ok(connection)
 }
 
+/// Removes a database and what SQLite keeps beside it. The database goes last: what is left of it is never taken for one.
+///
+/// # Errors
+/// A file cannot be removed.
+pub fn remove(path: &Path) -> Result<(), SinkError> {
+    for suffix in ["-wal", "-shm", ""] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let text = format!("{} cannot be removed: {error}", Path::new(&file).display());
+                return Err(SinkError::new(Trouble::Failed, text));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Absent and unreadable are two answers.
 fn exists(path: &Path) -> Result<bool, SinkError> {
     path.try_exists().map_err(|error| {
@@ -119,6 +138,17 @@ pub fn quick_check(path: &Path) -> Result<(), SinkError> {
             Err(SinkError::new(Trouble::Unreadable, format!("{} is damaged: {finding}", path.display())))
         }
     }
+}
+
+/// How many orders a database has.
+///
+/// # Errors
+/// It cannot be read.
+pub fn count_orders(path: &Path) -> Result<u64, SinkError> {
+    let count = || -> rusqlite::Result<i64> {
+        reader(path)?.query_row("SELECT count(*) FROM orders", [], |row| row.get::<_, i64>(0))
+    };
+    count().map(i64::unsigned_abs).map_err(|error| trouble("read it", &error))
 }
 
 /// An error of SQLite, by name.

@@ -180,3 +180,25 @@ fn a_reader_without_a_file() {
     drop(whole(&path(&directory), &cursor(0)));
     assert_eq!(reader.answer(&question), Ok(engine::read_model::Reading::Order(None)));
 }
+
+/// Whatever is there: it goes, and the next one begins with nothing. A file that was relied on is made anew then, and only then.
+#[test]
+fn what_is_thrown_away_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings { create: false, ..settings(&path(&directory)) };
+    let wal = directory.path().join("read-model.db-wal");
+    for garbage in [None, Some(&b"this is no database, and never was one"[..])] {
+        let mut model = ReadModel::new(settings.clone());
+        if let Some(garbage) = garbage {
+            fs::write(&settings.path, garbage).unwrap();
+            fs::write(&wal, garbage).unwrap();
+        }
+        assert!(model.open().is_err());
+        model.discard().unwrap();
+        assert!(!settings.path.exists() && !wal.exists());
+        assert_eq!(model.open().unwrap(), None);
+        drop(model);
+        drop(whole(&settings.path, &cursor(0)));
+        ReadModel::new(settings.clone()).discard().unwrap();
+    }
+}

@@ -223,3 +223,30 @@ fn fills_a_read_model() {
         assert_eq!(filled.order(order), engine_view(&mut history.world, order));
     }
 }
+
+/// Asked for at any step: what it had is thrown away, nothing of it counts any more, and it is filled anew.
+#[test]
+fn rebuilding_at_every_step() {
+    let steps = run(&mut runner(&Memory::default(), &log(), Failure::Never));
+    for asked_at in 0..=steps + 2 {
+        for failure in [Failure::Never, Failure::SinkBefore(asked_at), Failure::SinkAfter(asked_at)] {
+            let (memory, log) = (Memory::default(), log());
+            let mut runner = runner(&memory, &log, failure);
+            let requests = runner.requests();
+            for step in 0..asked_at {
+                runner.step(now(step as u64 * 1_000));
+            }
+            requests.rebuild();
+            let mut thrown_away = false;
+            for step in 0..STEPS_MAX {
+                runner.step(now(step as u64 * 1_000));
+                if !requests.is_pending() && !thrown_away {
+                    thrown_away = true;
+                    assert_eq!(runner.health().report().position, None, "nothing may be relied on");
+                }
+            }
+            assert!(thrown_away && requests.rebuilds() == 1, "{failure:?}");
+            memory.assert_has_all_of(&log);
+        }
+    }
+}

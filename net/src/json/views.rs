@@ -10,7 +10,7 @@ use timetable::{Date, Station};
 
 use super::cursor::Cursor;
 use super::write::{Fields, Object, object};
-use crate::backend::{Dependency, WorkerStatus};
+use crate::backend::{Dependency, SinkStatus, WorkerStatus};
 use crate::service::Service;
 
 /// Room for a usual answer, so that it is allocated once.
@@ -307,15 +307,32 @@ fn class_fields(o: &mut Object<'_>, view: &ClassView) {
     o.number("available", view.available);
 }
 
-/// The first dependency that keeps a service from being ready.
-pub(crate) fn not_ready(missing: Dependency) -> Vec<u8> {
+/// Whether a service is ready, or the first dependency that keeps it from that; and the sinks, where it has some.
+pub(crate) fn readiness(missing: Option<Dependency>, sinks: &[SinkStatus]) -> Vec<u8> {
     json(|o| {
-        o.text("status", "not_ready");
-        o.text("dependency", missing.name());
+        o.text("status", if missing.is_none() { "ready" } else { "not_ready" });
+        if let Some(missing) = missing {
+            o.text("dependency", missing.name());
+        }
+        if !sinks.is_empty() {
+            o.objects("sinks", sinks.iter(), sink_fields);
+        }
     })
 }
 
-pub(crate) fn worker(status: &WorkerStatus) -> Vec<u8> {
+fn sink_fields(o: &mut Object<'_>, sink: &SinkStatus) {
+    o.text("name", &sink.name);
+    o.text("state", sink.state);
+    o.number("backlog", sink.backlog);
+    o.number("lag_ms", sink.lag_ms);
+    match &sink.last_error {
+        Some(error) => o.text("last_error", error),
+        None => o.null("last_error"),
+    }
+    o.flag("fills_log", sink.fills_log);
+}
+
+pub(crate) fn worker(status: &WorkerStatus, sinks: &[SinkStatus]) -> Vec<u8> {
     json(|o| {
         o.number("position", status.position);
         o.number("backlog", status.backlog);
@@ -324,6 +341,7 @@ pub(crate) fn worker(status: &WorkerStatus) -> Vec<u8> {
             Some(error) => o.text("last_error", error),
             None => o.null("last_error"),
         }
+        o.objects("sinks", sinks.iter(), sink_fields);
     })
 }
 

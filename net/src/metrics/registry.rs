@@ -61,9 +61,10 @@ impl Registry {
         &mut self,
         name: &'static str,
         help: &'static str,
+        labels: &[(&str, &str)],
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        self.add(name, help, "counter", &[], Source::Read(Read(Box::new(read))));
+        self.add(name, help, "counter", labels, Source::Read(Read(Box::new(read))));
     }
 
     /// A number of the whole process that rises and falls, read at the scrape.
@@ -71,9 +72,10 @@ impl Registry {
         &mut self,
         name: &'static str,
         help: &'static str,
+        labels: &[(&str, &str)],
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        self.add(name, help, "gauge", &[], Source::Read(Read(Box::new(read))));
+        self.add(name, help, "gauge", labels, Source::Read(Read(Box::new(read))));
     }
 
     /// A distribution, by core. `bounds` are in the unit that is observed; `scale` of them make one of the unit in the

@@ -14,10 +14,11 @@ pub(super) fn healthz() -> Outcome {
 }
 
 pub(super) fn readyz<B: Backend>(app: &App<B>, service: Service) -> Outcome {
-    Ok(match app.backend.ready(service) {
-        Ok(()) => Answer::json(b"{\"status\":\"ready\"}\n".as_slice()),
-        Err(missing) => Answer::json(views::not_ready(missing)).with_status(StatusCode::SERVICE_UNAVAILABLE),
-    })
+    let missing = app.backend.ready(service).err();
+    // The services sell without their sinks; the gateway speaks for the whole.
+    let sinks = if service == Service::Gateway { app.backend.sinks() } else { Vec::new() };
+    let answer = Answer::json(views::readiness(missing, &sinks));
+    Ok(if missing.is_some() { answer.with_status(StatusCode::SERVICE_UNAVAILABLE) } else { answer })
 }
 
 pub(super) fn metrics<B: Backend>(app: &App<B>, service: Service) -> Outcome {
@@ -25,5 +26,5 @@ pub(super) fn metrics<B: Backend>(app: &App<B>, service: Service) -> Outcome {
 }
 
 pub(super) fn worker<B: Backend>(app: &App<B>) -> Outcome {
-    Ok(Answer::json(views::worker(&app.backend.worker())))
+    Ok(Answer::json(views::worker(&app.backend.worker(), &app.backend.sinks())))
 }

@@ -2,7 +2,7 @@
 
 use net::metrics::Registry;
 use net::runtime::DriverChoice;
-use net::{Dependency, Limits, Service, WorkerStatus};
+use net::{Dependency, Limits, Service, SinkStatus, WorkerStatus};
 
 use crate::common::client::Client;
 use crate::common::{Server, samples};
@@ -28,12 +28,42 @@ fn every_service_says_how_it_is() {
 fn the_worker_says_how_far_it_is() {
     let server = Server::start();
     let mut client = Client::connect(&server, Service::Worker);
-    let expected = r#"{"position":0,"backlog":0,"lag_ms":0,"last_error":null}"#;
+    let expected = r#"{"position":0,"backlog":0,"lag_ms":0,"last_error":null,"sinks":[]}"#;
     assert_eq!(client.get("/worker/status").body, expected);
     let last_error = Some("no \"broker\"".to_owned());
     server.script.set_worker(WorkerStatus { position: 7, backlog: 3, lag_ms: 250, last_error });
-    let expected = r#"{"position":7,"backlog":3,"lag_ms":250,"last_error":"no \"broker\""}"#;
+    let expected = r#"{"position":7,"backlog":3,"lag_ms":250,"last_error":"no \"broker\"","sinks":[]}"#;
     assert_eq!(client.get("/worker/status").body, expected);
+}
+
+/// The services go on without sinks; the gateway says how each of them is, and is not ready while one is down.
+#[test]
+fn the_sinks_are_shown_where_the_whole_is_asked_for() {
+    let server = Server::start();
+    let following = SinkStatus {
+        name: "read-model".to_owned(),
+        state: "following",
+        backlog: 12,
+        lag_ms: 40,
+        last_error: None,
+        fills_log: false,
+    };
+    let last_error = Some("disk full".to_owned());
+    let down = SinkStatus { state: "down", last_error, fills_log: true, ..following.clone() };
+    server.script.set_sinks(vec![following, down]);
+    let sinks = concat!(
+        r#""sinks":[{"name":"read-model","state":"following","backlog":12,"lag_ms":40,"last_error":null,"fills_log":false},"#,
+        r#"{"name":"read-model","state":"down","backlog":12,"lag_ms":40,"last_error":"disk full","fills_log":true}]"#
+    );
+    let mut worker = Client::connect(&server, Service::Worker);
+    assert!(worker.get("/worker/status").body.ends_with(&format!("{sinks}}}")));
+    assert_eq!(worker.get("/readyz").body, r#"{"status":"ready"}"#);
+    let mut gateway = Client::connect(&server, Service::Gateway);
+    assert_eq!(gateway.get("/readyz").body, format!(r#"{{"status":"ready",{sinks}}}"#));
+    server.script.set_down(Some(Dependency::ReadModel));
+    let reply = gateway.get("/readyz");
+    let expected = format!(r#"{{"status":"not_ready","dependency":"read-model",{sinks}}}"#);
+    assert_eq!((reply.status, reply.body), (503, expected));
 }
 
 #[test]

@@ -4,11 +4,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bridge::health::Health;
 use bridge::runner::Stop;
 use wal::SinkRegistry;
 
-use super::posts::Posts;
+use super::status::{Kept, SinkHandle, SinkHandles};
 
 /// How often it looks. What a sink has is kept for so long at least: each look that finds news writes a small file.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -17,9 +16,7 @@ const WARNED_PERCENT: u64 = 80;
 
 pub(crate) struct Keeper {
     pub(crate) registry: Arc<Mutex<SinkRegistry>>,
-    pub(crate) posts: Arc<Posts>,
-    pub(crate) sinks: Vec<(&'static str, Arc<Health>)>,
-    pub(crate) budget_bytes_per_core: u64,
+    pub(crate) handles: Arc<SinkHandles>,
     pub(crate) stop: Arc<Stop>,
     /// It was warned of, and has not gone since.
     pub(crate) is_warned: bool,
@@ -36,22 +33,29 @@ impl Keeper {
 
     fn look(&mut self) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, health) in &self.sinks {
+        for SinkHandle { name, health, requests } in &self.handles.sinks {
+            // What it has is about to go, and nothing of it may be relied on.
+            if requests.is_pending() {
+                continue;
+            }
             let Some(position) = health.report().position else { continue };
             if let Err(error) = registry.rely(name, &position) {
                 tracing::warn!(sink = name, %error, "the log is kept: how far the sinks are cannot be written down");
                 return;
             }
         }
-        self.posts.set_floors(&registry.floors());
-        let slowest = registry.slowest().unwrap_or("nobody").to_owned();
+        self.handles.posts.set_floors(&registry.floors());
+        let slowest = registry.slowest().map(str::to_owned);
+        let registered = registry.sinks().sinks.iter().map(|sink| sink.name.clone()).collect();
         drop(registry);
-        self.warn(&slowest);
+        *self.handles.kept() = Kept { registered, slowest: slowest.clone() };
+        self.warn(slowest.as_deref().unwrap_or("the snapshots"));
     }
 
     fn warn(&mut self, slowest: &str) {
-        let warned_bytes = self.budget_bytes_per_core / 100 * WARNED_PERCENT;
-        let largest = self.posts.sizes().map(|size| size.needed_bytes).max().unwrap_or(0);
+        let budget_bytes = self.handles.budget_bytes_per_core;
+        let warned_bytes = budget_bytes / 100 * WARNED_PERCENT;
+        let largest = self.handles.posts.sizes().map(|size| size.needed_bytes).max().unwrap_or(0);
         if largest < warned_bytes {
             self.is_warned = false;
         } else if !self.is_warned {
@@ -59,7 +63,7 @@ impl Keeper {
             tracing::warn!(
                 sink = slowest,
                 needed_bytes = largest,
-                budget_bytes = self.budget_bytes_per_core,
+                budget_bytes,
                 "the log of a core is close to its budget, kept for {slowest}: when it is reached, new sales are refused (log_full)"
             );
         }

@@ -4,31 +4,37 @@ mod keeper;
 mod log_source;
 mod posts;
 mod readers;
+mod room;
+mod status;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use bridge::health::{Health, State};
-use bridge::read_model::{ReadModel, Settings};
+use bridge::health::State;
+use bridge::read_model::{self, ReadModel, Settings};
 use bridge::runner::{Runner, Stop};
-use bridge::sink::Sink as _;
+use bridge::sink::{Sink as _, Trouble};
 use engine::record::{Kind, Label};
 use wal::files::OsFiles;
-use wal::{DataDir, OpenError};
+use wal::follow::Reach;
+use wal::{DataDir, OpenError, SinkRegistry};
 
 use keeper::Keeper;
 use log_source::LogSource;
 
 pub(crate) use posts::{LogSize, Posts};
 pub(crate) use readers::{CoreReads, ReadDesk};
+pub(crate) use status::{SinkHandle, SinkHandles};
 
 /// The name of the read model among the sinks.
 pub(crate) const READ_MODEL: &str = "read-model";
 /// Sinks give way to the cores: this is added to their niceness.
 const NICENESS: i32 = 10;
-/// A start waits so long for a sink to be opened before it goes on without it.
+/// A check looks so often whether the read model is open.
+const CHECK_PAUSE: Duration = Duration::from_millis(200);
+/// A start waits so long for its sinks at most.
 const OPEN_WAIT: Duration = Duration::from_secs(3);
 
 /// What the sinks of a process need to begin.
@@ -39,20 +45,25 @@ pub(crate) struct Setup {
 
 /// The sinks while they run.
 pub(crate) struct Sinks {
-    pub(crate) posts: Arc<Posts>,
-    pub(crate) read_model: Arc<Health>,
+    pub(crate) handles: Arc<SinkHandles>,
+    pub(crate) registry: Arc<Mutex<SinkRegistry>>,
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Sinks {
-    /// Starts to follow. The sinks are registered, and the logs not yet running.
+    /// Starts to follow. The sinks are registered, and the logs have not begun to run; `reach` says for each how far it is durable.
     ///
     /// # Errors
     /// A thread cannot be had.
-    pub(crate) fn start(dir: &DataDir, files: &OsFiles, setup: &Setup) -> std::io::Result<Sinks> {
+    pub(crate) fn start(
+        dir: &DataDir,
+        files: &OsFiles,
+        reach: Vec<Reach>,
+        setup: &Setup,
+    ) -> std::io::Result<Sinks> {
         let registry = dir.sink_registry();
-        let posts = Arc::new(Posts::new(&registry.floors()));
+        let posts = Arc::new(Posts::new(reach.into_iter().zip(registry.floors())));
         let relied = registry.sinks().get(READ_MODEL).is_some_and(|sink| sink.relied.is_some());
         let registry = Arc::new(Mutex::new(registry));
         let stop = Arc::new(Stop::default());
@@ -66,15 +77,28 @@ impl Sinks {
         };
         // What was relied on is not made anew behind the operator's back.
         let settings = Settings { path: setup.read_model.clone(), directory: dir.id(), create: !relied };
-        let sink = ReadModel::new(settings);
+        let room = room::for_the_read_model(
+            &setup.read_model,
+            posts.clone(),
+            setup.budget_bytes_per_core * u64::from(dir.cores()),
+        );
+        let sink = ReadModel::new(settings).within(room);
         debug_assert_eq!(sink.name(), READ_MODEL);
         let runner = Runner::new(sink, source, stop.clone(), u64::from(std::process::id()));
-        let read_model = runner.health();
-        let keeper = Keeper {
-            registry,
-            posts: posts.clone(),
-            sinks: vec![(READ_MODEL, read_model.clone())],
+        let (health, requests) = (runner.health(), runner.requests());
+        let read_model = SinkHandle { name: READ_MODEL, health, requests };
+        let handles = Arc::new(SinkHandles {
+            posts,
+            sinks: vec![read_model],
+            kept: Mutex::default(),
             budget_bytes_per_core: setup.budget_bytes_per_core,
+            read_model: setup.read_model.clone(),
+        });
+        let checked = handles.sinks[0].clone();
+        let (path, check_stop) = (setup.read_model.clone(), stop.clone());
+        let keeper = Keeper {
+            registry: registry.clone(),
+            handles: handles.clone(),
             stop: stop.clone(),
             is_warned: false,
         };
@@ -86,15 +110,24 @@ impl Sinks {
         };
         let threads =
             vec![spawn(READ_MODEL, Box::new(|| runner.run()))?, spawn("keeper", Box::new(|| keeper.run()))?];
-        Ok(Sinks { posts, read_model, stop, threads })
+        // Nobody waits for it: it reads the whole file.
+        spawn("quick-check", Box::new(move || check(&path, &checked, &check_stop)))?;
+        Ok(Sinks { handles, registry, stop, threads })
     }
 
-    /// Waits until the sinks are open, or are known to be down: what is asked right after the start is then answered.
+    /// Waits until the sinks are open and filled, or are known to be down: what is asked right after the start is then answered. A copy
+    /// that takes longer goes on beside the sale.
     pub(crate) fn wait_until_open(&self) {
         let since = Instant::now();
-        while self.read_model.report().state == State::Starting && since.elapsed() < OPEN_WAIT {
+        let is_opening =
+            |sink: &SinkHandle| matches!(sink.health.report().state, State::Starting | State::Copying);
+        while self.handles.sinks.iter().any(is_opening) && since.elapsed() < OPEN_WAIT {
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    pub(crate) fn read_model(&self) -> &SinkHandle {
+        self.handles.sink(READ_MODEL).expect("it always runs")
     }
 
     /// Stops them. What they have not got they get after the next start.
@@ -109,6 +142,24 @@ impl Sinks {
 /// A run's history has what was confirmed, whoever did; else only what is an order's counts.
 fn read_model_wants(label: Label) -> bool {
     label.is_of_order || label.kind == Kind::HoldConfirmed
+}
+
+/// Reads all of the read model once it is open, and says what is wrong with it. It is not trusted any more then.
+fn check(path: &Path, sink: &SinkHandle, stop: &Stop) {
+    while sink.health.report().state != State::Following {
+        stop.wait(CHECK_PAUSE);
+        if stop.is_set() {
+            return;
+        }
+    }
+    match read_model::quick_check(path) {
+        Ok(()) => {}
+        Err(error) if error.trouble == Trouble::Unreadable => {
+            tracing::error!(%error, "the read model is damaged");
+            sink.requests.distrust(error.text);
+        }
+        Err(error) => tracing::warn!(%error, "the read model could not be checked"),
+    }
 }
 
 /// The calling thread runs after the cores. It does without where the system refuses.

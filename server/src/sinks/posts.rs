@@ -46,18 +46,18 @@ pub(crate) struct LogSize {
 }
 
 impl Posts {
-    /// `needed_from` for each core, until the keeper says otherwise.
-    pub(crate) fn new(floors: &[Lsn]) -> Posts {
-        let post = |floor: &Lsn| Post {
-            durable: AtomicU64::new(0),
-            end: AtomicU64::new(0),
+    /// For each core how far its log is durable at the start, and the last record that no sink needs.
+    pub(crate) fn new(cores: impl IntoIterator<Item = (Reach, Lsn)>) -> Posts {
+        let post = |(reach, floor): (Reach, Lsn)| Post {
+            durable: AtomicU64::new(reach.lsn.0),
+            end: AtomicU64::new(end(&reach)),
             needed_bytes: AtomicU64::new(0),
             kept_bytes: AtomicU64::new(0),
             is_kept_for_sinks: AtomicBool::new(false),
             needed_from: AtomicU64::new(floor.next().0),
         };
         Posts {
-            cores: floors.iter().map(post).collect(),
+            cores: cores.into_iter().map(post).collect(),
             is_awaited: AtomicBool::new(false),
             waiting: Mutex::new(()),
             more: Condvar::new(),
@@ -71,10 +71,7 @@ impl Posts {
         post.kept_bytes.store(size.kept_bytes, Ordering::Relaxed);
         post.is_kept_for_sinks.store(size.is_kept_for_sinks, Ordering::Relaxed);
         // The end first: whoever sees the record sees its end, or a later one.
-        post.end.store(
-            (reach.generation << OFFSET_BITS) | (reach.offset / BLOCK_BYTES as u64),
-            Ordering::Release,
-        );
+        post.end.store(end(&reach), Ordering::Release);
         if post.durable.load(Ordering::Relaxed) == reach.lsn.0 {
             return;
         }
@@ -133,6 +130,11 @@ impl Posts {
     }
 }
 
+/// Generation and offset in one number, so that they are read together.
+fn end(reach: &Reach) -> u64 {
+    (reach.generation << OFFSET_BITS) | (reach.offset / BLOCK_BYTES as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_reach_is_read_as_it_was_published() {
-        let posts = Posts::new(&[Lsn::MAX, Lsn(7)]);
+        let posts = Posts::new([(Reach::NOTHING, Lsn::MAX), (Reach::NOTHING, Lsn(7))]);
         let largest = Reach { lsn: Lsn(u64::MAX), generation: (1 << 44) - 1, offset: SEGMENT_BYTES_MAX };
         for reach in [Reach { lsn: Lsn(5), generation: 3, offset: 8_192 }, largest] {
             posts.publish(1, reach, LogSize::default());
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn whoever_waits_is_woken_by_a_record() {
-        let posts = Arc::new(Posts::new(&[Lsn::MAX]));
+        let posts = Arc::new(Posts::new([(Reach::NOTHING, Lsn::MAX)]));
         let publisher = posts.clone();
         let thread = thread::spawn(move || {
             for lsn in 1..=1_000 {

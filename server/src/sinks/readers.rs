@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use bridge::health::{Health, State};
+use bridge::health::State;
 use bridge::read_model::Reader;
 use bridge::sink::Trouble;
 use engine::read_model::{Question, Reading, Unavailable};
 use net::runtime::{self, CoreWaker};
 
 use crate::logging;
+use crate::sinks::SinkHandle;
 
 /// Questions that wait for a reader; further ones are refused.
 const WAITING_MAX: usize = 1_024;
@@ -43,7 +44,7 @@ struct Returns {
 pub(crate) struct ReadDesk {
     questions: SyncSender<Asked>,
     returns: Arc<[Returns]>,
-    health: Arc<Health>,
+    read_model: SinkHandle,
 }
 
 impl ReadDesk {
@@ -51,10 +52,10 @@ impl ReadDesk {
     ///
     /// # Errors
     /// A thread or a wake-up cannot be had.
-    pub(crate) fn start(path: &std::path::Path, cores: u16, health: Arc<Health>) -> io::Result<ReadDesk> {
+    pub(crate) fn start(path: &std::path::Path, cores: u16, read_model: SinkHandle) -> io::Result<ReadDesk> {
         let (questions, asked) = sync_channel(WAITING_MAX);
         let returns = (0..cores).map(|_| Ok(Returns { answers: Mutex::default(), waker: CoreWaker::new()? }));
-        let desk = ReadDesk { questions, returns: returns.collect::<io::Result<_>>()?, health };
+        let desk = ReadDesk { questions, returns: returns.collect::<io::Result<_>>()?, read_model };
         let asked = Arc::new(Mutex::new(asked));
         for nth in 0..READERS {
             let (reader, asked, desk) = (Reader::new(path), asked.clone(), desk.clone());
@@ -66,9 +67,15 @@ impl ReadDesk {
     }
 
     fn answer_all(&self, mut reader: Reader, asked: &Mutex<Receiver<Asked>>) {
+        let mut rebuilds = self.read_model.requests.rebuilds();
         loop {
             let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(Asked { core, call, question }) = next else { return };
+            // What it has open is the file that was thrown away.
+            if rebuilds != self.read_model.requests.rebuilds() {
+                rebuilds = self.read_model.requests.rebuilds();
+                reader = Reader::new(reader.path().to_owned());
+            }
             let answer = self.can_be_read().and_then(|()| reader.answer(&question));
             let returns = &self.returns[core];
             returns.answers.lock().unwrap_or_else(PoisonError::into_inner).push((call, answer));
@@ -78,7 +85,7 @@ impl ReadDesk {
 
     /// What is there can be trusted: it is this directory's, whole, and not older than what was relied on.
     fn can_be_read(&self) -> Result<(), Unavailable> {
-        let report = self.health.report();
+        let report = self.read_model.health.report();
         let unavailable = |reason: &str| Err(Unavailable { reason: reason.to_owned() });
         match (report.state, &report.fault) {
             (State::Starting, _) => unavailable("the read model is being opened"),

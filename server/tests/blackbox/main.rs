@@ -12,4 +12,5 @@ mod national;
 mod process;
 mod readme;
 mod sell;
+mod sinks;
 mod support;

@@ -5,6 +5,7 @@
 //! one before it: what is not there has been recycled ([`FollowError::Gone`]) or is damage. The end of a log is never searched for.
 
 mod cursor;
+mod earliest;
 mod follower;
 mod state;
 mod stream;
@@ -15,6 +16,7 @@ use crate::error::OpenError;
 use crate::types::Lsn;
 
 pub use cursor::Cursor;
+pub use earliest::{Stopped, earliest};
 pub use follower::{Followed, Follower};
 pub use state::read_snapshot;
 

@@ -139,6 +139,14 @@ impl Sink for FakeSink {
         self.call(|kept| kept.cursor.clone())
     }
 
+    fn discard(&mut self) -> Result<(), SinkError> {
+        // Whether it is open or not: what it has may be what keeps it from being opened.
+        self.is_open = true;
+        self.call(|kept| *kept = Kept { calls: kept.calls, ..Kept::default() })?;
+        self.is_open = false;
+        Ok(())
+    }
+
     fn begin_copy(&mut self) -> Result<(), SinkError> {
         self.call(|kept| {
             *kept = Kept { was_emptied: true, ..std::mem::take(kept) };

@@ -21,7 +21,7 @@ use net::runtime::{CoreWaker, DriverChoice, Runtime, Switch};
 use net::signature::SignKey;
 use net::{
     Backend, Callers, Config, ConnectionBudget, ConnectionLimits, Defaults, Dependency, Edge, Limits,
-    Service, WorkerStatus,
+    Service, SinkStatus, WorkerStatus,
 };
 use timetable::{DateWindow, Timetable};
 
@@ -58,6 +58,7 @@ pub(crate) struct Script {
     hanging: Arc<AtomicUsize>,
     down: Arc<Mutex<Option<Dependency>>>,
     worker: Arc<Mutex<WorkerStatus>>,
+    sinks: Arc<Mutex<Vec<SinkStatus>>>,
 }
 
 impl Script {
@@ -118,6 +119,10 @@ impl Script {
 
     pub(crate) fn set_down(&self, dependency: Option<Dependency>) {
         *self.down.lock().unwrap() = dependency;
+    }
+
+    pub(crate) fn set_sinks(&self, sinks: Vec<SinkStatus>) {
+        *self.sinks.lock().unwrap() = sinks;
     }
 
     pub(crate) fn set_worker(&self, status: WorkerStatus) {
@@ -198,6 +203,10 @@ impl Backend for Scripted {
     fn worker(&self) -> WorkerStatus {
         self.script.worker.lock().unwrap().clone()
     }
+
+    fn sinks(&self) -> Vec<SinkStatus> {
+        self.script.sinks.lock().unwrap().clone()
+    }
 }
 
 /// The answer of a read model that has nothing.
@@ -259,6 +268,7 @@ impl Server {
             lag_ms: Arc::default(),
             hanging: Arc::default(),
             down: Arc::default(),
+            sinks: Arc::default(),
             worker: Arc::default(),
         };
         let listeners: Vec<_> = Service::ALL.into_iter().map(|service| (service, listener())).collect();

@@ -1,0 +1,127 @@
+//! What a server does on an operator's request.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use bridge::health::State;
+use bridge::read_model;
+use engine::ids::Time;
+use net::metrics::Metrics;
+use serde_json::{Value, json};
+use wal::SinkRegistry;
+
+use super::status;
+use crate::sinks::{READ_MODEL, SinkHandles};
+
+/// A rebuild is waited for so long; it goes on by itself.
+const REBUILD_WAIT: Duration = Duration::from_secs(60);
+
+/// Everything that commands need. None of it is a core's own.
+pub(crate) struct Handler {
+    pub(crate) started: Instant,
+    pub(crate) cores: u16,
+    pub(crate) registry: Arc<Mutex<SinkRegistry>>,
+    pub(crate) sinks: Arc<SinkHandles>,
+    pub(crate) read_model: PathBuf,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Handler {
+    pub(super) fn handle(&self, request: &Value) -> Result<Value, String> {
+        let name = || request["name"].as_str().ok_or_else(|| "which sink?".to_owned());
+        match request["command"].as_str() {
+            Some("status") => Ok(json!({ "text": status::screen(self) })),
+            Some("reach") => Ok(self.reach()),
+            Some("sink_list") => Ok(json!({ "text": status::sinks(&self.sinks.statuses(now())) })),
+            Some("sink_detach") => self.detach(name()?),
+            Some("sink_rebuild") => self.rebuild(name()?, request["accept_loss"] == true),
+            _ => Err("this server does not know the command: is it of another version?".to_owned()),
+        }
+    }
+
+    /// How far the logs may be followed.
+    fn reach(&self) -> Value {
+        let beginning = self.registry().beginning();
+        let cores = self.sinks.posts.reach().into_iter().map(
+            |reach| json!({ "lsn": reach.lsn.0, "generation": reach.generation, "offset": reach.offset }),
+        );
+        json!({
+            "directory": uuid::Uuid::from_bytes(beginning.directory).simple().to_string(),
+            "life": beginning.life,
+            "epoch": beginning.epoch,
+            "cores": cores.collect::<Vec<_>>(),
+        })
+    }
+
+    fn detach(&self, name: &str) -> Result<Value, String> {
+        let mut registry = self.registry();
+        if registry.sinks().get(name).is_none() {
+            return Err(format!("no sink {name} is registered"));
+        }
+        registry.detach(name).map_err(|error| error.to_string())?;
+        tracing::warn!(sink = name, "detached by the operator: nothing is kept for it any more");
+        let text = match self.sinks.sink(name) {
+            Some(_) => format!(
+                "{name} is detached. It follows on while this server runs, and is registered anew by the next start that configures it.\n"
+            ),
+            None => format!("{name} is detached: nothing is kept for it any more.\n"),
+        };
+        Ok(json!({ "text": text }))
+    }
+
+    fn rebuild(&self, name: &str, accept_loss: bool) -> Result<Value, String> {
+        let Some(sink) = self.sinks.sink(name) else {
+            return Err(format!("no sink {name} runs here"));
+        };
+        if name == READ_MODEL && !accept_loss {
+            return Err(format!(
+                "{name} has what the engine no longer has: histories, and orders that have left. A rebuild throws it away and fills a new one \
+                 from the engine. Restore the file instead, or say --accept-loss"
+            ));
+        }
+        {
+            let mut registry = self.registry();
+            if let Some(problem) = registry.problem() {
+                return Err(format!("nothing can be written down about sinks: {problem}"));
+            }
+            registry
+                .register(name)
+                .and_then(|()| registry.forget(name))
+                .map_err(|error| error.to_string())?;
+            // Nobody may say meanwhile that it has what is about to go.
+            sink.requests.rebuild();
+        }
+        tracing::warn!(sink = name, "rebuilt by the operator: it is filled anew from the engine's state");
+        let since = Instant::now();
+        let is_filled = || {
+            let report = sink.health.report();
+            !sink.requests.is_pending() && report.state == State::Following && report.backlog == 0
+        };
+        while !is_filled() && since.elapsed() < REBUILD_WAIT {
+            thread::sleep(Duration::from_millis(10));
+        }
+        if !is_filled() {
+            let state = sink.health.report().state.wire_name();
+            let text = format!("{name} is being filled anew ({state}): see `interlock sink list`\n");
+            return Ok(json!({ "text": text }));
+        }
+        let orders = read_model::count_orders(&self.read_model).map_err(|error| error.to_string())?;
+        let text = format!(
+            "{name} is filled anew. It has the {orders} orders that the engine has; what was recorded before {} is missing from the \
+             histories, but for what is still in the log\n",
+            jiff::Timestamp::now().strftime("%FT%TZ")
+        );
+        Ok(json!({ "text": text }))
+    }
+
+    fn registry(&self) -> std::sync::MutexGuard<'_, SinkRegistry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn now() -> Time {
+    let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
+}

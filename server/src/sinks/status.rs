@@ -1,0 +1,172 @@
+//! How the sinks are, for whoever asks: `/readyz`, `/worker/status`, metrics.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bridge::health::{Health, State};
+use bridge::runner::Requests;
+use engine::ids::Time;
+use net::SinkStatus;
+use net::metrics::Registry;
+
+use super::posts::Posts;
+
+/// What the keeper saw last.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// All sinks that are registered, configured or not.
+    pub(crate) registered: Vec<String>,
+    /// The one that the log is kept for the longest.
+    pub(crate) slowest: Option<String>,
+}
+
+/// One sink that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct SinkHandle {
+    pub(crate) name: &'static str,
+    pub(crate) health: Arc<Health>,
+    pub(crate) requests: Arc<Requests>,
+}
+
+/// The sinks of this process, as others see them. Asking never waits for a disk.
+#[derive(Debug)]
+pub(crate) struct SinkHandles {
+    pub(crate) posts: Arc<Posts>,
+    pub(crate) sinks: Vec<SinkHandle>,
+    pub(crate) kept: Mutex<Kept>,
+    pub(crate) budget_bytes_per_core: u64,
+    pub(crate) read_model: PathBuf,
+}
+
+impl SinkHandles {
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A sink that runs.
+    pub(crate) fn sink(&self, name: &str) -> Option<&SinkHandle> {
+        self.sinks.iter().find(|sink| sink.name == name)
+    }
+
+    /// Each sink that runs, then those that the log is kept for although nobody runs them.
+    pub(crate) fn statuses(&self, now: Time) -> Vec<SinkStatus> {
+        let filler = self.fills_log();
+        let kept = self.kept();
+        let running = self.sinks.iter().map(|SinkHandle { name, health, .. }| {
+            let report = health.report();
+            let fault = report.fault.as_ref().filter(|_| report.state == State::Down);
+            let last_error = fault.map(|fault| fault.text.clone()).or_else(|| report.notice.clone());
+            SinkStatus {
+                name: (*name).to_owned(),
+                state: report.state.wire_name(),
+                backlog: report.backlog,
+                lag_ms: report.lag_ms(now),
+                last_error,
+                fills_log: filler.as_deref() == Some(*name),
+            }
+        });
+        let others = kept.registered.iter().filter(|name| self.sink(name).is_none());
+        let others = others.map(|name| SinkStatus {
+            name: name.clone(),
+            state: "not_configured",
+            backlog: 0,
+            lag_ms: 0,
+            last_error: None,
+            fills_log: filler.as_deref() == Some(&name[..]),
+        });
+        running.chain(others).collect()
+    }
+
+    /// What is kept for a sink has reached the budget of some core: whose it is.
+    pub(crate) fn fills_log(&self) -> Option<String> {
+        let is_full = self
+            .posts
+            .sizes()
+            .any(|size| size.is_kept_for_sinks && size.needed_bytes >= self.budget_bytes_per_core);
+        if is_full { self.kept().slowest.clone() } else { None }
+    }
+
+    /// Some sink is down, or needs somebody to look at it, or takes the room of new sales.
+    pub(crate) fn is_any_down(&self) -> bool {
+        let is_down = |sink: &SinkHandle| {
+            let report = sink.health.report();
+            report.state == State::Down || report.notice.is_some()
+        };
+        self.sinks.iter().any(is_down) || self.fills_log().is_some()
+    }
+
+    pub(crate) fn register(self: &Arc<Self>, registry: &mut Registry) {
+        for SinkHandle { name, health, .. } in &self.sinks {
+            let labels = [("sink", *name)];
+            let gauge = |registry: &mut Registry, name, help, read: fn(&Health) -> u64| {
+                let health = health.clone();
+                registry.gauge_of(name, help, &labels, move || read(&health));
+            };
+            gauge(
+                registry,
+                "interlock_sink_up",
+                "Whether a sink is filled: 1, or 0 while it is down.",
+                |health| u64::from(health.report().state != State::Down),
+            );
+            gauge(
+                registry,
+                "interlock_sink_backlog_records",
+                "Records of the log that a sink has not got, as far as is known.",
+                |health| health.report().backlog,
+            );
+            gauge(
+                registry,
+                "interlock_sink_lag_seconds",
+                "How old the last record is that a sink has; 0 if it has all.",
+                |health| health.report().lag_ms(wall_clock()) / 1_000,
+            );
+            let written = health.clone();
+            registry.counter_of(
+                "interlock_sink_records_total",
+                "Records that a sink wrote.",
+                &labels,
+                move || written.report().records_written,
+            );
+            let (handles, name) = (self.clone(), *name);
+            registry.gauge_of(
+                "interlock_sink_fills_log",
+                "1 while the log is full of what is kept for a sink, and new sales are refused.",
+                &labels,
+                move || u64::from(handles.fills_log().as_deref() == Some(name)),
+            );
+        }
+        let path = self.read_model.clone();
+        registry.gauge_of(
+            "interlock_read_model_wal_bytes",
+            "Bytes of SQLite's own log of the read model; it grows while a reader keeps an old moment open.",
+            &[],
+            move || bridge::read_model::wal_bytes(&path),
+        );
+        let (needed, kept, budget) = (self.posts.clone(), self.posts.clone(), self.budget_bytes_per_core);
+        registry.gauge_of(
+            "interlock_log_needed_bytes",
+            "Bytes of log that a snapshot or a sink still needs, of the core with the most.",
+            &[],
+            move || needed.sizes().map(|size| size.needed_bytes).max().unwrap_or(0),
+        );
+        registry.gauge_of(
+            "interlock_log_kept_bytes",
+            "Bytes of log on the disk, all cores together.",
+            &[],
+            move || kept.sizes().map(|size| size.kept_bytes).sum(),
+        );
+        registry.gauge_of(
+            "interlock_log_budget_bytes",
+            "Bytes of log that a core may need before it takes no new sales.",
+            &[],
+            move || budget,
+        );
+    }
+}
+
+/// For lags alone.
+fn wall_clock() -> Time {
+    let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
+}

@@ -194,6 +194,13 @@ impl Launch {
         server
     }
 
+    /// Starts the server and waits until it sells, whether its sinks can be written or not.
+    pub fn start_selling(&self) -> Server {
+        let mut server = self.spawn();
+        server.until_ready_at(Port::Order);
+        server
+    }
+
     /// Starts the server and does not wait.
     pub fn spawn(&self) -> Server {
         let stderr = OpenOptions::new().create(true).append(true).open(self.stderr_path());
@@ -335,14 +342,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Waits until the gateway says that it is ready.
+    /// Waits until the gateway says that it is ready, and so all of the server.
     pub fn until_ready(&mut self) {
+        self.until_ready_at(Port::Gateway);
+    }
+
+    /// Waits until a service says that it is ready.
+    pub fn until_ready_at(&mut self, port: Port) {
         until("the server to be ready", || {
             if let Some(status) = self.ended() {
                 panic!("the server ended while it started: {status}\n{}", self.log_tail());
             }
-            let answer =
-                Conn::open(self.addr(Port::Gateway)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
+            let answer = Conn::open(self.addr(port)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
             answer.is_ok_and(|answer| answer.status == 200).then_some(())
         });
     }

@@ -118,8 +118,9 @@ impl Nemesis<'_> {
     fn until_up(&self) {
         let mut session = self.launch.session();
         until("the read model to go on after a fault", || {
+            let is_up = session.get(Port::Gateway, "/readyz").status == 200;
             let answer = session.get(Port::Gateway, "/v1/orders?limit=1");
-            (answer.status == 200 && answer.header(LAG) == Some("0")).then_some(())
+            (is_up && answer.status == 200 && answer.header(LAG) == Some("0")).then_some(())
         });
     }
 
@@ -167,7 +168,7 @@ impl Nemesis<'_> {
         if let Some(cores) = cores {
             self.launch = self.launch.clone().cores(cores);
         }
-        self.server = Some(self.launch.start());
+        self.server = Some(self.launch.start_selling());
         self.figures.starts += 1;
     }
 

@@ -49,6 +49,8 @@ use told::Told;
 pub(crate) const LAG: &str = "x-read-model-lag-ms";
 /// How long holds last.
 pub(crate) const HOLD_SECS: u64 = 2;
+/// Far more than the log needs while the read model is behind, and less than the small disk has: the read model leaves it free.
+const LOG_BUDGET_BYTES: &str = "268435456";
 const CLIENTS: usize = 16;
 /// Runs that one cycle sells, and no other one: some of their classes are sold out, and others never.
 const RUNS_PER_CYCLE: u64 = 2;
@@ -203,6 +205,7 @@ fn with_small_limits(launch: &Launch, data: &Path, database: &Path) -> Launch {
         .env("INVENTORY_HOLD_TTL_SECS", &HOLD_SECS.to_string())
         .env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY)
         .env("INTERLOCK_LOG_KEEP_HOURS", "0")
+        .env("INTERLOCK_LOG_BUDGET_BYTES", LOG_BUDGET_BYTES)
         .env("INTERLOCK_SEGMENT_BYTES", "262144")
         .env("INTERLOCK_SNAPSHOT_LOG_BYTES", "524288")
 }

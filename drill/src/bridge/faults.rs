@@ -38,10 +38,10 @@ impl Nemesis<'_> {
             self.until_up();
         }
         self.budget.release(step.orders_before);
+        let orders_left = if step.fault.ends_server() { step.orders_left } else { 0 };
+        until("orders before a fault", || (self.budget.left() <= orders_left).then_some(()));
         if step.fault.ends_server() {
             thread::sleep(step.moment);
-        } else {
-            until("orders before a fault", || (self.budget.left() == 0).then_some(()));
         }
         let acknowledged = self.acknowledged();
         match step.fault {

@@ -8,8 +8,8 @@ use crate::{Rng, chance};
 pub const ORDERS_PER_CYCLE: u64 = 1_000;
 /// A fault lasts so long, in milliseconds.
 const LENGTH_MS: std::ops::Range<u64> = 300..3_000;
-/// The server is killed or stopped within this time of the first orders that are released for it.
-const MOMENT_MS: u64 = 250;
+/// The server is ended so soon after clients have taken up the last order that they take before it.
+const MOMENT_US: u64 = 60_000;
 /// A start that is killed is so within this time.
 const KILLED_START_MS: u64 = 400;
 
@@ -96,7 +96,9 @@ pub struct Step {
     pub fault: Fault,
     /// Orders that are created, or under way, when it begins.
     pub orders_before: u64,
-    /// When the server is ended, where it is: from the release of those orders on.
+    /// Where the server is ended: so many of those orders nobody has taken up by then.
+    pub orders_left: u64,
+    /// And so much later, in the middle of the work.
     pub moment: Duration,
     /// Orders that are to be created while it lasts.
     pub orders_during: u64,
@@ -120,7 +122,8 @@ pub fn steps(rng: &mut Rng, faults: &[Fault], cores: &[u32]) -> Vec<Step> {
         steps.push(Step {
             fault,
             orders_before,
-            moment: Duration::from_millis(rng.u64(..MOMENT_MS)),
+            orders_left: rng.u64(..orders_before),
+            moment: Duration::from_micros(rng.u64(..MOMENT_US)),
             orders_during: orders - orders_before,
             length: Duration::from_millis(rng.u64(LENGTH_MS)),
             cores: *chance::pick(rng, cores),

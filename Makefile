@@ -56,7 +56,7 @@ fmt: ## Check the formatting
 deny: ## Check licences, advisories and sources of dependencies
 	@./scripts/deny.sh
 
-drill: build ## Kill the server under load and audit every answer (CYCLES=1000; DRILL=power, full, all, ...: cargo run -p drill -- --help)
+drill: build ## Kill the server under load and audit every answer (CYCLES=1000; DRILL=power, full, bridge, all, ...: cargo run -p drill -- --help)
 	@$(CARGO) run --quiet --package drill -- $(DRILL) --cycles $(CYCLES) $(DRILL_ARGS)
 
 fuzz: ## Run each fuzz target for SECONDS=60 (nightly compiler, cargo-fuzz)

@@ -10,13 +10,16 @@
 //! | fault | a log write or a sync fails first | [`power`] |
 //! | full | the disk fills up, and has room again | [`full`] |
 //! | pause | the process is stopped for longer than its holds last | [`pause`] |
+//! | bridge | its read model is locked, full or behind while the server is killed; HTTP and SQLite must agree | [`bridge`] |
 //! | clock | its wall clock jumps back and forward | [`clock`] |
 //!
-//! power, fault and full mount by FUSE and need root or `fusermount3`; clock needs libfaketime.
+//! power, fault and full mount by FUSE and need root or `fusermount3`; bridge fills a disk only where it may mount one (root); clock needs
+//! libfaketime.
 //!
 //! A drill that finds something panics with what it found. The command then prints one line that repeats the run from the
 //! same seed: the choices are the same, the timing is the machine's. The data directory is kept.
 
+pub mod bridge;
 pub mod chance;
 pub mod clock;
 pub mod crash;

@@ -12,7 +12,7 @@ use drill::crash::fault_injector::{FaultInjector, ProcessKills};
 use drill::crash::{Settings, with_small_limits};
 use drill::pause::Pauses;
 use drill::power::{DiskFaults, PowerCuts};
-use drill::{Launch, crash, full};
+use drill::{Launch, bridge, crash, full};
 
 struct Drill {
     name: &'static str,
@@ -25,7 +25,7 @@ struct Drill {
 }
 
 /// In the order of `drill all`. The clock is last: from then on times in answers cannot be compared with ours.
-const DRILLS: [Drill; 6] = [
+const DRILLS: [Drill; 7] = [
     Drill {
         name: "kill",
         cycles: "100",
@@ -60,6 +60,13 @@ const DRILLS: [Drill; 6] = [
         has_driver: false,
         run: |settings, launch| crash_drill(settings, &mut Pauses::new(launch.home()), launch),
         about: "Stops the process for longer than its holds last, lets it go on and kills it",
+    },
+    Drill {
+        name: "bridge",
+        cycles: "100",
+        has_driver: false,
+        run: |settings, launch| println!("{}", bridge::run(settings, launch)),
+        about: "Kills the server, locks and fills its read model while it sells, and compares HTTP, SQLite and what clients were told; a cycle is 1,000 orders (root, to fill a disk)",
     },
     Drill {
         name: "clock",

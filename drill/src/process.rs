@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -122,6 +123,11 @@ impl Launch {
         self
     }
 
+    #[must_use]
+    pub fn cores_now(&self) -> u32 {
+        self.cores
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Launch {
         self.env.insert(name.to_owned(), value.to_owned());
         self
@@ -168,7 +174,12 @@ impl Launch {
     }
 
     pub fn sign_key(&self) -> Option<&str> {
-        self.env.get("PAYMENT_CALLBACK_SIGN_KEY").map(String::as_str)
+        self.env_of("PAYMENT_CALLBACK_SIGN_KEY")
+    }
+
+    /// A variable that the server is started with.
+    pub fn env_of(&self, name: &str) -> Option<&str> {
+        self.env.get(name).map(String::as_str)
     }
 
     /// A client of the server, running or not.
@@ -180,6 +191,13 @@ impl Launch {
     pub fn start(&self) -> Server {
         let mut server = self.spawn();
         server.until_ready();
+        server
+    }
+
+    /// Starts the server and waits until it sells, whether its sinks can be written or not.
+    pub fn start_selling(&self) -> Server {
+        let mut server = self.spawn();
+        server.until_ready_at(Port::Order);
         server
     }
 
@@ -324,14 +342,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Waits until the gateway says that it is ready.
+    /// Waits until the gateway says that it is ready, and so all of the server.
     pub fn until_ready(&mut self) {
+        self.until_ready_at(Port::Gateway);
+    }
+
+    /// Waits until a service says that it is ready.
+    pub fn until_ready_at(&mut self, port: Port) {
         until("the server to be ready", || {
             if let Some(status) = self.ended() {
                 panic!("the server ended while it started: {status}\n{}", self.log_tail());
             }
-            let answer =
-                Conn::open(self.addr(Port::Gateway)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
+            let answer = Conn::open(self.addr(port)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
             answer.is_ok_and(|answer| answer.status == 200).then_some(())
         });
     }
@@ -367,6 +389,23 @@ impl Server {
     pub fn log(&self) -> String {
         let bytes = fs::read(self.launch.stderr_path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The length of [`Server::log`] in bytes.
+    pub fn log_bytes(&self) -> u64 {
+        fs::metadata(self.launch.stderr_path()).map_or(0, |file| file.len())
+    }
+
+    /// What was written behind the first `start` bytes of [`Server::log`].
+    pub fn log_behind(&self, start: u64) -> String {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(self.launch.stderr_path())?;
+            file.seek(SeekFrom::Start(start))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
     }
 
     /// The exit status, where the server has ended by itself.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::http::encode;
 use crate::session::{list, number, text};
-use crate::time::tomorrow;
+use crate::time::{days_after, tomorrow};
 use crate::{Port, Session};
 
 /// Ad hoc partitions, new ones in each cycle.
@@ -99,17 +99,33 @@ impl Runs {
     #[must_use]
     pub fn partitions(&self, cycle: u64) -> Vec<Arc<Partition>> {
         let mut partitions = self.0[(cycle / CYCLES_PER_RUN) as usize % self.0.len()].clone();
-        partitions.extend((0..AD_HOC_PARTITIONS).map(|i| {
-            // Half of the keys are shaped like a run's, whose slot follows from train and date.
-            let key = if i % 2 == 0 {
-                format!("drill-{cycle}-{i}")
-            } else {
-                format!("X{cycle}-{i}|2026-02-11|2nd")
-            };
-            Partition::ad_hoc(key, AD_HOC_CAPACITY)
-        }));
+        partitions.extend(ad_hoc(cycle));
         partitions
     }
+
+    /// The classes of one run: of each train tomorrow, then of each the day after, and so on.
+    #[must_use]
+    pub fn nth(&self, n: u64) -> Vec<Arc<Partition>> {
+        let trains = self.0.len() as u64;
+        let later = |partition: &Arc<Partition>| {
+            let mut parts: Vec<&str> = partition.key.split('|').collect();
+            let date = days_after(parts[1], (n / trains) as i64);
+            parts[1] = &date;
+            let (capacity, segments) = (partition.capacity, partition.segments);
+            Arc::new(Partition { key: parts.join("|"), capacity, segments })
+        };
+        self.0[(n % trains) as usize].iter().map(later).collect()
+    }
+}
+
+/// The ad hoc partitions of one cycle.
+pub fn ad_hoc(cycle: u64) -> impl Iterator<Item = Arc<Partition>> {
+    (0..AD_HOC_PARTITIONS).map(move |i| {
+        // Half of the keys are shaped like a run's, whose slot follows from train and date.
+        let key =
+            if i % 2 == 0 { format!("drill-{cycle}-{i}") } else { format!("X{cycle}-{i}|2026-02-11|2nd") };
+        Partition::ad_hoc(key, AD_HOC_CAPACITY)
+    })
 }
 
 /// The classes of a run, if it has at least four stops.

@@ -1,16 +1,17 @@
 //! Short runs of the drills: `kill -9`, power cuts and failing writes under load and during starts, a full disk, a process that
-//! stands still; and an audit of every answer.
+//! stands still, a read model that is locked, full or behind; and an audit of every answer.
 //!
 //! `INTERLOCK_DRILL_SEED` repeats the choices of a run (not its timing). `make drill CYCLES=1000` is the long one.
 
 use std::time::Duration;
 
+use drill::bridge::plan::Fault;
 use drill::crash::fault_injector::{FaultInjector, ProcessKills};
 use drill::crash::kill_points::KillPoint;
 use drill::crash::{Settings, run, with_small_limits};
-use drill::full;
 use drill::pause::Pauses;
 use drill::power::{DiskFaults, PowerCuts, mount_error};
+use drill::{bridge, full};
 
 use crate::support::time::now_ms;
 use crate::support::{Launch, skipped};
@@ -23,6 +24,8 @@ const POWER_CUTS: u64 = 4;
 const FAILURES: u64 = 4;
 /// How often the process stands still.
 const PAUSES: u64 = 3;
+/// Thousands of orders, each thousand with every fault of the read model.
+const THOUSANDS_OF_ORDERS: u64 = 1;
 /// Writes that must be acknowledged before each.
 const ACKNOWLEDGED_MIN: u64 = 500;
 
@@ -80,6 +83,26 @@ fn what_fell_due_while_it_stood_still_expires() {
     let mut pauses = Pauses::new(launch.home());
     println!("{}", run(&settings("pause", seed, PAUSES), &mut pauses, &with_small_limits(&launch)));
     assert!(pauses.stopped > Duration::ZERO);
+}
+
+/// Catches: a row or an event that the read model loses, has twice or takes back, however it was hurt; a sale that waits for it.
+#[test]
+fn the_read_model_agrees_with_http_whatever_was_hurt() {
+    let figures = bridge::run(&settings("bridge", seed(), THOUSANDS_OF_ORDERS), &Launch::new());
+    println!("{figures}");
+    let met = |fault: Fault| figures.faults.get(&fault).map_or(0, |(count, _)| *count);
+    assert!(
+        Fault::ALL.into_iter().all(|fault| fault.needs_small_disk() || met(fault) == THOUSANDS_OF_ORDERS)
+    );
+    assert!(
+        figures.noticed.values().all(|count| *count > 0),
+        "what was to take it down did not: {:?}",
+        figures.noticed
+    );
+    assert!(figures.acknowledged_meanwhile > 0 && figures.found.orders.values().sum::<u64>() >= 1_000);
+    if met(Fault::FullDisk) == 0 {
+        skipped("nothing can be mounted here: the disk of the read model was not filled");
+    }
 }
 
 /// Over the disk that fails on demand. A machine that lets nobody mount by FUSE (root, or `fusermount3`) skips it.

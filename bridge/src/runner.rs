@@ -23,8 +23,8 @@ use backoff::Backoff;
 
 /// Bytes of log that one batch is made of.
 pub const BATCH_BYTES_MAX: usize = 4 << 20;
-/// The pause between two batches while the backlog is small: a batch costs a sync, however little is in it.
-pub const GATHER: Duration = Duration::from_millis(20);
+/// The pause between two batches while the backlog is small: a batch costs a read and a sync, however little is in it.
+pub const GATHER: Duration = Duration::from_millis(50);
 /// From so many records behind on, batches follow each other without a pause.
 pub const BACKLOG_AT_ONCE: u64 = 2_000;
 /// How long a runner waits for more in one go. It stops no later than after that.

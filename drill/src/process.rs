@@ -187,17 +187,10 @@ impl Launch {
         Session::new(Port::ALL.map(|port| self.addr(port)), self.sign_key())
     }
 
-    /// Starts the server and waits until it is ready.
+    /// Starts the server and waits until it sells, whether its sinks can be written or not.
     pub fn start(&self) -> Server {
         let mut server = self.spawn();
         server.until_ready();
-        server
-    }
-
-    /// Starts the server and waits until it sells, whether its sinks can be written or not.
-    pub fn start_selling(&self) -> Server {
-        let mut server = self.spawn();
-        server.until_ready_at(Port::Order);
         server
     }
 
@@ -306,7 +299,7 @@ impl Launch {
     }
 }
 
-/// Every file below `dir` with its bytes.
+/// Every file below `dir` with its bytes. A socket has none.
 pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![dir.to_owned()];
@@ -315,7 +308,7 @@ pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let path = entry.expect("a readable entry").path();
             if path.is_dir() {
                 waiting.push(path);
-            } else {
+            } else if path.is_file() {
                 let bytes = fs::read(&path).expect("a readable file");
                 found.insert(path, bytes);
             }
@@ -342,18 +335,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Waits until the gateway says that it is ready, and so all of the server.
+    /// Waits until the order service says that it is ready; the gateway's word is for the sinks as well.
     pub fn until_ready(&mut self) {
-        self.until_ready_at(Port::Gateway);
-    }
-
-    /// Waits until a service says that it is ready.
-    pub fn until_ready_at(&mut self, port: Port) {
         until("the server to be ready", || {
             if let Some(status) = self.ended() {
                 panic!("the server ended while it started: {status}\n{}", self.log_tail());
             }
-            let answer = Conn::open(self.addr(port)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
+            let answer =
+                Conn::open(self.addr(Port::Order)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
             answer.is_ok_and(|answer| answer.status == 200).then_some(())
         });
     }

@@ -129,9 +129,13 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         read_model: config.read_model.clone(),
         metrics,
     };
-    control::listen(&config.data_dir, handler)?;
+    if let Err(error) = control::listen(&config.data_dir, handler) {
+        // Some file systems have no sockets. Sales go on without an operator's.
+        tracing::warn!(%error, "there is no control socket: `interlock status` and `sink` cannot ask this server");
+    }
     sinks.wait_until_open();
     run(config, &addresses, setups)?;
+    control::close(&config.data_dir);
     sinks.stop();
     logging::finish(|| tracing::info!("stopped: every accepted request was answered"));
     Ok(())

@@ -168,7 +168,7 @@ impl Nemesis<'_> {
         if let Some(cores) = cores {
             self.launch = self.launch.clone().cores(cores);
         }
-        self.server = Some(self.launch.start_selling());
+        self.server = Some(self.launch.start());
         self.figures.starts += 1;
     }
 

@@ -67,6 +67,11 @@ pub(crate) fn listen(data_dir: &Path, handler: Handler) -> io::Result<()> {
     Ok(())
 }
 
+/// The server goes: nobody is to be asked here any more. What a killed one leaves is replaced by the next.
+pub(crate) fn close(data_dir: &Path) {
+    let _ = fs::remove_file(data_dir.join(SOCKET));
+}
+
 fn answer(stream: &UnixStream, handler: &Handler) -> io::Result<()> {
     stream.set_read_timeout(Some(REQUEST_TIME))?;
     stream.set_write_timeout(Some(REQUEST_TIME))?;

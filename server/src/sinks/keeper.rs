@@ -11,6 +11,8 @@ use super::status::{Kept, SinkHandle, SinkHandles};
 
 /// How often it looks. What a sink has is kept for so long at least: each look that finds news writes a small file.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// How often until every sink has been relied on once: a sink of which nothing is known may be made anew.
+const FIRST_INTERVAL: Duration = Duration::from_millis(100);
 /// The share of the budget from which on what is needed is warned of.
 const WARNED_PERCENT: u64 = 80;
 
@@ -25,13 +27,14 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn run(mut self) {
         while !self.stop.is_set() {
-            self.look();
-            self.stop.wait(INTERVAL);
+            let is_known = self.look();
+            self.stop.wait(if is_known { INTERVAL } else { FIRST_INTERVAL });
         }
         self.look();
     }
 
-    fn look(&mut self) {
+    /// True if something is known of every sink that runs.
+    fn look(&mut self) -> bool {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         for SinkHandle { name, health, requests } in &self.handles.sinks {
             // What it has is about to go, and nothing of it may be relied on.
@@ -41,15 +44,20 @@ impl Keeper {
             let Some(position) = health.report().position else { continue };
             if let Err(error) = registry.rely(name, &position) {
                 tracing::warn!(sink = name, %error, "the log is kept: how far the sinks are cannot be written down");
-                return;
+                return true;
             }
         }
         self.handles.posts.set_floors(&registry.floors());
         let slowest = registry.slowest().map(str::to_owned);
         let registered = registry.sinks().sinks.iter().map(|sink| sink.name.clone()).collect();
+        let is_known = |sink: &SinkHandle| {
+            registry.sinks().get(sink.name).is_none_or(|registered| registered.relied.is_some())
+        };
+        let all_known = registry.problem().is_some() || self.handles.sinks.iter().all(is_known);
         drop(registry);
         *self.handles.kept() = Kept { registered, slowest: slowest.clone() };
         self.warn(slowest.as_deref().unwrap_or("the snapshots"));
+        all_known
     }
 
     fn warn(&mut self, slowest: &str) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::process::CommandOutput;
 use crate::support::session::{list, text};
-use crate::support::{Conn, Launch, Port, Server, Session, until};
+use crate::support::{Launch, Port, Session, until};
 
 fn database(launch: &Launch) -> PathBuf {
     launch.dir().join("read-model.db")
@@ -18,17 +18,6 @@ fn database(launch: &Launch) -> PathBuf {
 fn interlock(launch: &Launch, args: &[&str]) -> CommandOutput {
     let dir = launch.dir().display().to_string();
     launch.run(&[args, &["--data-dir", &dir]].concat())
-}
-
-/// Starts, whether the read model is up or not.
-fn spawn(launch: &Launch) -> Server {
-    let server = launch.spawn();
-    until("the order service to be ready", || {
-        let answer =
-            Conn::open(server.addr(Port::Order)).and_then(|mut c| c.call("GET", "/readyz", &[], None));
-        answer.is_ok_and(|answer| answer.status == 200).then_some(())
-    });
-    server
 }
 
 /// The orders of the listing, once it has so many.
@@ -130,7 +119,7 @@ fn a_read_model_that_is_gone_is_down_by_name_and_comes_back_on_demand() {
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{suffix}", database(&launch).display()));
     }
-    let server = spawn(&launch);
+    let server = launch.start();
     let mut session = server.session();
     ids.extend(sell(&mut session, "without"));
     session.order(&ids[0]);
@@ -174,7 +163,7 @@ fn a_read_model_of_another_directory_is_down_by_name() {
     std::fs::copy(database(&other), &file).expect("a copy");
     let before = std::fs::read(&file).expect("a file");
     let launch = launch.args(&["--read-model", &file.display().to_string()]);
-    let server = spawn(&launch);
+    let server = launch.start();
     let mut session = server.session();
     sell(&mut session, "own");
     let status = session.get(Port::Worker, "/worker/status").ok();
@@ -320,7 +309,7 @@ fn a_damaged_read_model_is_found_and_not_believed() {
     let last_page = bytes.len() - 4_096;
     bytes[last_page..].fill(0x55);
     std::fs::write(&path, bytes).expect("a database");
-    let server = spawn(&launch);
+    let server = launch.start();
     let mut session = server.session();
     let error = until("the damage to be found", || {
         let status = session.get(Port::Worker, "/worker/status").ok();

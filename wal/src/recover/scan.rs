@@ -75,7 +75,7 @@ pub(crate) struct Scan<F: Files> {
     core: CoreDir<F>,
     owner: Owner,
     pub(crate) segments: Vec<SegmentFile>,
-    /// The last record in each segment up to that of the frame given last; a later one for segments that were passed over.
+    /// The last record in each segment up to that of the frame given last; a later one for some that were passed over.
     last_lsns: Vec<u64>,
     /// The window of one segment at a time, and which.
     window: Option<(usize, Window<F::File>)>,
@@ -109,6 +109,7 @@ impl<F: Files> Scan<F> {
             frame_at: START,
         };
         scan.at.segment = scan.begin(from)?;
+        scan.last_lsns = scan.passed_over(scan.at.segment);
         Ok(scan)
     }
 
@@ -133,6 +134,20 @@ impl<F: Files> Scan<F> {
                 .damaged(START, format!("the log begins with record {lsn}, its snapshot ends before {from}")),
             None => self.damaged(START, "no segment of the log begins with a sound frame"),
         }
+    }
+
+    /// The last record in each of the segments before `begin`, which are not read; a later one where the next segment does not begin with a
+    /// sound header. Nothing of them stops a start.
+    fn passed_over(&mut self, begin: usize) -> Vec<u64> {
+        let mut last_lsns = vec![0; begin];
+        let mut known = 0;
+        for segment in (1..=begin).rev() {
+            if let Ok(Candidate::Sound(header, _)) = self.classify(Cursor { segment, offset: 0 }) {
+                known = header.first_lsn - 1;
+            }
+            last_lsns[segment - 1] = known;
+        }
+        last_lsns
     }
 
     /// The records of the frame that was given last.

@@ -2,10 +2,10 @@
 
 use crate::error::{During, OpenError};
 use crate::files::{File, Files, open_listed};
-use crate::limits::CHUNK_BYTES;
+use crate::limits::{BLOCK_BYTES, CHUNK_BYTES};
 
-/// The first piece is smaller, because recovery looks only at the beginning of most segments to find the one to start with.
-const FIRST_BYTES: usize = 64 << 10;
+/// The first piece is smaller, because recovery looks only at the first header of most segments.
+const FIRST_BYTES: usize = BLOCK_BYTES;
 
 /// An open file and the piece of it that is in memory.
 pub(crate) struct Window<T: File> {

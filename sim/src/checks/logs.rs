@@ -7,12 +7,13 @@ use wal::files::MemoryFiles;
 
 use super::model::frame;
 
-/// The end of a frame with records: the segment, the offset behind it, and its last record.
+/// The end of a frame: the segment, the offset behind it, and the last record so far.
 #[derive(Debug, Clone, Copy)]
 struct FrameEnd {
     generation: u64,
     offset: u64,
     last: u64,
+    is_empty: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,12 +63,10 @@ impl Logs {
         let log = self.newest(core);
         log.generation = Some(generation);
         let records = frame::records(bytes);
-        if records.is_empty() {
-            return;
-        }
+        let is_empty = records.is_empty();
         log.records.extend(records.into_iter().map(<[u8]>::to_vec));
         let (offset, last) = ((offset + bytes.len()) as u64, log.records.len() as u64);
-        log.frames.push(FrameEnd { generation, offset, last });
+        log.frames.push(FrameEnd { generation, offset, last, is_empty });
     }
 
     /// Everything that the core has given to its disk is durable.
@@ -90,6 +89,8 @@ impl Logs {
             assert!(*end <= written, "{found}, and {written} were written");
             log.records.truncate(*end as usize);
             log.frames.retain(|frame| frame.last <= *end);
+            // Whether an empty one at the end has survived does not show.
+            while log.frames.pop_if(|frame| frame.is_empty).is_some() {}
             log.durable = *end as usize;
             log.generation = None;
         }
@@ -140,7 +141,7 @@ impl Logs {
         (1..).take_while(|step| there.contains(&ahead(*step))).count() as u64
     }
 
-    /// Bytes of a core's log from the segment on that has the record behind `floor`; at least so many are needed.
+    /// Bytes of a core's log from the segment on that has the record behind `floor`.
     pub(crate) fn bytes_behind(&self, core: u16, floor: u64, segment_bytes: u64) -> u64 {
         let frames = &self.epochs[&self.epoch()][usize::from(core)].frames;
         let Some(last) = frames.last() else { return 0 };

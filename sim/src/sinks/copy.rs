@@ -32,6 +32,15 @@ impl Recover for Images {
     }
 }
 
+/// The record up to which the newest snapshot of a core holds everything.
+///
+/// # Panics
+/// When it cannot be read.
+pub(super) fn snapshot_begin(files: &MemoryFiles, newest: &Cursor, core: u16) -> u64 {
+    let begin = read_snapshot(files, newest, core, &mut Images::default());
+    begin.unwrap_or_else(|error| panic!("the snapshot of core {core} cannot be read: {error}")).0
+}
+
 /// Copies the state, and returns the place behind which to follow.
 ///
 /// # Errors

@@ -329,6 +329,18 @@ pub(crate) fn watch_room(world: &mut World, core: u16) {
     let over = &mut world.sinks.over[usize::from(core)];
     let was_over = std::mem::replace(over, log.needed_bytes() >= plan.options.budget_bytes);
     assert!(!*over || log.space() != Space::Plenty, "core {core} sells beyond its budget");
+    // Where the commit is delayed the log has not yet let go what it may.
+    if *over && !was_over && !world.process.cores[usize::from(core)].node.delays_commit() {
+        let newest = world.process.registry.beginning();
+        let snapshot = copy::snapshot_begin(files, &newest, core);
+        let most = world.sinks.logs.bytes_behind(core, floor.min(snapshot), plan.options.segment_bytes);
+        // A segment from before the start may be kept for a record less than it has.
+        assert!(
+            log.needed_bytes() <= most + plan.options.segment_bytes,
+            "core {core} counts {} bytes as needed, and {most} are",
+            log.needed_bytes()
+        );
+    }
     if !*over && log.space() == Space::Reserve {
         let spare_bytes = world.sinks.logs.spare_segments(core, files) * plan.options.segment_bytes;
         let room = spare_bytes.saturating_sub(log.backlog_bytes() as u64);

@@ -55,7 +55,7 @@ impl Envelope<'_> {
     }
 }
 
-/// What an event says. Fields that have no value are left out.
+/// The payload of an event. Fields that have no value are left out.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Payload<'a> {

@@ -1,4 +1,4 @@
-//! How a sink is doing, for whoever asks: status pages, metrics, readiness.
+//! The health of a sink, for whoever asks: status pages, metrics, readiness.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,15 +11,15 @@ use crate::sink::{SinkError, Trouble};
 #[derive(Debug, Default)]
 pub struct Health(Mutex<Report>);
 
-/// What a runner says of its sink.
+/// The report of a runner on its sink.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Report {
     pub state: State,
     /// The last error; of the present where the state is `Down`.
     pub fault: Option<Fault>,
-    /// What is not right although it goes on.
+    /// A notice: something is not right although it goes on.
     pub notice: Option<String>,
-    /// How far it is durable.
+    /// The durable position.
     pub position: Option<Cursor>,
     /// Records that are durable in the log behind that, as far as is known.
     pub backlog: u64,
@@ -78,7 +78,7 @@ impl Health {
 }
 
 impl Report {
-    /// How old the last record is that it has, in milliseconds; 0 where it has all of them, and only there. Where that record is not known,
+    /// The lag: the age of the last record that it has, in milliseconds; 0 where it has all of them, and only there. Where that record is not known,
     /// because nothing was followed since the start: how long it is down.
     #[must_use]
     pub fn lag_ms(&self, now: Time) -> u64 {

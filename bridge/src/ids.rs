@@ -8,7 +8,7 @@ use std::io::Write;
 use engine::ids::{OrderId, SlotId};
 use uuid::Uuid;
 
-/// Where records come from: a data directory in one of its lives.
+/// The origin of records: a data directory in one of its lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// The id of the directory.

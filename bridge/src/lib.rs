@@ -1,4 +1,4 @@
-//! What leaves the log: rows for tables, envelopes for topics, and the sinks that are filled with them.
+//! The bridge: what leaves the log as rows for tables, envelopes for topics, and the sinks that are filled with them.
 //!
 //! A sink follows the log up to what is durable and keeps its own cursor. It may lag, stop or be filled again; selling goes on.
 //! Nothing here decides anything about seats, orders or money, and nothing here reads the log: a [`source::Source`] does.

@@ -27,7 +27,7 @@ pub const BATCH_BYTES_MAX: usize = 4 << 20;
 pub const GATHER: Duration = Duration::from_millis(50);
 /// From so many records behind on, batches follow each other without a pause.
 pub const BACKLOG_AT_ONCE: u64 = 2_000;
-/// How long a runner waits for more in one go. It stops no later than after that.
+/// The longest wait for more in one go. It stops no later than after that.
 pub const WAIT_MAX: Duration = Duration::from_millis(100);
 /// A cursor that passed over records, none of which the sink wants, is written this often.
 pub const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub struct Now {
     pub running: Duration,
 }
 
-/// What is to be done before the next step.
+/// The wait before the next step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
     AtOnce,
@@ -62,7 +62,7 @@ enum Phase {
 #[derive(Debug)]
 struct Following {
     at: Cursor,
-    /// What was passed over since this has still to be written: the sink's own cursor, and when it was written.
+    /// The sink's own cursor, and when it was written: what was passed over since has still to be.
     durable: Cursor,
     written_at: Duration,
 }

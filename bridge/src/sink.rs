@@ -1,4 +1,4 @@
-//! What a sink is: something that follows the log and keeps its own cursor.
+//! A sink: something that follows the log and keeps its own cursor.
 
 use engine::record::Record;
 use engine::state::Slot;
@@ -75,7 +75,7 @@ impl SinkError {
     }
 }
 
-/// What is wrong with a sink, by name.
+/// The trouble of a sink, by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trouble {
     Missing,
@@ -94,7 +94,7 @@ pub enum Trouble {
     Full,
     /// Any other error of it or of what is below it.
     Failed,
-    /// What it is filled from is down.
+    /// Its source is down.
     Source,
     /// It was told to stop. Nothing is wrong.
     Stopped,

@@ -1,4 +1,4 @@
-//! What sinks are filled from: the log and the state behind it.
+//! The source of sinks: the log and the state behind it.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub trait Source: Send {
     /// Why it is refused, by name.
     fn admit(&mut self, at: Option<&Cursor>) -> Result<(), SinkError>;
 
-    /// What comes next behind `at`.
+    /// The next part behind `at`.
     ///
     /// # Errors
     /// The log cannot be read there now.
@@ -60,11 +60,11 @@ impl From<SourceError> for SinkError {
     }
 }
 
-/// Whether a sink with this cursor can be followed into: where the log is durable up to `durable`, and the engine has forgotten and
+/// Judges whether a sink with this cursor can be followed into, where the log is durable up to `durable`, and the engine has forgotten and
 /// pruned on the word that the sink had everything up to `relied_on`.
 ///
 /// # Errors
-/// What is wrong with it, by name.
+/// Its trouble, by name.
 pub fn judge(at: Option<&Cursor>, durable: &Cursor, relied_on: Option<&Cursor>) -> Result<(), SinkError> {
     let refuse = |trouble, text: &str| Err(SinkError::new(trouble, text));
     let Some(at) = at else {

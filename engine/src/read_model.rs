@@ -1,4 +1,4 @@
-//! What the read model is asked and what it answers: the edge types of history. The engine itself knows nothing of it; `net` asks,
+//! Questions to the read model and its answers: the edge types of history. The engine itself knows nothing of it; `net` asks,
 //! `bridge` answers.
 
 use alloc::boxed::Box;
@@ -17,7 +17,7 @@ pub enum Question {
     Order(OrderId),
     /// A page of orders, by the time of their creation.
     Orders(Box<OrdersQuestion>),
-    /// What was recorded of an order or a run, in order.
+    /// The history of an order or a run: what was recorded, in order.
     History(HistoryQuestion),
 }
 
@@ -91,14 +91,14 @@ pub enum Reading {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct OrdersPage {
     pub orders: Vec<OrderView>,
-    /// Where the next page goes on; `None` where there is none.
+    /// The cursor of the next page; `None` where there is none.
     pub next: Option<OrderPosition>,
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct HistoryPage {
     pub events: Vec<HistoryEvent>,
-    /// Where the next page goes on; `None` where there is none.
+    /// The cursor of the next page; `None` where there is none.
     pub next: Option<HistoryPosition>,
 }
 

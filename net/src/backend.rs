@@ -22,7 +22,7 @@ pub trait Backend: 'static {
     /// The answer is of the question's kind, and has no more orders or events than its limit.
     fn read(&self, question: Question) -> impl Future<Output = Result<Reading, Unavailable>>;
 
-    /// How far the read model is behind the engine.
+    /// The lag of the read model behind the engine.
     fn read_model_lag_ms(&self) -> u64;
 
     /// Unpredictable bits for a new order's id.
@@ -75,9 +75,9 @@ pub struct SinkStatus {
     pub state: &'static str,
     /// Records that it has not got, as far as is known.
     pub backlog: u64,
-    /// How old the last record is that it has; 0 if it has all.
+    /// The age of the last record that it has; 0 if it has all.
     pub lag_ms: u64,
-    /// What is wrong with it; `None` as soon as nothing is.
+    /// Its trouble; `None` as soon as nothing is.
     pub last_error: Option<String>,
     /// The log is full of what is kept for it, and new sales are refused.
     pub fills_log: bool,

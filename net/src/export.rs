@@ -51,7 +51,7 @@ impl Format {
         }
     }
 
-    /// What comes before the first order.
+    /// The head, before the first order.
     fn head(self) -> Vec<u8> {
         match self {
             Format::Csv => csv::head(&views::ORDER_FIELDS),

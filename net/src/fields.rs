@@ -89,7 +89,7 @@ pub(crate) fn query_span(query: Option<&str>) -> Result<Option<Span>, Problem> {
     span(index("from_index")?, index("to_index")?)
 }
 
-/// What a query gives for `name`; an empty text is as good as absent.
+/// The value of `name` in a query; an empty text is as good as absent.
 pub(crate) fn given<'q>(query: Option<&'q str>, name: &str) -> Result<Option<Cow<'q, str>>, Problem> {
     Ok(query::get(query, name)?.filter(|text| !text.is_empty()))
 }

@@ -36,7 +36,7 @@ const CORS_TAKES: HeaderValue =
 const CORS_SHOWS: HeaderValue = HeaderValue::from_static(
     "x-trace-id, x-request-id, retry-after, x-read-model-lag-ms, content-disposition",
 );
-/// How far an answer of the read model may be behind the engine.
+/// The lag of the read model behind the engine, for an answer of it.
 const READ_MODEL_LAG: HeaderName = HeaderName::from_static("x-read-model-lag-ms");
 const VARIES: HeaderValue = HeaderValue::from_static("origin");
 

@@ -18,10 +18,10 @@ use crate::log_tools::is_wanted;
 
 type Error = Box<dyn std::error::Error>;
 
-/// How often a running server is asked for more.
+/// The interval at which a running server is asked for more.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How far the logs may be read, and who says so.
+/// The logs' reach, and who says so.
 enum Logs {
     /// A server that has the directory open.
     Running { newest: Cursor, reach: Vec<Reach> },

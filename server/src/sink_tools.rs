@@ -12,7 +12,7 @@ use crate::sinks::READ_MODEL;
 
 type Error = Box<dyn std::error::Error>;
 
-/// What is to be done about sinks.
+/// An operator's command about sinks.
 #[derive(Debug)]
 pub(crate) enum SinkAction {
     List,

@@ -33,9 +33,9 @@ pub struct Report {
     pub cores: Vec<CoreReport>,
     /// Both copies of the superblock are sound and agree. If not, the next start repairs the other one.
     pub superblock_whole: bool,
-    /// Who follows the log.
+    /// The sinks: who follows the log.
     pub sinks: Sinks,
-    /// What is not sound among the files that a start can do without: the sinks, the origin of the epoch.
+    /// Damage among the files that a start can do without: the sinks, the origin of the epoch.
     pub beside: Vec<OpenError>,
 }
 

@@ -64,7 +64,7 @@ pub const SINKS_MAX: usize = 16;
 /// The longest name of a sink.
 pub const SINK_NAME_BYTES_MAX: usize = 64;
 
-/// What a follower reads at once.
+/// The window of a follower: the most that it reads at once.
 pub const FOLLOW_READ_BYTES: usize = 256 << 10;
 
 /// Recovery waits this long for writes that a dead process left in flight.

@@ -5,7 +5,7 @@ pub(crate) const SUPERBLOCK: &str = "superblock";
 pub(crate) const SUPERBLOCK_NEW: &str = "superblock.new";
 /// There while the drivers are tried, on a file system that has no files without a name.
 pub(crate) const PROBE: &str = "probe.new";
-/// What sinks there are, and how far each is relied on.
+/// The file of sinks: who follows the log, and how far each is relied on.
 pub(crate) const SINKS: &str = "sinks";
 pub(crate) const SINKS_NEW: &str = "sinks.new";
 /// In the directory of an epoch: where it comes from.

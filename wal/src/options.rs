@@ -21,7 +21,7 @@ pub struct Options {
     pub snapshot_log_bytes: u64,
     /// Log bytes after which one is due however large the last one was: what a start has to read.
     pub snapshot_log_bytes_max: u64,
-    /// What neither a snapshot nor a follower needs is kept for so long, as far as the budget allows; 0: not at all.
+    /// The time for which segments are kept that neither a snapshot nor a follower needs, as far as the budget allows; 0: not at all.
     pub keep_ms: u64,
     /// Bytes that the segments of one core may take. What nobody needs goes before they are more; where what is needed reaches them,
     /// [`crate::Space::Reserve`] is reported.

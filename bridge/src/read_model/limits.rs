@@ -6,16 +6,16 @@ use std::time::Duration;
 pub const ORDERS_PAGE_MAX: usize = 1_000;
 /// Events in one page of a history.
 pub const HISTORY_PAGE_MAX: usize = 1_000;
-/// How long the writer waits for a lock that somebody else has, before it is down and tries again later.
+/// The writer's wait for a lock that somebody else has, before it is down and tries again later.
 pub(super) const WRITER_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long a reader waits for a lock; in WAL mode only for those who recover the database.
+/// A reader's wait for a lock; in WAL mode only for those who recover the database.
 pub(super) const READER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// SQLite's own log is written back once it has so many pages of 4 KiB; no shorter than a batch, so that a page that many
 /// batches change is written back once.
 pub(super) const CHECKPOINT_PAGES: u32 = 16_384;
 /// SQLite's own log has so many bytes only where somebody keeps it from being written back: that is said.
 pub const WAL_BYTES_MAX: u64 = 1 << 30;
-/// What SQLite's own log is cut to once it was written back.
+/// The size that SQLite's own log is cut to once it was written back.
 pub(super) const KEPT_WAL_BYTES: i64 = 64 << 20;
 /// Pages that the writer keeps in memory, in KiB.
 pub(super) const WRITER_CACHE_KIB: u32 = 64 << 10;

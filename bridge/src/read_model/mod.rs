@@ -28,7 +28,7 @@ use crate::ids::Origin;
 use crate::rows;
 use crate::sink::{Batch, Sink, SinkError, Trouble};
 
-/// Where the read model is, and whose it is.
+/// The place of the read model, and its owner.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub path: PathBuf,

@@ -14,7 +14,7 @@ use crate::sink::{SinkError, Trouble};
 /// Numbered and forward-only: one that was released never changes. `user_version` says how many a database has had.
 const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_read_model.sql")];
 
-/// What SQLite keeps for the program that a database belongs to: `ILRM`.
+/// The application id, by which SQLite tells whose database it is: `ILRM`.
 const APPLICATION_ID: i32 = 0x494c_524d;
 
 pub(super) fn writer(settings: &Settings) -> Result<Connection, SinkError> {
@@ -127,7 +127,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 /// Reads all of a database and says what is wrong with it, by SQLite's `quick_check`. Takes a while; others go on.
 ///
 /// # Errors
-/// What is wrong, or that it cannot be read.
+/// The damage, or that it cannot be read.
 pub fn quick_check(path: &Path) -> Result<(), SinkError> {
     let check = || -> rusqlite::Result<String> {
         reader(path)?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -140,7 +140,7 @@ pub fn quick_check(path: &Path) -> Result<(), SinkError> {
     }
 }
 
-/// How many orders a database has.
+/// The number of orders in a database.
 ///
 /// # Errors
 /// It cannot be read.

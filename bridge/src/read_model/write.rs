@@ -86,7 +86,7 @@ struct Statements<'c> {
     add_run_event: CachedStatement<'c>,
 }
 
-/// What the row of an order has.
+/// The row of an order, as far as a change depends on it.
 #[derive(Clone, Copy)]
 struct Known {
     row: i64,

@@ -8,7 +8,7 @@ use engine::status::{CancelReason, HoldStatus, RefundReason};
 use super::{Change, EventRow, OrderRow, PaymentRow, RefundRow, RowSeq, TicketRow};
 use crate::ids::{Origin, record_id};
 
-/// What the record changes in the tables; nothing for records that only the engine needs, and for holds that no order owns.
+/// The changes of tables by a record; none for records that only the engine needs, and for holds that no order owns.
 #[must_use]
 pub fn of_record(origin: Origin, record: &Record) -> Vec<Change<'_>> {
     let from = From { origin, record };

@@ -1,4 +1,4 @@
-//! What is asked of a runner from outside.
+//! Requests to a runner from outside.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Requests {
     rebuild: AtomicBool,
     rebuilds: AtomicU64,
-    /// What was found wrong with what the sink has.
+    /// The damage that was found in the sink.
     damage: Mutex<Option<String>>,
 }
 
@@ -24,13 +24,13 @@ impl Requests {
         self.rebuild.load(Ordering::SeqCst)
     }
 
-    /// How often what it had was thrown away. Whoever has it open opens it anew when this changes.
+    /// The number of rebuilds: what it had was thrown away. Whoever has it open opens it anew when this changes.
     #[must_use]
     pub fn rebuilds(&self) -> u64 {
         self.rebuilds.load(Ordering::SeqCst)
     }
 
-    /// What the sink has is damaged: it is down from here on, until it is rebuilt or the process starts again.
+    /// Damage was found in the sink: it is down from here on, until it is rebuilt or the process starts again.
     pub fn distrust(&self, damage: String) {
         *self.lock() = Some(damage);
     }

@@ -5,7 +5,7 @@ mod listings;
 mod opening;
 // The operations of the engine's own random histories.
 #[path = "../../../engine/tests/engine/model/ops.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the read model's tests use a part of them")]
 mod ops;
 mod page;
 mod rows;

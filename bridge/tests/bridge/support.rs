@@ -2,7 +2,7 @@
 
 // The engine's own test world: what it needs of its crate is named here as it is there.
 #[path = "../../../engine/tests/engine/support/world/mod.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the read model's tests use a part of it")]
 pub(crate) mod world;
 
 mod history;

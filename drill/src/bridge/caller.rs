@@ -54,7 +54,7 @@ pub(super) fn add(count: &AtomicU64) {
     count.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Whether an answer of the read model's is needed.
+/// An answer of the read model's is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Needs {
     Engine,

@@ -1,4 +1,4 @@
-//! What the drill did, met and found, counted.
+//! Figures of the drill: what it did, met and found.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct Figures {
     pub found: Found,
 }
 
-/// What the audit compared; all of it agreed.
+/// Counts of what the audit compared; all of it agreed.
 #[derive(Clone, Default, Debug)]
 pub struct Found {
     /// Orders in the end, by status.

@@ -47,7 +47,7 @@ use told::Told;
 
 /// The header that says how far an answer may be behind.
 pub(crate) const LAG: &str = "x-read-model-lag-ms";
-/// How long holds last.
+/// The life of holds.
 pub(crate) const HOLD_SECS: u64 = 2;
 /// Far more than the log needs while the read model is behind, and less than the small disk has: the read model leaves it free.
 const LOG_BUDGET_BYTES: &str = "268435456";

@@ -13,7 +13,7 @@ const MOMENT_US: u64 = 60_000;
 /// A start that is killed is so within this time.
 const KILLED_START_MS: u64 = 400;
 
-/// What is done to the server, or to the database under it.
+/// A fault: what is done to the server, or to the database under it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Fault {
     /// SIGKILL, and a start with as many cores.

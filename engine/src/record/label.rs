@@ -80,7 +80,7 @@ impl Kind {
     }
 }
 
-/// What a record is about.
+/// The label of a record: what it is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Label {
     pub kind: Kind,
@@ -159,7 +159,7 @@ impl Body {
 }
 
 impl Record {
-    /// What a record in the log is about, without decoding it; one of version 1 has no label and is decoded.
+    /// The label of a record in the log, without decoding it; one of version 1 has no label and is decoded.
     ///
     /// # Errors
     /// The bytes are of an unknown version or damaged.

@@ -65,7 +65,7 @@ impl Cursor for HistoryPosition {
     }
 }
 
-/// What is left of a cursor.
+/// The rest of a cursor.
 struct Digits<'t>(&'t str);
 
 impl Digits<'_> {

@@ -307,7 +307,7 @@ fn class_fields(o: &mut Object<'_>, view: &ClassView) {
     o.number("available", view.available);
 }
 
-/// Whether a service is ready, or the first dependency that keeps it from that; and the sinks, where it has some.
+/// Readiness of a service, or the first dependency that keeps it from that; and the sinks, where it has some.
 pub(crate) fn readiness(missing: Option<Dependency>, sinks: &[SinkStatus]) -> Vec<u8> {
     json(|o| {
         o.text("status", if missing.is_none() { "ready" } else { "not_ready" });

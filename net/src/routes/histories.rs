@@ -1,4 +1,4 @@
-//! What was recorded of an order or of a run, from the read model.
+//! Histories of orders and of runs, from the read model.
 
 use engine::answer::Rejection;
 use engine::ids::OrderId;

@@ -12,7 +12,7 @@ use super::{SOCKET, ShortName};
 /// A rebuild is the longest that a server takes to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(120);
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(crate) enum Answered {
     By(Value),

@@ -1,4 +1,4 @@
-//! What a server does on an operator's request.
+//! The commands of an operator, as the server carries them out.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,7 +45,7 @@ impl Handler {
         Glance { started, cores, sinks: &self.sinks, metrics: &self.metrics }
     }
 
-    /// How far the logs may be followed.
+    /// The reach of the logs: how far they may be followed.
     fn reach(&self) -> Value {
         let beginning = self.registry().beginning();
         let cores = self.sinks.posts.reach().into_iter().map(

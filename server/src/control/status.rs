@@ -9,7 +9,7 @@ use net::metrics::Metrics;
 
 use crate::sinks::SinkHandles;
 
-/// What the screen is made of.
+/// The sources of the screen.
 pub(super) struct Glance<'a> {
     pub(super) started: Instant,
     pub(super) cores: u16,

@@ -9,9 +9,9 @@ use wal::SinkRegistry;
 
 use super::status::{Kept, SinkHandle, SinkHandles};
 
-/// How often it looks. What a sink has is kept for so long at least: each look that finds news writes a small file.
+/// The interval of its looks. What a sink has is kept for so long at least: each look that finds news writes a small file.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// How often until every sink has been relied on once: a sink of which nothing is known may be made anew.
+/// The interval until every sink has been relied on once: a sink of which nothing is known may be made anew.
 const FIRST_INTERVAL: Duration = Duration::from_millis(100);
 /// The share of the budget from which on what is needed is warned of.
 const WARNED_PERCENT: u64 = 80;

@@ -21,7 +21,7 @@ pub(crate) struct LogSource {
     pub(crate) registry: Arc<Mutex<SinkRegistry>>,
     /// The sink's name in the registry.
     pub(crate) name: &'static str,
-    /// What the sink wants to see; the rest is passed over without being decoded.
+    /// The filter of the sink: the rest is passed over without being decoded.
     pub(crate) wants: fn(Label) -> bool,
     pub(crate) follower: Option<Follower>,
 }

@@ -37,7 +37,7 @@ const CHECK_PAUSE: Duration = Duration::from_millis(200);
 /// A start waits so long for its sinks at most.
 const OPEN_WAIT: Duration = Duration::from_secs(3);
 
-/// What the sinks of a process need to begin.
+/// The settings of a process's sinks.
 pub(crate) struct Setup {
     pub(crate) data_dir: PathBuf,
     pub(crate) read_model: PathBuf,

@@ -37,7 +37,7 @@ struct Post {
     needed_from: AtomicU64,
 }
 
-/// How large the log of a core is.
+/// The size of a core's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct LogSize {
     pub(crate) needed_bytes: u64,
@@ -82,7 +82,7 @@ impl Posts {
         }
     }
 
-    /// How far the log of each core is durable.
+    /// The reach of each core's log: how far it is durable.
     pub(crate) fn reach(&self) -> Vec<Reach> {
         let reach = |post: &Post| {
             let lsn = Lsn(post.durable.load(Ordering::Acquire));

@@ -39,7 +39,7 @@ struct Returns {
     waker: CoreWaker,
 }
 
-/// Where the cores of the process hand in their questions.
+/// The desk at which the cores of the process hand in their questions.
 #[derive(Clone)]
 pub(crate) struct ReadDesk {
     questions: SyncSender<Asked>,
@@ -83,7 +83,7 @@ impl ReadDesk {
         }
     }
 
-    /// What is there can be trusted: it is this directory's, whole, and not older than what was relied on.
+    /// Refuses a read model that cannot be trusted: it must be this directory's, whole, and not older than what was relied on.
     fn can_be_read(&self) -> Result<(), Unavailable> {
         let report = self.read_model.health.report();
         let unavailable = |reason: &str| Err(Unavailable { reason: reason.to_owned() });

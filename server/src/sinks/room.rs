@@ -9,7 +9,7 @@ use bridge::read_model::Room;
 
 use super::posts::Posts;
 
-/// How often the file system is asked.
+/// The interval at which the file system is asked.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Says whether more is free than the logs may still take, where both are on one file system.

@@ -1,4 +1,4 @@
-//! How the sinks are, for whoever asks: `/readyz`, `/worker/status`, metrics.
+//! The status of the sinks, for whoever asks: `/readyz`, `/worker/status`, metrics.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use net::metrics::Registry;
 
 use super::posts::Posts;
 
-/// What the keeper saw last.
+/// The keeper's last look.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     /// All sinks that are registered, configured or not.
@@ -78,7 +78,7 @@ impl SinkHandles {
         running.chain(others).collect()
     }
 
-    /// What is kept for a sink has reached the budget of some core: whose it is.
+    /// The sink for which so much is kept that some core has reached its budget.
     pub(crate) fn fills_log(&self) -> Option<String> {
         let is_full = self
             .posts

@@ -82,14 +82,14 @@ fn rely(world: &mut World, index: usize) -> bool {
     told
 }
 
-/// How far the registry relies on a sink.
+/// The place up to which the registry relies on a sink.
 fn kept(world: &World, index: usize) -> Option<Place> {
     let sink: &Sink = &world.sinks.sinks[index];
     let kept = world.process.registry.sinks().get(sink.name);
     kept.unwrap_or_else(|| panic!("{} is registered no more", sink.name)).relied.as_ref().map(Place::of)
 }
 
-/// What the registry says is on the disk, whatever a power cut takes.
+/// Checks that what the registry says is on the disk, whatever a power cut takes.
 fn is_on_the_disk(world: &World) {
     let after = world.machine.files.fork().crash(|| false);
     let dir = DataDir::open_on(after, &world.plan.options).expect("sound files");

@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::checks::logs::Logs;
 use crate::rng::Rng;
 
-/// How a sink is with the directory.
+/// The standing of a sink with the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// The next start registers it.
@@ -27,17 +27,17 @@ pub(crate) struct Sink {
     /// Its commits since the one that it has said to be durable, which is the first.
     commits: Vec<Place>,
     follower: Option<Follower<MemoryFiles>>,
-    /// How far the registry relies on it.
+    /// The place up to which the registry relies on it.
     pub relied: Option<Place>,
     /// And before that: an old report may still come.
     pub before: Option<Place>,
-    /// What the registry was told since, and has perhaps kept.
+    /// Places that the registry was told since, and has perhaps kept.
     pub told: Vec<Place>,
     /// A process has ended since it last followed.
     pub is_restarted: bool,
 }
 
-/// What one look at the logs has come to.
+/// The outcome of one look at the logs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Followed {
     pub records: u64,
@@ -64,7 +64,7 @@ impl Sink {
         }
     }
 
-    /// How far it has said that it has everything durably.
+    /// The place up to which it has said that it has everything durably.
     pub(crate) fn durable(&self) -> Option<&Place> {
         self.commits.first()
     }
@@ -143,6 +143,6 @@ pub(crate) struct Source<'a> {
     pub files: &'a MemoryFiles,
     pub newest: &'a Cursor,
     pub reach: &'a [Reach],
-    /// What they are held against.
+    /// The model that they are held against.
     pub logs: &'a Logs,
 }

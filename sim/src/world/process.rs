@@ -134,7 +134,7 @@ impl Process {
         Ok(())
     }
 
-    /// How far the log of each core is durable.
+    /// The reach of each core's log: how far it is durable.
     pub(crate) fn reach(&self) -> Vec<Reach> {
         self.cores.iter().map(|core| core.shard().log().reach()).collect()
     }

@@ -138,7 +138,7 @@ impl<F: Files> DataDir<F> {
         Ok(bytes)
     }
 
-    /// What neither a snapshot nor a sink needs is kept for so long in the logs that are started from here on, and as long as the log of
+    /// Keeps what neither a snapshot nor a sink needs for so long, in the logs that are started from here on, and as long as the log of
     /// each core has no more bytes.
     ///
     /// # Errors

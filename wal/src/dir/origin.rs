@@ -40,7 +40,7 @@ pub(crate) struct FinishedEpoch {
     pub(crate) ends: Vec<Lsn>,
 }
 
-/// Where an epoch comes from.
+/// The origin of an epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) directory: [u8; 16],

@@ -20,7 +20,7 @@ pub use earliest::{Stopped, earliest};
 pub use follower::{Followed, Follower};
 pub use state::read_snapshot;
 
-/// How far the log of a core is durable: the last record, and a place that its frame does not reach beyond.
+/// The reach of a core's log, up to where it is durable: the last record, and a place that its frame does not reach beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
     /// The last record.

@@ -194,7 +194,7 @@ impl<F: Files> Stream<F> {
         FollowError::Gone { core: self.owner.core, missing: self.last.next() }
     }
 
-    /// What is not sound here is damage, unless the segment was taken away while it was read.
+    /// Damage, unless the segment was taken away while it was read.
     fn damaged<T>(
         &self,
         segment: &OpenSegment<F::File>,

@@ -167,7 +167,7 @@ impl<D: Disk> Log<D> {
         self.durable
     }
 
-    /// How far followers may read.
+    /// The reach: how far followers may read.
     pub fn reach(&self) -> Reach {
         let (generation, offset) = self.segments.durable_end();
         Reach { lsn: self.durable, generation, offset }

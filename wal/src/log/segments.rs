@@ -49,7 +49,7 @@ pub(super) struct Segments {
     unneeded_bytes: u64,
     /// The last record that nobody needs.
     floor: Lsn,
-    /// What nobody needs is kept for so long.
+    /// The time for which segments are kept that nobody needs.
     keep_ms: u64,
     /// And only while all segments together have no more bytes.
     budget_bytes: u64,

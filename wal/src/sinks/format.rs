@@ -78,7 +78,7 @@ fn encode_copy(sinks: &Sinks, directory: [u8; 16], copy: u16) -> Vec<u8> {
     bytes
 }
 
-/// What the first sound copy says. The copies are of one length, so the second begins in the middle whatever the first says.
+/// The contents of the first sound copy. The copies are of one length, so the second begins in the middle whatever the first says.
 pub(super) fn decode(bytes: &[u8], directory: [u8; 16]) -> Result<Sinks, Defect> {
     let (first, second) = bytes.split_at(bytes.len() / 2);
     let (first, second) = (decode_copy(first, directory, 0), decode_copy(second, directory, 1));
@@ -118,7 +118,7 @@ fn decode_copy(bytes: &[u8], directory: [u8; 16], copy: u16) -> Result<Sinks, De
     Ok(Sinks { sinks, log_budget_bytes })
 }
 
-/// What is still to be read.
+/// The rest that is still to be read.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {

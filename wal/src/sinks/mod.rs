@@ -19,7 +19,7 @@ pub use registry::SinkRegistry;
 pub struct Sink {
     /// Its name.
     pub name: String,
-    /// How far the directory has relied on it: what is at or before this place may be gone from the log. `None`: on nothing yet.
+    /// The place up to which the directory has relied on it: what is at or before it may be gone from the log. `None`: on nothing yet.
     pub relied: Option<Cursor>,
 }
 

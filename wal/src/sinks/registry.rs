@@ -11,7 +11,7 @@ use crate::types::Lsn;
 
 /// The sinks of an open directory. Each change is on the disk when it returns, and only then may anything be pruned by it.
 ///
-/// Where the file of sinks cannot be read nobody knows what is still needed: [`problem`](SinkRegistry::problem) says so, every floor is 0,
+/// An unreadable file of sinks: nobody knows what is still needed: [`problem`](SinkRegistry::problem) says so, every floor is 0,
 /// and no change is taken.
 pub struct SinkRegistry<F: Files = OsFiles> {
     files: F,

@@ -131,10 +131,17 @@ pub fn of_record(origin: Origin, record: &Record) -> Vec<Envelope<'_>> {
         Body::OrderPaid(row) => from.paid(row).into_iter().collect(),
         Body::OrderTicketed(row) => vec![from.ticketed(row)],
         Body::OrderCancelled(row) => vec![from.cancelled(0, row)],
-        Body::OrdersDropped(rows) => (0..).zip(rows).map(|(index, row)| from.cancelled(index, row)).collect(),
+        Body::OrdersAbandoned(rows) => {
+            (0..).zip(rows).map(|(index, row)| from.cancelled(index, row)).collect()
+        }
         Body::RefundOwed(row) => vec![from.refund(row)],
         Body::HoldAdopted(_)
         | Body::RefundSettled(_)
+        | Body::RefundsForgotten { .. }
+        | Body::OrderKept { .. }
+        | Body::OrderLeaving { .. }
+        | Body::OrdersForgotten { .. }
+        | Body::ClaimForgotten { .. }
         | Body::PartitionOpened(_)
         | Body::PartitionForgotten { .. }
         | Body::HoldsForgotten { .. }

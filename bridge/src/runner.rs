@@ -29,6 +29,8 @@ pub const GATHER: Duration = Duration::from_millis(50);
 pub const BACKLOG_AT_ONCE: u64 = 2_000;
 /// The longest wait for more in one go. It stops no later than after that.
 pub const WAIT_MAX: Duration = Duration::from_millis(100);
+/// The pause between two looks at what has been kept for long enough.
+pub const TIDY_INTERVAL: Duration = Duration::from_secs(10);
 /// A cursor that passed over records, none of which the sink wants, is written this often.
 pub const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -76,6 +78,8 @@ pub struct Runner<K, S> {
     health: Arc<Health>,
     backoff: Backoff,
     phase: Phase,
+    /// When what was kept for long enough is looked for next.
+    tidy_at: Duration,
 }
 
 impl<K: Sink, S: Source> Runner<K, S> {
@@ -89,6 +93,7 @@ impl<K: Sink, S: Source> Runner<K, S> {
             health: Arc::new(Health::default()),
             backoff: Backoff::new(seed),
             phase: Phase::Closed,
+            tidy_at: TIDY_INTERVAL,
         }
     }
 
@@ -205,12 +210,24 @@ impl<K: Sink, S: Source> Runner<K, S> {
             report.backlog = backlog;
             report.last_time = last_time.or(report.last_time);
         });
+        self.tidy(backlog, now)?;
         let next = match (has_moved, backlog) {
             (false, _) => Next::WaitForMore(WAIT_MAX),
             (true, ..BACKLOG_AT_ONCE) => Next::Pause(GATHER),
             (true, _) => Next::AtOnce,
         };
         Ok((Phase::Following(following), next))
+    }
+
+    /// Only while nothing waits to be written. By the time of what was recorded last, however far the wall clock is.
+    fn tidy(&mut self, backlog: u64, now: Now) -> Result<(), SinkError> {
+        let Some(last_time) = self.health.report().last_time else { return Ok(()) };
+        if now.running < self.tidy_at || backlog >= BACKLOG_AT_ONCE {
+            return Ok(());
+        }
+        let has_more = self.sink.tidy(last_time.min(now.wall))?;
+        self.tidy_at = now.running + if has_more { GATHER } else { TIDY_INTERVAL };
+        Ok(())
     }
 
     fn write(&mut self, following: &mut Following, batch: &Batch, now: Now) -> Result<(), SinkError> {

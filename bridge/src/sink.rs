@@ -1,5 +1,6 @@
 //! A sink: something that follows the log and keeps its own cursor.
 
+use engine::ids::Time;
 use engine::record::Record;
 use engine::state::Slot;
 use wal::follow::Cursor;
@@ -52,6 +53,16 @@ pub trait Sink: Send {
     /// # Errors
     /// It cannot be written now.
     fn end_copy(&mut self, cursor: &Cursor) -> Result<(), SinkError>;
+
+    /// Lets go what it has kept for long enough, a little at a time; `now` is not later than the last record that it was given. True where there is
+    /// more to do at once.
+    ///
+    /// # Errors
+    /// It cannot be written now.
+    fn tidy(&mut self, now: Time) -> Result<bool, SinkError> {
+        let _ = now;
+        Ok(false)
+    }
 
     /// Both the records and the cursor behind them are durable when this returns `Ok`; neither where it returns an error, or both
     /// where the error is that the outcome is not known: `open` tells.

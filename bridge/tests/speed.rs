@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use bridge::read_model::{ReadModel, Settings, wal_bytes};
+use bridge::read_model::{Keep, ReadModel, Settings, wal_bytes};
 use bridge::sink::{Batch, Sink};
 use engine::ids::{Cents, OrderId, SlotId, Time};
 use engine::record::{Body, HoldRow, OrderRow, Record, Reservation, TellId};
@@ -82,6 +82,7 @@ impl Order {
                 capacity: 6,
                 labels: hold.labels,
                 deadline: hold.deadline,
+                ends_at: None,
             }),
             cancel_reason: None,
             txn: matches!(status, OrderStatus::Paid | OrderStatus::Ticketed)
@@ -123,7 +124,12 @@ fn scheduled() -> (f64, f64) {
 fn orders_a_second() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("read-model.db");
-    let mut model = ReadModel::new(Settings { path: path.clone(), directory: [1; 16], create: true });
+    let mut model = ReadModel::new(Settings {
+        path: path.clone(),
+        directory: [1; 16],
+        create: true,
+        keep: Keep::default(),
+    });
     let cursor = |lsn| Cursor { directory: [1; 16], life: 1, epoch: 1, cores: vec![Lsn(lsn)] };
     model.open().unwrap();
     model.begin_copy().unwrap();

@@ -68,7 +68,7 @@ pub struct ClassView {
     pub coaches: Vec<(Text, u32)>,
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrderView {
     pub order: OrderId,
     pub key: IdempotencyKey,
@@ -82,7 +82,7 @@ pub struct OrderView {
     pub refund: Option<RefundStatus>,
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReservationView {
     pub partition: PartitionKey,
     pub hold: HoldId,
@@ -110,6 +110,9 @@ pub struct RefundView {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rejection {
     OrderNotFound,
+    /// The engine does not have the order of a payment, or no longer: with what the read model knows of it the command goes again. The time is
+    /// that of this answer.
+    OrderNotHere(Time),
     PartitionNotFound,
     HoldNotFound,
     RefundNotFound,

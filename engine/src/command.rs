@@ -1,10 +1,16 @@
 //! Commands: operations that clients ask for, checked for shape and not yet against the state.
 
+use alloc::boxed::Box;
+
 use allocator::Span;
 
-use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Reference, SlotId, TxnId};
+use crate::answer::OrderView;
+use crate::ids::{
+    Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Reference, SlotId, Time, TxnId,
+};
 use crate::limits::SLOTS;
 use crate::slots::SlotHash;
+use crate::status::RefundReason;
 use crate::text::Text;
 
 /// A command and the trace it belongs to.
@@ -36,6 +42,10 @@ pub enum Command {
         order: OrderId,
     },
     IssueTicket {
+        order: OrderId,
+    },
+    /// Of the engine itself: how long are the seats of an order kept? See [`Ask::Keep`](crate::message::Ask::Keep).
+    AskKept {
         order: OrderId,
     },
     SettleRefund {
@@ -122,6 +132,30 @@ pub struct Pay {
     pub expected: ExpectedHold,
     /// A signature was checked: money for an unknown order is then recorded.
     pub verified: bool,
+    /// What the read model knows of it, once the engine has said that it does not have the order.
+    pub looked_up: Option<Box<LookedUp>>,
+}
+
+/// What the read model knows of a payment whose order the engine does not have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LookedUp {
+    /// The time at which the engine did not have it, from [`OrderNotHere`](crate::answer::Rejection::OrderNotHere).
+    pub at: Time,
+    pub found: Found,
+}
+
+/// The order of a payment, as the read model has it. `refund`: why this very transaction was to be paid back, where it was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    Order {
+        order: OrderView,
+        refund: Option<RefundReason>,
+    },
+    /// Nobody knows the order. `history_lost`: the read model does not have all that there ever was.
+    Nothing {
+        refund: Option<RefundReason>,
+        history_lost: bool,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -165,7 +199,9 @@ impl Command {
             Command::CreateOrder(c) => hash.idempotency_key(&c.key),
             Command::Reserve(c) => c.order.slot(),
             Command::Cancel(c) => c.order.slot(),
-            Command::GetOrder { order } | Command::IssueTicket { order } => order.slot(),
+            Command::GetOrder { order } | Command::IssueTicket { order } | Command::AskKept { order } => {
+                order.slot()
+            }
             Command::Pay(c) => hash.order_name(&c.order),
             Command::SettleRefund { order, .. } => hash.order_name(order),
             Command::ListRefunds(_) => return Route::Every,

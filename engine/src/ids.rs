@@ -22,6 +22,12 @@ impl Time {
     pub const fn plus(self, ms: u64) -> Time {
         Time(self.0.saturating_add(ms))
     }
+
+    /// The moment `ms` milliseconds earlier; `None` before all time.
+    #[must_use]
+    pub fn minus(self, ms: u64) -> Option<Time> {
+        self.0.checked_sub(ms).map(Time)
+    }
 }
 
 /// Why a text is not an id.

@@ -43,10 +43,18 @@ pub const EXPIRED_PER_RECORD_MAX: usize = 64;
 pub const EXPIRED_SEATS_PER_RECORD_MAX: usize = 2_000;
 /// Ended holds that one record forgets.
 pub const FORGOTTEN_PER_RECORD_MAX: usize = 256;
-/// Orders that one record drops.
-pub const DROPPED_PER_RECORD_MAX: usize = 256;
-/// An order that never had a hold or money is dropped no younger, however short memory is.
-pub const DROPPED_AGE_MIN_MS: u64 = 600_000;
+/// Orders that one record gives up before their time.
+pub const ABANDONED_PER_RECORD_MAX: usize = 256;
+/// An order that never had a hold or money is given up no younger, however short memory is.
+pub const ABANDONED_AGE_MIN_MS: u64 = 600_000;
+/// Orders that one record forgets, and refunds.
+pub const LEFT_PER_RECORD_MAX: usize = 256;
+/// Orders whose time has come that are looked at for one record.
+pub const LEAVING_SEEN_MAX: usize = 1_024;
+/// Transaction ids of an order that leaves; one with more stays.
+pub const LEAVING_TXNS_MAX: usize = 256;
+/// What was looked up counts for so long. A settled refund of an order that has left is kept for as long at least, so that it is in one of both.
+pub const LOOKED_UP_MS_MAX: u64 = 30_000;
 /// An ad hoc partition with sold seats is kept for so long after the date of its key begins: that day and three more.
 pub const AD_HOC_KEPT_PAST_DATE_MS: u64 = 4 * 86_400_000;
 /// Refunds in one page of a listing.

@@ -6,7 +6,7 @@
 
 use crate::command::Reserve;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
-use crate::record::{Reservation, TellId};
+use crate::record::{Kept, Reservation, TellId};
 use crate::slots::SlotHash;
 
 /// A request of an order's slot to another one, for an operation under way.
@@ -20,8 +20,12 @@ pub enum Ask {
     Confirm { hold: OrderHold, txn: TxnId },
     /// Of the partition: what became of the order's hold, whose deadline has passed?
     Settle(OrderHold),
+    /// Of the partition: how long are the order's seats kept?
+    Keep(OrderHold),
     /// Of the transaction id: is it this order's?
     Claim { txn: TxnId, order: OrderId },
+    /// Of the transaction id: is it still this order's? It does not become so by that.
+    IsClaimed { txn: TxnId, order: OrderId },
 }
 
 /// A hold and the order that owns it.
@@ -55,27 +59,64 @@ impl Ask {
     pub fn slot(&self, hash: &SlotHash) -> SlotId {
         match self {
             Ask::Hold(r) => hash.partition(&r.seats.partition),
-            Ask::Release(h) | Ask::Settle(h) | Ask::Confirm { hold: h, .. } => hash.partition(&h.partition),
-            Ask::Claim { txn, .. } => hash.txn(txn),
+            Ask::Release(h) | Ask::Settle(h) | Ask::Keep(h) | Ask::Confirm { hold: h, .. } => {
+                hash.partition(&h.partition)
+            }
+            Ask::Claim { txn, .. } | Ask::IsClaimed { txn, .. } => hash.txn(txn),
         }
     }
 }
 
-/// The outcome of a record, which an order's slot must learn. `made` is the hold's, as in its row.
+/// The outcome of a record, which an order's slot must learn, or the slot of its transaction id. `made` is the hold's, as in its row.
 #[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Fact {
-    HoldMade { order: OrderId, reservation: Reservation },
-    HoldReleased { order: OrderId, partition: PartitionKey, hold: HoldId, made: u64 },
-    HoldExpired { order: OrderId, partition: PartitionKey, hold: HoldId, made: u64 },
-    HoldConfirmed { order: OrderId, partition: PartitionKey, hold: HoldId, made: u64, txn: TxnId },
-    TxnClaimed { order: OrderId, txn: TxnId },
+    HoldMade {
+        order: OrderId,
+        reservation: Reservation,
+    },
+    HoldReleased {
+        order: OrderId,
+        partition: PartitionKey,
+        hold: HoldId,
+        made: u64,
+    },
+    HoldExpired {
+        order: OrderId,
+        partition: PartitionKey,
+        hold: HoldId,
+        made: u64,
+    },
+    HoldConfirmed {
+        order: OrderId,
+        partition: PartitionKey,
+        hold: HoldId,
+        made: u64,
+        txn: TxnId,
+    },
+    TxnClaimed {
+        order: OrderId,
+        txn: TxnId,
+    },
+    /// The order leaves: nobody asks for the claim of its transaction id any more.
+    OrderLeaves {
+        order: OrderId,
+        txn: TxnId,
+    },
+    /// Only an answer, and never told.
+    SeatsKept {
+        order: OrderId,
+        kept: Kept,
+    },
 }
 
 impl Fact {
-    /// The slot that must learn it: its order's.
+    /// The slot that must learn it: its order's, or that of the transaction id.
     #[must_use]
-    pub fn slot(&self) -> SlotId {
-        self.order().slot()
+    pub fn slot(&self, hash: &SlotHash) -> SlotId {
+        match self {
+            Fact::OrderLeaves { txn, .. } => hash.txn(txn),
+            _ => self.order().slot(),
+        }
     }
 
     /// The order it is about.
@@ -86,7 +127,9 @@ impl Fact {
             | Fact::HoldReleased { order, .. }
             | Fact::HoldExpired { order, .. }
             | Fact::HoldConfirmed { order, .. }
-            | Fact::TxnClaimed { order, .. } => *order,
+            | Fact::TxnClaimed { order, .. }
+            | Fact::OrderLeaves { order, .. }
+            | Fact::SeatsKept { order, .. } => *order,
         }
     }
 
@@ -98,7 +141,7 @@ impl Fact {
             Fact::HoldReleased { partition, hold, .. }
             | Fact::HoldExpired { partition, hold, .. }
             | Fact::HoldConfirmed { partition, hold, .. } => Some((partition, hold)),
-            Fact::TxnClaimed { .. } => None,
+            Fact::TxnClaimed { .. } | Fact::OrderLeaves { .. } | Fact::SeatsKept { .. } => None,
         }
     }
 }

@@ -5,8 +5,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::answer::OrderView;
-use crate::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey, SlotId, Time, TxnId};
+use crate::answer::{OrderView, RefundView};
+use crate::command::{Found, RefundCursor};
+use crate::ids::{HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId};
 use crate::status::OrderStatus;
 use crate::text::Text;
 
@@ -15,10 +16,26 @@ use crate::text::Text;
 pub enum Question {
     /// One order, by its id.
     Order(OrderId),
+    /// A payment whose order the engine does not have, and what became of it before.
+    Payment { order: OrderName, txn: TxnId },
+    /// A page of settled refunds, also of those that the engine no longer has.
+    Refunds(Box<RefundsQuestion>),
     /// A page of orders, by the time of their creation.
     Orders(Box<OrdersQuestion>),
     /// The history of an order or a run: what was recorded, in order.
     History(HistoryQuestion),
+}
+
+/// A page of settled refunds, in the order of the engine's listing.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RefundsQuestion {
+    /// Of this order and transaction alone.
+    pub of: Option<(OrderName, TxnId)>,
+    /// Only those of orders that nobody knew.
+    pub unmatched: bool,
+    /// The last refund of the page before.
+    pub after: Option<RefundCursor>,
+    pub limit: usize,
 }
 
 /// A page of orders: those that have everything that is asked for.
@@ -84,6 +101,8 @@ pub struct HistoryPosition {
 pub enum Reading {
     /// `None`: it never had the order, or no longer has it.
     Order(Option<Box<OrderView>>),
+    Payment(Box<Found>),
+    Refunds(Vec<RefundView>),
     Orders(OrdersPage),
     History(HistoryPage),
 }

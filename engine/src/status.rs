@@ -116,16 +116,33 @@ pub enum RefundReason {
     InvalidState,
     /// No such order is known.
     Unmatched,
+    /// No such order is known, and the read model that might have had it was lost: the payment may be one that was kept.
+    HistoryLost,
 }
 
 impl RefundReason {
+    /// The order was not known.
+    #[must_use]
+    pub const fn is_unmatched(self) -> bool {
+        matches!(self, RefundReason::Unmatched | RefundReason::HistoryLost)
+    }
+
+    /// More than the reason says; empty where there is nothing more.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
+        match self {
+            RefundReason::HistoryLost => "history_lost",
+            _ => "",
+        }
+    }
+
     #[must_use]
     pub const fn wire_name(self) -> &'static str {
         match self {
             RefundReason::AlreadyPaid => "already_paid",
             RefundReason::HoldExpired => "hold_expired",
             RefundReason::InvalidState => "invalid_state",
-            RefundReason::Unmatched => "unmatched",
+            RefundReason::Unmatched | RefundReason::HistoryLost => "unmatched",
         }
     }
 }

@@ -19,6 +19,9 @@ pub struct Tally {
     pub orders_cancelled: u64,
     pub refunds_owed: u64,
     pub refunds_settled: u64,
+    pub orders_forgotten: u64,
+    /// Settled refunds of orders that had left before, or that nobody knew.
+    pub refunds_forgotten: u64,
 }
 
 impl Tally {
@@ -35,13 +38,18 @@ impl Tally {
             Body::OrderPaid(_) => self.orders_paid += 1,
             Body::OrderTicketed(_) => self.orders_ticketed += 1,
             Body::OrderCancelled(_) => self.orders_cancelled += 1,
-            Body::OrdersDropped(rows) => self.orders_cancelled += rows.len() as u64,
+            Body::OrdersAbandoned(rows) => self.orders_cancelled += rows.len() as u64,
+            Body::OrdersForgotten { orders } => self.orders_forgotten += orders.len() as u64,
+            Body::RefundsForgotten { numbers } => self.refunds_forgotten += numbers.len() as u64,
             Body::RefundOwed(_) => self.refunds_owed += 1,
             Body::RefundSettled(_) => self.refunds_settled += 1,
             Body::PartitionForgotten { .. }
             | Body::HoldAdopted(_)
             | Body::HoldsForgotten { .. }
             | Body::TxnClaimed { .. }
+            | Body::ClaimForgotten { .. }
+            | Body::OrderKept { .. }
+            | Body::OrderLeaving { .. }
             | Body::TellsAcked { .. } => {}
         }
     }

@@ -15,6 +15,13 @@ CREATE TABLE cursor (
     lsn INTEGER NOT NULL
 ) STRICT;
 
+-- What is not here: it had left the engine before its state was copied, or was kept for long enough. No row: everything is here.
+CREATE TABLE lost_history (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    orders_and_refunds INTEGER NOT NULL
+) STRICT;
+
+-- `left_at`: the engine does not have it since then.
 -- An order, its payment and its ticket. The first record that names an order may be that of its hold: until its own comes, there is
 -- nothing but the id.
 CREATE TABLE order_rows (
@@ -43,13 +50,16 @@ CREATE TABLE order_rows (
     ticketed_at TEXT,
     life INTEGER,
     slot INTEGER,
-    seq INTEGER
+    seq INTEGER,
+    left_at TEXT
 ) STRICT;
 -- Each in the order of a listing, so that a page is read and nothing is sorted.
 CREATE INDEX orders_by_creation ON order_rows (created_at, order_id);
 CREATE INDEX orders_by_key ON order_rows (idempotency_key, created_at, order_id) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX orders_by_txn ON order_rows (provider_txn_id, created_at, order_id) WHERE provider_txn_id IS NOT NULL;
 CREATE INDEX orders_by_run ON order_rows (travel_date, train, created_at, order_id) WHERE train IS NOT NULL;
+-- What left the engine, in the order in which it did: what leaves from here.
+CREATE INDEX orders_by_leaving ON order_rows (left_at) WHERE left_at IS NOT NULL;
 -- For reports by day; payments come in the order of their time, so it costs little.
 CREATE INDEX orders_by_payment ON order_rows (paid_at) WHERE payment_id IS NOT NULL;
 
@@ -59,6 +69,7 @@ CREATE TABLE refunds (
     number INTEGER NOT NULL,
     amount_cents INTEGER,
     reason TEXT NOT NULL,
+    detail TEXT,
     status TEXT NOT NULL,
     reference TEXT,
     created_at TEXT NOT NULL,
@@ -66,8 +77,11 @@ CREATE TABLE refunds (
     life INTEGER NOT NULL,
     slot INTEGER NOT NULL,
     seq INTEGER NOT NULL,
+    left_at TEXT,
     PRIMARY KEY (order_id, provider_txn_id)
 ) STRICT, WITHOUT ROWID;
+-- A refund that leaves the engine is named by its number.
+CREATE INDEX refunds_by_number ON refunds (slot, number);
 
 -- Events of orders. `hold_id` is left out where it is the order's id, which it mostly is.
 CREATE TABLE order_events (

@@ -4,11 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use engine::answer::Answer as EngineAnswer;
-use engine::answer::OrderView;
-use engine::command::{Command, Request as EngineRequest};
+use engine::answer::{Answer as EngineAnswer, OrderView, RefundView, Rejection, Reply};
+use engine::command::{Command, LookedUp, Pay, Request as EngineRequest};
 use engine::ids::OrderId;
-use engine::read_model::{Question, Reading};
+use engine::read_model::{Question, Reading, RefundsQuestion};
 
 use crate::backend::Backend;
 use crate::config::Config;
@@ -34,6 +33,15 @@ pub(crate) struct App<B> {
     pub(crate) is_stopping: Cell<bool>,
     in_flight: Cell<usize>,
     exports: Cell<usize>,
+}
+
+/// An answer about an order.
+#[derive(Debug)]
+pub(crate) enum AboutOrder {
+    /// The engine's.
+    Here(EngineAnswer),
+    /// The order has left the engine, and was this.
+    Left(Box<OrderView>),
 }
 
 /// One request as its route sees it.
@@ -90,10 +98,14 @@ impl<B: Backend> App<B> {
         cx: &RequestContext<'_>,
         command: Command,
     ) -> Result<EngineAnswer, Problem> {
+        self.reply(cx, command).await?.map_err(|rejection| cx.route.spec().rejected(rejection))
+    }
+
+    /// The engine's reply, within the request's time.
+    async fn reply(&self, cx: &RequestContext<'_>, command: Command) -> Result<Reply, Problem> {
         let request = Box::new(EngineRequest { command, trace: cx.ids.trace_for_records() });
         let reply = cx.connection.in_time(self.backend.call(request)).await;
-        let reply = reply.map_err(|_| cx.route.spec().unanswered())?;
-        reply.map_err(|rejection| cx.route.spec().rejected(rejection))
+        reply.map_err(|_| cx.route.spec().unanswered())
     }
 
     /// Asks the read model, within the request's time.
@@ -102,23 +114,62 @@ impl<B: Backend> App<B> {
         Ok(reading.map_err(|_| cx.route.spec().unanswered())??)
     }
 
+    /// Settled refunds that the engine may no longer have.
+    pub(crate) async fn settled_refunds(
+        &self,
+        cx: &RequestContext<'_>,
+        question: RefundsQuestion,
+    ) -> Result<Vec<RefundView>, Problem> {
+        match self.read(cx, Question::Refunds(Box::new(question))).await? {
+            Reading::Refunds(refunds) => Ok(refunds),
+            _ => Err(Problem::INTERNAL),
+        }
+    }
+
     /// An order as it is. The engine's word always wins; the read model is asked for what the engine does not know, or no longer.
     pub(crate) async fn find_order(
         &self,
         cx: &RequestContext<'_>,
         order: OrderId,
     ) -> Result<Box<OrderView>, Problem> {
-        let not_found = match self.ask(cx, Command::GetOrder { order }).await {
-            Ok(EngineAnswer::Order(view)) => return Ok(view),
-            Ok(_) => return Err(Problem::INTERNAL),
+        match self.ask_about(cx, order, Command::GetOrder { order }).await? {
+            AboutOrder::Here(EngineAnswer::Order(view)) | AboutOrder::Left(view) => Ok(view),
+            AboutOrder::Here(_) => Err(Problem::INTERNAL),
+        }
+    }
+
+    /// Asks the engine about an order. One that it does not have, or no longer, is looked up.
+    pub(crate) async fn ask_about(
+        &self,
+        cx: &RequestContext<'_>,
+        order: OrderId,
+        command: Command,
+    ) -> Result<AboutOrder, Problem> {
+        let not_found = match self.ask(cx, command).await {
+            Ok(answer) => return Ok(AboutOrder::Here(answer)),
             Err(problem) if problem.code == Code::OrderNotFound => problem,
             Err(problem) => return Err(problem),
         };
         // Rare: kept out of the size of every request's future.
         match Box::pin(self.read(cx, Question::Order(order))).await? {
-            Reading::Order(found) => found.ok_or(not_found),
+            Reading::Order(found) => found.map(AboutOrder::Left).ok_or(not_found),
             _ => Err(Problem::INTERNAL),
         }
+    }
+
+    /// Pays. Where the engine does not have the order, the command goes again with what the read model knows of the payment.
+    pub(crate) async fn pay(&self, cx: &RequestContext<'_>, pay: Pay) -> Result<EngineAnswer, Problem> {
+        let at = match self.reply(cx, Command::Pay(pay.clone())).await? {
+            Ok(answer) => return Ok(answer),
+            Err(Rejection::OrderNotHere(at)) => at,
+            Err(rejection) => return Err(cx.route.spec().rejected(rejection)),
+        };
+        let question = Question::Payment { order: pay.order.clone(), txn: pay.txn.clone() };
+        let Reading::Payment(found) = Box::pin(self.read(cx, question)).await? else {
+            return Err(Problem::INTERNAL);
+        };
+        let looked_up = Some(Box::new(LookedUp { at, found: *found }));
+        Box::pin(self.ask(cx, Command::Pay(Pay { looked_up, ..pay }))).await
     }
 }
 

@@ -237,7 +237,7 @@ impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Problem {
         use Rejection as R;
         let (code, text) = match rejection {
-            R::OrderNotFound => (Code::OrderNotFound, "order not found"),
+            R::OrderNotFound | R::OrderNotHere(_) => (Code::OrderNotFound, "order not found"),
             R::PartitionNotFound => (Code::PartitionNotFound, "partition not found"),
             R::HoldNotFound => (Code::HoldNotFound, "hold not found"),
             R::RefundNotFound => (Code::RefundNotFound, "refund not found"),

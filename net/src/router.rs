@@ -96,27 +96,31 @@ pub static ROUTES: [RouteSpec; 26] = [
     post(Route::CreateOrder, "/orders", ORDERS)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId, C::InvalidAmount])
         .rejects(&[R::AmountDiffers, R::LimitReached, R::LogFull]),
-    post(Route::Reserve, "/orders/reserve", ORDERS).refuses(ASKS_FOR_SEATS).rejects(&[
-        R::OrderNotFound,
-        R::PartitionNotFound,
-        R::InvalidSpan,
-        R::InvalidCapacity,
-        R::InvalidTransition,
-        R::BoardingNotAllowed,
-        R::SaleClosed,
-        R::InsufficientStock,
-        R::ReservationDiffers,
-        R::HoldDiffers,
-        R::HoldOwnedByAnother,
-        R::HoldExpired,
-        R::HoldReleased,
-        R::HoldConfirmed,
-        R::LimitReached,
-        R::LogFull,
-    ]),
+    post(Route::Reserve, "/orders/reserve", ORDERS)
+        .refuses(ASKS_FOR_SEATS)
+        .rejects(&[
+            R::OrderNotFound,
+            R::PartitionNotFound,
+            R::InvalidSpan,
+            R::InvalidCapacity,
+            R::InvalidTransition,
+            R::BoardingNotAllowed,
+            R::SaleClosed,
+            R::InsufficientStock,
+            R::ReservationDiffers,
+            R::HoldDiffers,
+            R::HoldOwnedByAnother,
+            R::HoldExpired,
+            R::HoldReleased,
+            R::HoldConfirmed,
+            R::LimitReached,
+            R::LogFull,
+        ])
+        .reads_model(),
     post(Route::Cancel, "/orders/cancel", ORDERS)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId])
-        .rejects(&[R::OrderNotFound, R::InvalidTransition, R::HoldMismatch, R::LogFull]),
+        .rejects(&[R::OrderNotFound, R::InvalidTransition, R::HoldMismatch, R::LogFull])
+        .reads_model(),
     get(Route::GetOrder, "/orders/get", ORDERS)
         .refuses(&[C::InvalidQuery, C::MissingField, C::InvalidId])
         .rejects(&[R::OrderNotFound, R::LogFull])
@@ -139,7 +143,8 @@ pub static ROUTES: [RouteSpec; 26] = [
             R::HoldMismatch,
             R::LimitReached,
             R::LogFull,
-        ]),
+        ])
+        .reads_model(),
     post(Route::TryHold, "/inventory/try-hold", INVENTORY)
         .refuses(ASKS_FOR_SEATS)
         .rejects(&[
@@ -211,10 +216,12 @@ pub static ROUTES: [RouteSpec; 26] = [
         .reads_model(),
     get(Route::Refunds, "/v1/refunds", GATEWAY)
         .refuses(&[C::InvalidQuery, C::InvalidStatus, C::InvalidCursor, C::InvalidLimit])
-        .rejects(&[]),
+        .rejects(&[])
+        .reads_model(),
     post(Route::SettleRefund, "/v1/refunds/settle", GATEWAY)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId])
-        .rejects(&[R::RefundNotFound, R::RefundSettled, R::LogFull]),
+        .rejects(&[R::RefundNotFound, R::RefundSettled, R::LogFull])
+        .reads_model(),
     get(Route::WorkerStatus, "/worker/status", WORKER),
 ];
 

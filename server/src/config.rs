@@ -35,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) log_keep_ms: u64,
     /// `None`: what the first start found free decides.
     pub(crate) log_budget_bytes: Option<u64>,
+    /// `None`: for ever.
+    pub(crate) read_model_keep_ms: Option<u64>,
+    /// `None`: what the first start decides.
+    pub(crate) read_model_bytes: Option<u64>,
     pub(crate) read_model: PathBuf,
     pub(crate) state_bytes: u64,
     pub(crate) policy: Policy,
@@ -96,6 +100,7 @@ impl Config {
         let policy = Policy {
             hold_ttl_ms: seconds("hold_ttl_secs", 1)?,
             hold_memory_ms: seconds("hold_memory_secs", 1)?,
+            order_retention_ms: seconds("order_retention_secs", 1)?,
             sale_closes_ms: read.number("sale_closes_secs", SALE_CLOSES_SECS_MIN, SALE_CLOSES_SECS_MAX)?
                 * 1_000,
             ad_hoc_keep_ms: read.number::<u64>("ad_hoc_keep_days", 1, DAYS_MAX)? * DAY_MS,
@@ -142,6 +147,12 @@ impl Config {
             read_model: match read.optional("read_model") {
                 Some(path) => PathBuf::from(path),
                 None => PathBuf::from(read.text("data_dir")?).join(READ_MODEL_FILE),
+            },
+            read_model_keep_ms: Some(read.number::<u64>("read_model_keep_days", 0, DAYS_MAX)? * DAY_MS)
+                .filter(|ms| *ms > 0),
+            read_model_bytes: match read.optional("read_model_bytes") {
+                Some(_) => Some(read.number("read_model_bytes", 1, u64::MAX)?),
+                None => None,
             },
             state_bytes,
             policy,

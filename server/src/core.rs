@@ -164,6 +164,7 @@ impl CoreLoop {
             self.handles.mailbox.take(&mut self.posted);
             self.posted.drain(..).for_each(|posted| self.node.post(posted));
             self.node.log_mut().keep_from(self.process.sinks.posts.needed_from(self.core));
+            self.node.read_model_has(self.process.sinks.posts.read_model_has(self.core));
             self.node.turn(clocks::read).unwrap_or_else(|error| unwritable(&error));
             self.handles.now.set(self.node.shard().now());
             while let Some((call, reply)) = self.node.poll_reply() {

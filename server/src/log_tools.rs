@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
+use bridge::read_model;
 use engine::record::Record;
 use shard::Recovery;
 use wal::inspect::{self, CoreReport, Report};
 
+use crate::config::READ_MODEL_FILE;
 use crate::record_json;
 
 type Error = Box<dyn std::error::Error>;
@@ -58,6 +60,11 @@ fn tell(report: &Report, dir: &Path, said: &mut String) -> Result<(), Error> {
         let mut slots = Recovery::new(core, cores);
         inspect::replay(dir, core, &mut slots)?;
         writeln!(said, "core {core}: sound; it holds {}", contents(slots))?;
+    }
+    let read_model = dir.join(READ_MODEL_FILE);
+    if read_model.exists() {
+        let orders = read_model::check_at_rest(&read_model)?;
+        writeln!(said, "read model: sound; it has {orders} orders")?;
     }
     Ok(())
 }

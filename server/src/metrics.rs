@@ -33,6 +33,12 @@ const COUNTERS: &[Counter] = &[
         s.tally.refunds_owed
     }),
     ("interlock_refunds_total", "", &[("status", "settled")], |s| s.tally.refunds_settled),
+    (
+        "interlock_orders_left_total",
+        "Orders that left the engine after their retention: the read model has them.",
+        &[],
+        |s| s.tally.orders_forgotten,
+    ),
     ("interlock_partitions_opened_total", "Partitions opened.", &[], |s| s.tally.partitions_opened),
     ("interlock_commands_total", "Commands that a shard took.", &[], |s| s.commands),
     ("interlock_commands_refused_total", "Commands that were refused.", &[], |s| s.commands_refused),

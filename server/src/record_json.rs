@@ -1,6 +1,6 @@
 //! Records as JSON, for people and scripts that look into a log. Times are milliseconds since the Unix epoch.
 
-use engine::record::{Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation};
+use engine::record::{Body, HoldRow, Kept, OrderRow, PartitionOpened, Record, RefundRow, Reservation};
 use engine::status::{CancelReason, ReleaseReason};
 use engine::text::Text;
 use serde_json::{Value, json};
@@ -35,7 +35,27 @@ fn body(body: &Body) -> Value {
         | Body::OrderPaid(row)
         | Body::OrderTicketed(row)
         | Body::OrderCancelled(row) => order(row),
-        Body::OrdersDropped(rows) => json!({"orders": rows.iter().map(order).collect::<Vec<_>>()}),
+        Body::OrdersAbandoned(rows) => json!({"orders": rows.iter().map(order).collect::<Vec<_>>()}),
+        Body::OrderKept { order, kept } => {
+            let (kind, at) = match kept {
+                Kept::PastEnd(at) => ("ends_at_ms", at),
+                Kept::UntilAtLeast(at) => ("kept_until_ms", at),
+            };
+            json!({"order_id": order.to_string(), kind: at.0})
+        }
+        Body::OrderLeaving { order, txns } => json!({
+            "order_id": order.to_string(),
+            "provider_txn_ids": txns.iter().map(engine::ids::TxnId::as_str).collect::<Vec<_>>(),
+        }),
+        Body::OrdersForgotten { orders } => {
+            json!({"order_ids": orders.iter().map(ToString::to_string).collect::<Vec<_>>()})
+        }
+        Body::ClaimForgotten { txn, order, tell } => json!({
+            "provider_txn_id": txn.as_str(),
+            "order_id": order.to_string(),
+            "tell": tell.map(|tell| tell.0),
+        }),
+        Body::RefundsForgotten { numbers } => json!({"numbers": numbers}),
         Body::TxnClaimed { txn, order } => {
             json!({"provider_txn_id": txn.as_str(), "order_id": order.to_string()})
         }
@@ -110,6 +130,7 @@ fn reservation(r: &Reservation) -> Value {
         "capacity": r.capacity,
         "seats": texts(&r.labels),
         "expires_at_ms": r.deadline.0,
+        "ends_at_ms": r.ends_at.map(|at| at.0),
     })
 }
 
@@ -120,6 +141,7 @@ fn refund(row: &RefundRow) -> Value {
         "provider_txn_id": row.txn.as_str(),
         "amount_cents": row.amount.map(|amount| amount.0),
         "reason": row.reason.wire_name(),
+        "detail": row.reason.detail(),
         "created_at_ms": row.created_at.0,
         "settled": row.settled.as_ref().map(|s| json!({"reference": s.reference.as_str(), "at_ms": s.at.0})),
     })

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bridge::read_model::Keep;
 use engine::catalogue::{Catalogue as _, Listing};
 use engine::slots::SlotHash;
 use net::metrics::{Metrics, Registry};
@@ -61,6 +62,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let mut dir = open(config)?;
     sinks::register(&mut dir)?;
     let budget_bytes_per_core = keep_log(&mut dir, config)?;
+    let keep = keep_read_model(&mut dir, config)?;
     let disk = wal::disk::choose(&config.data_dir, config.disk)?;
     tracing::info!(driver = %disk, "disk");
     let recovered = recover(&mut dir, config)?;
@@ -86,13 +88,14 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let setup_of_sinks = sinks::Setup {
         data_dir: config.data_dir.clone(),
         read_model: config.read_model.clone(),
+        keep,
         budget_bytes_per_core,
     };
     let (links, core_disk) = (links::connect(&wakers), |core| dir.disk(core, &disk));
     let nodes = shard::start(&dir, recovered, &setup, clocks::read, core_disk, links, &shutdown)?;
 
     let reach = nodes.iter().map(|node| node.shard().log().reach()).collect();
-    let sinks = Sinks::start(&dir, &files, reach, &setup_of_sinks)?;
+    let sinks = Sinks::start(&dir, &files, reach, wakers.clone(), &setup_of_sinks)?;
     let read_desk = ReadDesk::start(&config.read_model, cores, sinks.read_model().clone())?;
     let mut registry = Registry::new(usize::from(cores));
     let gauges = Gauges::register(&mut registry);
@@ -223,6 +226,25 @@ fn keep_log(dir: &mut DataDir, config: &Config) -> Result<u64, Error> {
     Ok(per_core)
 }
 
+/// Says how long the read model keeps what the engine no longer has, and how large it may become.
+fn keep_read_model(dir: &mut DataDir, config: &Config) -> Result<Keep, Error> {
+    let beside =
+        config.read_model.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What is not known to be free is not a limit.
+    let quarter_of_free = || {
+        let free = rustix::fs::statvfs(beside).map(|disk| disk.f_bavail * disk.f_frsize);
+        free.map_or(u64::MAX, |free| free / 4).max(READ_MODEL_BYTES_MIN)
+    };
+    let bytes = match config.read_model_bytes {
+        Some(bytes) => bytes,
+        None => dir.read_model_bytes(quarter_of_free)?,
+    };
+    let ad_hoc_keep_ms = config.policy.ad_hoc_keep_ms;
+    Ok(Keep { rows_ms: config.read_model_keep_ms, bytes: Some(bytes), ad_hoc_keep_ms })
+}
+
+/// The least that the read model may take where the operator says nothing.
+const READ_MODEL_BYTES_MIN: u64 = 64 << 20;
 /// The budget of the logs where the operator sets none: half of what is free, and no more than this.
 const LOG_BUDGET_BYTES_MAX: u64 = 64 << 30;
 

@@ -133,6 +133,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "the database of orders and histories (SQLite); empty: read-model.db in the data directory",
     ),
     setting(
+        "read_model_keep_days",
+        "INTERLOCK_READ_MODEL_KEEP_DAYS",
+        "400",
+        "DAYS",
+        "how long the read model keeps orders, from their creation, that the engine no longer has and owes nothing for; 0: for ever",
+    ),
+    setting(
+        "read_model_bytes",
+        "INTERLOCK_READ_MODEL_BYTES",
+        "",
+        "BYTES",
+        "what the read model may take before its oldest orders leave early; empty: a quarter of what is free at the first start",
+    ),
+    setting(
         "state_bytes",
         "INTERLOCK_STATE_BYTES",
         "",
@@ -146,6 +160,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "60",
         "SECONDS",
         "how long an ended hold is remembered; then its id names a new one",
+    ),
+    setting(
+        "order_retention_secs",
+        "INTERLOCK_ORDER_RETENTION_SECS",
+        "86400",
+        "SECONDS",
+        "how long an order that has ended is kept in memory, and with it its key and its transaction ids",
     ),
     setting(
         "sale_closes_secs",

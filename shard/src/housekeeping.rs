@@ -69,7 +69,9 @@ impl<D: Disk> Shard<D> {
         if !self.retransmission.has_acks() || self.is_backed_up() || self.check_capacity(false).is_err() {
             return;
         }
-        for (slot, tells) in self.retransmission.drain_acks() {
+        for (slot, mut tells) in self.retransmission.drain_acks() {
+            // A claim that was forgotten took its tell with it.
+            tells.retain(|tell| self.owned(slot).slot.outbox().contains_key(tell));
             for tells in tells.chunks(ACKS_PER_RECORD_MAX) {
                 self.append(slot, Body::TellsAcked { tells: tells.to_vec() }, &Text::from(""));
             }

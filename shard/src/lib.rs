@@ -22,6 +22,7 @@ mod reclaim;
 mod reclaim_pause;
 mod recovery;
 mod replay_window;
+mod retention;
 mod retransmission;
 mod shard;
 mod shutdown;

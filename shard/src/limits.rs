@@ -36,6 +36,12 @@ pub const RECLAIM_PARTS: u64 = 16;
 pub const RECLAIM_RECORDS_MAX: usize = 64;
 /// Pause before memory is looked for again, after nothing could be freed, or when something ends.
 pub const RECLAIM_PAUSE_MS: u64 = 1_000;
+/// Records in one turn that let something leave.
+pub const LEFT_RECORDS_PER_TURN_MAX: usize = 64;
+/// Slots in one turn that are looked at for what may leave.
+pub const LEFT_SLOTS_PER_TURN_MAX: usize = 256;
+/// Orders of a slot that ask at a time how long their seats are kept.
+pub const ASKED_PER_SLOT_MAX: usize = 64;
 /// Tells that one record notes as acknowledged.
 pub const ACKS_PER_RECORD_MAX: usize = 1_024;
 /// Bytes of slot images that one turn gives to a snapshot, in pieces: some 200 holds, a small part of a millisecond.

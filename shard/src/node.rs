@@ -124,6 +124,11 @@ impl<D: Disk, P: Peers> Node<D, P> {
         Ok(())
     }
 
+    /// As [`Shard::read_model_has`].
+    pub fn read_model_has(&mut self, durable: Option<Lsn>) {
+        self.shard.read_model_has(durable);
+    }
+
     /// The next reply for a call that waits at this core.
     pub fn poll_reply(&mut self) -> Option<(CallId, Reply)> {
         self.replies.pop_front()

@@ -214,7 +214,7 @@ impl<D: Disk> Shard<D> {
         match result {
             Err(rejection) => self.finish(op, Err(rejection)),
             Ok(Fact::TxnClaimed { .. }) => {
-                op.progress.claimed = true;
+                op.progress = Progress { claimed: true, still_claimed: true };
                 self.run(op);
             }
             Ok(fact) => match self.record_fact(op.slot, &fact, &op.request.trace) {
@@ -280,7 +280,7 @@ impl<D: Disk> Shard<D> {
     }
 
     pub(crate) fn send_tell(&mut self, from: SlotId, tell: Tell, trace: Text) {
-        let to = tell.fact.slot();
+        let to = tell.fact.slot(self.hash());
         let visible_at = self.owned(from).last_lsn;
         self.retransmission.sent(self.now, from, tell.id);
         let envelope = self.envelope(from, to, trace, Message::Tell(tell));

@@ -12,13 +12,14 @@ use crate::shard::Shard;
 impl<D: Disk> Shard<D> {
     /// Makes room for a new sale in a full state. True where something was recorded: what was decided before is decided again.
     pub(crate) fn make_room(&mut self) -> bool {
-        let max = self.state_bytes_max();
         if self.now < self.reclaim_pause.0 {
             return false;
         }
-        let mut records = self.reclaim(Reclaim::Ended, max - max / RECLAIM_PARTS);
-        if self.is_state_full() && records < RECLAIM_RECORDS_MAX {
-            records += self.reclaim(Reclaim::Orders, max - max / RECLAIM_PARTS);
+        let mut records = 0;
+        for kind in [Reclaim::Ended, Reclaim::Abandoned, Reclaim::Unreserved] {
+            if self.is_state_full() && records < RECLAIM_RECORDS_MAX {
+                records += self.reclaim(kind);
+            }
         }
         if records == 0 && self.may_reclaim() {
             self.reclaim_pause.0 = self.now.plus(RECLAIM_PAUSE_MS);
@@ -26,18 +27,34 @@ impl<D: Disk> Shard<D> {
         records > 0
     }
 
-    /// Frees memory of one kind until no more than `target` is taken, the oldest first. Gives the number of records.
-    fn reclaim(&mut self, kind: Reclaim, target: u64) -> usize {
+    /// Before the state is full: orders that never had a hold or money are given up, so that they have left by then.
+    pub(crate) fn give_up_unreserved(&mut self) {
+        if self.state_bytes() > self.state_bytes_max() - self.state_bytes_max() / RECLAIM_PARTS {
+            self.reclaim(Reclaim::Abandoned);
+            self.reclaim(Reclaim::Unreserved);
+        }
+    }
+
+    /// Frees memory of one kind until less is taken, the oldest first. Gives the number of records.
+    fn reclaim(&mut self, kind: Reclaim) -> usize {
+        let target = self.state_bytes_max() - self.state_bytes_max() / RECLAIM_PARTS;
+        // Orders that are given up free their memory when the read model has that: without one they are kept.
+        if kind != Reclaim::Ended && !self.read_model.is_known() {
+            return 0;
+        }
         let mut records = 0;
         loop {
             let before = records;
             for slot in self.reclaimable(kind) {
-                if self.state_bytes() <= target || records == RECLAIM_RECORDS_MAX || !self.may_reclaim() {
+                let freed_later = if kind == Reclaim::Unreserved { self.abandoned_bytes() } else { 0 };
+                let taken = self.state_bytes().saturating_sub(freed_later);
+                if taken <= target || records == RECLAIM_RECORDS_MAX || !self.may_reclaim() {
                     return records;
                 }
+                let durable = self.durable_before(slot);
                 // An order that something is under way for has to stay for it.
                 let is_idle = |order| !self.operations.is_locked(order);
-                let body = decide_reclaim(&self.owned(slot).slot, &self.context(), kind, is_idle);
+                let body = decide_reclaim(&self.owned(slot).slot, &self.context(), kind, durable, is_idle);
                 let Some(body) = body else { continue };
                 self.append(slot, body, &Text::from(""));
                 records += 1;
@@ -46,6 +63,10 @@ impl<D: Disk> Shard<D> {
                 return records;
             }
         }
+    }
+
+    fn abandoned_bytes(&self) -> u64 {
+        self.slots().map(|slot| slot.orders().abandoned_bytes() as u64).sum()
     }
 
     /// The log has room for records that no sale waits for: neither is it backed up, nor is its reserve begun.
@@ -57,7 +78,8 @@ impl<D: Disk> Shard<D> {
     fn reclaimable(&self, kind: Reclaim) -> Vec<SlotId> {
         let oldest = |slot: &engine::state::Slot| match kind {
             Reclaim::Ended => slot.oldest_ended(),
-            Reclaim::Orders => slot.orders().next_abandon().map(|(at, _)| at),
+            Reclaim::Abandoned => slot.orders().first_abandoned(),
+            Reclaim::Unreserved => slot.orders().next_abandon().map(|(at, _)| at),
         };
         let mut slots: Vec<_> = self.slots().filter_map(|slot| Some((oldest(slot)?, slot.id()))).collect();
         slots.sort_unstable();

@@ -21,6 +21,7 @@ use crate::operations::Operations;
 use crate::reclaim_pause::ReclaimPause;
 use crate::recovery::Recovery;
 use crate::replay_window::AskNumbers;
+use crate::retention::{ReadModelReach, RetentionSweep};
 use crate::retransmission::Retransmission;
 use crate::slots::{OwnedSlot, OwnedSlots};
 use crate::snapshot_feeder::SnapshotFeeder;
@@ -86,6 +87,10 @@ pub struct Shard<D: Disk> {
     pub(crate) departures: SlotTimers,
     /// The first deadline of an order in each slot.
     pub(crate) deadlines: SlotTimers,
+    /// The time by the calendar at which something may leave in each slot.
+    pub(crate) leaves: SlotTimers,
+    pub(crate) read_model: ReadModelReach,
+    pub(crate) retention: RetentionSweep,
     pub(crate) sweep: OverdueSweep,
     pub(crate) reclaim_pause: ReclaimPause,
     snapshots: SnapshotFeeder,
@@ -106,7 +111,8 @@ impl<D: Disk> Shard<D> {
         let now = now.max(recovered.last_time());
         let slots = recovered.into_slots();
         let timers = || SlotTimers::new(slots.len());
-        let (due, departures, deadlines) = (timers(), timers(), timers());
+        let (due, departures, deadlines, leaves) = (timers(), timers(), timers(), timers());
+        let read_model = ReadModelReach::new(log.durable(), slots.len());
         let mut outputs = DurabilityGate::new();
         outputs.open(log.durable());
         let mut shard = Shard {
@@ -123,6 +129,9 @@ impl<D: Disk> Shard<D> {
             due,
             departures,
             deadlines,
+            leaves,
+            read_model,
+            retention: RetentionSweep::default(),
             sweep: OverdueSweep::new(now),
             reclaim_pause: ReclaimPause::default(),
             snapshots: SnapshotFeeder::new(config.process.image_bytes_per_turn),
@@ -198,6 +207,7 @@ impl<D: Disk> Shard<D> {
         if !self.stopping {
             self.do_due();
             self.sweep_overdue();
+            self.let_leave();
             self.resend();
             self.take_work();
         }
@@ -254,12 +264,15 @@ impl<D: Disk> Shard<D> {
         let lead = self.now.0 - self.calendar.0;
         let departure = self.departures.first().map(|(at, _)| at.plus(lead));
         let due = self.due.first().map(|(at, _)| at).into_iter().chain(departure).min();
+        let leaves = self.leaves.first().filter(|_| self.read_model.is_known());
+        let leave = self.retention.next(leaves.map(|(at, _)| at.plus(lead)));
         // Without room nothing can be recorded: it is tried again after a while.
         let earliest = if self.check_capacity(false).is_ok() { Time(0) } else { self.now.plus(SWEEP_MS) };
         let timers = TimerTable {
             log,
             due: due.map(|at| at.max(earliest)),
             resend: self.retransmission.next(),
+            leave: leave.map(|at| if self.may_leave() { at } else { at.max(self.now.plus(SWEEP_MS)) }),
             sweep: self.sweep.next(self.deadlines.first().map(|(at, _)| at)),
         };
         timers.next()
@@ -419,10 +432,13 @@ impl<D: Disk> Shard<D> {
     fn set_timers(&mut self, slot: SlotId) {
         let place = self.slots.place(slot);
         let state = &self.slots.get(slot).slot;
-        let departure = state.next_departure(&self.config.process.policy).map(|(at, _)| at);
+        let policy = &self.config.process.policy;
+        let departure = state.next_departure(policy).map(|(at, _)| at);
+        let leave = state.next_leave(policy);
         self.due.set(place, slot, state.next_due());
         self.departures.set(place, slot, departure);
         self.deadlines.set(place, slot, state.orders().next_deadline());
+        self.leaves.set(place, slot, leave);
     }
 
     fn end_group(&mut self) {

@@ -14,12 +14,14 @@ pub(crate) struct TimerTable {
     pub(crate) resend: Option<Time>,
     /// Orders past their deadline are looked for.
     pub(crate) sweep: Option<Time>,
+    /// Something that has ended may leave.
+    pub(crate) leave: Option<Time>,
 }
 
 impl TimerTable {
     pub(crate) fn next(&self) -> Option<Time> {
-        let TimerTable { log, due, resend, sweep } = *self;
-        [log, due, resend, sweep].into_iter().flatten().min()
+        let TimerTable { log, due, resend, sweep, leave } = *self;
+        [log, due, resend, sweep, leave].into_iter().flatten().min()
     }
 }
 
@@ -64,7 +66,8 @@ mod tests {
         for (table, first) in [
             (TimerTable { log: at(3), ..none }, 3),
             (TimerTable { due: at(2), sweep: at(4), ..none }, 2),
-            (TimerTable { log: at(9), due: at(8), resend: at(7), sweep: at(6) }, 6),
+            (TimerTable { log: at(9), due: at(8), resend: at(7), sweep: at(6), leave: at(9) }, 6),
+            (TimerTable { resend: at(5), leave: at(4), ..none }, 4),
             (TimerTable { resend: at(5), sweep: at(6), ..none }, 5),
         ] {
             assert_eq!(table.next(), at(first), "{table:?}");

@@ -11,7 +11,7 @@ use crate::sinks::plan::SinksPlan;
 pub(crate) const CORES_MAX: usize = 4;
 /// The clocks of two cores are at most so far apart.
 const APART_MS_MAX: u64 = 300;
-/// A time in which no client does anything: an order that is older may be dropped.
+/// A time in which no client does anything: an order that is older may be given up.
 pub(crate) const NAP_MS: u64 = 650_000;
 /// Memory of a core in a run in which it is short, at least and about.
 pub(crate) const STATE_BYTES_MIN: u64 = 10_000;
@@ -137,6 +137,7 @@ fn policy(rng: &mut Rng) -> Policy {
         sale_closes_ms: *rng.pick(&[0, 0, 8_000, -8_000]),
         departed_ms: *rng.pick(&[72 * HOUR_MS, hold_ttl_ms]),
         ad_hoc_keep_ms: *rng.pick(&[400 * 24 * HOUR_MS, hold_ttl_ms]),
+        order_retention_ms: *rng.pick(&[24 * HOUR_MS, 5_000, 5_000, 20_000, 60_000]),
     }
 }
 

@@ -9,11 +9,13 @@ use wal::Space;
 use wal::disk::Lane;
 
 use crate::checks;
+use crate::checks::model::leave::LOOKED_UP_MS;
+use crate::checks::model::state::TEN_MINUTES_MS;
 use crate::counters::{Counters, Covered};
 use crate::faults;
 use crate::plan::NAP_MS;
 use crate::sinks;
-use crate::workload::Clients;
+use crate::workload::{Clients, left};
 use crate::world::{End, TICK_MS, World};
 
 /// Steps of one run; far more than any needs.
@@ -30,6 +32,15 @@ const PROBES: usize = 6;
 const ROUNDS_MAX: usize = 50_000;
 /// Seconds after which sinks that go on leave room for sales: more than a snapshot that was given up waits.
 const CATCH_UP_ROUNDS_MAX: usize = 60;
+/// A longer retention is not waited for.
+const LEAVING_MS_MAX: u64 = 60_000;
+/// More than what has ended is looked for after.
+const LEAVING_PAUSE_MS: u64 = 1_100;
+/// Nothing more leaves after so many pauses in which nothing did.
+const QUIET_ROUNDS: usize = 3;
+const LEAVING_ROUNDS_MAX: usize = 500;
+/// Orders that have left then, and are paid once more.
+const PAID_AFTERWARDS: usize = 3;
 
 /// The outcome of a run.
 #[derive(Debug)]
@@ -314,9 +325,10 @@ impl Run {
     /// No more faults and no more requests: every deadline passes, and everything comes to its end.
     fn come_to_rest(&mut self) {
         self.world.history.note(format_args!("coming to rest"));
+        self.world.process.rings.borrow_mut().keeps_copies = true;
         self.lift_faults();
         self.world.process.rings.borrow_mut().doubled_percent = 0;
-        self.settle();
+        self.settle_lookups();
         let steady_ms = |world: &World| world.machine.steady_us / 1_000;
         let end = steady_ms(&self.world) + 2 * self.world.plan.policy.hold_ttl_ms + 10_000;
         while steady_ms(&self.world) < end {
@@ -337,6 +349,13 @@ impl Run {
         checks::at_rest(&self.world);
         self.promises.check(&self.world);
         self.catch_up();
+        self.leave();
+        // By now they are of what has left.
+        self.world.process.rings.borrow_mut().hurry_copies();
+        self.settle();
+        self.world.compare();
+        checks::at_rest(&self.world);
+        self.promises.check(&self.world);
         if self.world.plan.state_bytes_max.is_some() {
             self.probe();
         }
@@ -365,6 +384,45 @@ impl Run {
         panic!("sinks have everything, and there is no room for sales: {:?}", rooms.collect::<Vec<_>>());
     }
 
+    /// The read model has everything: what has been kept for its time leaves.
+    fn leave(&mut self) {
+        let policy = &self.world.plan.policy;
+        if !self.world.sinks.has_read_model() || policy.order_retention_ms > LEAVING_MS_MAX {
+            return;
+        }
+        let most = policy.hold_ttl_ms + policy.order_retention_ms.max(LOOKED_UP_MS);
+        self.world.machine.pass(most);
+        let mut quiet = 0;
+        for _ in 0..LEAVING_ROUNDS_MAX {
+            if quiet == QUIET_ROUNDS {
+                break;
+            }
+            let before = self.world.model.written_records();
+            sinks::catch_up(&mut self.world);
+            self.settle();
+            self.world.machine.pass(LEAVING_PAUSE_MS);
+            self.settle();
+            quiet = if before == self.world.model.written_records() { quiet + 1 } else { 0 };
+        }
+        checks::has_left(&self.world);
+        for _ in 0..PAID_AFTERWARDS {
+            for command in left::afterwards(&mut self.world) {
+                self.clients.ask(&mut self.world, command);
+            }
+            // What told of their money comes once more, beside the payments.
+            self.world.process.rings.borrow_mut().hurry_copies();
+            self.settle_lookups();
+        }
+    }
+
+    fn settle_lookups(&mut self) {
+        self.settle();
+        while self.clients.looks_up() {
+            self.clients.look_up(&mut self.world);
+            self.settle();
+        }
+    }
+
     /// A sale is refused for memory only when nothing is left that may go for it.
     fn probe(&mut self) {
         self.world.machine.pass(NAP_MS);
@@ -376,14 +434,27 @@ impl Run {
             let Route::Slot(slot) = command.route(&self.world.process.hash) else {
                 unreachable!("of one slot")
             };
-            self.clients.ask(&mut self.world, command);
-            self.settle();
-            let told = self.clients.history.last().expect("asked a moment ago");
-            if told.reply == Some(Err(Rejection::LimitReached)) {
-                let left = self.world.model.reclaimable(slot, self.world.now());
-                assert_eq!(left, None, "a sale is refused for want of memory");
+            while self.is_refused(&command) {
+                // What was given up for it leaves as soon as the read model has that.
+                let before = self.world.model.written_records();
+                sinks::catch_up(&mut self.world);
+                self.world.machine.pass(LEAVING_PAUSE_MS);
+                self.settle();
+                if before == self.world.model.written_records() {
+                    let has_read_model = self.world.sinks.has_read_model();
+                    let left = self.world.model.reclaimable(slot, self.world.now(), has_read_model);
+                    assert_eq!(left, None, "a sale is refused for want of memory");
+                    break;
+                }
             }
         }
+    }
+
+    fn is_refused(&mut self, command: &Command) -> bool {
+        self.clients.ask(&mut self.world, command.clone());
+        self.settle();
+        let told = self.clients.history.last().expect("asked a moment ago");
+        told.reply == Some(Err(Rejection::LimitReached))
     }
 
     /// Once more from the disk, and everything that clients have seen is held against itself.
@@ -395,8 +466,13 @@ impl Run {
         sinks::catch_up(&mut self.world);
         sinks::old_epochs_are_gone(&self.world);
         let World { plan, model, coverage, .. } = &mut self.world;
-        let may_drop = plan.state_bytes_max.is_some();
-        checks::linear::check(&self.clients.history, &model.memory, may_drop, coverage);
+        let has_read_model = !plan.sinks.names.is_empty();
+        let early_ms = TEN_MINUTES_MS.min(plan.policy.abandon_ms);
+        let leaving = checks::linear::Leaving {
+            early_ms: plan.state_bytes_max.filter(|_| has_read_model).map(|_| early_ms),
+            retention_ms: has_read_model.then_some(plan.policy.order_retention_ms),
+        };
+        checks::linear::check(&self.clients.history, &model.memory, leaving, coverage);
         self.world.count_process();
         Summary { hash: self.world.history.hash(), counters: self.world.coverage }
     }

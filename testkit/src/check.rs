@@ -79,11 +79,10 @@ impl<'a> State<'a> {
             for (key, p) in slot.partitions().iter() {
                 for (id, hold) in p.holds() {
                     let Some(owner) = hold.owner else { continue };
-                    let order = self.order(owner).unwrap_or_else(|| panic!("{id} is owned by nobody"));
-                    let reservation = order.row.reservation.as_ref();
+                    let (order, status) = (self.order(owner), hold.status);
+                    let reservation = order.and_then(|order| order.row.reservation.as_ref());
                     let wants = reservation.is_some_and(|r| r.partition == *key && r.hold == *id);
-                    let is_live = matches!(hold.status, HoldStatus::Held | HoldStatus::Confirmed);
-                    let status = hold.status;
+                    let is_live = matches!(status, HoldStatus::Held | HoldStatus::Confirmed);
                     assert!(wants || !is_live, "{id} is {status:?} for an order that has it not: {order:?}");
                 }
             }

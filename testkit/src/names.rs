@@ -191,7 +191,7 @@ impl Names {
     #[must_use]
     pub fn pay(&self, nth: usize, txn: usize) -> Command {
         let (order, txn) = (self.order(nth).name(), self.txn(txn));
-        Command::Pay(Pay { order, txn, expected: ExpectedHold::default(), verified: true })
+        Command::Pay(Pay { order, txn, expected: ExpectedHold::default(), verified: true, looked_up: None })
     }
 
     #[must_use]

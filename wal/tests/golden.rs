@@ -22,6 +22,7 @@ fn example() -> (MemoryFiles, Pair) {
         sinks.rely("read-model", &sinks.beginning()).unwrap();
         sinks.register("kafka").unwrap();
         sinks.set_log_budget(1 << 30).unwrap();
+        sinks.set_read_model_bytes(1 << 31).unwrap();
     }
     let mut pair = Pair::new(&files, options());
     for (group, sizes) in [&[0, 3][..], &[5_000], &[1, 2, 3], &[4]].into_iter().enumerate() {
@@ -104,6 +105,7 @@ fn what_was_written_is_read() {
                 assert_eq!(names, ["read-model", "kafka"]);
                 assert_eq!(sinks.sinks().sinks[0].relied, Some(dir.beginning()));
                 assert_eq!(sinks.sinks().log_budget_bytes, Some(1 << 30));
+                assert_eq!(sinks.sinks().read_model_bytes, Some(1 << 31));
             }
         }
     }

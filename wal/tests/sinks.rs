@@ -203,6 +203,8 @@ fn names_and_numbers_of_sinks_are_limited() {
 fn what_is_decided_once_is_remembered() {
     let files = MemoryFiles::new();
     registry(&files).set_log_budget(1 << 30).unwrap();
+    registry(&files).set_read_model_bytes(1 << 31).unwrap();
+    assert_eq!(registry(&files).sinks().read_model_bytes, Some(1 << 31));
     assert_eq!(registry(&files).sinks().log_budget_bytes, Some(1 << 30));
     registry(&files).register("one").unwrap();
     assert_eq!(registry(&files).sinks().log_budget_bytes, Some(1 << 30));

@@ -12,17 +12,21 @@ mod orders;
 mod plans;
 mod read_error;
 mod reader;
+mod refunds;
+mod tidy;
 mod write;
 
 use std::path::{Path, PathBuf};
 
+use engine::ids::Time;
 use engine::state::Slot;
 use rusqlite::Connection;
 use wal::follow::Cursor;
 
 pub use limits::{HISTORY_PAGE_MAX, ORDERS_PAGE_MAX, WAL_BYTES_MAX};
-pub use open::{count_orders, quick_check, remove};
+pub use open::{check_at_rest, count_orders, quick_check, remove};
 pub use reader::Reader;
+pub use tidy::Keep;
 
 use crate::ids::Origin;
 use crate::rows;
@@ -36,6 +40,7 @@ pub struct Settings {
     pub directory: [u8; 16],
     /// A file that is missing is made; otherwise it is an error.
     pub create: bool,
+    pub keep: Keep,
 }
 
 /// Says why there is no room for the read model, if there is none: the disk's last bytes are the log's.
@@ -48,6 +53,9 @@ pub struct ReadModel {
     connection: Option<Connection>,
     /// Rows of the copy's open transaction.
     rows_copied: usize,
+    /// Orders and refunds that had left the slots of the copy.
+    left: u64,
+    tidy: tidy::Tidy,
 }
 
 impl std::fmt::Debug for ReadModel {
@@ -60,7 +68,14 @@ impl ReadModel {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(settings: Settings) -> ReadModel {
-        ReadModel { settings, room: Box::new(|| Ok(())), connection: None, rows_copied: 0 }
+        ReadModel {
+            settings,
+            room: Box::new(|| Ok(())),
+            connection: None,
+            rows_copied: 0,
+            left: 0,
+            tidy: tidy::Tidy::default(),
+        }
     }
 
     /// It is written to only while `room` says that there is some.
@@ -151,7 +166,7 @@ impl Sink for ReadModel {
     }
 
     fn begin_copy(&mut self) -> Result<(), SinkError> {
-        self.rows_copied = 0;
+        (self.rows_copied, self.left) = (0, 0);
         self.with("empty it", |connection| {
             let emptying = connection.transaction()?;
             write::empty(&emptying)?;
@@ -178,14 +193,26 @@ impl Sink for ReadModel {
             Ok(())
         })?;
         self.rows_copied = rows;
+        self.left += slot.left();
         Ok(())
     }
 
     fn end_copy(&mut self, cursor: &Cursor) -> Result<(), SinkError> {
+        let left = self.left;
         self.with("end a copy to it", |connection| {
+            if left > 0 {
+                write::lose(connection, left)?;
+            }
             cursor::write(connection, cursor)?;
             connection.execute_batch("COMMIT")
         })
+    }
+
+    fn tidy(&mut self, now: Time) -> Result<bool, SinkError> {
+        let (mut tidy, keep) = (std::mem::take(&mut self.tidy), self.settings.keep.clone());
+        let has_more = self.with("let rows of it leave", |connection| tidy.step(connection, &keep, now));
+        self.tidy = tidy;
+        has_more
     }
 
     fn write(&mut self, batch: &Batch, cursor: &Cursor) -> Result<(), SinkError> {

@@ -6,7 +6,7 @@ use engine::status::OrderStatus;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::{Settings, history, open, orders};
+use super::{Keep, Settings, history, open, orders};
 
 /// The plan's steps for the main table, and all others.
 fn plan(connection: &Connection, (sql, values): (String, Vec<Value>)) -> Vec<String> {
@@ -18,7 +18,8 @@ fn plan(connection: &Connection, (sql, values): (String, Vec<Value>)) -> Vec<Str
 fn empty() -> (tempfile::TempDir, Connection) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("read-model.db");
-    let connection = open::writer(&Settings { path, directory: [0; 16], create: true }).unwrap();
+    let connection =
+        open::writer(&Settings { path, directory: [0; 16], create: true, keep: Keep::default() }).unwrap();
     (directory, connection)
 }
 

@@ -6,7 +6,7 @@ use engine::read_model::{Question, Reading, Unavailable};
 use rusqlite::Connection;
 
 use super::read_error::ReadError;
-use super::{history, open, orders};
+use super::{history, open, orders, refunds};
 
 /// Answers questions from a connection of its own, beside the writer and other readers.
 ///
@@ -56,6 +56,10 @@ fn answer(connection: &mut Connection, question: &Question) -> Result<Reading, R
     }
     match question {
         Question::Order(order) => Ok(Reading::Order(orders::one(&transaction, *order)?.map(Box::new))),
+        Question::Payment { order, txn } => {
+            Ok(Reading::Payment(Box::new(refunds::payment(&transaction, order, txn)?)))
+        }
+        Question::Refunds(question) => Ok(Reading::Refunds(refunds::page(&transaction, question)?)),
         Question::Orders(question) => Ok(Reading::Orders(orders::page(&transaction, question)?)),
         Question::History(question) => Ok(Reading::History(history::page(&transaction, question)?)),
     }

@@ -13,10 +13,15 @@ use crate::text::{time, write_list};
 
 /// All rows and the cursor go.
 pub(super) fn empty(connection: &Connection) -> rusqlite::Result<()> {
-    for table in ["cursor", "order_rows", "refunds", "order_events", "run_events"] {
+    for table in ["cursor", "lost_history", "order_rows", "refunds", "order_events", "run_events"] {
         connection.execute(&format!("DELETE FROM {table}"), [])?;
     }
     Ok(())
+}
+
+/// So many orders and refunds are not here: they had left the engine before its state was copied, or have left this database.
+pub(super) fn lose(connection: &Connection, left: u64) -> rusqlite::Result<()> {
+    connection.execute(LOSE, [number(left)]).map(drop)
 }
 
 const FIND_ORDER: &str = "SELECT id, life, seq, partition_key IS NOT NULL, provider_txn_id IS NOT NULL
@@ -45,9 +50,14 @@ const PAY: &str =
     "UPDATE order_rows SET payment_id = ?3, paid_at = ?4 WHERE id = ?1 AND life = ?2 AND payment_id IS NULL";
 const ISSUE: &str = "UPDATE order_rows SET ticket_id = ?3, ticketed_at = ?4 WHERE id = ?1 AND life = ?2 AND ticket_id IS NULL";
 
+const LEAVE: &str = "UPDATE order_rows SET left_at = ?3 WHERE order_id = ?1 AND life = ?2";
+const LEAVE_REFUND: &str = "UPDATE refunds SET left_at = ?4 WHERE slot = ?1 AND number = ?2 AND life = ?3";
+const LOSE: &str = "INSERT INTO lost_history (one, orders_and_refunds) VALUES (1, ?1)
+    ON CONFLICT (one) DO UPDATE SET orders_and_refunds = orders_and_refunds + excluded.orders_and_refunds";
+
 const PUT_REFUND: &str = "INSERT INTO refunds (
-        order_id, provider_txn_id, number, amount_cents, reason, status, reference, created_at, settled_at, life, slot, seq)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+        order_id, provider_txn_id, number, amount_cents, reason, detail, status, reference, created_at, settled_at, life, slot, seq)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
     ON CONFLICT (order_id, provider_txn_id) DO UPDATE SET
         status = excluded.status, reference = excluded.reference, settled_at = excluded.settled_at, seq = excluded.seq
     WHERE excluded.life = refunds.life AND excluded.seq > refunds.seq";
@@ -82,6 +92,8 @@ struct Statements<'c> {
     pay: CachedStatement<'c>,
     issue: CachedStatement<'c>,
     put_refund: CachedStatement<'c>,
+    leave: CachedStatement<'c>,
+    leave_refund: CachedStatement<'c>,
     add_order_event: CachedStatement<'c>,
     add_run_event: CachedStatement<'c>,
 }
@@ -117,6 +129,8 @@ impl<'c> Writer<'c> {
             pay: prepare(PAY)?,
             issue: prepare(ISSUE)?,
             put_refund: prepare(PUT_REFUND)?,
+            leave: prepare(LEAVE)?,
+            leave_refund: prepare(LEAVE_REFUND)?,
             add_order_event: prepare(ADD_ORDER_EVENT)?,
             add_run_event: prepare(ADD_RUN_EVENT)?,
         };
@@ -149,6 +163,17 @@ impl<'c> Writer<'c> {
                 Ok(())
             }
             Change::Refund(row) => self.refund(row),
+            Change::OrderLeft(order, row) => {
+                let order = id_text(&mut self.room.id, *order);
+                self.statements.leave.execute(params![order, number(row.seq.life), time(row.at)])?;
+                Ok(())
+            }
+            Change::RefundLeft(refund, row) => {
+                let RowSeq { life, slot, .. } = row.seq;
+                let (refund, life) = (number(*refund), number(life));
+                self.statements.leave_refund.execute(params![slot.get(), refund, life, time(row.at)])?;
+                Ok(())
+            }
             Change::OrderEvent(order, row) => self.order_event(*order, row),
             Change::RunEvent(partition, row) => self.run_event(partition, row),
         }
@@ -283,6 +308,7 @@ impl<'c> Writer<'c> {
             number(refund.number),
             refund.amount.map(|amount| amount.0),
             refund.reason.wire_name(),
+            Some(refund.reason.detail()).filter(|detail| !detail.is_empty()),
             if settled.is_some() { "SETTLED" } else { "REQUIRED" },
             settled.map(|settled| settled.reference.as_str()),
             time(refund.created_at),

@@ -37,6 +37,10 @@ pub enum Change<'a> {
     Ticket(TicketRow<'a>),
     /// `refunds`
     Refund(RefundRow<'a>),
+    /// `orders`: the engine does not have it any more.
+    OrderLeft(OrderId, LeftRow),
+    /// `refunds`, by number: likewise, of an order that had left before or that nobody knew.
+    RefundLeft(u64, LeftRow),
     /// `order_history`
     OrderEvent(OrderId, EventRow<'a>),
     /// `run_history`
@@ -85,6 +89,13 @@ pub struct TicketRow<'a> {
 #[derive(Clone, PartialEq, Debug)]
 pub struct RefundRow<'a> {
     pub refund: &'a record::RefundRow,
+    pub seq: RowSeq,
+}
+
+/// When something left the engine.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct LeftRow {
+    pub at: Time,
     pub seq: RowSeq,
 }
 

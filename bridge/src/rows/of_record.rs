@@ -3,9 +3,9 @@
 use engine::ids::OrderId;
 use engine::read_model::HistoryPosition;
 use engine::record::{Body, HoldRow, OrderRow as Order, Record, RefundRow as Refund};
-use engine::status::{CancelReason, HoldStatus, RefundReason};
+use engine::status::{CancelReason, HoldStatus};
 
-use super::{Change, EventRow, OrderRow, PaymentRow, RefundRow, RowSeq, TicketRow};
+use super::{Change, EventRow, LeftRow, OrderRow, PaymentRow, RefundRow, RowSeq, TicketRow};
 use crate::ids::{Origin, record_id};
 
 /// The changes of tables by a record; none for records that only the engine needs, and for holds that no order owns.
@@ -25,14 +25,23 @@ pub fn of_record(origin: Origin, record: &Record) -> Vec<Change<'_>> {
         }
         Body::OrderPaid(order) => from.paid(order),
         Body::OrderTicketed(order) => from.ticketed(order),
-        Body::OrdersDropped(orders) => {
+        Body::OrdersAbandoned(orders) => {
             indexed(orders).flat_map(|(index, order)| from.order(index, order)).collect()
         }
+        Body::OrdersForgotten { orders } => {
+            orders.iter().map(|order| Change::OrderLeft(*order, from.leaving())).collect()
+        }
         Body::RefundOwed(refund) | Body::RefundSettled(refund) => from.refund(refund),
+        Body::RefundsForgotten { numbers } => {
+            numbers.iter().map(|number| Change::RefundLeft(*number, from.leaving())).collect()
+        }
         Body::PartitionOpened(_)
         | Body::PartitionForgotten { .. }
         | Body::HoldsForgotten { .. }
         | Body::TxnClaimed { .. }
+        | Body::ClaimForgotten { .. }
+        | Body::OrderKept { .. }
+        | Body::OrderLeaving { .. }
         | Body::TellsAcked { .. } => Vec::new(),
     }
 }
@@ -50,6 +59,10 @@ struct From<'a> {
 impl<'a> From<'a> {
     fn seq(self) -> RowSeq {
         RowSeq { life: self.origin.life, slot: self.record.slot, seq: self.record.seq }
+    }
+
+    fn leaving(self) -> LeftRow {
+        LeftRow { at: self.record.time, seq: self.seq() }
     }
 
     fn event(self, index: u32) -> EventRow<'a> {
@@ -136,7 +149,7 @@ impl<'a> From<'a> {
     /// Money for an order that nobody knows is in no order's history.
     fn refund(self, refund: &'a Refund) -> Vec<Change<'a>> {
         let row = Change::Refund(RefundRow { refund, seq: self.seq() });
-        let is_matched = refund.reason != RefundReason::Unmatched;
+        let is_matched = !refund.reason.is_unmatched();
         let order = OrderId::parse(refund.order.as_str()).filter(|_| is_matched);
         let event = order.map(|order| {
             let reason = Some(refund.reason.wire_name());

@@ -15,7 +15,7 @@ pub fn of_slot(origin: Origin, slot: &Slot) -> impl Iterator<Item = Change<'_>> 
 }
 
 fn of_order(origin: Origin, seq: RowSeq, order: &Order) -> impl Iterator<Item = Change<'_>> {
-    let Order { row, updated_at } = order;
+    let Order { row, updated_at, .. } = order;
     let id = row.order;
     let payment = row.txn.as_ref().map(|txn| {
         let payment = copied_id(origin, OfOrder::Payment, id);

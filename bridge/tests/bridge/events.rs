@@ -73,7 +73,7 @@ fn orders() {
     let dropped = OrderRow { reservation: None, ..order_row(Cancelled) };
     let other = OrderRow { order: OrderId::parse(OTHER).unwrap(), ..dropped.clone() };
     check(
-        Body::OrdersDropped(vec![dropped, other]),
+        Body::OrdersAbandoned(vec![dropped, other]),
         &[
             (
                 topic,

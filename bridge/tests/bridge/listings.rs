@@ -62,6 +62,7 @@ fn row(nth: usize, made: &Made) -> OrderRow {
             capacity: 4,
             labels: vec![Text::from("1-1")],
             deadline: Time(7_000),
+            ends_at: None,
         }),
         cancel_reason: None,
         txn: matches!(status, OrderStatus::Paid | OrderStatus::Ticketed)

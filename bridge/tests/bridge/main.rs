@@ -1,6 +1,7 @@
 //! The bridge by its public interface, with real SQLite files.
 
 mod events;
+mod left;
 mod listings;
 mod opening;
 // The operations of the engine's own random histories.
@@ -12,4 +13,5 @@ mod rows;
 mod runner;
 mod samples;
 mod support;
+mod tidy;
 mod views;

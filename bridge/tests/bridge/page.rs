@@ -142,7 +142,7 @@ fn columns() {
     check("tickets", "id ticket_id order_id passenger_name seat_no created_at life slot seq");
     check(
         "refunds",
-        "order_id provider_txn_id number amount_cents reason status reference created_at settled_at life slot seq",
+        "order_id provider_txn_id number amount_cents reason detail status reference created_at settled_at life slot seq left_at",
     );
     check("query_order_view", "order_id status amount_cents provider_txn_id seat_no updated_at");
     check(

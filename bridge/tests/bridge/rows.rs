@@ -3,7 +3,7 @@
 use bridge::ids::record_id;
 use bridge::rows::{Change, of_record};
 use engine::ids::OrderId;
-use engine::record::{Body, OrderRow, PartitionOpened, TellId};
+use engine::record::{Body, Kept, OrderRow, PartitionOpened, TellId};
 use engine::status::{HoldStatus, OrderStatus, RefundReason};
 use engine::text::Text;
 
@@ -29,6 +29,8 @@ fn line(change: &Change<'_>) -> String {
         Change::Refund(row) => {
             format!("refund {} {} settled {}", row.refund.order, row.refund.txn, row.refund.settled.is_some())
         }
+        Change::OrderLeft(order, row) => format!("left {order} at {}", row.at.0),
+        Change::RefundLeft(number, row) => format!("left {number} at {}", row.at.0),
         Change::OrderEvent(order, event) => format!(
             "of order {order}: {} {} {:?} {:?} {:?} {:?} {}",
             event.position.index,
@@ -130,12 +132,12 @@ fn orders() {
     let dropped = OrderRow { reservation: None, ..order_row(Cancelled) };
     let other = OrderRow { order: OrderId::parse(OTHER).unwrap(), ..dropped.clone() };
     check(
-        Body::OrdersDropped(vec![dropped, other]),
+        Body::OrdersAbandoned(vec![dropped, other]),
         &[
             "order ORDER CANCELLED at 5000 0",
-            "of order ORDER: 0 orders_dropped None 0 None Some(\"hold_expired\") t-1",
+            "of order ORDER: 0 orders_abandoned None 0 None Some(\"hold_expired\") t-1",
             "order OTHER CANCELLED at 5000 0",
-            "of order OTHER: 1 orders_dropped None 0 None Some(\"hold_expired\") t-1",
+            "of order OTHER: 1 orders_abandoned None 0 None Some(\"hold_expired\") t-1",
         ],
     );
 }
@@ -165,6 +167,13 @@ fn refunds() {
 }
 
 #[test]
+fn what_leaves() {
+    let orders = vec![order(), OrderId::parse(OTHER).unwrap()];
+    check(Body::OrdersForgotten { orders }, &["left ORDER at 5000", "left OTHER at 5000"]);
+    check(Body::RefundsForgotten { numbers: vec![3] }, &["left 3 at 5000"]);
+}
+
+#[test]
 fn what_only_the_engine_needs() {
     let partition = || partition("G1|2026-02-11|2nd");
     let layout = crate::support::catalogue::coaches(&["05"]);
@@ -173,5 +182,8 @@ fn what_only_the_engine_needs() {
     check(Body::PartitionForgotten { partition: partition() }, &[]);
     check(Body::HoldsForgotten { partition: partition(), holds: vec![hold("h")] }, &[]);
     check(Body::TxnClaimed { txn: txn("p-1"), order: order() }, &[]);
+    check(Body::ClaimForgotten { txn: txn("p-1"), order: order(), tell: None }, &[]);
+    check(Body::OrderLeaving { order: order(), txns: vec![txn("p-1")] }, &[]);
+    check(Body::OrderKept { order: order(), kept: Kept::PastEnd(engine::ids::Time(7)) }, &[]);
     check(Body::TellsAcked { tells: vec![TellId(1)] }, &[]);
 }

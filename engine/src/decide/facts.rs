@@ -24,8 +24,13 @@ pub enum FactStep {
 
 #[must_use]
 pub fn decide_fact(slot: &Slot, fact: &Fact) -> FactStep {
-    if let Fact::TxnClaimed { order, txn } = fact {
-        return claimed(slot, *order, txn);
+    match fact {
+        Fact::TxnClaimed { order, txn } => return claimed(slot, *order, txn),
+        Fact::OrderLeaves { order, txn } => {
+            let forgotten = claim_forgotten(slot, *order, txn);
+            return forgotten.map_or(FactStep::Settled { accepted: true }, FactStep::Append);
+        }
+        _ => {}
     }
     let Some(order) = slot.orders().get(fact.order()) else {
         return FactStep::Settled { accepted: false };
@@ -53,22 +58,42 @@ pub fn decide_fact(slot: &Slot, fact: &Fact) -> FactStep {
         Fact::HoldConfirmed { partition, hold, made, txn, .. } => {
             ended(order, partition, hold, *made, || paid(order, txn))
         }
-        Fact::TxnClaimed { .. } => unreachable!("seen to above"),
+        Fact::SeatsKept { kept, .. } => match &order.row.reservation {
+            Some(own) if own.ends_at.is_none() && order.row.status == OrderStatus::Ticketed => {
+                FactStep::Append(Body::OrderKept { order: order.row.order, kept: *kept })
+            }
+            _ => FactStep::Settled { accepted: true },
+        },
+        Fact::TxnClaimed { .. } | Fact::OrderLeaves { .. } => unreachable!("seen to above"),
     }
 }
 
-/// Money that came for an order. One that has left since is not known any more: its money is owed back as unmatched.
-fn claimed(slot: &Slot, order: OrderId, txn: &TxnId) -> FactStep {
-    let name = order.name();
-    let has_paid = slot.orders().get(order).is_some_and(|order| order.row.txn.as_ref() == Some(txn));
+/// In the slot of the transaction id: the claim of an order that leaves, or has left, goes with its tell.
+fn claim_forgotten(slot: &Slot, order: OrderId, txn: &TxnId) -> Option<Body> {
+    if slot.claim(txn) != Some(order) {
+        return None;
+    }
+    let mut tells = slot.outbox().values();
+    let own = tells.find(
+        |tell| matches!(&tell.fact, Fact::TxnClaimed { order: of, txn: id } if *of == order && id == txn),
+    );
+    Some(Body::ClaimForgotten { txn: txn.clone(), order, tell: own.map(|tell| tell.id) })
+}
+
+/// Money that came for an order. Where that one has left, and the money is owed back, its claim is wanted no more.
+fn claimed(slot: &Slot, id: OrderId, txn: &TxnId) -> FactStep {
+    let name = id.name();
+    let order = slot.orders().get(id);
+    let has_paid = order.is_some_and(|order| order.row.txn.as_ref() == Some(txn));
     if has_paid || slot.refunds().get(&name, txn).is_some() {
-        FactStep::Settled { accepted: true }
+        FactStep::Settled { accepted: order.is_some() }
     } else {
         FactStep::Pay(Pay {
             order: name,
             txn: txn.clone(),
             expected: ExpectedHold::default(),
             verified: true,
+            looked_up: None,
         })
     }
 }
@@ -96,11 +121,13 @@ fn ended(
     }
 }
 
-/// The order does not want what a fact of this slot told it: a hold made for it is given back.
+/// The order does not want what a fact of this slot told it: a hold made for it is given back, the claim of one that has left goes.
 #[must_use]
 pub fn decide_declined(slot: &Slot, cx: &Context<'_>, fact: &Fact) -> Option<Body> {
-    let Fact::HoldMade { order, reservation } = fact else {
-        return None;
+    let (order, reservation) = match fact {
+        Fact::HoldMade { order, reservation } => (order, reservation),
+        Fact::TxnClaimed { order, txn } => return claim_forgotten(slot, *order, txn),
+        _ => return None,
     };
     let p = slot.partitions().get(&reservation.partition)?;
     let hold = p.hold(&reservation.hold)?;

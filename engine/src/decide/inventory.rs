@@ -338,7 +338,9 @@ fn gone(c: &OrderHold) -> Fact {
 fn fact(order: OrderId, key: &PartitionKey, p: &Partition, id: &HoldId, h: &Hold) -> Fact {
     let (partition, hold, made) = (key.clone(), id.clone(), h.made);
     match (h.status, &h.txn) {
-        (HoldStatus::Held, _) => Fact::HoldMade { order, reservation: Reservation::of(&p.row(key, id, h)) },
+        (HoldStatus::Held, _) => {
+            Fact::HoldMade { order, reservation: Reservation::of(&p.row(key, id, h), p.ends_at()) }
+        }
         (HoldStatus::Confirmed, Some(txn)) => {
             Fact::HoldConfirmed { order, partition, hold, made, txn: txn.clone() }
         }

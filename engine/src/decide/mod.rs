@@ -12,6 +12,7 @@
 mod due;
 mod facts;
 mod inventory;
+mod leave;
 mod orders;
 mod payments;
 mod reclaim;
@@ -20,6 +21,7 @@ mod views;
 
 pub use due::decide_due;
 pub use facts::{FactStep, decide_declined, decide_fact};
+pub use leave::decide_leave;
 pub use reclaim::{Reclaim, decide_reclaim};
 
 use crate::answer::{Answer, Rejection};
@@ -55,6 +57,8 @@ pub struct Policy {
     pub departed_ms: u64,
     /// An ad hoc partition with sold seats is kept for so long after its last change.
     pub ad_hoc_keep_ms: u64,
+    /// An order is kept for so long after it has ended, or after the partition of its seats may go.
+    pub order_retention_ms: u64,
 }
 
 impl Default for Policy {
@@ -67,6 +71,7 @@ impl Default for Policy {
             sale_closes_ms: 0,
             departed_ms: 72 * HOUR_MS,
             ad_hoc_keep_ms: 400 * 24 * HOUR_MS,
+            order_retention_ms: 24 * HOUR_MS,
         }
     }
 }
@@ -97,6 +102,8 @@ impl From<Rejection> for Pending {
 pub struct Progress {
     /// The transaction id is this order's.
     pub claimed: bool,
+    /// And was so after the order was found to have left.
+    pub still_claimed: bool,
 }
 
 /// Decides a client's command in the slot that it is routed to.
@@ -115,6 +122,7 @@ pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progre
         Command::Cancel(c) => orders::cancel(slot, c),
         Command::GetOrder { order } => orders::get(slot, cx, *order),
         Command::IssueTicket { order } => orders::issue_ticket(slot, *order),
+        Command::AskKept { order } => leave::ask_kept(slot, cx, *order),
         Command::Pay(c) => payments::pay(slot, cx, c, progress),
         Command::SettleRefund { order, txn, reference } => payments::settle(slot, cx, order, txn, reference),
         Command::ListRefunds(c) => Ok(Answer::Refunds(payments::list(slot, c))),
@@ -131,6 +139,8 @@ pub fn decide_ask(slot: &Slot, cx: &Context<'_>, ask: &Ask) -> Decision<Fact> {
         Ask::Release(hold) => inventory::release_for_order(slot, cx, hold),
         Ask::Confirm { hold, txn } => inventory::confirm_for_order(slot, cx, hold, txn),
         Ask::Settle(hold) => inventory::settle_for_order(slot, cx, hold),
+        Ask::Keep(hold) => Ok(leave::keep(slot, cx, hold)),
         Ask::Claim { txn, order } => payments::claim(slot, txn, *order),
+        Ask::IsClaimed { txn, order } => payments::is_claimed(slot, cx, txn, *order),
     }
 }

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::{Context, Decision, Pending, reclaim, views};
 use crate::answer::{Answer, Rejection};
 use crate::command::{Cancel, CreateOrder, ExpectedHold, Reserve, SeatRequest};
-use crate::ids::{OrderId, TxnId};
+use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
 use crate::limits::ORDERS_PER_SLOT_MAX;
 use crate::message::{Ask, OrderHold};
 use crate::record::{Body, OrderRow, Reservation};
@@ -45,7 +45,7 @@ pub(super) fn get(slot: &Slot, cx: &Context<'_>, id: OrderId) -> Decision<Answer
     Ok(show(slot, order))
 }
 
-fn find(slot: &Slot, id: OrderId) -> Result<&Order, Rejection> {
+pub(super) fn find(slot: &Slot, id: OrderId) -> Result<&Order, Rejection> {
     slot.orders().get(id).ok_or(Rejection::OrderNotFound)
 }
 
@@ -94,9 +94,19 @@ impl Reservation {
 impl Order {
     /// Refuses a caller who expects another partition or hold than the order's own.
     pub(super) fn check_expected(&self, expected: &ExpectedHold) -> Result<(), Rejection> {
-        let Some(own) = &self.row.reservation else { return Ok(()) };
-        let is_partition = expected.partition.as_ref().is_none_or(|p| *p == own.partition);
-        let is_hold = expected.hold.as_ref().is_none_or(|h| *h == own.hold);
+        let own = self.row.reservation.as_ref();
+        own.map_or(Ok(()), |own| expected.check(&own.partition, &own.hold))
+    }
+}
+
+impl ExpectedHold {
+    /// Refuses where the order's own are others.
+    ///
+    /// # Errors
+    /// They are.
+    pub fn check(&self, partition: &PartitionKey, hold: &HoldId) -> Result<(), Rejection> {
+        let is_partition = self.partition.as_ref().is_none_or(|expected| expected == partition);
+        let is_hold = self.hold.as_ref().is_none_or(|expected| expected == hold);
         if is_partition && is_hold { Ok(()) } else { Err(Rejection::HoldMismatch) }
     }
 }

@@ -6,19 +6,19 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Context, Decision, Pending, Progress, orders, views};
-use crate::answer::{Answer, RefundView, Rejection};
-use crate::command::{ListRefunds, Pay};
+use crate::answer::{Answer, OrderView, RefundView, Rejection};
+use crate::command::{Found, ListRefunds, Pay};
 use crate::ids::{Cents, OrderId, OrderName, Reference, TxnId};
-use crate::limits::{CLAIMS_PER_SLOT_MAX, REFUNDS_PAGE_MAX, REFUNDS_PER_SLOT_MAX};
+use crate::limits::{CLAIMS_PER_SLOT_MAX, LOOKED_UP_MS_MAX, REFUNDS_PAGE_MAX, REFUNDS_PER_SLOT_MAX};
 use crate::message::{Ask, Fact};
 use crate::record::{Body, RefundRow};
-use crate::state::{Order, Slot};
+use crate::state::Slot;
 use crate::status::{CancelReason, OrderStatus, RefundReason, Settlement};
 
 pub(super) fn pay(slot: &Slot, cx: &Context<'_>, c: &Pay, progress: Progress) -> Decision<Answer> {
-    let order = OrderId::parse(c.order.as_str()).and_then(|id| slot.orders().get(id));
-    let Some(order) = order else {
-        return Err(unmatched(slot, cx, c)?);
+    let id = OrderId::parse(c.order.as_str());
+    let Some(order) = id.and_then(|id| slot.orders().get(id)) else {
+        return of_no_order(slot, cx, c, id, progress);
     };
     let row = &order.row;
     order.check_expected(&c.expected)?;
@@ -33,13 +33,83 @@ pub(super) fn pay(slot: &Slot, cx: &Context<'_>, c: &Pay, progress: Progress) ->
     } else if let (OrderStatus::Reserved, Some(reservation)) = (row.status, &row.reservation) {
         Pending::Ask(Ask::Confirm { hold: reservation.to_order_hold(row.order), txn: c.txn.clone() })
     } else {
-        owe(slot, cx, c, Some(row.amount), reason(order))?
+        owe(slot, cx, c, Some(row.amount), reason(row.status, row.cancel_reason))?
+    })
+}
+
+/// A payment whose order the slot does not have: it has left, or never was.
+fn of_no_order(
+    slot: &Slot,
+    cx: &Context<'_>,
+    c: &Pay,
+    id: Option<OrderId>,
+    progress: Progress,
+) -> Decision<Answer> {
+    if let Some(refund) = slot.refunds().get(&c.order, &c.txn) {
+        return Err(refusal(refund.reason).into());
+    }
+    match (&c.looked_up, id) {
+        (Some(looked_up), _) if looked_up.at.plus(LOOKED_UP_MS_MAX) < cx.now => Err(Rejection::Busy.into()),
+        (Some(looked_up), id) => match (&looked_up.found, id) {
+            (Found::Order { order, refund }, Some(id)) => {
+                of_left_order(slot, cx, c, id, (order, *refund), progress)
+            }
+            (Found::Nothing { refund: Some(reason), .. }, _) => Err(refusal(*reason).into()),
+            (Found::Nothing { history_lost: true, .. }, _) => {
+                Err(unmatched(slot, cx, c, RefundReason::HistoryLost)?)
+            }
+            _ => Err(unmatched(slot, cx, c, RefundReason::Unmatched)?),
+        },
+        // Whatever is known of it, nothing is recorded for money that nobody has verified.
+        (None, None) if !c.verified => Err(Rejection::OrderNotFound.into()),
+        (None, Some(id)) if progress.claimed => of_late_claim(slot, cx, c, id, progress),
+        (None, _) => Err(Rejection::OrderNotHere(cx.now).into()),
+    }
+}
+
+/// The tell of a claim came after its order had left. Where the claim is there still, it is of a payment that the order never saw.
+fn of_late_claim(
+    slot: &Slot,
+    cx: &Context<'_>,
+    c: &Pay,
+    order: OrderId,
+    progress: Progress,
+) -> Decision<Answer> {
+    Err(if progress.still_claimed {
+        owe(slot, cx, c, None, RefundReason::Unmatched)?
+    } else {
+        Pending::Ask(Ask::IsClaimed { txn: c.txn.clone(), order })
+    })
+}
+
+/// A payment of an order that has left: what it was, and why this payment went back before, if it did.
+fn of_left_order(
+    slot: &Slot,
+    cx: &Context<'_>,
+    c: &Pay,
+    id: OrderId,
+    (order, refund): (&OrderView, Option<RefundReason>),
+    progress: Progress,
+) -> Decision<Answer> {
+    if let Some(own) = &order.reservation {
+        c.expected.check(&own.partition, &own.hold)?;
+    }
+    if order.txn.as_ref() == Some(&c.txn) {
+        return Ok(Answer::Order(Box::new(order.clone())));
+    }
+    if let Some(reason) = refund {
+        return Err(refusal(reason).into());
+    }
+    Err(if progress.claimed {
+        owe(slot, cx, c, Some(order.amount), reason(order.status, order.cancel_reason))?
+    } else {
+        Pending::Ask(Ask::Claim { txn: c.txn.clone(), order: id })
     })
 }
 
 /// Why a payment that nothing waits for goes back.
-fn reason(order: &Order) -> RefundReason {
-    match (order.row.status, order.row.cancel_reason) {
+fn reason(status: OrderStatus, cancel_reason: Option<CancelReason>) -> RefundReason {
+    match (status, cancel_reason) {
         (OrderStatus::Paid | OrderStatus::Ticketed, _) => RefundReason::AlreadyPaid,
         (OrderStatus::Cancelled, Some(CancelReason::HoldExpired)) => RefundReason::HoldExpired,
         _ => RefundReason::InvalidState,
@@ -51,16 +121,13 @@ fn refusal(reason: RefundReason) -> Rejection {
         RefundReason::AlreadyPaid => Rejection::AlreadyPaid,
         RefundReason::HoldExpired => Rejection::HoldExpired,
         RefundReason::InvalidState => Rejection::InvalidTransition,
-        RefundReason::Unmatched => Rejection::OrderNotFound,
+        RefundReason::Unmatched | RefundReason::HistoryLost => Rejection::OrderNotFound,
     }
 }
 
 /// Money for an order that nobody knows. Recorded only where a signature says that it is money.
-fn unmatched(slot: &Slot, cx: &Context<'_>, c: &Pay) -> Result<Pending, Rejection> {
-    if !c.verified || slot.refunds().get(&c.order, &c.txn).is_some() {
-        return Err(Rejection::OrderNotFound);
-    }
-    owe(slot, cx, c, None, RefundReason::Unmatched)
+fn unmatched(slot: &Slot, cx: &Context<'_>, c: &Pay, reason: RefundReason) -> Result<Pending, Rejection> {
+    if c.verified { owe(slot, cx, c, None, reason) } else { Err(Rejection::OrderNotFound) }
 }
 
 fn owe(
@@ -91,6 +158,15 @@ pub(super) fn claim(slot: &Slot, txn: &TxnId, order: OrderId) -> Decision<Fact> 
         Some(_) => Err(Rejection::TxnUsed.into()),
         None if slot.claims_count() >= CLAIMS_PER_SLOT_MAX => Err(Rejection::LimitReached.into()),
         None => Err(Pending::Append(Body::TxnClaimed { txn: txn.clone(), order })),
+    }
+}
+
+/// In the transaction id's own slot. Where it is not that order's any more, the payment is one of an order that has left, like any other: it is to be
+/// looked up.
+pub(super) fn is_claimed(slot: &Slot, cx: &Context<'_>, txn: &TxnId, order: OrderId) -> Decision<Fact> {
+    match slot.claim(txn) {
+        Some(owner) if owner == order => Ok(Fact::TxnClaimed { order, txn: txn.clone() }),
+        _ => Err(Rejection::OrderNotHere(cx.now).into()),
     }
 }
 

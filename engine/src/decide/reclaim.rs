@@ -1,5 +1,5 @@
-//! Reclaiming memory, where it is short and before a sale is refused: first what has ended goes, the oldest first; then
-//! orders that never had a hold or money.
+//! Reclaiming memory, where it is short and before a sale is refused: first what has ended goes, the oldest first; then orders that never
+//! had a hold or money. Those are given up, and go once the read model has that.
 
 use alloc::vec::Vec;
 
@@ -7,8 +7,8 @@ use super::{Context, Pending};
 use crate::answer::Rejection;
 use crate::ids::{OrderId, PartitionKey, Time};
 use crate::limits::{
-    DROPPED_AGE_MIN_MS, DROPPED_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX, PARTITIONS_PER_SLOT_MAX,
-    SLOT_BYTES_MAX,
+    ABANDONED_AGE_MIN_MS, ABANDONED_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX, LEFT_PER_RECORD_MAX,
+    PARTITIONS_PER_SLOT_MAX, SLOT_BYTES_MAX,
 };
 use crate::record::Body;
 use crate::state::Slot;
@@ -19,21 +19,26 @@ use crate::status::CancelReason;
 pub enum Reclaim {
     /// Ended holds that nobody has still to be told of, and ad hoc partitions that are empty by that.
     Ended,
-    /// Orders that never had a hold or money, [`DROPPED_AGE_MIN_MS`] old or older.
-    Orders,
+    /// Orders that were given up unreserved, once the read model has that durably.
+    Abandoned,
+    /// Orders that never had a hold or money, [`ABANDONED_AGE_MIN_MS`] old or older: they are given up, and free their memory later.
+    Unreserved,
 }
 
-/// A record that frees some of the slot's memory; `None` where it has no such thing. Of orders, only those that are idle go.
+/// A record that frees some of the slot's memory; `None` where it has no such thing. Of orders, only those that are idle go. All that the slot
+/// recorded before `durable` the read model has durably.
 #[must_use]
 pub fn decide_reclaim(
     slot: &Slot,
     cx: &Context<'_>,
     kind: Reclaim,
+    durable: Time,
     is_idle: impl Fn(OrderId) -> bool,
 ) -> Option<Body> {
     match kind {
         Reclaim::Ended => ended(slot),
-        Reclaim::Orders => orders(slot, cx, is_idle),
+        Reclaim::Abandoned => abandoned(slot, durable, is_idle),
+        Reclaim::Unreserved => unreserved(slot, cx, is_idle),
     }
 }
 
@@ -73,11 +78,18 @@ fn ended(slot: &Slot) -> Option<Body> {
     Some(Body::HoldsForgotten { partition: key.clone(), holds })
 }
 
-fn orders(slot: &Slot, cx: &Context<'_>, is_idle: impl Fn(OrderId) -> bool) -> Option<Body> {
-    let created_by = Time(cx.now.0.checked_sub(DROPPED_AGE_MIN_MS)?);
+fn abandoned(slot: &Slot, durable: Time, is_idle: impl Fn(OrderId) -> bool) -> Option<Body> {
+    let ids = slot.orders().abandoned(durable).filter(|order| is_idle(order.row.order));
+    let without_money = ids.filter(|order| slot.txns_of(order).is_empty());
+    let orders: Vec<_> = without_money.take(LEFT_PER_RECORD_MAX).map(|order| order.row.order).collect();
+    (!orders.is_empty()).then_some(Body::OrdersForgotten { orders })
+}
+
+fn unreserved(slot: &Slot, cx: &Context<'_>, is_idle: impl Fn(OrderId) -> bool) -> Option<Body> {
+    let created_by = cx.now.minus(ABANDONED_AGE_MIN_MS)?;
     let idle = slot.orders().init(created_by).filter(|order| is_idle(order.row.order));
     let without_money = idle.filter(|order| slot.refunds().status(&order.row.order.name()).is_none());
-    let dropped = without_money.take(DROPPED_PER_RECORD_MAX);
-    let rows: Vec<_> = dropped.map(|order| order.row.cancelled(CancelReason::Abandoned)).collect();
-    (!rows.is_empty()).then_some(Body::OrdersDropped(rows))
+    let given_up = without_money.take(ABANDONED_PER_RECORD_MAX);
+    let rows: Vec<_> = given_up.map(|order| order.row.cancelled(CancelReason::Abandoned)).collect();
+    (!rows.is_empty()).then_some(Body::OrdersAbandoned(rows))
 }

@@ -25,15 +25,20 @@ pub enum Kind {
     OrderPaid = 11,
     OrderTicketed = 12,
     OrderCancelled = 13,
-    OrdersDropped = 14,
+    OrdersAbandoned = 14,
     TxnClaimed = 15,
     RefundOwed = 16,
     RefundSettled = 17,
     TellsAcked = 18,
+    OrderKept = 19,
+    OrderLeaving = 20,
+    OrdersForgotten = 21,
+    ClaimForgotten = 22,
+    RefundsForgotten = 23,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 23] = [
         Kind::PartitionOpened,
         Kind::PartitionForgotten,
         Kind::HoldMade,
@@ -47,11 +52,16 @@ impl Kind {
         Kind::OrderPaid,
         Kind::OrderTicketed,
         Kind::OrderCancelled,
-        Kind::OrdersDropped,
+        Kind::OrdersAbandoned,
         Kind::TxnClaimed,
         Kind::RefundOwed,
         Kind::RefundSettled,
         Kind::TellsAcked,
+        Kind::OrderKept,
+        Kind::OrderLeaving,
+        Kind::OrdersForgotten,
+        Kind::ClaimForgotten,
+        Kind::RefundsForgotten,
     ];
 
     /// As the log's dump, histories and metrics name it.
@@ -71,11 +81,16 @@ impl Kind {
             Kind::OrderPaid => "order_paid",
             Kind::OrderTicketed => "order_ticketed",
             Kind::OrderCancelled => "order_cancelled",
-            Kind::OrdersDropped => "orders_dropped",
+            Kind::OrdersAbandoned => "orders_abandoned",
             Kind::TxnClaimed => "txn_claimed",
             Kind::RefundOwed => "refund_owed",
             Kind::RefundSettled => "refund_settled",
             Kind::TellsAcked => "tells_acked",
+            Kind::OrderKept => "order_kept",
+            Kind::OrderLeaving => "order_leaving",
+            Kind::OrdersForgotten => "orders_forgotten",
+            Kind::ClaimForgotten => "claim_forgotten",
+            Kind::RefundsForgotten => "refunds_forgotten",
         }
     }
 }
@@ -123,11 +138,16 @@ impl Body {
             Body::OrderPaid(_) => Kind::OrderPaid,
             Body::OrderTicketed(_) => Kind::OrderTicketed,
             Body::OrderCancelled(_) => Kind::OrderCancelled,
-            Body::OrdersDropped(_) => Kind::OrdersDropped,
+            Body::OrdersAbandoned(_) => Kind::OrdersAbandoned,
             Body::TxnClaimed { .. } => Kind::TxnClaimed,
             Body::RefundOwed(_) => Kind::RefundOwed,
             Body::RefundSettled(_) => Kind::RefundSettled,
             Body::TellsAcked { .. } => Kind::TellsAcked,
+            Body::OrderKept { .. } => Kind::OrderKept,
+            Body::OrderLeaving { .. } => Kind::OrderLeaving,
+            Body::OrdersForgotten { .. } => Kind::OrdersForgotten,
+            Body::ClaimForgotten { .. } => Kind::ClaimForgotten,
+            Body::RefundsForgotten { .. } => Kind::RefundsForgotten,
         }
     }
 
@@ -145,10 +165,15 @@ impl Body {
             | Body::OrderPaid(_)
             | Body::OrderTicketed(_)
             | Body::OrderCancelled(_)
-            | Body::OrdersDropped(_)
+            | Body::OrdersAbandoned(_)
             | Body::TxnClaimed { .. }
             | Body::RefundOwed(_)
-            | Body::RefundSettled(_) => true,
+            | Body::RefundSettled(_)
+            | Body::OrderKept { .. }
+            | Body::OrderLeaving { .. }
+            | Body::OrdersForgotten { .. }
+            | Body::ClaimForgotten { .. }
+            | Body::RefundsForgotten { .. } => true,
             Body::PartitionOpened(_)
             | Body::PartitionForgotten { .. }
             | Body::HoldsForgotten { .. }

@@ -15,7 +15,10 @@ use alloc::vec::Vec;
 use rkyv::rancor;
 
 pub use label::{Kind, Label};
-pub(crate) use v1::{OrderRow as OrderRowV1, Reservation as ReservationV1, RunDefinition as RunDefinitionV1};
+pub(crate) use v1::{
+    OrderRow as OrderRowV1, RefundRow as RefundRowV1, Reservation as ReservationV1,
+    RunDefinition as RunDefinitionV1,
+};
 pub use v2::*;
 
 pub use crate::status::ReleaseReason;

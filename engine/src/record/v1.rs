@@ -3,6 +3,7 @@
 //! - Stops do not say whether they may be boarded and left: all may.
 //! - Nothing says when a hold was made: it is 0 everywhere, also where it could be had, so that what is compared is alike.
 //! - A partition begins with sequence 0.
+//! - Nothing says when the run of a reservation ends.
 //! - A cancelled order has the labels of its seats: they are dropped.
 
 use alloc::string::String;
@@ -11,12 +12,12 @@ use alloc::vec::Vec;
 use allocator::Layout;
 
 use super::v2;
-use super::v2::{RefundRow, TellId};
+use super::v2::TellId;
 use rkyv::{Archive, Deserialize};
 
 use crate::catalogue::{self, LocalTime};
-use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, PartitionKey, SlotId, Time, TxnId};
-use crate::status::{CancelReason, HoldStatus, OrderStatus, ReleaseReason};
+use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId};
+use crate::status::{self, CancelReason, HoldStatus, OrderStatus, ReleaseReason, Settlement};
 use crate::text::Text;
 
 #[derive(Archive, Deserialize)]
@@ -107,6 +108,27 @@ pub(crate) struct Reservation {
 
 /// Also in slot images.
 #[derive(Archive, Deserialize)]
+pub(crate) struct RefundRow {
+    pub(crate) number: u64,
+    order: OrderName,
+    txn: TxnId,
+    amount: Option<Cents>,
+    reason: RefundReason,
+    created_at: Time,
+    settled: Option<Settlement>,
+}
+
+#[derive(Archive, Deserialize)]
+#[repr(u8)]
+enum RefundReason {
+    AlreadyPaid,
+    HoldExpired,
+    InvalidState,
+    Unmatched,
+}
+
+/// Also in slot images.
+#[derive(Archive, Deserialize)]
 pub(crate) struct RunDefinition {
     stops: Vec<Stop>,
     ends_at: Time,
@@ -143,8 +165,8 @@ impl From<Body> for v2::Body {
             Body::OrderTicketed(row) => v2::Body::OrderTicketed(row.into()),
             Body::OrderCancelled(row) => v2::Body::OrderCancelled(row.into()),
             Body::TxnClaimed { txn, order } => v2::Body::TxnClaimed { txn, order },
-            Body::RefundOwed(row) => v2::Body::RefundOwed(row),
-            Body::RefundSettled(row) => v2::Body::RefundSettled(row),
+            Body::RefundOwed(row) => v2::Body::RefundOwed(row.into()),
+            Body::RefundSettled(row) => v2::Body::RefundSettled(row.into()),
             Body::TellsAcked { tells } => v2::Body::TellsAcked { tells },
         }
     }
@@ -213,6 +235,25 @@ impl From<Reservation> for v2::Reservation {
             capacity: of.capacity,
             labels: of.labels,
             deadline: of.deadline,
+            ends_at: None,
+        }
+    }
+}
+
+impl From<RefundRow> for v2::RefundRow {
+    fn from(row: RefundRow) -> v2::RefundRow {
+        let RefundRow { number, order, txn, amount, reason, created_at, settled } = row;
+        v2::RefundRow { number, order, txn, amount, reason: reason.into(), created_at, settled }
+    }
+}
+
+impl From<RefundReason> for status::RefundReason {
+    fn from(reason: RefundReason) -> status::RefundReason {
+        match reason {
+            RefundReason::AlreadyPaid => status::RefundReason::AlreadyPaid,
+            RefundReason::HoldExpired => status::RefundReason::HoldExpired,
+            RefundReason::InvalidState => status::RefundReason::InvalidState,
+            RefundReason::Unmatched => status::RefundReason::Unmatched,
         }
     }
 }

@@ -46,14 +46,38 @@ pub enum Body {
     OrderPaid(OrderRow),
     OrderTicketed(OrderRow),
     OrderCancelled(OrderRow),
-    /// Orders that never had a hold or money: cancelled as abandoned, and gone with their keys.
-    OrdersDropped(Vec<OrderRow>),
+    /// Orders that never had a hold or money, given up before their time: cancelled as abandoned.
+    OrdersAbandoned(Vec<OrderRow>),
+    /// An order that owns seats has learned how long their partition is kept.
+    OrderKept {
+        order: OrderId,
+        kept: Kept,
+    },
+    /// An order that has ended begins to leave: the slots of its transaction ids are told, so that their claims go first.
+    OrderLeaving {
+        order: OrderId,
+        txns: Vec<TxnId>,
+    },
+    /// Orders that have ended leave, with their keys and their settled refunds.
+    OrdersForgotten {
+        orders: Vec<OrderId>,
+    },
     TxnClaimed {
         txn: TxnId,
         order: OrderId,
     },
+    /// A transaction id whose order leaves or has left. `tell` is of its claim, where nobody has acknowledged it: it goes as well.
+    ClaimForgotten {
+        txn: TxnId,
+        order: OrderId,
+        tell: Option<TellId>,
+    },
     RefundOwed(RefundRow),
     RefundSettled(RefundRow),
+    /// Settled refunds of orders that the slot does not have.
+    RefundsForgotten {
+        numbers: Vec<u64>,
+    },
     /// Tells of this slot that their receivers have recorded.
     TellsAcked {
         tells: Vec<TellId>,
@@ -128,6 +152,17 @@ pub struct Reservation {
     pub capacity: u32,
     pub labels: Vec<Text>,
     pub deadline: Time,
+    /// The end of its run; `None` for an ad hoc partition, and where version 1 made it.
+    pub ends_at: Option<Time>,
+}
+
+/// How long the partition of an order's seats is kept, as it told the order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Archive, Serialize, Deserialize)]
+pub enum Kept {
+    /// A run that ends then. A partition that is gone has ended when it was asked after.
+    PastEnd(Time),
+    /// Ad hoc, and kept until then at least.
+    UntilAtLeast(Time),
 }
 
 #[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]

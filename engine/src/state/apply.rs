@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Partition, Slot};
 use crate::effect::Effect;
+use crate::ids::Time;
 use crate::message::{Fact, HoldIdentity, Tell};
 use crate::record::{Body, HoldRow, Record, Reservation, TellId};
 use crate::status::ReleaseReason;
@@ -24,11 +25,11 @@ impl Slot {
             Body::PartitionForgotten { partition } => self.forget_partition(partition),
             Body::HoldMade(row) => {
                 self.change_hold(record, row, Partition::insert);
-                self.tell(record, hold_made(row), effects);
+                self.tell(record, self.hold_made(row), effects);
             }
             Body::HoldAdopted(row) => {
                 self.change_hold(record, row, Partition::update);
-                self.tell(record, hold_made(row), effects);
+                self.tell(record, self.hold_made(row), effects);
             }
             Body::HoldConfirmed(row) => {
                 self.change_hold(record, row, Partition::update);
@@ -51,15 +52,23 @@ impl Slot {
                 }
             }),
             Body::OrderCreated(row) | Body::OrderReserved(row) | Body::OrderCancelled(row) => {
-                self.orders.put(row, record.time);
+                self.put_order(row, record.time);
             }
-            Body::OrdersDropped(rows) => rows.iter().for_each(|row| self.orders.remove(row.order)),
+            Body::OrdersAbandoned(rows) => rows.iter().for_each(|row| self.put_order(row, record.time)),
+            Body::OrderKept { order, kept } => self.orders.kept(*order, *kept),
+            Body::OrderLeaving { order, txns } => {
+                self.orders.leaves(*order, record.time);
+                for txn in txns {
+                    self.tell(record, Some(Fact::OrderLeaves { order: *order, txn: txn.clone() }), effects);
+                }
+            }
+            Body::OrdersForgotten { orders } => orders.iter().for_each(|order| self.forget_order(*order)),
             Body::OrderPaid(row) => {
-                self.orders.put(row, record.time);
+                self.put_order(row, record.time);
                 effects.push(Effect::Paid(row.order));
             }
             Body::OrderTicketed(row) => {
-                self.orders.put(row, record.time);
+                self.put_order(row, record.time);
                 effects.push(Effect::Ticketed(row.order));
             }
             Body::TxnClaimed { txn, order } => {
@@ -67,7 +76,15 @@ impl Slot {
                 let fact = Fact::TxnClaimed { order: *order, txn: txn.clone() };
                 self.tell(record, Some(fact), effects);
             }
-            Body::RefundOwed(row) | Body::RefundSettled(row) => self.refunds.put(row),
+            Body::ClaimForgotten { txn, tell, .. } => {
+                self.remove_claim(txn);
+                tell.iter().for_each(|tell| self.remove_tell(*tell));
+            }
+            Body::RefundOwed(row) | Body::RefundSettled(row) => self.put_refund(row),
+            Body::RefundsForgotten { numbers } => {
+                self.left += numbers.len() as u64;
+                numbers.iter().for_each(|number| self.refunds.forget_alone(*number));
+            }
             Body::TellsAcked { tells } => {
                 for tell in tells {
                     self.remove_tell(*tell);
@@ -85,6 +102,12 @@ impl Slot {
         });
     }
 
+    fn hold_made(&self, row: &HoldRow) -> Option<Fact> {
+        let order = row.owner?;
+        let ends_at = self.partitions.get(&row.partition).and_then(Partition::ends_at);
+        Some(Fact::HoldMade { order, reservation: Reservation::of(row, ends_at) })
+    }
+
     fn tell(&mut self, record: &Record, fact: Option<Fact>, effects: &mut Vec<Effect>) {
         let Some(fact) = fact else { return };
         let id = self.next_tell;
@@ -96,10 +119,6 @@ impl Slot {
 }
 
 // What the order that owns a hold must learn of its change.
-
-fn hold_made(row: &HoldRow) -> Option<Fact> {
-    Some(Fact::HoldMade { order: row.owner?, reservation: Reservation::of(row) })
-}
 
 fn hold_confirmed(row: &HoldRow) -> Option<Fact> {
     let (partition, hold) = (row.partition.clone(), row.hold.clone());
@@ -119,7 +138,8 @@ fn hold_expired(row: &HoldRow) -> Option<Fact> {
 }
 
 impl Reservation {
-    pub(crate) fn of(row: &HoldRow) -> Reservation {
+    /// The seats of a hold in a partition whose run ends then.
+    pub(crate) fn of(row: &HoldRow, ends_at: Option<Time>) -> Reservation {
         Reservation {
             partition: row.partition.clone(),
             hold: row.hold.clone(),
@@ -131,6 +151,7 @@ impl Reservation {
             capacity: row.capacity,
             labels: row.labels.clone(),
             deadline: row.deadline,
+            ends_at,
         }
     }
 

@@ -9,10 +9,12 @@ use core::fmt::Debug;
 
 use allocator::{SEGMENTS_MAX, SeatNo, Span};
 
-use super::{Hold, Orders, Partition, Refunds, Slot};
-use crate::ids::{HoldId, IdError, IdempotencyKey, OrderName, PartitionKey, Reference, SlotId, TxnId};
+use super::{Hold, Order, Orders, Partition, Refunds, Slot};
+use crate::ids::{
+    HoldId, IdError, IdempotencyKey, OrderId, OrderName, PartitionKey, Reference, SlotId, TxnId,
+};
 use crate::message::Fact;
-use crate::record::{Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation};
+use crate::record::{Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation, TellId};
 use crate::status::{HoldStatus, OrderStatus};
 
 pub(super) type Check = Result<(), String>;
@@ -60,15 +62,29 @@ impl Slot {
             | Body::OrderPaid(row)
             | Body::OrderTicketed(row)
             | Body::OrderCancelled(row) => order(row, self.id, &self.orders),
-            Body::OrdersDropped(rows) => {
+            Body::OrdersAbandoned(rows) => {
                 distinct(rows.iter().map(|row| &row.key))?;
                 rows.iter().try_for_each(|row| self.init_order(row))
+            }
+            Body::OrderKept { order, .. } => match self.orders.get(*order) {
+                Some(Order { row: OrderRow { reservation: Some(_), .. }, .. }) => Ok(()),
+                _ => Err(format!("order {order} has no seats or is not there, and they are kept")),
+            },
+            Body::OrderLeaving { order, txns } => self.leaving(*order, txns),
+            Body::OrdersForgotten { orders } => {
+                distinct(orders.iter())?;
+                orders.iter().try_for_each(|order| self.has_left(*order))
             }
             Body::TxnClaimed { txn, .. } => match self.claim(txn) {
                 Some(order) => Err(format!("transaction id {txn} is order {order}'s")),
                 None => claim(txn),
             },
+            Body::ClaimForgotten { txn, order, tell } => self.claim_forgotten(txn, *order, *tell),
             Body::RefundOwed(row) | Body::RefundSettled(row) => refund(row, &self.refunds),
+            Body::RefundsForgotten { numbers } => {
+                distinct(numbers.iter())?;
+                numbers.iter().try_for_each(|number| self.refund_forgotten(*number))
+            }
             Body::TellsAcked { tells } => {
                 distinct(tells.iter())?;
                 match tells.iter().find(|tell| !self.outbox.contains_key(tell)) {
@@ -97,7 +113,52 @@ impl Slot {
         order(row, self.id, &self.orders)?;
         match self.orders.get(row.order) {
             Some(order) if order.row.status == OrderStatus::Init => Ok(()),
-            _ => Err(format!("order {} has had a hold or is not there, and is dropped", row.order)),
+            _ => Err(format!("order {} has had a hold or is not there, and is given up", row.order)),
+        }
+    }
+
+    /// An order that has ended, with nothing owed for it.
+    fn ended_order(&self, id: OrderId) -> Result<&Order, String> {
+        let order = self.orders.get(id).filter(|order| order.is_over());
+        order.ok_or_else(|| format!("order {id} has not ended or is not there, and leaves"))
+    }
+
+    fn leaving(&self, id: OrderId, txns: &[TxnId]) -> Check {
+        let order = self.ended_order(id)?;
+        if order.is_leaving() {
+            return Err(format!("order {id} leaves twice"));
+        }
+        let own = self.txns_of(order);
+        if own == txns { Ok(()) } else { Err(format!("order {id} leaves with {txns:?}, and has {own:?}")) }
+    }
+
+    fn has_left(&self, id: OrderId) -> Check {
+        let order = self.ended_order(id)?;
+        if order.has_left_all() || self.txns_of(order).is_empty() {
+            Ok(())
+        } else {
+            Err(format!("order {id} is forgotten, and somebody has still to be told that it leaves"))
+        }
+    }
+
+    fn claim_forgotten(&self, txn: &TxnId, order: OrderId, tell: Option<TellId>) -> Check {
+        if self.claim(txn) != Some(order) {
+            return Err(format!("transaction id {txn} is not order {order}'s, and is forgotten"));
+        }
+        let Some(tell) = tell else { return Ok(()) };
+        let is_of_claim = |told: &crate::message::Tell| matches!(&told.fact, Fact::TxnClaimed { order: of, txn: id } if *of == order && id == txn);
+        match self.outbox.get(&tell) {
+            Some(told) if is_of_claim(told) => Ok(()),
+            _ => Err(format!("tell {} is not of the claim of {txn}, and goes with it", tell.0)),
+        }
+    }
+
+    fn refund_forgotten(&self, number: u64) -> Check {
+        match self.refunds.after(number.saturating_sub(1)).next().filter(|row| row.number == number) {
+            Some(row) if row.settled.is_some() && self.order_of(row).is_none() => Ok(()),
+            _ => Err(format!(
+                "refund {number} is owed, of an order that is here, or not there, and is forgotten"
+            )),
         }
     }
 
@@ -223,6 +284,9 @@ pub(super) fn refund(row: &RefundRow, refunds: &Refunds) -> Check {
         return wrong(format!("refund {} is for the same payment", other.number));
     }
     let before = refunds.after(row.number - 1).next().filter(|before| before.number == row.number);
+    if before.is_some_and(|before| before.settled.is_some() && row.settled.is_none()) {
+        return wrong(String::from("it was settled"));
+    }
     match before.filter(|before| (&before.order, &before.txn) != (&row.order, &row.txn)) {
         Some(before) => wrong(format!("it was for payment {} of order {}", before.txn, before.order)),
         None => Ok(()),
@@ -243,7 +307,10 @@ pub(super) fn fact(fact: &Fact) -> Check {
             ids(partition, hold)?;
             text("transaction id", txn.as_str(), TxnId::parse)
         }
-        Fact::TxnClaimed { txn, .. } => text("transaction id", txn.as_str(), TxnId::parse),
+        Fact::TxnClaimed { txn, .. } | Fact::OrderLeaves { txn, .. } => {
+            text("transaction id", txn.as_str(), TxnId::parse)
+        }
+        Fact::SeatsKept { order, .. } => Err(format!("order {order} is told what is only an answer")),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::record::{RefundRow, Reservation};
 
 const HOLD_BYTES: usize = 256;
 const SEAT_BYTES: usize = 4;
-const ORDER_BYTES: usize = 640;
+pub(super) const ORDER_BYTES: usize = 640;
 const LABEL_BYTES: usize = 40;
 const PARTITION_BYTES: usize = 1_024;
 const CLAIM_BYTES: usize = 160;

@@ -131,7 +131,7 @@ impl Partition {
             && self.run.as_deref() == opened.run.as_ref()
     }
 
-    pub(super) fn ends_at(&self) -> Option<Time> {
+    pub(crate) fn ends_at(&self) -> Option<Time> {
         self.run.as_ref().map(|run| run.ends_at)
     }
 

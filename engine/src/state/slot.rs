@@ -1,15 +1,16 @@
 //! One slot: everything that hashes to it, and its outbox.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::image::ImageUnderWay;
 use super::imaged_map::ImagedMap;
-use super::{Orders, Partition, Partitions, Refunds, memory_estimate};
+use super::{Order, Orders, Partition, Partitions, Refunds, memory_estimate};
 use crate::decide::Policy;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::limits::AD_HOC_KEPT_PAST_DATE_MS;
 use crate::message::{Fact, Outbox, Tell};
-use crate::record::TellId;
+use crate::record::{OrderRow, RefundRow, TellId};
 
 #[derive(Debug)]
 pub struct Slot {
@@ -27,6 +28,8 @@ pub struct Slot {
     pub(super) next_tell: TellId,
     /// The highest sequence of any partition that was forgotten.
     pub(super) forgotten_seq: u64,
+    /// Orders and refunds that have left.
+    pub(super) left: u64,
     pub(super) image: Option<Box<ImageUnderWay>>,
 }
 
@@ -45,6 +48,7 @@ impl Slot {
             outbox: ImagedMap::default(),
             next_tell: TellId(1),
             forgotten_seq: 0,
+            left: 0,
             image: None,
         }
     }
@@ -112,13 +116,71 @@ impl Slot {
         }
     }
 
+    pub(super) fn remove_claim(&mut self, txn: &TxnId) {
+        self.claims.remove(txn).expect("a forgotten claim was there");
+        self.claims_memory_estimate -= memory_estimate::claim(txn);
+    }
+
+    /// The order of a refund, where the slot has it.
+    pub(crate) fn order_of(&self, refund: &RefundRow) -> Option<OrderId> {
+        OrderId::parse(refund.order.as_str()).filter(|id| self.orders.get(*id).is_some())
+    }
+
+    pub(super) fn put_order(&mut self, row: &OrderRow, at: Time) {
+        let is_new = self.orders.get(row.order).is_none();
+        self.orders.put(row, at);
+        if is_new && !self.refunds.is_empty() {
+            // Money may have come for its id before: it is the order's now.
+            for refund in self.refunds.adopt(&row.order.name()) {
+                self.count_refund(row.order, None, &refund);
+            }
+        }
+    }
+
+    pub(super) fn put_refund(&mut self, row: &RefundRow) {
+        let order = self.order_of(row);
+        let was_owed = self.refunds.get(&row.order, &row.txn).map(|before| before.settled.is_none());
+        self.refunds.put(row, order.is_none());
+        if let Some(order) = order {
+            self.count_refund(order, was_owed, row);
+        }
+    }
+
+    fn count_refund(&mut self, order: OrderId, was_owed: Option<bool>, row: &RefundRow) {
+        match (was_owed, &row.settled) {
+            (None, None) => self.orders.refund_owed(order),
+            // From an image.
+            (None, Some(_)) => self.orders.refund_restored(order),
+            (Some(true), Some(_)) => self.orders.refund_settled(order),
+            (Some(_), _) => {}
+        }
+    }
+
+    /// Orders, and refunds without one, that have ever left the slot.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    pub(super) fn forget_order(&mut self, id: OrderId) {
+        self.left += 1;
+        self.orders.forget(id);
+        self.refunds.forget_of(&id.name());
+    }
+
     pub(super) fn put_tell(&mut self, tell: Tell) {
+        if let Fact::OrderLeaves { order, .. } = tell.fact {
+            self.orders.tell_recorded(order);
+        }
         self.change_told_hold(&tell.fact, Partition::tell_recorded);
         self.outbox.insert(tell.id, tell);
     }
 
     pub(super) fn remove_tell(&mut self, id: TellId) {
         if let Some(tell) = self.outbox.remove(&id) {
+            if let Fact::OrderLeaves { order, .. } = tell.fact {
+                self.orders.tell_acknowledged(order);
+            }
             self.change_told_hold(&tell.fact, Partition::tell_acknowledged);
         }
     }
@@ -164,6 +226,20 @@ impl Slot {
         run.into_iter().chain(self.next_kept(policy)).min()
     }
 
+    /// The time by the calendar from which on something may leave, or has to ask whether it may.
+    #[must_use]
+    pub fn next_leave(&self, policy: &Policy) -> Option<Time> {
+        self.orders.next_leave(policy).into_iter().chain(self.refunds.next_leave(policy)).min()
+    }
+
+    /// The transaction ids that an order has: of the payment that paid it, and of those that go back.
+    #[must_use]
+    pub fn txns_of(&self, order: &Order) -> Vec<TxnId> {
+        let name = order.row.order.name();
+        let refunded = self.refunds.of(&name).map(|refund| &refund.txn);
+        order.row.txn.iter().chain(refunded).cloned().collect()
+    }
+
     /// The ad hoc partition with sold seats whose time is over first, and when.
     fn next_kept(&self, policy: &Policy) -> Option<(Time, &PartitionKey)> {
         let mut first: Option<(Time, &PartitionKey)> = None;
@@ -197,7 +273,7 @@ impl Slot {
 }
 
 /// When an ad hoc partition with sold seats, last changed then, may be forgotten.
-pub(super) fn kept_until(policy: &Policy, changed_at: Time, key: &PartitionKey) -> Time {
+pub(crate) fn kept_until(policy: &Policy, changed_at: Time, key: &PartitionKey) -> Time {
     let at = changed_at.plus(policy.ad_hoc_keep_ms);
     key.date_start().map_or(at, |date| at.max(date.plus(AD_HOC_KEPT_PAST_DATE_MS)))
 }

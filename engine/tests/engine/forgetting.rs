@@ -3,20 +3,20 @@
 
 use std::rc::Rc;
 
-use engine::answer::{HoldStatus, RefundReason};
+use engine::answer::HoldStatus;
 use engine::command::{Command, HoldRef, SeatRequest};
 use engine::decide::{Context, Reclaim, decide_reclaim};
 use engine::ids::{SlotId, Time};
-use engine::limits::{AD_HOC_KEPT_PAST_DATE_MS, DROPPED_AGE_MIN_MS};
+use engine::limits::{ABANDONED_AGE_MIN_MS, AD_HOC_KEPT_PAST_DATE_MS};
 use engine::message::Fact;
 use engine::record::Body;
 use engine::state::Partition;
 
 use crate::support::catalogue::{Table, coaches, run};
 use crate::support::check;
-use crate::support::names::{APART, Names, hold, partition, txn};
+use crate::support::names::{APART, Names, hold, partition};
 use crate::support::world::{START, World};
-use crate::support::{kind, refunds, word};
+use crate::support::{kind, word};
 
 const DAY_MS: u64 = 86_400_000;
 const KEY: &str = "T1|2027-01-15|2nd";
@@ -320,7 +320,7 @@ fn reclaim(world: &mut World, slot: SlotId, kind: Reclaim) -> Option<Body> {
     let catalogue = world.catalogue.clone();
     let policy = world.policy.clone();
     let cx = Context { now: world.now, calendar: world.now, catalogue: &*catalogue, policy: &policy };
-    let body = decide_reclaim(world.slot(slot)?, &cx, kind, |_| true)?;
+    let body = decide_reclaim(world.slot(slot)?, &cx, kind, world.now, |_| true)?;
     world.append(slot, body.clone());
     Some(body)
 }
@@ -367,7 +367,8 @@ fn what_an_order_has_not_heard_of_stays() {
     check::settled(&world);
 }
 
-/// Orders that never had a hold or money go, no younger than ten minutes; their keys are free.
+/// Orders that never had a hold or money are given up, no younger than ten minutes, and go once the read model has that; their keys are
+/// then free.
 #[test]
 fn orders_without_a_hold_go_where_memory_is_short() {
     let names = Names::new(APART);
@@ -379,33 +380,21 @@ fn orders_without_a_hold_go_where_memory_is_short() {
     // Money that an order was not waiting for is owed back: it stays.
     assert_eq!(word(&world.run(names.pay(2, 0))), "!InvalidTransition");
     let slot = names.order(0).slot();
-    world.wait(DROPPED_AGE_MIN_MS - 1);
-    assert_eq!(reclaim(&mut world, slot, Reclaim::Orders), None);
+    world.wait(ABANDONED_AGE_MIN_MS - 1);
+    assert_eq!(reclaim(&mut world, slot, Reclaim::Unreserved), None);
     world.wait(1);
-    let Some(Body::OrdersDropped(rows)) = reclaim(&mut world, slot, Reclaim::Orders) else { panic!() };
+    let Some(Body::OrdersAbandoned(rows)) = reclaim(&mut world, slot, Reclaim::Unreserved) else { panic!() };
     assert_eq!(rows.iter().map(|row| row.order).collect::<Vec<_>>(), [names.order(0)]);
-    assert_eq!(reclaim(&mut world, slot, Reclaim::Orders), None);
+    assert_eq!(reclaim(&mut world, slot, Reclaim::Unreserved), None);
+    assert_eq!(word(&world.run(names.get(0))), "Cancelled(Abandoned)");
+    // The read model does not have it yet.
+    assert_eq!(reclaim(&mut world, slot, Reclaim::Abandoned), None);
+    world.wait(1);
+    let forgotten = Some(Body::OrdersForgotten { orders: vec![names.order(0)] });
+    assert_eq!(reclaim(&mut world, slot, Reclaim::Abandoned), forgotten);
+    assert_eq!(reclaim(&mut world, slot, Reclaim::Abandoned), None);
     assert_eq!(word(&world.run(names.get(0))), "!OrderNotFound");
     assert_eq!(word(&world.run(names.create(0))), "Init");
-    check::replay(&world);
-}
-
-/// Money on its way to an order that has gone is not lost: it is owed back.
-#[test]
-fn money_for_an_order_that_has_gone_is_owed_back() {
-    let names = Names::new(APART);
-    let mut world = World::new(Table::default());
-    world.run(names.create(0)).unwrap();
-    let slot = names.order(0).slot();
-    let claims = world.hash().txn(&txn("late"));
-    world.wait(DROPPED_AGE_MIN_MS);
-    world.append(claims, Body::TxnClaimed { txn: txn("late"), order: names.order(0) });
-    assert!(matches!(reclaim(&mut world, slot, Reclaim::Orders), Some(Body::OrdersDropped(_))));
-    world.quiet();
-    let owed = refunds(&mut world);
-    assert_eq!(owed.len(), 1, "{owed:?}");
-    assert_eq!((owed[0].reason, &owed[0].txn), (RefundReason::Unmatched, &txn("late")));
-    assert!(world.slots().all(|slot| slot.outbox().is_empty()));
     check::replay(&world);
 }
 

@@ -7,14 +7,14 @@ use engine::answer::{CancelReason, HoldStatus, OrderStatus, RefundReason, Settle
 use engine::catalogue::RunDefinition;
 use engine::ids::{Cents, OrderId, Reference, SlotId, Time};
 use engine::record::{
-    Body, HoldRow, Kind, OrderRow, PartitionOpened, RECORD_VERSION, Record, RefundRow, ReleaseReason,
+    Body, HoldRow, Kept, Kind, OrderRow, PartitionOpened, RECORD_VERSION, Record, RefundRow, ReleaseReason,
     Reservation, TellId,
 };
 use engine::state::{IMAGE_VERSION, Slot};
 use engine::text::Text;
 
 use crate::support::catalogue::run;
-use crate::support::names::{hold, key, partition, txn};
+use crate::support::names::{hold, key, order_name, partition, txn};
 
 const NOW: Time = Time(1_800_000_000_123);
 const SLOT: SlotId = SlotId::new(0x5a5);
@@ -78,6 +78,7 @@ fn reservation() -> Reservation {
         capacity: 5,
         labels: labels(&["05-1A", "05-1C"]),
         deadline: NOW.plus(120_000),
+        ends_at: Some(NOW.plus(86_400_000)),
     }
 }
 
@@ -211,20 +212,60 @@ fn records_since_version_1() -> Vec<(&'static str, Record)> {
 /// One record of every kind, such that a slot can apply them one after the other.
 pub(crate) fn records() -> Vec<(&'static str, Record)> {
     let mut records = records_since_version_1();
-    let dropped = OrderRow {
+    let abandoned = OrderRow {
         order: OrderId::new(SLOT, 1 << 101),
         key: key("key-3"),
         cancel_reason: Some(CancelReason::Abandoned),
         ..order_row(OrderStatus::Cancelled)
     };
-    let (_, last) = records.last().expect("there are some");
-    let (seq, time) = (last.seq + 1, last.time.plus(1));
-    let body = Body::OrdersDropped(vec![dropped]);
-    records.push(("orders_dropped", Record { seq, time, body, ..last.clone() }));
+    let unmatched = RefundRow {
+        number: 2,
+        order: order_name("nobody's"),
+        reason: RefundReason::HistoryLost,
+        amount: None,
+        ..refund_row()
+    };
+    let settled = Some(Settlement { reference: Reference::parse("booking 8").unwrap(), at: NOW.plus(30) });
+    let ad_hoc = Reservation { ends_at: None, ..reservation() };
+    let ticketed = OrderRow { reservation: Some(ad_hoc), ..order_row(OrderStatus::Ticketed) };
+    let since = [
+        ("orders_abandoned", Body::OrdersAbandoned(vec![abandoned.clone()])),
+        ("orders_forgotten", Body::OrdersForgotten { orders: vec![abandoned.order] }),
+        ("order_leaving", Body::OrderLeaving { order: order(), txns: vec![txn("txn-1"), txn("txn-2")] }),
+        ("tells_acked_2", Body::TellsAcked { tells: vec![TellId(4)] }),
+        (
+            "claim_forgotten",
+            Body::ClaimForgotten { txn: txn("txn-1"), order: order(), tell: Some(TellId(2)) },
+        ),
+        ("refund_owed_2", Body::RefundOwed(unmatched.clone())),
+        ("refund_settled_2", Body::RefundSettled(RefundRow { settled, ..unmatched })),
+        ("refunds_forgotten", Body::RefundsForgotten { numbers: vec![2] }),
+        ("txn_claimed_2", Body::TxnClaimed { txn: txn("txn-3"), order: order() }),
+        (
+            "order_ticketed_2",
+            Body::OrderTicketed(OrderRow {
+                order: OrderId::new(SLOT, 1 << 102),
+                key: key("key-4"),
+                ..ticketed
+            }),
+        ),
+        (
+            "order_kept",
+            Body::OrderKept {
+                order: OrderId::new(SLOT, 1 << 102),
+                kept: Kept::UntilAtLeast(NOW.plus(400 * 86_400_000)),
+            },
+        ),
+    ];
+    for (name, body) in since {
+        let (_, last) = records.last().expect("there are some");
+        let (seq, time) = (last.seq + 1, last.time.plus(1));
+        records.push((name, Record { seq, time, body, ..last.clone() }));
+    }
     records
 }
 
-/// The same as version 1 says it: it does not know when a hold was made.
+/// The same as version 1 says it: it does not know when a hold was made, nor when its run ends.
 fn as_of_version_1(mut record: Record) -> Record {
     match &mut record.body {
         Body::HoldMade(row) | Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
@@ -232,7 +273,8 @@ fn as_of_version_1(mut record: Record) -> Record {
         }
         Body::HoldsExpired(rows) => rows.iter_mut().for_each(|row| row.made = 0),
         Body::OrderReserved(row) | Body::OrderPaid(row) | Body::OrderTicketed(row) => {
-            row.reservation.as_mut().expect("these have one").made = 0;
+            let reservation = row.reservation.as_mut().expect("these have one");
+            (reservation.made, reservation.ends_at) = (0, None);
         }
         _ => {}
     }
@@ -312,7 +354,7 @@ fn there_is_a_golden_record_of_every_kind() {
         .map(|(_, record)| std::mem::discriminant(&record.body))
         .map(|d| format!("{d:?}"))
         .collect();
-    assert_eq!(kinds.len(), 18);
+    assert_eq!(kinds.len(), Kind::ALL.len());
 }
 
 /// By number, as it stands in the log; an order's hold is told from a stranger's.
@@ -341,7 +383,7 @@ fn a_label_tells_what_a_record_is() {
     for (rows, expected) in [(vec![], false), (vec![row.clone()], false), (vec![row, owned], true)] {
         assert_eq!(Body::HoldsExpired(rows).label().is_of_order, expected);
     }
-    for unknown in [&[2][..], &[2, 19], &[2, 0x80], &[3, 1], &[]] {
+    for unknown in [&[2][..], &[2, 24], &[2, 0x80], &[3, 1], &[]] {
         assert!(Record::label_of(unknown).is_err(), "{unknown:?}");
     }
 }

@@ -4,7 +4,7 @@
 #![expect(clippy::result_large_err, reason = "decisions are what they are")]
 
 use engine::answer::{RefundReason, Rejection};
-use engine::command::{Command, ExpectedHold, Pay};
+use engine::command::{Command, ExpectedHold, Found, LookedUp, Pay};
 use engine::decide::{Context, Pending, Policy, Progress, decide, decide_ask};
 use engine::ids::{OrderId, SlotId};
 use engine::limits::{CLAIMS_PER_SLOT_MAX, REFUNDS_PER_SLOT_MAX};
@@ -63,7 +63,10 @@ fn refunds_of_a_slot() {
         settled: None,
     };
     let pay = |slot: &Slot, i: usize| {
-        let pay = Pay { order: order(), txn: id(i), expected: ExpectedHold::default(), verified: true };
+        let found = Found::Nothing { refund: None, history_lost: false };
+        let looked_up = Some(Box::new(LookedUp { at: START, found }));
+        let (order, txn) = (order(), id(i));
+        let pay = Pay { order, txn, expected: ExpectedHold::default(), verified: true, looked_up };
         with_context(|context| decide(slot, context, &Command::Pay(pay), Progress::default()))
     };
     let mut slot = Slot::new(SLOT);

@@ -193,6 +193,7 @@ fn paid_order(partition_text: &str, id: &str, (from, to): (u16, u16)) -> Body {
         capacity: 50,
         labels: Vec::new(),
         deadline: START,
+        ends_at: None,
     });
     let txn = Some(txn("t-order"));
     Body::OrderPaid(OrderRow { status: OrderStatus::Paid, reservation, txn, ..order("k-order") })
@@ -278,7 +279,7 @@ fn contents_that_no_slot_has_are_refused() {
         vec![Body::RefundOwed(RefundRow { number, ..row })]
     };
     check(owed(1), "");
-    check(owed(u64::MAX), "number 18446744073709551615");
+    check(owed(u64::MAX), "number of the next refund 18446744073709551615");
     // A slot does not write refund 0 at all.
     let number = 0x0123_4567_89ab_cdef_u64;
     let mut slot = Slot::new(SLOT);
@@ -293,14 +294,17 @@ fn contents_that_no_slot_has_are_refused() {
 /// Numbers after which there is no next one, and a next tell that was told already. They stand at the end of an image.
 #[test]
 fn numbers_must_have_a_next_one() {
-    // The number of the slot, the sequence, the time, five lists, the next tell, the highest sequence that was forgotten.
-    const ROOT: usize = 2 + 8 + 8 + 5 * 8 + 8 + 8;
+    // The number of the slot, the sequence, the time, five lists, the next tell, the highest sequence that was forgotten, the next refund,
+    // what has left.
+    const ROOT: usize = 2 + 8 + 8 + 5 * 8 + 8 + 8 + 8 + 8;
     let slot = with_every_text();
     let sound = image(&slot);
-    let (seq, next_tell, forgotten) = (sound.len() - ROOT + 2, sound.len() - 16, sound.len() - 8);
+    let (seq, next_tell, forgotten) = (sound.len() - ROOT + 2, sound.len() - 32, sound.len() - 24);
+    let (next_refund, left) = (sound.len() - 16, sound.len() - 8);
     let number = |at: usize| u64::from_le_bytes(sound[at..at + 8].try_into().unwrap());
     assert_eq!((number(seq), number(next_tell)), (slot.seq(), slot.next_tell().0));
     let last = slot.next_tell().0 - 1;
+    let last_refund = slot.refunds().next_number() - 1;
     for (at, changed, expected) in [
         (seq, u64::MAX, "sequence 18446744073709551615"),
         (seq, u64::MAX - 1, ""),
@@ -309,6 +313,11 @@ fn numbers_must_have_a_next_one() {
         (next_tell, last + 2, ""),
         (forgotten, u64::MAX, "sequence of a forgotten partition 18446744073709551615"),
         (forgotten, 7, ""),
+        (next_refund, u64::MAX, "number of the next refund 18446744073709551615"),
+        (next_refund, last_refund, &*format!("the next refund is number {last_refund}, and others have it")),
+        (next_refund, last_refund + 2, ""),
+        (left, u64::MAX, "number of what has left 18446744073709551615"),
+        (left, 7, ""),
     ] {
         let mut bytes = sound.clone();
         bytes[at..at + 8].copy_from_slice(&changed.to_le_bytes());
@@ -317,7 +326,7 @@ fn numbers_must_have_a_next_one() {
     }
     let mut blank = image(&Slot::new(SLOT));
     let end = blank.len();
-    blank[end - 16..end - 8].fill(0);
+    blank[end - 32..end - 24].fill(0);
     let said = Slot::decode(&blank).unwrap_err().to_string();
     assert!(said.ends_with("the next tell is number 0, and others have it"), "{said}");
 }

@@ -114,7 +114,7 @@ fn an_order_of_a_whole_train() {
     world.run(Command::Reserve(Reserve { order, seats: try_hold(0, QUANTITY_MAX) })).unwrap();
     let pay = |order: OrderName, nth| {
         let txn = txn(&long(nth, TXN_ID_BYTES_MAX));
-        Command::Pay(Pay { order, txn, expected: ExpectedHold::default(), verified: true })
+        Command::Pay(Pay { order, txn, expected: ExpectedHold::default(), verified: true, looked_up: None })
     };
     world.run(pay(order.name(), 0)).unwrap();
     world.run(Command::IssueTicket { order }).unwrap();

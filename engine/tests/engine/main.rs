@@ -9,6 +9,7 @@ mod inventory;
 mod largest;
 mod late;
 mod layout;
+mod leaving;
 mod limits;
 mod model;
 mod opening;

@@ -339,6 +339,7 @@ fn names_that_are_no_order_of_ours_are_unknown() {
             txn: txn("t"),
             expected: ExpectedHold::default(),
             verified: false,
+            looked_up: None,
         }),
     ] {
         assert_eq!(word(&world.run(command)), MISSING);

@@ -311,6 +311,7 @@ fn money_for_an_unknown_order_is_recorded_only_where_signatures_are_verified() {
                 txn: txn("t"),
                 expected: ExpectedHold::default(),
                 verified,
+                looked_up: None,
             });
             for _ in 0..3 {
                 assert_eq!(word(&world.run(pay.clone())), "!OrderNotFound");

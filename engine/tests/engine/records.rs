@@ -2,8 +2,8 @@
 //! taken leaves a slot whose parts agree. Never a panic.
 
 use engine::answer::HoldStatus;
-use engine::ids::{HoldId, IdempotencyKey, OrderName, TxnId};
-use engine::record::{Body, HoldRow, OrderRow, Record, RefundRow};
+use engine::ids::{HoldId, IdempotencyKey, OrderName, Time, TxnId};
+use engine::record::{Body, HoldRow, Kept, OrderRow, Record, RefundRow, TellId};
 use engine::state::Slot;
 
 use crate::formats::{encoded, image, records, slot};
@@ -97,6 +97,10 @@ fn what_is_wrong_is_said() {
         let row = hold(&|_| ());
         Body::HoldsForgotten { partition: row.partition, holds: vec![HoldId::parse(id).unwrap()] }
     };
+    let order = order_of(named("order_paid"));
+    let forgotten_claim = |tell| Body::ClaimForgotten { txn: TxnId::parse("txn-3").unwrap(), order, tell };
+    let Body::OrderCancelled(cancelled) = named("order_cancelled") else { unreachable!("one was") };
+    let kept_init = Body::OrderKept { order: cancelled.order, kept: Kept::PastEnd(Time(7)) };
     let twice = |id: &str| Body::HoldsExpired(vec![ended(id), HoldRow { partition_seq: 13, ..ended(id) }]);
     for (found, expected) in [
         (said(named("partition_opened").clone()), "is open already"),
@@ -111,13 +115,24 @@ fn what_is_wrong_is_said() {
         (said(forgotten("e")), "has its seats"),
         (
             said(Body::TxnClaimed {
-                txn: TxnId::parse("txn-1").unwrap(),
+                txn: TxnId::parse("txn-3").unwrap(),
                 order: order_of(named("order_paid")),
             }),
             "is order",
         ),
         (said(named("tells_acked").clone()), "tell 1 is acknowledged and not there"),
         (said(order_with_another_key(named("order_paid"))), "its key was"),
+        (said(named("order_leaving").clone()), "leaves twice"),
+        (said(Body::OrdersForgotten { orders: vec![order] }), "somebody has still to be told"),
+        (said(named("orders_forgotten").clone()), "has not ended or is not there"),
+        (said(named("claim_forgotten").clone()), "is not order"),
+        (said(forgotten_claim(Some(TellId(5)))), "is not of the claim"),
+        (
+            said(named("refunds_forgotten").clone()),
+            "refund 2 is owed, of an order that is here, or not there",
+        ),
+        (said(Body::RefundsForgotten { numbers: vec![1] }), "refund 1 is owed, of an order that is here"),
+        (said(kept_init), "has no seats or is not there"),
     ] {
         assert!(found.contains(expected), "{found:?} does not say {expected:?}");
     }

@@ -28,8 +28,13 @@ fn list(
 }
 
 fn unmatched(world: &mut World, order: &str, id: &str) {
-    let pay =
-        Pay { order: order_name(order), txn: txn(id), expected: ExpectedHold::default(), verified: true };
+    let pay = Pay {
+        order: order_name(order),
+        txn: txn(id),
+        expected: ExpectedHold::default(),
+        verified: true,
+        looked_up: None,
+    };
     assert_eq!(world.run(Command::Pay(pay)), Err(Rejection::OrderNotFound));
 }
 

@@ -80,6 +80,7 @@ fn reserved(partition_text: &str, id: &str, labels: &[&str]) -> Body {
         capacity: 50,
         labels: labels.iter().map(|label| Text::from(*label)).collect(),
         deadline: START,
+        ends_at: None,
     });
     Body::OrderReserved(OrderRow { status: OrderStatus::Reserved, reservation, ..order("k") })
 }

@@ -205,6 +205,9 @@ fn refund_fields(o: &mut Object<'_>, view: &RefundView) {
         o.number("amount_cents", amount.0);
     }
     o.text("reason", view.reason.wire_name());
+    if !view.reason.detail().is_empty() {
+        o.text("detail", view.reason.detail());
+    }
     o.text("status", view.status.wire_name());
     o.time("created_at", view.created_at);
     if let Some(settled) = &view.settled {

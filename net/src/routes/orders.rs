@@ -1,10 +1,10 @@
 //! Orders from their creation to their cancellation.
 
-use engine::answer::{Answer as Engine, OrderView};
+use engine::answer::{Answer as Engine, OrderStatus, OrderView, Rejection};
 use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Reserve, SeatRequest};
 use engine::ids::{Cents, HoldId, IdempotencyKey, PartitionKey};
 
-use crate::app::{App, RequestContext};
+use crate::app::{AboutOrder, App, RequestContext};
 use crate::backend::Backend;
 use crate::errors::Problem;
 use crate::fields::{self, trimmed};
@@ -63,14 +63,30 @@ pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, b
     let span = fields::span(body.from_index, body.to_index)?;
     let ad_hoc = fields::ad_hoc(body.capacity, defaults.order_capacity, defaults.segments)?;
     let seats = SeatRequest { partition, hold, quantity, span, ad_hoc };
-    order(app.ask(cx, Command::Reserve(Reserve { order: id, seats })).await?)
+    match app.ask_about(cx, id, Command::Reserve(Reserve { order: id, seats })).await? {
+        AboutOrder::Here(answer) => order(answer),
+        AboutOrder::Left(_) => Err(cx.route.spec().rejected(Rejection::InvalidTransition)),
+    }
 }
 
 pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CancelBody<'_> = parse(body)?;
     let expected = expected(&body.partition_key, &body.hold_id)?;
     let id = fields::order(cx.route.spec(), trimmed(&body.order_id))?;
-    order(app.ask(cx, Command::Cancel(Cancel { order: id, expected })).await?)
+    match app.ask_about(cx, id, Command::Cancel(Cancel { order: id, expected: expected.clone() })).await? {
+        AboutOrder::Here(answer) => order(answer),
+        AboutOrder::Left(view) => cancel_left(&view, &expected)
+            .map(|()| Answer::json(views::order(&view)))
+            .map_err(|rejection| cx.route.spec().rejected(rejection)),
+    }
+}
+
+/// An order that has left is what it was: a cancelled one is cancelled again.
+fn cancel_left(view: &OrderView, expected: &ExpectedHold) -> Result<(), Rejection> {
+    if let Some(own) = &view.reservation {
+        expected.check(&own.partition, &own.hold)?;
+    }
+    if view.status == OrderStatus::Cancelled { Ok(()) } else { Err(Rejection::InvalidTransition) }
 }
 
 /// The order as the order service shows it.

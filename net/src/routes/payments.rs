@@ -1,6 +1,6 @@
 //! Callbacks of the payment provider.
 
-use engine::command::{Command, Pay};
+use engine::command::Pay;
 use engine::ids::{OrderName, TxnId};
 
 use super::orders;
@@ -42,5 +42,5 @@ pub(super) async fn callback<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, 
     // The signed text is `order_id|txn_id|STATUS` without escaping, so an order id that contains `|` could be a different
     // (order, txn) pair under the same signature. Ours never contain it.
     let verified = key.is_some() && !order.as_str().contains('|');
-    orders::order(app.ask(cx, Command::Pay(Pay { order, txn, expected, verified })).await?)
+    orders::order(app.pay(cx, Pay { order, txn, expected, verified, looked_up: None }).await?)
 }

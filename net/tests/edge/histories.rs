@@ -177,7 +177,7 @@ fn an_order_that_has_left_the_engine_still_has_its_history() {
         PlayedRead::Answer(Ok(match question {
             Question::Order(_) => Reading::Order(Some(Box::new(samples::order(OrderStatus::Cancelled)))),
             Question::History(question) => page(question, 3),
-            Question::Orders(_) => panic!("nobody lists"),
+            Question::Orders(_) | Question::Payment { .. } | Question::Refunds(_) => panic!("nobody asks"),
         }))
     });
     let history = get(&server, &order_path("")).json();

@@ -1,12 +1,14 @@
 //! Payment callbacks: who may send them and what they have to say.
 
-use engine::answer::{Answer, OrderStatus};
-use engine::command::Command;
+use engine::answer::{Answer, OrderStatus, RefundReason, Rejection};
+use engine::command::{Command, Found, LookedUp};
+use engine::ids::Time;
+use engine::read_model::{Question, Reading, Unavailable};
 use net::signature::SignKey;
 use net::{Limits, Service};
 
 use crate::common::client::Client;
-use crate::common::{Server, samples};
+use crate::common::{Played, PlayedRead, Server, samples};
 
 const PATH: &str = "/payments/callback";
 
@@ -88,5 +90,77 @@ fn what_a_callback_lacks_is_named() {
         (r#"{"order_id":"o","provider_txn_id":"t","status":1}"#, "400 invalid json"),
     ] {
         assert_eq!(client.post(PATH, body).error(), expected, "{body}");
+    }
+}
+
+/// What the engine does not have is looked up, by order and transaction, and the command goes again with what was found. The engine decides.
+#[test]
+fn a_payment_of_an_order_that_has_left_is_looked_up() {
+    let server = server(None);
+    let found = [
+        Found::Order { order: samples::order(OrderStatus::Ticketed), refund: None },
+        Found::Nothing { refund: Some(RefundReason::Unmatched), history_lost: true },
+    ];
+    for found in found {
+        server.script.play(|command| {
+            let Command::Pay(pay) = command else { panic!("another command") };
+            Played::Reply(match pay.looked_up {
+                None => Err(Rejection::OrderNotHere(Time(7))),
+                Some(_) => Err(Rejection::AlreadyPaid),
+            })
+        });
+        let reading = Reading::Payment(Box::new(found.clone()));
+        server.script.play_read(move |_| PlayedRead::Answer(Ok(reading.clone())));
+        let reply = Client::connect(&server, Service::Orders).post(PATH, &body("SUCCESS", ""));
+        assert_eq!(reply.error(), "409 already paid");
+        let [Question::Payment { order, txn }] = &server.script.questions()[..] else {
+            panic!("asked otherwise")
+        };
+        assert_eq!((order.as_str(), txn.as_str()), ("o-1", "t-1"));
+        let asked = server.script.asked();
+        let [Command::Pay(first), Command::Pay(second)] = [&asked[0].command, &asked[1].command] else {
+            panic!("asked for something else")
+        };
+        assert_eq!(first.looked_up, None);
+        assert_eq!(second.looked_up.as_deref(), Some(&LookedUp { at: Time(7), found }));
+    }
+}
+
+/// Without the read model nobody knows what it is: nothing is recorded, and the provider comes again.
+#[test]
+fn a_payment_that_cannot_be_looked_up_is_for_later() {
+    let server = server(None);
+    server.script.reply(Err(Rejection::OrderNotHere(Time(7))));
+    let unavailable = Unavailable { reason: "it is down".to_owned() };
+    server.script.play_read(move |_| PlayedRead::Answer(Err(unavailable.clone())));
+    let reply = Client::connect(&server, Service::Orders).post(PATH, &body("SUCCESS", ""));
+    assert_eq!((reply.status, &*reply.code()), (503, "read_model_unavailable"));
+    assert_eq!(server.script.asked().len(), 1);
+}
+
+/// Reserve and cancel of an order that has left: it is what it was.
+#[test]
+fn an_order_that_has_left_does_not_change() {
+    let server = server(None);
+    let id = samples::order_id();
+    let mut client = Client::connect(&server, Service::Orders);
+    let plain = format!(r#"{{"order_id":"{id}"}}"#);
+    let other = format!(r#"{{"order_id":"{id}","hold_id":"another"}}"#);
+    for (status, path, body, expected) in [
+        (OrderStatus::Cancelled, "/orders/cancel", &plain, "200"),
+        (OrderStatus::Cancelled, "/orders/cancel", &other, "409 hold_mismatch"),
+        (OrderStatus::Ticketed, "/orders/cancel", &plain, "409 invalid_state_transition"),
+        (OrderStatus::Cancelled, "/orders/reserve", &plain, "409 invalid_state_transition"),
+        (OrderStatus::Ticketed, "/orders/reserve", &plain, "409 invalid_state_transition"),
+    ] {
+        server.script.reply(Err(Rejection::OrderNotFound));
+        let known = Reading::Order(Some(Box::new(samples::order(status))));
+        server.script.play_read(move |_| PlayedRead::Answer(Ok(known.clone())));
+        let reply = client.post(path, body);
+        let said =
+            if reply.status == 200 { "200".to_owned() } else { format!("{} {}", reply.status, reply.code()) };
+        assert_eq!(said, expected, "{path} {body}");
+        assert_eq!(server.script.questions(), [Question::Order(id)]);
+        assert_eq!(server.script.asked().len(), 1);
     }
 }

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bridge::runner::Stop;
+use net::runtime::CoreWaker;
 use wal::SinkRegistry;
 
+use super::READ_MODEL;
 use super::status::{Kept, SinkHandle, SinkHandles};
 
 /// The interval of its looks. What a sink has is kept for so long at least: each look that finds news writes a small file.
@@ -19,6 +21,7 @@ const WARNED_PERCENT: u64 = 80;
 pub(crate) struct Keeper {
     pub(crate) registry: Arc<Mutex<SinkRegistry>>,
     pub(crate) handles: Arc<SinkHandles>,
+    pub(crate) cores: Vec<CoreWaker>,
     pub(crate) stop: Arc<Stop>,
     /// It was warned of, and has not gone since.
     pub(crate) is_warned: bool,
@@ -48,6 +51,13 @@ impl Keeper {
             }
         }
         self.handles.posts.set_floors(&registry.floors());
+        // What is let go on its word is only what it has been relied on for, and what can be read there.
+        let read_model = self.handles.sink(READ_MODEL).filter(|sink| sink.is_trusted());
+        let has = read_model.and_then(|sink| registry.relied(sink.name));
+        if self.handles.posts.set_read_model(has) {
+            // One that sleeps may have waited for it.
+            self.cores.iter().for_each(CoreWaker::wake);
+        }
         let slowest = registry.slowest().map(str::to_owned);
         let registered = registry.sinks().sinks.iter().map(|sink| sink.name.clone()).collect();
         let is_known = |sink: &SinkHandle| {

@@ -13,10 +13,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bridge::health::State;
-use bridge::read_model::{self, ReadModel, Settings};
+use bridge::read_model::{self, Keep, ReadModel, Settings};
 use bridge::runner::{Runner, Stop};
 use bridge::sink::{Sink as _, Trouble};
 use engine::record::{Kind, Label};
+use net::runtime::CoreWaker;
 use wal::files::OsFiles;
 use wal::follow::Reach;
 use wal::{DataDir, OpenError, SinkRegistry};
@@ -41,6 +42,7 @@ const OPEN_WAIT: Duration = Duration::from_secs(3);
 pub(crate) struct Setup {
     pub(crate) data_dir: PathBuf,
     pub(crate) read_model: PathBuf,
+    pub(crate) keep: Keep,
     pub(crate) budget_bytes_per_core: u64,
 }
 
@@ -61,6 +63,7 @@ impl Sinks {
         dir: &DataDir,
         files: &OsFiles,
         reach: Vec<Reach>,
+        cores: Vec<CoreWaker>,
         setup: &Setup,
     ) -> std::io::Result<Sinks> {
         let registry = dir.sink_registry();
@@ -77,7 +80,12 @@ impl Sinks {
             follower: None,
         };
         // What was relied on is not made anew behind the operator's back.
-        let settings = Settings { path: setup.read_model.clone(), directory: dir.id(), create: !relied };
+        let settings = Settings {
+            path: setup.read_model.clone(),
+            directory: dir.id(),
+            create: !relied,
+            keep: setup.keep.clone(),
+        };
         let room = room::for_the_read_model(
             &setup.read_model,
             &setup.data_dir,
@@ -101,6 +109,7 @@ impl Sinks {
         let keeper = Keeper {
             registry: registry.clone(),
             handles: handles.clone(),
+            cores,
             stop: stop.clone(),
             is_warned: false,
         };

@@ -35,7 +35,11 @@ struct Post {
     is_kept_for_sinks: AtomicBool,
     /// The first record that some sink needs.
     needed_from: AtomicU64,
+    /// The record behind the last one that the read model is relied on to have; [`UNKNOWN`] where nothing is known.
+    read_model_next: AtomicU64,
 }
+
+const UNKNOWN: u64 = 0;
 
 /// The size of a core's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -55,6 +59,7 @@ impl Posts {
             kept_bytes: AtomicU64::new(0),
             is_kept_for_sinks: AtomicBool::new(false),
             needed_from: AtomicU64::new(floor.next().0),
+            read_model_next: AtomicU64::new(UNKNOWN),
         };
         Posts {
             cores: cores.into_iter().map(post).collect(),
@@ -121,6 +126,24 @@ impl Posts {
         Lsn(self.cores[usize::from(core)].needed_from.load(Ordering::Relaxed))
     }
 
+    /// The read model has these records of each core, and all before them, and is relied on for it; `None`: nobody knows. Whether somebody
+    /// does who did not before.
+    pub(crate) fn set_read_model(&self, has: Option<&[Lsn]>) -> bool {
+        let mut is_news = false;
+        for (core, post) in self.cores.iter().enumerate() {
+            let next = has.map_or(UNKNOWN, |has| has[core].0.saturating_add(1));
+            let before = post.read_model_next.swap(next, Ordering::Relaxed);
+            is_news |= before == UNKNOWN && next != UNKNOWN;
+        }
+        is_news
+    }
+
+    /// The last record of a core that the read model is relied on to have.
+    pub(crate) fn read_model_has(&self, core: u16) -> Option<Lsn> {
+        let next = self.cores[usize::from(core)].read_model_next.load(Ordering::Relaxed);
+        (next != UNKNOWN).then(|| Lsn(next - 1))
+    }
+
     pub(crate) fn sizes(&self) -> impl Iterator<Item = LogSize> {
         self.cores.iter().map(|post| LogSize {
             needed_bytes: post.needed_bytes.load(Ordering::Relaxed),
@@ -151,6 +174,12 @@ mod tests {
             assert_eq!(posts.reach(), [Reach::NOTHING, reach]);
         }
         assert_eq!([posts.needed_from(0), posts.needed_from(1)], [Lsn::MAX, Lsn(8)]);
+        assert_eq!([posts.read_model_has(0), posts.read_model_has(1)], [None, None]);
+        assert!(posts.set_read_model(Some(&[Lsn(0), Lsn(9)])));
+        assert_eq!([posts.read_model_has(0), posts.read_model_has(1)], [Some(Lsn(0)), Some(Lsn(9))]);
+        assert!(!posts.set_read_model(Some(&[Lsn(0), Lsn(9)])));
+        assert!(!posts.set_read_model(None));
+        assert_eq!(posts.read_model_has(1), None);
     }
 
     #[test]

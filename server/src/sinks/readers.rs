@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use bridge::health::State;
 use bridge::read_model::Reader;
-use bridge::sink::Trouble;
 use engine::read_model::{Question, Reading, Unavailable};
 use net::runtime::{self, CoreWaker};
 
@@ -85,18 +83,11 @@ impl ReadDesk {
 
     /// Refuses a read model that cannot be trusted: it must be this directory's, whole, and not older than what was relied on.
     fn can_be_read(&self) -> Result<(), Unavailable> {
-        let report = self.read_model.health.report();
-        let unavailable = |reason: &str| Err(Unavailable { reason: reason.to_owned() });
-        match (report.state, &report.fault) {
-            (State::Starting, _) => unavailable("the read model is being opened"),
-            (State::Copying, _) => unavailable("the read model is being filled"),
-            (State::Down, Some(fault)) => match fault.trouble {
-                Trouble::Busy | Trouble::Full | Trouble::Failed | Trouble::Source | Trouble::Stopped => {
-                    Ok(())
-                }
-                _ => unavailable(&format!("the read model is down: {}", fault.text)),
-            },
-            _ => Ok(()),
+        match self.read_model.distrust() {
+            None => Ok(()),
+            Some(reason) => {
+                Err(Unavailable { reason: format!("the read model cannot be trusted: {reason}") })
+            }
         }
     }
 }

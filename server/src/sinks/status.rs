@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use bridge::health::{Health, State};
 use bridge::runner::Requests;
+use bridge::sink::Trouble;
 use engine::ids::Time;
 use net::SinkStatus;
 use net::metrics::Registry;
@@ -27,6 +28,27 @@ pub(crate) struct SinkHandle {
     pub(crate) name: &'static str,
     pub(crate) health: Arc<Health>,
     pub(crate) requests: Arc<Requests>,
+}
+
+impl SinkHandle {
+    /// It is this directory's, whole, and not older than what was relied on, as far as is known; and it stays what it is.
+    pub(crate) fn is_trusted(&self) -> bool {
+        !self.requests.is_pending() && self.distrust().is_none()
+    }
+
+    /// Why it cannot be trusted to have what it was given.
+    pub(crate) fn distrust(&self) -> Option<String> {
+        let report = self.health.report();
+        match (report.state, &report.fault) {
+            (State::Starting, _) => Some("it is being opened".to_owned()),
+            (State::Copying, _) => Some("it is being filled".to_owned()),
+            (State::Down, Some(fault)) => match fault.trouble {
+                Trouble::Busy | Trouble::Full | Trouble::Failed | Trouble::Source | Trouble::Stopped => None,
+                _ => Some(format!("it is down: {}", fault.text)),
+            },
+            _ => None,
+        }
+    }
 }
 
 /// The sinks of this process, as others see them. Asking never waits for a disk.

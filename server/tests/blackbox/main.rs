@@ -11,6 +11,7 @@ mod memory;
 mod national;
 mod process;
 mod readme;
+mod retention;
 mod sell;
 mod sinks;
 mod support;

@@ -9,6 +9,7 @@ mod node;
 mod operations;
 mod outbox;
 mod reclaim;
+mod retention;
 mod snapshots;
 mod stats;
 mod support;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use engine::answer::{Answer, CancelReason, OrderStatus, RefundStatus, Rejection, Reply};
-use engine::command::{Command, ExpectedHold, ListRefunds};
+use engine::command::{Command, ExpectedHold, Found, ListRefunds, LookedUp};
 use engine::message::Fact;
 use shard::limits::{ASKS_MAX, OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
 use shard::{Caller, Envelope, Message};
@@ -370,6 +370,10 @@ fn money_for_nobody() {
     let (mut world, n) = two_cores(0);
     let Command::Pay(mut pay) = n.pay(0, 0) else { unreachable!("that is a payment") };
     pay.order = engine::ids::OrderName::parse("no such order").unwrap();
+    let at = world.now;
+    assert_eq!(world.run(Command::Pay(pay.clone())), Err(Rejection::OrderNotHere(at)));
+    let found = Found::Nothing { refund: None, history_lost: false };
+    pay.looked_up = Some(Box::new(LookedUp { at, found }));
     for _ in 0..2 {
         assert_eq!(world.run(Command::Pay(pay.clone())), Err(Rejection::OrderNotFound));
     }

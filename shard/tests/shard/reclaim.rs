@@ -1,7 +1,7 @@
 //! A full state: what has ended goes before its time, so that a sale is refused only when nothing else is left to go.
 
 use engine::answer::{OrderStatus, Rejection};
-use engine::limits::{DROPPED_AGE_MIN_MS, QUANTITY_MAX};
+use engine::limits::{ABANDONED_AGE_MIN_MS, QUANTITY_MAX};
 use engine::record::Body;
 use shard::limits::{RECLAIM_PARTS, RECLAIM_PAUSE_MS};
 
@@ -83,28 +83,43 @@ fn a_sale_is_refused_when_nothing_is_left_to_go() {
     world.run(hold(made + 1)).unwrap();
 }
 
+/// Without a read model that has them, orders are kept, and a sale is refused.
+#[test]
+fn orders_are_kept_where_nobody_else_has_them() {
+    let (mut world, n) = world(1);
+    let made = (0..).take_while(|nth| world.run(n.create(*nth)).is_ok()).count();
+    world.pass(ABANDONED_AGE_MIN_MS + RECLAIM_PAUSE_MS);
+    assert_eq!(world.run(n.create(made)), Err(Rejection::LimitReached));
+    assert!((0..made).all(|nth| world.run(n.get(nth)).is_ok()));
+}
+
 /// However old it is, and whichever would go first: an order that asks for seats stays.
 #[test]
 fn an_order_is_not_dropped_for_its_own_seats() {
     let (mut world, n) = world(1);
+    world.has_read_model = true;
     let made = (0..).take_while(|nth| world.run(n.create(*nth)).is_ok()).count();
-    world.pass(DROPPED_AGE_MIN_MS);
+    world.pass(ABANDONED_AGE_MIN_MS);
     let first = (0..made).min_by_key(|nth| n.order(*nth).slot()).expect("there are some");
+    // Others are given up, and leave once the read model has that.
+    assert_eq!(world.run(n.reserve(first)), Err(Rejection::LimitReached));
+    world.pass(RECLAIM_PAUSE_MS);
     world.run(n.reserve(first)).unwrap();
     let gone = (0..made).filter(|nth| world.run(n.get(*nth)) == Err(Rejection::OrderNotFound)).count();
     assert!(gone > 0, "others made room for it");
 }
 
-/// Then go orders that never had a hold or money, ten minutes old; one that has a hold stays.
+/// Then go orders that never had a hold or money, ten minutes old, once the read model has that they were given up; one that has a hold stays.
 #[test]
 fn orders_that_wait_for_nothing_go_last() {
     let (mut world, n) = world(1);
+    world.has_read_model = true;
     world.run(n.create(0)).unwrap();
     world.run(n.reserve(0)).unwrap();
     let made = (1..).take_while(|nth| world.run(n.create(*nth)).is_ok()).count();
     assert!(made > 100, "{made} orders");
     assert_eq!(world.run(n.create(made + 1)), Err(Rejection::LimitReached));
-    world.pass(DROPPED_AGE_MIN_MS + RECLAIM_PAUSE_MS);
+    world.pass(ABANDONED_AGE_MIN_MS + RECLAIM_PAUSE_MS);
     for nth in made + 1..made + 20 {
         world.run(n.create(nth)).unwrap();
     }
@@ -118,6 +133,6 @@ fn orders_that_wait_for_nothing_go_last() {
     // Their keys are free again.
     world.run(n.create(gone[0])).unwrap();
     let world = world.after_power_cut();
-    let dropped = |record: &&engine::record::Record| matches!(record.body, Body::OrdersDropped(_));
-    assert!(world.history.values().flatten().any(|record| dropped(&record)));
+    let left = |record: &&engine::record::Record| matches!(record.body, Body::OrdersForgotten { .. });
+    assert!(world.history.values().flatten().any(|record| left(&record)));
 }

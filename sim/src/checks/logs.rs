@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wal::files::MemoryFiles;
 
 use super::model::frame;
+use super::model::state::RecordPlace;
 
 /// The end of a frame: the segment, the offset behind it, and the last record so far.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,12 @@ impl Logs {
         let logs =
             self.epochs.entry(epoch).or_insert_with(|| (0..cores).map(|_| CoreLog::default()).collect());
         assert_eq!(logs.len(), cores, "cores of epoch {epoch}");
+    }
+
+    /// The place of the next record that a core writes.
+    pub(crate) fn next(&self, core: u16) -> RecordPlace {
+        let epoch = self.epoch();
+        RecordPlace { epoch, core, lsn: self.epochs[&epoch][usize::from(core)].records.len() as u64 + 1 }
     }
 
     fn newest(&mut self, core: u16) -> &mut CoreLog {

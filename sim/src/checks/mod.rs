@@ -12,9 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::answer::{HoldStatus, OrderStatus};
 use engine::ids::{HoldId, OrderId, PartitionKey};
+use engine::record::OrderRow;
 use engine::state::{Hold, Order, Partition, Slot};
 
 use crate::world::World;
+use model::leave::{LOOKED_UP_MS, TXNS_MAX};
 
 pub(crate) use promises::Promises;
 
@@ -93,12 +95,10 @@ fn agree(world: &World, orders: &BTreeMap<OrderId, &Order>) {
         for (id, hold) in p.holds() {
             assert_ne!(hold.status, HoldStatus::Held, "{key}: hold {id} is past its deadline: {hold:?}");
             if let Some(owner) = hold.owner {
-                let Some(order) = orders.get(&owner) else {
-                    let ended = hold.status != HoldStatus::Confirmed;
-                    assert!(ended && world.model.has_dropped(owner), "{hold:?} is nobody's");
-                    continue;
-                };
-                agrees(key, id, hold, order, &mut sold);
+                let left = world.model.left(owner);
+                let row = orders.get(&owner).map(|order| &order.row).or(left.as_ref().map(|left| &left.row));
+                let row = row.unwrap_or_else(|| panic!("{hold:?} is nobody's"));
+                agrees(key, id, hold, row, &mut sold);
             }
         }
     }
@@ -111,8 +111,7 @@ fn agree(world: &World, orders: &BTreeMap<OrderId, &Order>) {
     }
 }
 
-fn agrees(key: &PartitionKey, id: &HoldId, hold: &Hold, order: &Order, sold: &mut BTreeSet<OrderId>) {
-    let row = &order.row;
+fn agrees(key: &PartitionKey, id: &HoldId, hold: &Hold, row: &OrderRow, sold: &mut BTreeSet<OrderId>) {
     let is_its =
         row.reservation.as_ref().is_some_and(|r| (&r.partition, &r.hold, r.made) == (key, id, hold.made));
     let ticketed = row.status == OrderStatus::Ticketed;
@@ -124,12 +123,42 @@ fn agrees(key: &PartitionKey, id: &HoldId, hold: &Hold, order: &Order, sold: &mu
     }
 }
 
+/// With a read model that has everything, and time enough: whatever may leave has left.
+///
+/// # Panics
+/// When it has not.
+pub(crate) fn has_left(world: &World) {
+    let policy = &world.plan.policy;
+    let calendar = world.calendar();
+    for (_, slot) in world.model.latest() {
+        for order in slot.orders.values() {
+            let has_come = order.leaves_at(policy).is_some_and(|at| at <= calendar);
+            let stays = !slot.is_over(order) || slot.txns_of(order).len() > TXNS_MAX;
+            // Where the wall clock was set back it waits for that.
+            let leaves = if order.is_leaving { slot.time <= calendar } else { has_come };
+            let found = world.process.slot(order.row.order.slot()).orders().get(order.row.order);
+            assert!(stays || !leaves, "it does not leave: {found:?}");
+            let asks_at = order.asks_at(policy);
+            assert!(
+                stays || asks_at.is_none_or(|at| at > calendar),
+                "it does not ask its partition: {order:?}"
+            );
+        }
+        for row in slot.refunds.values() {
+            let Some(settled) = &row.settled else { continue };
+            let end = settled.at.plus(policy.order_retention_ms.max(LOOKED_UP_MS));
+            let order = OrderId::parse(row.order.as_str()).filter(|id| slot.orders.contains_key(id));
+            assert!(order.is_some() || end > calendar, "it does not leave: {row:?}");
+        }
+    }
+}
+
 fn money(world: &World, orders: &BTreeMap<OrderId, &Order>) {
     for (_, slot) in world.model.latest() {
         for (txn, id) in &slot.claims {
-            let order = orders.get(id);
-            assert!(order.is_some() || world.model.has_dropped(*id), "{txn} is claimed for nobody: {id}");
-            let paid = order.is_some_and(|order| order.row.txn.as_ref() == Some(txn));
+            // Who has left has no claims.
+            let order = orders.get(id).unwrap_or_else(|| panic!("{txn} is claimed for nobody: {id}"));
+            let paid = order.row.txn.as_ref() == Some(txn);
             let owed = world.process.slot(id.slot()).refunds().get(&id.name(), txn).is_some();
             assert!(paid != owed, "{txn} of {id}: paid {paid}, owed back {owed}");
         }

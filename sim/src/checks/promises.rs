@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::answer::{Answer, HoldStatus, HoldView, OrderStatus, OrderView, RefundView, Rejection, Reply};
+use engine::answer::{
+    Answer, HoldStatus, HoldView, OrderStatus, OrderView, RefundReason, RefundView, Rejection, Reply,
+};
 use engine::command::{Command, Pay};
 use engine::ids::{HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, TxnId};
 use engine::state::{Order, Slot};
@@ -19,7 +21,7 @@ pub(crate) struct Promises {
     refunds: BTreeMap<(OrderName, TxnId), RefundView>,
     /// Payments that were answered, and how.
     payments: Vec<(Pay, Reply)>,
-    /// The orders of each key: one, and those that were dropped before.
+    /// The orders of each key: one, and those that left before.
     keys: BTreeMap<IdempotencyKey, BTreeSet<OrderId>>,
 }
 
@@ -48,6 +50,7 @@ impl Promises {
         }
         if let Command::Pay(pay) = command
             && !super::answers::is_try_again(reply)
+            && !matches!(reply, Err(Rejection::OrderNotHere(_)))
         {
             self.payments.push((pay.clone(), reply.clone()));
         }
@@ -68,15 +71,21 @@ impl Promises {
     pub(crate) fn check(&self, world: &World) {
         self.orders.values().for_each(|known| order(world, known));
         for (key, orders) in &self.keys {
-            let left: Vec<_> = orders.iter().filter(|id| !world.model.has_dropped(**id)).collect();
-            assert!(left.len() <= 1, "one key, two orders: {key} {left:?}");
+            let here: Vec<_> = orders.iter().filter(|id| world.model.left(**id).is_none()).collect();
+            assert!(here.len() <= 1, "one key, two orders: {key} {here:?}");
         }
         for ((partition, id), known) in &self.holds {
             hold(world, partition, id, known);
         }
         for ((name, txn), known) in &self.refunds {
             let slot = world.process.slot(world.process.hash.order_name(name));
-            let row = slot.refunds().get(name, txn).unwrap_or_else(|| panic!("{known:?} is gone"));
+            let theirs = world.model.slot(slot.id());
+            let left = theirs.left_refund(name, txn);
+            let row = slot.refunds().get(name, txn).or(left).unwrap_or_else(|| panic!("{known:?} is gone"));
+            // Where the history was lost the same payment may have been owed back again.
+            if row.reason == RefundReason::HistoryLost {
+                continue;
+            }
             let same = known.settled.is_none() || known.settled == row.settled;
             assert!(same && known.reason == row.reason, "{known:?} is now {row:?}");
         }
@@ -95,12 +104,9 @@ fn rank(status: OrderStatus) -> u8 {
 
 fn order(world: &World, known: &OrderView) {
     let found = world.process.slot(known.order.slot()).orders().get(known.order);
-    let Some(found) = found else {
-        let may = known.status == OrderStatus::Init && world.model.has_dropped(known.order);
-        assert!(may, "{known:?} is gone");
-        return;
-    };
-    let row = &found.row;
+    let left = world.model.left(known.order);
+    let row = found.map(|order| &order.row).or(left.as_ref().map(|left| &left.row));
+    let row = row.unwrap_or_else(|| panic!("{known:?} is gone"));
     let may = match known.status {
         OrderStatus::Init => true,
         OrderStatus::Reserved => row.status != OrderStatus::Init,
@@ -170,9 +176,19 @@ fn may_be_gone(world: &World, partition: &PartitionKey, known: &HoldView) -> boo
 /// Money that was answered for has one end.
 fn payment(world: &World, pay: &Pay, reply: &Reply) {
     let slot: &Slot = world.process.slot(world.process.hash.order_name(&pay.order));
-    let order: Option<&Order> = OrderId::parse(pay.order.as_str()).and_then(|id| slot.orders().get(id));
-    let paid = order.is_some_and(|order| order.row.txn.as_ref() == Some(&pay.txn));
-    let owed = slot.refunds().get(&pay.order, &pay.txn).is_some();
+    let theirs = world.model.slot(slot.id());
+    let id = OrderId::parse(pay.order.as_str());
+    let order: Option<&Order> = id.and_then(|id| slot.orders().get(id));
+    let left = id.and_then(|id| theirs.left.get(&id));
+    let row = order.map(|order| &order.row).or(left.map(|left| &left.row));
+    let paid = row.is_some_and(|row| row.txn.as_ref() == Some(&pay.txn));
+    let left = theirs.left_refund(&pay.order, &pay.txn);
+    let refund = slot.refunds().get(&pay.order, &pay.txn).or(left);
+    if refund.is_some_and(|row| row.reason == RefundReason::HistoryLost) {
+        // It may have been kept, or owed back before: nobody knows any more.
+        return;
+    }
+    let owed = refund.is_some();
     let kept = match reply {
         Ok(_) => paid && !owed,
         Err(Rejection::TxnUsed | Rejection::HoldMismatch) => true,

@@ -5,6 +5,7 @@ mod copy;
 mod keeper;
 mod place;
 pub(crate) mod plan;
+mod read_model;
 mod sink;
 
 use wal::{Lsn, Space};
@@ -19,7 +20,7 @@ use crate::world::start::Found;
 use crate::world::{End, World};
 
 use place::Place;
-use plan::SinksPlan;
+use plan::{READ_MODEL, SinksPlan};
 use sink::{Sink, Source, Standing};
 
 /// Frames that a sink takes at one look.
@@ -119,6 +120,13 @@ impl Sinks {
         let expected = keeper::floors(&self.sinks, newest.epoch, newest.cores.len() as u16);
         assert_eq!(floors, expected, "what sinks need: {:?}", self.sinks);
         process.needed_from = floors.into_iter().map(Lsn::next).collect();
+        process.relied = (0..newest.cores.len()).map(|core| read_model::relied(process, core)).collect();
+        let relied: Vec<_> = process.relied.iter().map(|lsn| lsn.map(|lsn| lsn.0)).collect();
+        assert_eq!(
+            relied,
+            self.relied(newest.epoch, newest.cores.len()),
+            "what the read model is relied on for"
+        );
     }
 
     /// What every sink has is durable.
@@ -235,7 +243,10 @@ fn follow_some(world: &mut World, index: usize, frames_max: u64) -> Option<Strin
     let sink = &mut sinks[index];
     if sink.place.is_none() {
         match copy::state(&machine.files, &newest, model, logs) {
-            Ok(place) => sink.place = Some(place),
+            Ok(place) => {
+                sink.begin_with(place);
+                model.history_lost |= sink.name == READ_MODEL;
+            }
             Err(error) => return Some(error.to_string()),
         }
         coverage.count(Covered::Copied);

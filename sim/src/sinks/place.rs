@@ -4,6 +4,7 @@ use wal::Lsn;
 use wal::follow::Cursor;
 
 use crate::checks::logs::Logs;
+use crate::checks::model::state::RecordPlace;
 
 /// The last record of each core in an epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,12 @@ impl Place {
     pub(crate) fn has_all_of(&self, other: &Place) -> bool {
         let mut cores = self.cores.iter().zip(&other.cores);
         self.epoch > other.epoch || (self.epoch == other.epoch && cores.all(|(own, others)| own >= others))
+    }
+
+    /// The record is at or before this place.
+    pub(crate) fn has(&self, record: RecordPlace) -> bool {
+        self.epoch > record.epoch
+            || (self.epoch == record.epoch && self.cores[usize::from(record.core)] >= record.lsn)
     }
 
     /// The follower is in this epoch now. How many epochs it has gone through on the way.

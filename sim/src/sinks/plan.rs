@@ -8,6 +8,8 @@ use crate::rng::Rng;
 const SEED: u64 = 0x0073_696e_6b73;
 /// Names of sinks: at most so many at a time.
 const NAMES: [&str; 2] = ["first", "second"];
+/// The one of them that plays the read model.
+pub(crate) const READ_MODEL: &str = NAMES[0];
 /// Sinks that stand still hold up more log than an ordinary run writes.
 const LONG_OPERATIONS: u64 = 2_400;
 

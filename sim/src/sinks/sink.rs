@@ -24,6 +24,8 @@ pub(crate) struct Sink {
     pub pace: u32,
     /// Where it is. `None`: it has nothing, and copies the state first.
     pub place: Option<Place>,
+    /// The place of the state that it has copied: what had left before, it does not have.
+    pub copied: Option<Place>,
     /// Its commits since the one that it has said to be durable, which is the first.
     commits: Vec<Place>,
     follower: Option<Follower<MemoryFiles>>,
@@ -56,6 +58,7 @@ impl Sink {
             pace: 0,
             commits: place.iter().cloned().collect(),
             place,
+            copied: None,
             follower: None,
             relied: None,
             before: None,
@@ -69,6 +72,11 @@ impl Sink {
         self.commits.first()
     }
 
+    /// The place that its readers see.
+    pub(crate) fn committed(&self) -> Option<&Place> {
+        self.commits.last()
+    }
+
     /// Commits where it is.
     pub(crate) fn commit(&mut self) {
         self.commits.extend(self.place.clone());
@@ -77,6 +85,12 @@ impl Sink {
     /// All that it has committed is durable.
     pub(crate) fn sync(&mut self) {
         self.commits.drain(..self.commits.len().saturating_sub(1));
+    }
+
+    /// It has copied the state.
+    pub(crate) fn begin_with(&mut self, copied: Place) {
+        self.place = Some(copied.clone());
+        self.copied = Some(copied);
     }
 
     /// The process ends: some commit since the durable one is what is left.

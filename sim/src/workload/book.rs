@@ -13,6 +13,8 @@ use crate::timetable::{DATE, NEARLY_OVER, OVER};
 /// Orders that are talked about at a time.
 const ORDERS: usize = 5;
 const PARTITIONS: usize = 4;
+/// Orders that were talked about before them.
+const OLD_ORDERS: usize = 12;
 /// Hold ids of clients that are talked about at a time.
 const HOLDS: u64 = 4;
 
@@ -44,6 +46,8 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Book {
     pub orders: VecDeque<KnownOrder>,
+    /// Those that were talked about before: most of them have ended, and some have left.
+    pub old: VecDeque<KnownOrder>,
     pub places: VecDeque<Place>,
     /// Refunds that a listing or a refusal has shown.
     pub refunds: VecDeque<(OrderName, TxnId)>,
@@ -57,6 +61,7 @@ impl Book {
     pub(crate) fn new(rng: &mut Rng) -> Book {
         let mut book = Book {
             orders: VecDeque::new(),
+            old: VecDeque::new(),
             places: VecDeque::new(),
             refunds: VecDeque::new(),
             made: VecDeque::new(),
@@ -114,7 +119,10 @@ impl Book {
             adopts,
         });
         if self.orders.len() > ORDERS {
-            self.orders.pop_front();
+            self.old.extend(self.orders.pop_front().filter(|order| order.id.is_some()));
+        }
+        if self.old.len() > OLD_ORDERS {
+            self.old.pop_front();
         }
     }
 
@@ -126,6 +134,11 @@ impl Book {
     pub(crate) fn created(&mut self, rng: &mut Rng) -> Option<KnownOrder> {
         let created: Vec<_> = self.orders.iter().filter(|order| order.id.is_some()).collect();
         (!created.is_empty()).then(|| (*rng.pick(&created)).clone())
+    }
+
+    /// An order that was talked about before.
+    pub(crate) fn old(&mut self, rng: &mut Rng) -> Option<KnownOrder> {
+        (!self.old.is_empty()).then(|| rng.pick(self.old.make_contiguous()).clone())
     }
 
     /// An order that was RESERVED when it was last seen.
@@ -158,7 +171,7 @@ impl Book {
         match (command, reply) {
             (_, Ok(Answer::Order(view))) => {
                 let of = |order: &&mut KnownOrder| order.key == view.key;
-                if let Some(order) = self.orders.iter_mut().find(of) {
+                if let Some(order) = self.orders.iter_mut().chain(&mut self.old).find(of) {
                     order.id = Some(view.order);
                     order.view = Some((**view).clone());
                 }

@@ -10,6 +10,13 @@ pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Command {
     if rng.percent(25) {
         book.new_order(rng);
     }
+    if rng.percent(8)
+        && let Some(old) = book.old(rng)
+    {
+        // Its key has another order once it has left.
+        let (key, amount) = (old.key, old.amount);
+        return Command::CreateOrder(CreateOrder { key, amount, entropy: rng.wide() });
+    }
     let fresh = book.orders.iter().find(|order| order.id.is_none()).cloned();
     let order = match fresh {
         Some(order) if rng.percent(80) => order,

@@ -5,6 +5,8 @@ pub(crate) mod book;
 mod cancel;
 mod create;
 mod end_hold;
+pub(crate) mod left;
+mod look_up;
 mod pay;
 mod query;
 mod races;
@@ -12,10 +14,10 @@ mod refunds;
 mod reserve;
 mod try_hold;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use engine::answer::{Answer, Reply};
-use engine::command::{Cancel, Command, ExpectedHold};
+use engine::answer::{Answer, Rejection, Reply};
+use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Pay};
 use engine::ids::{OrderId, Time};
 use shard::Caller;
 
@@ -24,6 +26,7 @@ use crate::faults;
 use crate::rng::Rng;
 use crate::world::World;
 use book::Book;
+use look_up::LookUp;
 
 /// A request under way.
 #[derive(Debug, Clone)]
@@ -51,6 +54,8 @@ pub(crate) struct Told {
 pub(crate) struct Clients {
     pub book: Book,
     pub calls: BTreeMap<Caller, Call>,
+    /// Payments whose order the engine does not have: the read model is asked.
+    lookups: VecDeque<LookUp>,
     /// All requests, in the order in which they were made.
     pub history: Vec<Told>,
     /// Made already: the moment goes on with every call and every return.
@@ -61,11 +66,15 @@ pub(crate) struct Clients {
 impl Clients {
     #[must_use]
     pub(crate) fn new(rng: &mut Rng) -> Clients {
-        Clients { book: Book::new(rng), calls: BTreeMap::new(), history: Vec::new(), moment: 0, made: 0 }
+        let (book, calls, lookups) = (Book::new(rng), BTreeMap::new(), VecDeque::new());
+        Clients { book, calls, lookups, history: Vec::new(), moment: 0, made: 0 }
     }
 
     /// One client does something.
     pub(crate) fn act(&mut self, world: &mut World) {
+        if self.looks_up() && world.rng.percent(60) {
+            return self.look_up(world);
+        }
         let kind = world.rng.below(102);
         if kind >= 100 {
             return self.abandon_one(world);
@@ -73,6 +82,7 @@ impl Clients {
         if kind < 8 && !self.book.made.is_empty() {
             let command = world.rng.pick(self.book.made.make_contiguous()).clone();
             world.coverage.count(Covered::Repeated);
+            let command = again(command, &mut world.rng);
             return self.ask(world, command);
         }
         if kind < 26 {
@@ -88,7 +98,8 @@ impl Clients {
         self.moment += 1;
         self.made += 1;
         world.coverage.count(Covered::Operations);
-        let callers = world.ask(&command);
+        let has_left = order_of(&command).is_some_and(|order| world.model.left(order).is_some());
+        world.coverage.add(Covered::AskedOfLeft, u64::from(has_left));
         self.book.remember(&command);
         let number = self.history.len();
         self.history.push(Told {
@@ -98,6 +109,11 @@ impl Clients {
             reply: None,
             time: world.now(),
         });
+        self.send(world, number, command);
+    }
+
+    fn send(&mut self, world: &mut World, number: usize, command: Command) {
+        let callers = world.ask(&command);
         let (first, parts) = callers.split_first().expect("somebody is asked");
         let abandoned = world.rng.percent(2);
         self.calls.insert(*first, Call { number, command: command.clone(), abandoned: false });
@@ -143,6 +159,11 @@ impl Clients {
             return;
         }
         assert_eq!(world.process.take_reply(caller).as_ref(), Some(&reply), "another call's reply");
+        if let (Command::Pay(pay), Err(Rejection::OrderNotHere(at))) = (&call.command, &reply) {
+            self.lookups.push_back(LookUp { number: call.number, pay: pay.clone(), at: *at });
+            return;
+        }
+        look_up::count(world, &call.command, &reply);
         self.book.learn(&call.command, &reply, &mut world.rng);
         self.moment += 1;
         let told = &mut self.history[call.number];
@@ -157,12 +178,15 @@ impl Clients {
     pub(crate) fn hung_up(&mut self, world: &mut World) {
         self.moment += 1;
         let calls = std::mem::take(&mut self.calls);
-        for call in calls.into_values() {
-            let command = match &call.command {
+        let commands = calls.into_values().map(|call| call.command);
+        let lookups = std::mem::take(&mut self.lookups).into_iter();
+        let commands: Vec<Command> = commands.chain(lookups.map(|lookup| Command::Pay(lookup.pay))).collect();
+        for command in commands {
+            let command = match &command {
                 Command::Reserve(c) if world.rng.percent(70) => {
                     Command::Cancel(Cancel { order: c.order, expected: ExpectedHold::default() })
                 }
-                command if world.rng.percent(30) => command.clone(),
+                command if world.rng.percent(30) => again(command.clone(), &mut world.rng),
                 _ => continue,
             };
             self.ask(world, command);
@@ -170,6 +194,15 @@ impl Clients {
         if world.cores() > 1 && world.rng.percent(70) {
             faults::hold_rings(world);
         }
+    }
+}
+
+/// The same request once more: what a client leaves to the server is drawn anew.
+fn again(command: Command, rng: &mut Rng) -> Command {
+    match command {
+        Command::CreateOrder(c) => Command::CreateOrder(CreateOrder { entropy: rng.wide(), ..c }),
+        Command::Pay(c) => Command::Pay(Pay { looked_up: None, ..c }),
+        other => other,
     }
 }
 

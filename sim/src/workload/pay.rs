@@ -17,7 +17,13 @@ pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
             txn,
             expected: ExpectedHold::default(),
             verified,
+            looked_up: None,
         }));
+    }
+    if rng.percent(12)
+        && let Some(old) = book.old(rng)
+    {
+        return of(&old, rng);
     }
     let reserved = if rng.percent(85) { book.reserved(rng) } else { None };
     let order = reserved.or_else(|| book.created(rng))?;
@@ -33,5 +39,11 @@ pub(super) fn of(order: &KnownOrder, rng: &mut Rng) -> Option<Command> {
     if rng.percent(5) {
         expected.hold = Some(id.hold_id());
     }
-    Some(Command::Pay(Pay { order: id.name(), txn: book::txn(order, rng), expected, verified: true }))
+    Some(Command::Pay(Pay {
+        order: id.name(),
+        txn: book::txn(order, rng),
+        expected,
+        verified: true,
+        looked_up: None,
+    }))
 }

@@ -7,7 +7,8 @@ use super::book::{self, Book};
 use crate::rng::Rng;
 
 pub(super) fn order(book: &mut Book, rng: &mut Rng) -> Option<Command> {
-    Some(Command::GetOrder { order: book.created(rng)?.id? })
+    let old = if rng.percent(25) { book.old(rng) } else { None };
+    Some(Command::GetOrder { order: old.or_else(|| book.created(rng))?.id? })
 }
 
 pub(super) fn ticket(book: &mut Book, rng: &mut Rng) -> Option<Command> {

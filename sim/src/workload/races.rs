@@ -7,7 +7,7 @@ use engine::ids::{Cents, IdempotencyKey, Time};
 use engine::slots::core_of;
 
 use super::book::KnownOrder;
-use super::{Clients, cancel, create, order_of, pay, refunds, reserve, try_hold};
+use super::{Clients, cancel, create, left, order_of, pay, refunds, reserve, try_hold};
 use crate::counters::Covered;
 use crate::plan::NAP_MS;
 use crate::world::World;
@@ -22,7 +22,8 @@ const OTHER_SALES: usize = 2;
 
 /// Two requests at once, or one at a deadline.
 pub(super) fn begin(clients: &mut Clients, world: &mut World) {
-    let commands = match world.rng.below(13) {
+    let commands = match world.rng.below(15) {
+        13 | 14 => left::payments(clients, world),
         12 => pay_and_drop(clients, world),
         10 | 11 => at_deadline(clients, world),
         0..4 => on_order(clients, world),
@@ -39,7 +40,7 @@ pub(super) fn begin(clients: &mut Clients, world: &mut World) {
             let settle = refunds::settle(&mut clients.book, &mut world.rng);
             settle.iter().chain(&refunds::settle(&mut clients.book, &mut world.rng)).cloned().collect()
         }
-        _ => unreachable!("a number below thirteen"),
+        _ => unreachable!("a number below fifteen"),
     };
     for command in commands {
         clients.ask(world, command);

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use engine::answer::{Rejection, Reply};
 use engine::command::{Command, Request, Route};
-use engine::ids::{SlotId, Time};
+use engine::ids::{OrderId, SlotId, Time};
 use engine::slots::core_of;
 use engine::text::Text;
 use shard::{Caller, Clocks, Routed};
@@ -33,6 +33,8 @@ use process::Process;
 pub(crate) use process::TICK_MS;
 pub(crate) use restart::End;
 
+/// So much of the time that has passed last counts for nothing that should have happened in it.
+const LATE_MS: u64 = 2_500;
 /// Log writes that are remembered, for the faults that undo one.
 const FRAMES_KEPT: usize = 24;
 
@@ -137,6 +139,13 @@ impl World {
         self.calendar_max >= departs || policy.ad_hoc_keep_ms < HOUR_MS
     }
 
+    /// The earliest that the calendar would show any core, but for what has passed in the last turns.
+    #[must_use]
+    pub(crate) fn calendar(&self) -> Time {
+        let shown = |core: u16| self.time_of(core).0.min(self.clocks_of(core).wall_ms);
+        Time((0..self.cores()).map(shown).min().unwrap_or_default().saturating_sub(LATE_MS))
+    }
+
     /// The time that a core would see if it looked now.
     #[must_use]
     pub(crate) fn time_of(&self, core: u16) -> Time {
@@ -233,7 +242,8 @@ impl World {
         let calendar = began.min(Time(clocks.wall_ms));
         let turned = self.process.turn(core, clocks);
         let ended = self.process.cores[usize::from(core)].shard().now();
-        self.model.turned(core, calendar, ended);
+        let relied = self.process.relied[usize::from(core)].map(|lsn| lsn.0);
+        self.model.turned(core, calendar, ended, relied);
         self.calendar_max = self.calendar_max.max(calendar);
         self.coverage.add(Covered::TimeAhead, u64::from(began.0 - calendar.0 >= HOUR_MS));
         self.coverage.count(Covered::Turns);
@@ -254,6 +264,7 @@ impl World {
             }
             replies.push((caller, reply));
         }
+        self.model.nothing_left_under_way();
         Ok(replies)
     }
 
@@ -262,7 +273,7 @@ impl World {
             std::mem::take(&mut self.process.cores[usize::from(core)].node.log_mut().disk_mut().submitted);
         for frame in frames {
             self.history.bytes(&frame.bytes);
-            self.model.written(core, &frame.bytes);
+            self.model.written(self.sinks.logs.next(core), &frame.bytes);
             self.sinks.logs.written(core, &frame.path, frame.offset, &frame.bytes);
             self.coverage.count(Covered::Frames);
             self.flights[usize::from(core)] = Some((frame, false));
@@ -290,6 +301,11 @@ impl World {
         self.coverage.count(Covered::Replies);
         if answers::is_try_again(reply) {
             self.coverage.count(Covered::Refused);
+            if let Command::Pay(pay) = &question.command
+                && let Some(order) = OrderId::parse(pay.order.as_str())
+            {
+                self.model.gave_up(order, &pay.txn);
+            }
         }
         let refused = match reply {
             Err(Rejection::LogFull) => Some(Covered::LogFull),

@@ -85,6 +85,8 @@ pub(crate) struct Process {
     pub registry: SinkRegistry<MemoryFiles>,
     /// By core: the first record that some sink needs, as the keeper last said.
     pub needed_from: Vec<Lsn>,
+    /// By core: the last record that the read model is relied on for, as the keeper last said.
+    pub relied: Vec<Option<Lsn>>,
 }
 
 impl Process {
@@ -129,6 +131,7 @@ impl Process {
         let Core { node, posted, wake, turned_at, .. } = &mut self.cores[usize::from(core)];
         posted.drain(..).for_each(|posted| node.post(posted));
         node.log_mut().keep_from(self.needed_from[usize::from(core)]);
+        node.read_model_has(self.relied[usize::from(core)]);
         node.turn(|| clocks)?;
         (*wake, *turned_at) = (node.wake(), node.shard().now());
         Ok(())

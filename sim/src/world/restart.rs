@@ -142,6 +142,8 @@ impl World {
         for (_, slot) in self.model.latest() {
             last = last.max(slot.time);
             let mut runs = slot.partitions.iter().filter(|(_, p)| p.run.is_some());
+            self.coverage
+                .add(Covered::StartedLeaving, u64::from(slot.orders.values().any(|order| order.is_leaving)));
             has_lost |= runs.any(|(key, _)| matches!(self.edition.find(key), Listing::AdHoc));
         }
         self.coverage.add(Covered::StartAhead, u64::from(wall >= last.plus(24 * HOUR_MS)));
@@ -174,9 +176,20 @@ impl World {
         self.coverage.add(Covered::GaveWay, seen.gave_way);
         self.coverage.add(Covered::Reopened, std::mem::take(&mut self.model.memory.reopened));
         self.coverage.add(Covered::MadeAgain, std::mem::take(&mut self.model.memory.made_again));
-        self.coverage.add(Covered::Dropped, seen.dropped);
-        self.coverage.add(Covered::DroppedClaims, seen.dropped_claims);
-        self.coverage.add(Covered::DroppedPaid, seen.dropped_paid);
+        self.coverage.add(Covered::CreatedAgain, std::mem::take(&mut self.model.memory.created_again));
+        self.coverage.add(Covered::GivenUp, seen.given_up);
+        self.coverage.add(Covered::Left, seen.left);
+        self.coverage.add(Covered::LeftEarly, seen.left_early);
+        self.coverage.add(Covered::LeftWithMoney, seen.left_with_money);
+        self.coverage.add(Covered::Leaving, seen.leaving);
+        self.coverage.add(Covered::Stayed, seen.stayed);
+        self.coverage.add(Covered::Kept, seen.kept);
+        self.coverage.add(Covered::KeptPastEnd, seen.kept_past_end);
+        self.coverage.add(Covered::ClaimsForgotten, seen.claims_forgotten);
+        self.coverage.add(Covered::ClaimsLate, seen.claims_late);
+        self.coverage.add(Covered::LeftPaid, seen.left_paid);
+        self.coverage.add(Covered::LeftRefunds, seen.left_refunds);
+        self.coverage.add(Covered::HistoryLost, seen.history_lost);
         self.coverage.add(Covered::AbandonedOrder, seen.abandoned);
         self.coverage.add(Covered::Declined, seen.declined);
         self.coverage.add(Covered::RefundOwed, seen.refunds);

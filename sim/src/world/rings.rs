@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::rng::Rng;
 
 /// A second copy arrives within one of these numbers of steps, picked at random.
-const COPY_STEPS: [usize; 4] = [1, 20, 200, 2_000];
+const COPY_STEPS: [usize; 5] = [1, 20, 200, 2_000, 10_000];
 
 /// A message overtakes only parcels that were sent less than so many before it. It keeps within the replay window for asks:
 /// one that comes later than that would be dropped as a second copy.
@@ -76,6 +76,8 @@ pub(crate) struct Rings {
     pub stopped: Vec<bool>,
     /// Of a hundred messages so many arrive twice.
     pub doubled_percent: u32,
+    /// Second copies that are still to come wait until somebody [hurries](Rings::hurry_copies) them.
+    pub keeps_copies: bool,
     /// Of a hundred parcels so many are overtaken.
     overtakes_percent: u32,
     /// The step that the world is at.
@@ -104,6 +106,7 @@ impl Rings {
             jam: plan.jam_parcels,
             stopped: vec![false; cores],
             doubled_percent: plan.doubled_percent,
+            keeps_copies: false,
             overtakes_percent: plan.overtakes_percent,
             step: 0,
             receivable: usize::MAX,
@@ -204,9 +207,23 @@ impl Rings {
             }
             let ring = &mut self.rings[place];
             ring.held_until = 0;
-            ring.copies.iter_mut().for_each(|(at, _)| *at = 0);
+            if !self.keeps_copies {
+                ring.copies.iter_mut().for_each(|(at, _)| *at = 0);
+            }
         }
         self.stopped.fill(false);
+    }
+
+    /// Second copies that are still to come arrive now.
+    pub(crate) fn hurry_copies(&mut self) {
+        for place in 0..self.rings.len() {
+            let ring = &mut self.rings[place];
+            let is_late = !ring.copies.is_empty();
+            ring.copies.iter_mut().for_each(|(at, _)| *at = 0);
+            if is_late {
+                self.signal(place % self.cores);
+            }
+        }
     }
 
     /// Nothing is on its way, but for second copies.

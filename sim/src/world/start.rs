@@ -74,10 +74,12 @@ pub(crate) fn start(
     let shutdown = Arc::new(Shutdown::new(cores, wake_all));
     let disk = |core| Ok(RecordingDisk::new(dir.core_dir(core), files.clone(), dir.epoch(), core));
     let nodes = shard::start(&dir, recovered, &setup, || machine.clocks(), disk, peers, &shutdown)?;
-    let (cores, hash) = (nodes.into_iter().map(Core::new).collect(), SlotHash::new(dir.secret()));
+    let (cores, hash): (Vec<_>, _) =
+        (nodes.into_iter().map(Core::new).collect(), SlotHash::new(dir.secret()));
     let registry = dir.sink_registry();
     let needed_from = registry.floors().into_iter().map(Lsn::next).collect();
-    Ok(Process { cores, rings, hash, shutdown, signals, registry, needed_from })
+    let relied = vec![None; cores.len()];
+    Ok(Process { cores, rings, hash, shutdown, signals, registry, needed_from, relied })
 }
 
 fn read_all(dir: &DataDir<MemoryFiles>, found: &mut Found) -> Result<Vec<RecoveredCore>, OpenError> {

@@ -138,6 +138,23 @@ impl<F: Files> DataDir<F> {
         Ok(bytes)
     }
 
+    /// What the read model may take, as the first start decided it. `decide` is asked where none did.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub fn read_model_bytes(&mut self, decide: impl FnOnce() -> u64) -> Result<u64, OpenError> {
+        let mut registry = self.sink_registry();
+        if let Some(bytes) = registry.sinks().read_model_bytes {
+            return Ok(bytes);
+        }
+        let bytes = decide();
+        registry.set_read_model_bytes(bytes)?;
+        if registry.problem().is_none() {
+            self.sinks = Ok(registry.sinks().clone());
+        }
+        Ok(bytes)
+    }
+
     /// Keeps what neither a snapshot nor a sink needs for so long, in the logs that are started from here on, and as long as the log of
     /// each core has no more bytes.
     ///

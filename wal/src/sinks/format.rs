@@ -8,9 +8,10 @@
 //! 12  copy bytes         4   of this copy, its crc included
 //! 16  directory id      16
 //! 32  log budget bytes   8   0: not decided
-//! 40  sinks              4
-//! 44  reserved           4   0
-//! 48  for each sink:
+//! 40  read model bytes   8   0: not decided
+//! 48  sinks              4
+//! 52  reserved           4   0
+//! 56  for each sink:
 //!      0  name bytes     2
 //!      2  name               UTF-8
 //!         known          2   0: nothing is known of its place; 1: the following is its place
@@ -29,7 +30,7 @@ use crate::types::Lsn;
 
 pub(super) const MAGIC: [u8; 8] = *b"ILKSINKS";
 pub(super) const VERSION: u16 = 1;
-const FIXED_BYTES: usize = 48;
+const FIXED_BYTES: usize = 56;
 const CRC_BYTES: usize = 4;
 /// The largest copy.
 const COPY_BYTES_MAX: usize =
@@ -72,7 +73,8 @@ fn encode_copy(sinks: &Sinks, directory: [u8; 16], copy: u16) -> Vec<u8> {
     put(&mut bytes, 12, &length.to_le_bytes());
     put(&mut bytes, 16, &directory);
     put(&mut bytes, 32, &sinks.log_budget_bytes.unwrap_or(0).to_le_bytes());
-    put(&mut bytes, 40, &(sinks.sinks.len() as u32).to_le_bytes());
+    put(&mut bytes, 40, &sinks.read_model_bytes.unwrap_or(0).to_le_bytes());
+    put(&mut bytes, 48, &(sinks.sinks.len() as u32).to_le_bytes());
     let crc = crc32c::crc32c(&bytes);
     bytes.extend(crc.to_le_bytes());
     bytes
@@ -105,8 +107,8 @@ fn decode_copy(bytes: &[u8], directory: [u8; 16], copy: u16) -> Result<Sinks, De
     if array::<16>(bytes, 16) != directory {
         return Err(Defect::Damaged("it is of another directory"));
     }
-    let count = u32_at(bytes, 40) as usize;
-    if u16_at(bytes, 10) != copy || u32_at(bytes, 44) != 0 || count > SINKS_MAX {
+    let count = u32_at(bytes, 48) as usize;
+    if u16_at(bytes, 10) != copy || u32_at(bytes, 52) != 0 || count > SINKS_MAX {
         return Err(CANNOT_BE);
     }
     let mut rest = Rest(&body[FIXED_BYTES..]);
@@ -114,8 +116,8 @@ fn decode_copy(bytes: &[u8], directory: [u8; 16], copy: u16) -> Result<Sinks, De
     if !rest.0.is_empty() {
         return Err(CANNOT_BE);
     }
-    let log_budget_bytes = Some(u64_at(bytes, 32)).filter(|bytes| *bytes > 0);
-    Ok(Sinks { sinks, log_budget_bytes })
+    let decided = |at: usize| Some(u64_at(bytes, at)).filter(|bytes| *bytes > 0);
+    Ok(Sinks { sinks, log_budget_bytes: decided(32), read_model_bytes: decided(40) })
 }
 
 /// The rest that is still to be read.
@@ -163,6 +165,7 @@ mod tests {
                 Sink { name: "kafka".to_owned(), relied: None },
             ],
             log_budget_bytes: Some(1 << 30),
+            read_model_bytes: Some(1 << 31),
         }
     }
 
@@ -184,15 +187,16 @@ mod tests {
         check(12, &(half as u32).to_le_bytes());
         check(16, &DIRECTORY);
         check(32, &(1u64 << 30).to_le_bytes());
-        check(40, &[2, 0, 0, 0, 0, 0, 0, 0, 10, 0]);
-        check(50, b"read-model");
-        check(60, &[1, 0, 7, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 2, 0]);
-        check(76, &[5, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
-        check(92, &[5, 0]);
-        check(94, b"kafka");
-        check(99, &[0; 16]);
-        check(115, &crc32c::crc32c(&bytes[..115]).to_le_bytes());
-        assert_eq!(half, 119);
+        check(40, &(1u64 << 31).to_le_bytes());
+        check(48, &[2, 0, 0, 0, 0, 0, 0, 0, 10, 0]);
+        check(58, b"read-model");
+        check(68, &[1, 0, 7, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 2, 0]);
+        check(84, &[5, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
+        check(100, &[5, 0]);
+        check(102, b"kafka");
+        check(107, &[0; 16]);
+        check(123, &crc32c::crc32c(&bytes[..123]).to_le_bytes());
+        assert_eq!(half, 127);
         check(half, b"ILKSINKS");
         check(half + 8, &[1, 0, 1, 0]);
     }
@@ -237,17 +241,17 @@ mod tests {
         for (at, field) in [
             (8, &[0, 0][..]),
             (10, &[2, 0]),
-            (40, &[1, 0, 0, 0]),
-            (40, &[3, 0, 0, 0]),
-            (40, &[255, 255, 0, 0]),
-            (44, &[1]),
-            (48, &[11, 0]),
-            (50, &[0xff]),
-            (60, &[0, 0]),
-            (60, &[2, 0]),
-            (70, &[0, 0, 0, 0]),
-            (74, &[0, 0]),
-            (74, &[3, 0]),
+            (48, &[1, 0, 0, 0]),
+            (48, &[3, 0, 0, 0]),
+            (48, &[255, 255, 0, 0]),
+            (52, &[1]),
+            (56, &[11, 0]),
+            (58, &[0xff]),
+            (68, &[0, 0]),
+            (68, &[2, 0]),
+            (78, &[0, 0, 0, 0]),
+            (82, &[0, 0]),
+            (82, &[3, 0]),
         ] {
             check(at, field, Err(CANNOT_BE));
         }

@@ -30,6 +30,8 @@ pub struct Sinks {
     pub sinks: Vec<Sink>,
     /// Bytes that the logs of all cores may take; `None`: not decided.
     pub log_budget_bytes: Option<u64>,
+    /// Bytes that the read model may take before its oldest rows leave; `None`: not decided.
+    pub read_model_bytes: Option<u64>,
 }
 
 impl Sinks {

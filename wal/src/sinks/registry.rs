@@ -69,6 +69,13 @@ impl<F: Files> SinkRegistry<F> {
         }
     }
 
+    /// For each core of the current epoch, the last record that this sink is relied on to have. `None`: nothing is known of it, or it is still in
+    /// an earlier epoch.
+    pub fn relied(&self, name: &str) -> Option<&[Lsn]> {
+        let relied = self.sinks.get(name)?.relied.as_ref()?;
+        ((relied.life, relied.epoch) == (self.life, self.epoch)).then_some(&relied.cores)
+    }
+
     /// The sink that is relied on least, for which the log is kept the longest.
     pub fn slowest(&self) -> Option<&str> {
         let place = |sink: &&Sink| {
@@ -139,6 +146,17 @@ impl<F: Files> SinkRegistry<F> {
             return Ok(());
         }
         self.change(|sinks| sinks.log_budget_bytes = Some(bytes))
+    }
+
+    /// Sets what the read model may take.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_read_model_bytes(&mut self, bytes: u64) -> Result<(), OpenError> {
+        if self.sinks.read_model_bytes == Some(bytes) {
+            return Ok(());
+        }
+        self.change(|sinks| sinks.read_model_bytes = Some(bytes))
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Sinks)) -> Result<(), OpenError> {

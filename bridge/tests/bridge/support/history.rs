@@ -13,7 +13,7 @@ pub(crate) const RUN: &str = "G1|2026-02-11|2nd";
 
 pub(crate) struct History {
     pub(crate) world: World,
-    names: Names,
+    pub(crate) names: Names,
 }
 
 impl History {
@@ -108,6 +108,7 @@ impl History {
                 txn: self.names.txn(txn),
                 expected: expected(named),
                 verified,
+                looked_up: None,
             }),
             Op::Ticket { order } => self.names.ticket(order),
             Op::Get { order } => self.names.get(order),

@@ -11,7 +11,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use v2::{ClaimImage, HoldImage, OrderImage, PartitionImage, SlotImage};
+pub(super) use v2::OrderImage;
+use v2::{ClaimImage, HoldImage, PartitionImage, SlotImage};
 
 use super::check::{self, Check};
 use super::partition::PartitionState;
@@ -34,6 +35,8 @@ struct SlotState {
     time: Time,
     next_tell: TellId,
     forgotten_seq: u64,
+    next_refund: u64,
+    left: u64,
 }
 
 impl Slot {
@@ -79,6 +82,8 @@ impl Slot {
             time: self.time,
             next_tell: self.next_tell,
             forgotten_seq: self.forgotten_seq,
+            next_refund: self.refunds.next_number(),
+            left: self.left,
         }
     }
 }
@@ -101,6 +106,8 @@ impl SlotImage {
             outbox: Vec::new(),
             next_tell: state.next_tell,
             forgotten_seq: state.forgotten_seq,
+            next_refund: state.next_refund,
+            left: state.left,
         }
     }
 
@@ -110,6 +117,8 @@ impl SlotImage {
             time: self.time,
             next_tell: self.next_tell,
             forgotten_seq: self.forgotten_seq,
+            next_refund: self.next_refund,
+            left: self.left,
         }
     }
 
@@ -140,6 +149,13 @@ impl SlotImage {
         check::ascending("refunds", self.refunds.iter().map(|refund| refund.number))?;
         check::ascending("tells", self.outbox.iter().map(|tell| tell.id))?;
         check::number("number of the next tell", self.next_tell.0)?;
+        check::number("number of the next refund", self.next_refund)?;
+        check::number("number of what has left", self.left)?;
+        if self.next_refund == 0
+            || self.refunds.last().is_some_and(|refund| refund.number >= self.next_refund)
+        {
+            return Err(format!("the next refund is number {}, and others have it", self.next_refund));
+        }
         if self.next_tell.0 == 0 || self.outbox.last().is_some_and(|tell| tell.id >= self.next_tell) {
             return Err(format!("the next tell is number {}, and others have it", self.next_tell.0));
         }
@@ -175,6 +191,8 @@ impl SlotImage {
             slot.time = self.time;
             slot.next_tell = self.next_tell;
             slot.forgotten_seq = self.forgotten_seq;
+            slot.refunds.go_on_from(self.next_refund);
+            slot.left = self.left;
         }
         self.check_follows(slot)?;
         for partition in self.partitions {
@@ -182,7 +200,7 @@ impl SlotImage {
         }
         for order in &self.orders {
             check::order(&order.row, self.id, &slot.orders)?;
-            slot.orders.put(&order.row, order.updated_at);
+            slot.orders.restore(order);
         }
         for claim in self.claims {
             check::claim(&claim.txn)?;
@@ -190,7 +208,7 @@ impl SlotImage {
         }
         for refund in &self.refunds {
             check::refund(refund, &slot.refunds)?;
-            slot.refunds.put(refund);
+            slot.put_refund(refund);
         }
         for tell in self.outbox {
             slot.put_tell(tell);
@@ -246,7 +264,8 @@ impl PartitionImage {
 
 impl OrderImage {
     fn of(order: &Order) -> OrderImage {
-        OrderImage { row: order.row.clone(), updated_at: order.updated_at }
+        let Order { row, updated_at, ask_at, leaving, .. } = order;
+        OrderImage { row: row.clone(), updated_at: *updated_at, ask_at: *ask_at, leaving: *leaving }
     }
 }
 

@@ -13,7 +13,8 @@ use super::v2::ClaimImage;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
 use crate::message;
 use crate::record::{
-    OrderRowV1 as OrderRow, RefundRow, ReservationV1 as Reservation, RunDefinitionV1 as RunDefinition, TellId,
+    OrderRowV1 as OrderRow, RefundRowV1 as RefundRow, ReservationV1 as Reservation,
+    RunDefinitionV1 as RunDefinition, TellId,
 };
 use crate::status::{HoldStatus, ReleaseReason};
 
@@ -79,6 +80,7 @@ enum Fact {
 impl From<SlotImage> for v2::SlotImage {
     fn from(image: SlotImage) -> v2::SlotImage {
         let SlotImage { id, seq, time, partitions, orders, claims, refunds, outbox, next_tell } = image;
+        let next_refund = refunds.last().map_or(1, |refund| refund.number.saturating_add(1));
         v2::SlotImage {
             id,
             seq,
@@ -86,10 +88,12 @@ impl From<SlotImage> for v2::SlotImage {
             partitions: partitions.into_iter().map(|partition| partition.changed_by(time)).collect(),
             orders: orders.into_iter().map(OrderImage::into).collect(),
             claims,
-            refunds,
+            refunds: refunds.into_iter().map(RefundRow::into).collect(),
             outbox: outbox.into_iter().map(Tell::into).collect(),
             next_tell,
             forgotten_seq: 0,
+            next_refund,
+            left: 0,
         }
     }
 }
@@ -132,7 +136,7 @@ impl From<HoldImage> for v2::HoldImage {
 
 impl From<OrderImage> for v2::OrderImage {
     fn from(OrderImage { row, updated_at }: OrderImage) -> v2::OrderImage {
-        v2::OrderImage { row: row.into(), updated_at }
+        v2::OrderImage { row: row.into(), updated_at, ask_at: None, leaving: None }
     }
 }
 

@@ -25,6 +25,10 @@ pub(super) struct SlotImage {
     pub(super) next_tell: TellId,
     /// The highest sequence of any partition that was forgotten.
     pub(super) forgotten_seq: u64,
+    /// The number of the next refund.
+    pub(super) next_refund: u64,
+    /// Orders and refunds that have left.
+    pub(super) left: u64,
 }
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -56,9 +60,13 @@ pub(super) struct HoldImage {
 }
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub(super) struct OrderImage {
-    pub(super) row: OrderRow,
-    pub(super) updated_at: Time,
+pub(in crate::state) struct OrderImage {
+    pub(in crate::state) row: OrderRow,
+    pub(in crate::state) updated_at: Time,
+    /// It asks then how long its partition is kept.
+    pub(in crate::state) ask_at: Option<Time>,
+    /// It leaves since then.
+    pub(in crate::state) leaving: Option<Time>,
 }
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]

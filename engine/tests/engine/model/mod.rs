@@ -114,6 +114,7 @@ impl Real {
                 txn: self.names.txn(*txn),
                 expected: self.named(*named),
                 verified: *verified,
+                looked_up: None,
             }),
             Op::Ticket { order } => self.names.ticket(*order),
             Op::Get { order } => self.names.get(*order),

@@ -40,7 +40,9 @@ impl Archive {
         PlayedRead::Answer(Ok(match question {
             Question::Order(id) => Reading::Order(self.find(*id).map(Box::new)),
             Question::Orders(question) => Reading::Orders(self.page(question)),
-            Question::History(_) => panic!("it has no histories"),
+            Question::History(_) | Question::Payment { .. } | Question::Refunds(_) => {
+                panic!("it has orders alone")
+            }
         }))
     }
 

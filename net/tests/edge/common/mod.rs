@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use engine::answer::{Rejection, Reply};
-use engine::command::{Command, Request};
+use engine::command::{Command, Found, Request};
 use engine::ids::PartitionKey;
 use engine::read_model::{HistoryPage, OrdersPage, Question, Reading, Unavailable};
 use net::metrics::{Metrics, Registry};
@@ -213,6 +213,10 @@ impl Backend for Scripted {
 fn nothing(question: &Question) -> Reading {
     match question {
         Question::Order(_) => Reading::Order(None),
+        Question::Payment { .. } => {
+            Reading::Payment(Box::new(Found::Nothing { refund: None, history_lost: false }))
+        }
+        Question::Refunds(_) => Reading::Refunds(Vec::new()),
         Question::Orders(_) => Reading::Orders(OrdersPage::default()),
         Question::History(_) => Reading::History(HistoryPage::default()),
     }

@@ -133,6 +133,7 @@ fn order(world: &mut World, number: u64) {
         capacity: 600,
         labels: ["05-12A", "05-12B"].map(Text::from).to_vec(),
         deadline: Time(now.0 + 120_000),
+        ends_at: Some(Time(now.0 + 86_400_000)),
     };
     let reserved =
         OrderRow { status: OrderStatus::Reserved, reservation: Some(reservation), ..created.clone() };

@@ -121,6 +121,8 @@ pub(crate) struct World {
     /// Records that the last start applied over the snapshots.
     pub(crate) replayed: u64,
     pub(crate) turns: u64,
+    /// The read model has everything as soon as it is durable; otherwise nothing is known of it.
+    pub(crate) has_read_model: bool,
     next_call: u32,
 }
 
@@ -155,6 +157,7 @@ impl World {
             history: BTreeMap::new(),
             replayed: 0,
             turns: 0,
+            has_read_model: false,
             next_call: 0,
         }
     }
@@ -269,6 +272,10 @@ impl World {
         let node = &mut self.nodes[usize::from(core)];
         node.woken = false;
         self.turns += 1;
+        if self.has_read_model {
+            let durable = node.shard.log().durable();
+            node.shard.read_model_has(Some(durable));
+        }
         let result = step(&mut node.shard, now);
         while let Some(output) = node.shard.pop_output() {
             match output {

@@ -105,11 +105,12 @@ pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
         }
         Command::Pay(c) => {
             let claim = second.as_ref().expect("a payment shows its claim");
-            main.any(|s| money::pay(s, c, reply)) || claim.any(|s| money::used(s, c, reply))
+            main.any(|s| money::pay(s, main.time, c, reply)) || claim.any(|s| money::used(s, c, reply))
         }
         Command::SettleRefund { order, txn, reference } => {
             main.any(|s| money::settle(s, order, txn, reference, reply))
         }
+        Command::AskKept { .. } => unreachable!("no client asks that"),
         Command::ListRefunds(_) => unreachable!("looked at above"),
     };
     if given {

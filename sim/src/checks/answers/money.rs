@@ -1,20 +1,24 @@
 //! Answers about payments and refunds.
 
-use engine::answer::{Answer, RefundReason, RefundStatus, RefundView, Rejection, Reply};
-use engine::command::{ListRefunds, Pay, RefundFilter};
-use engine::ids::{OrderId, OrderName, Reference, SlotId, TxnId};
+use engine::answer::{Answer, RefundReason, RefundStatus, RefundView, Rejection, Reply, ReservationView};
+use engine::command::{Found, ListRefunds, Pay, RefundFilter};
+use engine::ids::{OrderId, OrderName, Reference, SlotId, Time, TxnId};
 use engine::record::RefundRow;
 
 use super::{Question, orders};
 use crate::checks::model::Model;
+use crate::checks::model::leave::LOOKED_UP_MS;
 use crate::checks::model::state::Slot;
 
-pub(super) fn pay(slot: &Slot, c: &Pay, reply: &Reply) -> bool {
-    let order = OrderId::parse(c.order.as_str()).and_then(|id| slot.orders.get(&id));
+/// `asked_at`: it was not answered before this.
+pub(super) fn pay(slot: &Slot, asked_at: Time, c: &Pay, reply: &Reply) -> bool {
+    let id = OrderId::parse(c.order.as_str());
     let refund = slot.refund(&c.order, &c.txn);
-    let Some(order) = order else {
-        // Money that a signature vouches for is written down before anything is said about it.
-        return *reply == Err(Rejection::OrderNotFound) && (!c.verified || refund.is_some());
+    let Some(order) = id.and_then(|id| slot.orders.get(&id)) else {
+        return match refund {
+            Some(row) => *reply == Err(refusal(row.reason)),
+            None => pay_nobody(asked_at, c, id, reply),
+        };
     };
     let mismatch = order.row.reservation.as_ref().is_some_and(|r| !orders::agrees(r, &c.expected));
     match reply {
@@ -23,14 +27,49 @@ pub(super) fn pay(slot: &Slot, c: &Pay, reply: &Reply) -> bool {
             !mismatch && order.row.txn.as_ref() == Some(&c.txn) && orders::shows(slot, order, view)
         }
         Ok(_) => false,
-        Err(why) => refund.is_some_and(|row| {
-            *why == match row.reason {
-                RefundReason::AlreadyPaid => Rejection::AlreadyPaid,
-                RefundReason::HoldExpired => Rejection::HoldExpired,
-                RefundReason::InvalidState => Rejection::InvalidTransition,
-                RefundReason::Unmatched => Rejection::OrderNotFound,
-            }
-        }),
+        Err(why) => refund.is_some_and(|row| *why == refusal(row.reason)),
+    }
+}
+
+/// Of an order that is not there, with nothing owed for it. Money that a signature vouches for is written down before anything is said
+/// about it, unless the read model knows what became of it.
+fn pay_nobody(asked_at: Time, c: &Pay, id: Option<OrderId>, reply: &Reply) -> bool {
+    let is_nothing = *reply == Err(Rejection::OrderNotFound) && !c.verified;
+    let Some(looked_up) = &c.looked_up else {
+        if id.is_none() && !c.verified {
+            return is_nothing;
+        }
+        return matches!(reply, Err(Rejection::OrderNotHere(at)) if *at >= asked_at);
+    };
+    if looked_up.at.plus(LOOKED_UP_MS) < asked_at {
+        // It is too old for anything.
+        return false;
+    }
+    let (order, refund) = match &looked_up.found {
+        Found::Order { order, refund } => (order, refund),
+        Found::Nothing { refund: Some(reason), .. } => return *reply == Err(refusal(*reason)),
+        Found::Nothing { refund: None, .. } => return is_nothing,
+    };
+    let own = order.reservation.as_ref();
+    let is_other = |own: &ReservationView| {
+        c.expected.partition.as_ref().is_some_and(|key| *key != own.partition)
+            || c.expected.hold.as_ref().is_some_and(|hold| *hold != own.hold)
+    };
+    if own.is_some_and(is_other) {
+        return *reply == Err(Rejection::HoldMismatch);
+    }
+    if order.txn.as_ref() == Some(&c.txn) {
+        return matches!(reply, Ok(Answer::Order(view)) if **view == *order);
+    }
+    refund.is_some_and(|reason| *reply == Err(refusal(reason)))
+}
+
+fn refusal(reason: RefundReason) -> Rejection {
+    match reason {
+        RefundReason::AlreadyPaid => Rejection::AlreadyPaid,
+        RefundReason::HoldExpired => Rejection::HoldExpired,
+        RefundReason::InvalidState => Rejection::InvalidTransition,
+        RefundReason::Unmatched | RefundReason::HistoryLost => Rejection::OrderNotFound,
     }
 }
 
@@ -73,7 +112,9 @@ pub(super) fn listed(model: &Model, question: &Question, list: &ListRefunds, rep
         None => true,
         Some(RefundFilter::Settled) => row.settled.is_some(),
         Some(RefundFilter::Required) => row.settled.is_none(),
-        Some(RefundFilter::Unmatched) => row.reason == RefundReason::Unmatched,
+        Some(RefundFilter::Unmatched) => {
+            matches!(row.reason, RefundReason::Unmatched | RefundReason::HistoryLost)
+        }
     };
     for view in page {
         assert!(
@@ -94,7 +135,7 @@ pub(super) fn listed(model: &Model, question: &Question, list: &ListRefunds, rep
         for (number, row) in &first.refunds {
             let cursor = engine::command::RefundCursor { slot: shown.slot, number: *number };
             let asked = list.after.is_none_or(|after| after < cursor) && end.is_none_or(|end| cursor <= end);
-            let always = states.iter().all(|slot| wanted(&slot.refunds[number]));
+            let always = states.iter().all(|slot| slot.refunds.get(number).is_some_and(|row| wanted(row)));
             let given = page.iter().any(|view| view.cursor == cursor);
             assert!(!asked || !always || given, "left out of a page: {row:?} of slot {}", shown.slot.get());
         }

@@ -15,6 +15,7 @@ use engine::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey};
 use crate::checks::model::{Memory, SeenHold};
 use crate::counters::{Counters, Covered};
 use crate::workload::Told;
+pub(crate) use order::Leaving;
 use order::OrderObject;
 use search::{Event, Verdict, search};
 use seat::{Says, SeatObject};
@@ -26,8 +27,8 @@ const LOOKS_MAX: usize = 50_000;
 ///
 /// # Panics
 /// When one of them has no order.
-pub(crate) fn check(history: &[Told], memory: &Memory, may_drop: bool, coverage: &mut Counters) {
-    orders(history, may_drop, coverage);
+pub(crate) fn check(history: &[Told], memory: &Memory, leaving: Leaving, coverage: &mut Counters) {
+    orders(history, leaving, coverage);
     seats(history, memory, coverage);
 }
 
@@ -45,8 +46,8 @@ fn judge<O: std::fmt::Debug>(
     }
 }
 
-fn orders(history: &[Told], may_drop: bool, coverage: &mut Counters) {
-    // More than one where the first was dropped.
+fn orders(history: &[Told], leaving: Leaving, coverage: &mut Counters) {
+    // More than one where the first has left.
     let mut keys: BTreeMap<IdempotencyKey, BTreeSet<OrderId>> = BTreeMap::new();
     for told in history {
         if let Some(Ok(Answer::Order(view))) = &told.reply {
@@ -61,7 +62,7 @@ fn orders(history: &[Told], may_drop: bool, coverage: &mut Counters) {
             other => crate::workload::order_of(other).into_iter().collect(),
         };
         for id in ids {
-            let object = objects.entry(id).or_insert_with(|| OrderObject::new(may_drop));
+            let object = objects.entry(id).or_insert_with(|| OrderObject::new(leaving));
             object.asked(id, told);
             if let Some(event) = order::seen(id, told) {
                 events.entry(id).or_default().push(event);
@@ -230,7 +231,7 @@ impl Ends {
 
 /// An answer's word about seats, unless nothing follows from it.
 fn telling(told: &Told, spans: &Spans, memory: &Memory) -> Option<Sight> {
-    let reply = told.reply.as_ref()?;
+    let reply = told.reply.as_ref().filter(|_| !order::is_looked_up(told))?;
     let sight = sight(reply, spans).filter(|sight| !memory.twins.contains(&sight.hold))?;
     // An order that has bought seats says so for ever, also once their partition was forgotten.
     let is_let_go = memory.let_go.get(&sight.hold.0).is_some_and(|at| *at <= told.time);

@@ -8,9 +8,6 @@ use engine::ids::{HoldId, OrderId, PartitionKey, Time, TxnId};
 use super::search::{Event, Object};
 use crate::workload::Told;
 
-/// An order is dropped no younger.
-const TEN_MINUTES_MS: u64 = 600_000;
-
 /// An order, as far as a client can tell.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum State {
@@ -62,8 +59,7 @@ pub(super) struct Seen {
 /// The requests that were made for an order, each with the moment of its call.
 #[derive(Debug, Default)]
 pub(super) struct OrderObject {
-    /// Orders that have nothing may go, for want of memory.
-    may_drop: bool,
+    leaving: Leaving,
     created_at: Option<Time>,
     pub creates: Vec<u64>,
     pub reserves: Vec<(u64, Reserve)>,
@@ -71,11 +67,25 @@ pub(super) struct OrderObject {
     pub cancels: Vec<u64>,
 }
 
+/// The ways in which orders may leave.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Leaving {
+    /// For want of memory, where they have nothing: no younger than that.
+    pub early_ms: Option<u64>,
+    /// So long after they have ended.
+    pub retention_ms: Option<u64>,
+}
+
+/// What the read model has of an order that has left is of the past.
+pub(super) fn is_looked_up(told: &Told) -> bool {
+    matches!(&told.command, Command::Pay(c) if c.looked_up.is_some())
+}
+
 /// Answer that a client was given about the order, if it was.
 pub(super) fn seen(id: OrderId, told: &Told) -> Option<Event<Seen>> {
     let state = match told.reply.as_ref()? {
         // A key may have had another order before.
-        Ok(Answer::Order(view)) if view.order == id => State::of(view)?,
+        Ok(Answer::Order(view)) if view.order == id && !is_looked_up(told) => State::of(view)?,
         Err(Rejection::OrderNotFound) => State::Absent,
         _ => return None,
     };
@@ -112,8 +122,8 @@ impl State {
 }
 
 impl OrderObject {
-    pub(super) fn new(may_drop: bool) -> OrderObject {
-        OrderObject { may_drop, ..OrderObject::default() }
+    pub(super) fn new(leaving: Leaving) -> OrderObject {
+        OrderObject { leaving, ..OrderObject::default() }
     }
 
     /// A request about it, or one that may have created it.
@@ -134,9 +144,25 @@ impl OrderObject {
         }
     }
 
-    /// An INIT order that is as old as that may go.
-    fn may_be_gone(&self, seen: &Seen) -> bool {
-        self.may_drop && self.created_at.is_some_and(|at| at.plus(TEN_MINUTES_MS) <= seen.time)
+    /// An order may have left by then that was like this, or had ended since.
+    fn may_be_gone(&self, from: &State, seen: &Seen) -> bool {
+        let is_old = |ms| self.created_at.is_some_and(|at| at.plus(ms) <= seen.time);
+        let has_nothing = matches!(from, State::Init | State::Cancelled(None, Reason::Abandoned));
+        let is_early = has_nothing && self.leaving.early_ms.is_some_and(is_old);
+        let Some(retention_ms) = self.leaving.retention_ms else { return is_early };
+        // How long a sold seat is kept the calendar says, which nobody sees here.
+        let is_sold = match from {
+            State::Init => self.may_sell(seen.returned),
+            State::Reserved(_) => !self.pays.is_empty(),
+            State::Paid(..) | State::Ticketed(..) => true,
+            State::Absent | State::Gone | State::Cancelled(..) => false,
+        };
+        is_early || is_sold || is_old(retention_ms)
+    }
+
+    fn may_sell(&self, by: u64) -> bool {
+        let reserves = self.reserves.iter().any(|(called, _)| *called < by);
+        reserves && self.pays.iter().any(|(called, _)| *called < by)
     }
 
     fn may_reserve(&self, r: &Reservation, by: u64) -> bool {
@@ -163,9 +189,9 @@ impl OrderObject {
         let by = seen.returned;
         match (from, &seen.state) {
             (a, b) if a == b => true,
-            (State::Init, State::Absent) => self.may_be_gone(seen),
             (State::Gone, State::Absent) => true,
             (State::Gone, _) => false,
+            (from, State::Absent) => self.may_be_gone(from, seen),
             (State::Absent, _) => {
                 self.creates.iter().any(|called| *called < by) && self.leads(&State::Init, seen)
             }
@@ -200,7 +226,8 @@ impl Object for OrderObject {
 
     fn step(&self, state: &State, seen: &Seen) -> Option<State> {
         self.leads(state, seen).then(|| match (state, &seen.state) {
-            (State::Init | State::Gone, State::Absent) => State::Gone,
+            (State::Absent, State::Absent) => State::Absent,
+            (_, State::Absent) => State::Gone,
             (_, state) => state.clone(),
         })
     }

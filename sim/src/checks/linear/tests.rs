@@ -2,7 +2,7 @@
 
 use allocator::Span;
 use engine::answer::{Answer, CancelReason, HoldView, OrderView, PartitionView, ReservationView};
-use engine::command::{AdHoc, Cancel, ExpectedHold, Pay, Reserve, SeatRequest};
+use engine::command::{AdHoc, Cancel, ExpectedHold, Found, LookedUp, Pay, Reserve, SeatRequest};
 use engine::ids::{Cents, SlotId, Time, TxnId};
 use engine::text::Text;
 
@@ -72,7 +72,7 @@ fn reserve(number: u128) -> Command {
 
 fn pay(number: u128) -> Command {
     let (order, txn) = (order_id(number).name(), TxnId::parse("t").unwrap());
-    Command::Pay(Pay { order, txn, expected: ExpectedHold::default(), verified: true })
+    Command::Pay(Pay { order, txn, expected: ExpectedHold::default(), verified: true, looked_up: None })
 }
 
 fn cancel(number: u128) -> Command {
@@ -99,11 +99,11 @@ fn held(id: &str, deadline: Time) -> (Command, Reply) {
 }
 
 fn is_linear(history: &[Told]) -> bool {
-    is_linear_with(history, &Memory::default(), false)
+    is_linear_with(history, &Memory::default(), Leaving::default())
 }
 
-fn is_linear_with(history: &[Told], memory: &Memory, may_drop: bool) -> bool {
-    std::panic::catch_unwind(|| check(history, memory, may_drop, &mut Counters::default())).is_ok()
+fn is_linear_with(history: &[Told], memory: &Memory, leaving: Leaving) -> bool {
+    std::panic::catch_unwind(|| check(history, memory, leaving, &mut Counters::default())).is_ok()
 }
 
 use OrderStatus::{Cancelled, Init, Paid, Reserved, Ticketed};
@@ -200,8 +200,11 @@ fn a_sold_seat_is_free_again_once_its_partition_was_forgotten() {
         Told { time: at, ..told(9, 10, get(1), view(1, Ticketed)) },
     ];
     let let_go = |at| Memory { let_go: BTreeMap::from([(partition(), at)]), ..Memory::default() };
-    assert!(is_linear_with(&history, &let_go(at), false));
-    assert!(!is_linear_with(&history, &let_go(at.plus(1)), false), "it was not forgotten by then");
+    assert!(is_linear_with(&history, &let_go(at), Leaving::default()));
+    assert!(
+        !is_linear_with(&history, &let_go(at.plus(1)), Leaving::default()),
+        "it was not forgotten by then"
+    );
 }
 
 #[test]
@@ -212,7 +215,33 @@ fn of_holds_that_look_the_same_nothing_is_known() {
     assert!(!is_linear(&history));
     let twin = (partition(), HoldId::parse("one").unwrap(), DEADLINE);
     let memory = Memory { twins: BTreeSet::from([twin]), ..Memory::default() };
-    assert!(is_linear_with(&history, &memory, false));
+    assert!(is_linear_with(&history, &memory, Leaving::default()));
+}
+
+fn tight(when_tight: bool) -> Leaving {
+    Leaving { early_ms: when_tight.then_some(600_000), retention_ms: None }
+}
+
+#[test]
+fn an_order_leaves_once_it_has_ended() {
+    let leaving = Leaving { early_ms: None, retention_ms: Some(100) };
+    let base = [
+        told(1, 2, create(1), view(1, Init)),
+        told(3, 4, reserve(1), view(1, Reserved)),
+        told(5, 6, cancel(1), view(1, Cancelled)),
+    ];
+    let gone = |time| Told { time: Time(time), ..told(7, 8, get(1), Err(Rejection::OrderNotFound)) };
+    let with = |more: &[Told]| is_linear_with(&[&base[..], more].concat(), &Memory::default(), leaving);
+    assert!(with(&[gone(101)]));
+    assert!(!with(&[gone(100)]), "too soon");
+    assert!(!with(&[gone(101), told(9, 10, get(1), view(1, Cancelled))]), "it comes back");
+    let of_read_model = |mut pay: Command| {
+        let Command::Pay(c) = &mut pay else { unreachable!() };
+        let found = Found::Nothing { refund: None, history_lost: false };
+        c.looked_up = Some(Box::new(LookedUp { at: Time(5), found }));
+        pay
+    };
+    assert!(with(&[gone(101), told(9, 10, of_read_model(pay(1)), view(1, Cancelled))]), "it is told of");
 }
 
 #[test]
@@ -220,8 +249,9 @@ fn an_order_that_had_nothing_may_go_once_it_is_old() {
     let late = Time(1 + 600_000);
     let gone = || Err(Rejection::OrderNotFound);
     let base = [told(1, 2, create(1), view(1, Init)), Told { time: late, ..told(3, 4, get(1), gone()) }];
-    let with =
-        |more: &[Told], may_drop| is_linear_with(&[&base[..], more].concat(), &Memory::default(), may_drop);
+    let with = |more: &[Told], when_tight| {
+        is_linear_with(&[&base[..], more].concat(), &Memory::default(), tight(when_tight))
+    };
     assert!(!with(&[], false), "memory is not short");
     assert!(with(&[], true));
     assert!(with(&[Told { time: late, ..told(5, 6, get(1), gone()) }], true));
@@ -233,9 +263,9 @@ fn an_order_that_had_nothing_may_go_once_it_is_old() {
     }
     assert!(with(&[Told { time: late, ..told(5, 6, create(1), other) }], true));
     let young = [told(1, 2, create(1), view(1, Init)), told(3, 4, get(1), gone())];
-    assert!(!is_linear_with(&young, &Memory::default(), true), "it was too young");
+    assert!(!is_linear_with(&young, &Memory::default(), tight(true)), "it was too young");
     let reserved = [&base[..1], &[told(3, 4, reserve(1), view(1, Reserved))], &base[1..]].concat();
-    assert!(!is_linear_with(&reserved, &Memory::default(), true), "it had a hold");
+    assert!(!is_linear_with(&reserved, &Memory::default(), tight(true)), "it had a hold");
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use allocator::Layout;
 use engine::answer::OrderStatus;
-use engine::ids::{HoldId, PartitionKey, Time};
+use engine::ids::{HoldId, PartitionKey, SlotId, Time};
 use engine::message::Fact;
-use engine::record::{Body, PartitionOpened, Record};
+use engine::record::{Body, PartitionOpened};
 
 use super::sale::Offer;
-use super::state::{Partition, Slot};
+use super::state::{Partition, RecordPlace, Slot};
 use super::{DecisionInputs, Others};
 use crate::timetable;
 
@@ -33,6 +33,14 @@ pub(super) struct Applying<'a> {
     pub(super) time: Time,
     /// Times that the calendar may have shown to the record's author.
     pub(super) calendars: &'a [Time],
+    /// The latest that any calendar may have shown so far.
+    pub(super) latest: Time,
+    /// The place of the record itself.
+    pub(super) place: RecordPlace,
+    /// The furthest record of this core's log that the read model may have been relied on for; `None`: for none.
+    pub(super) relied: Option<u64>,
+    /// The read model has not all that there ever was.
+    pub(super) history_lost: bool,
     pub(super) inputs: &'a DecisionInputs,
     /// The other slots that the record's author may have known of.
     pub(super) others: &'a dyn Others,
@@ -50,26 +58,29 @@ pub(crate) struct Seen {
     pub kept_over: u64,
     pub gave_way: u64,
     pub abandoned: u64,
-    pub dropped: u64,
-    pub dropped_paid: u64,
-    pub dropped_claims: u64,
+    pub given_up: u64,
+    pub left: u64,
+    pub left_early: u64,
+    pub left_with_money: u64,
+    pub leaving: u64,
+    pub stayed: u64,
+    pub kept: u64,
+    pub kept_past_end: u64,
+    pub claims_forgotten: u64,
+    pub claims_late: u64,
+    pub left_paid: u64,
+    pub left_refunds: u64,
+    pub history_lost: u64,
     pub declined: u64,
     pub refunds: u64,
     pub tickets: u64,
 }
 
-/// The slot after the record.
-pub(super) fn apply(
-    before: &Slot,
-    record: &Record,
-    calendars: &[Time],
-    inputs: &DecisionInputs,
-    others: &dyn Others,
-) -> Result<(Slot, Seen), Wrong> {
-    demand!(record.time >= before.time, "time goes backwards from {:?}", before.time);
-    let slot = Slot { time: record.time, ..before.clone() };
-    let mut applying = Applying { slot, time: record.time, calendars, inputs, others, seen: Seen::default() };
-    applying.body(&record.body)?;
+/// The slot after the record. `applying` has the slot before it.
+pub(super) fn apply(mut applying: Applying<'_>, body: &Body) -> Result<(Slot, Seen), Wrong> {
+    let before = std::mem::replace(&mut applying.slot.time, applying.time);
+    demand!(applying.time >= before, "time goes backwards from {before:?}");
+    applying.body(body)?;
     Ok((applying.slot, applying.seen))
 }
 
@@ -89,7 +100,16 @@ impl Applying<'_> {
             Body::OrderPaid(row) => self.paid(row),
             Body::OrderTicketed(row) => self.ticketed(row),
             Body::OrderCancelled(row) => self.cancelled(row),
-            Body::OrdersDropped(rows) => rows.iter().try_for_each(|row| self.dropped(row)),
+            Body::OrdersAbandoned(rows) => rows.iter().try_for_each(|row| self.given_up(row)),
+            Body::OrderKept { order, kept } => self.kept(*order, *kept),
+            Body::OrderLeaving { order, txns } => self.leaving(*order, txns),
+            Body::OrdersForgotten { orders } => orders.iter().try_for_each(|order| self.left(*order)),
+            Body::ClaimForgotten { txn, order, tell } => {
+                self.claim_forgotten(txn, *order, tell.map(|tell| tell.0))
+            }
+            Body::RefundsForgotten { numbers } => {
+                numbers.iter().try_for_each(|number| self.refund_forgotten(*number))
+            }
             Body::TxnClaimed { txn, order } => {
                 demand!(!self.slot.claims.contains_key(txn), "the transaction id is claimed already");
                 demand!(
@@ -104,6 +124,11 @@ impl Applying<'_> {
             Body::RefundSettled(row) => self.settled(row),
             Body::TellsAcked { tells } => tells.iter().try_for_each(|tell| self.acked(tell.0)),
         }
+    }
+
+    /// Another slot as the author of the record may know it, or this one.
+    pub(super) fn known(&self, slot: SlotId) -> Rc<Slot> {
+        if slot == self.others.here() { Rc::new(self.slot.clone()) } else { self.others.slot(slot) }
     }
 
     pub(super) fn tell(&mut self, fact: Fact) {
@@ -174,12 +199,17 @@ impl Applying<'_> {
             return Err(format!("tell {tell} is not waiting"));
         };
         let id = fact.order();
-        let here = id.slot() == self.others.here();
-        let theirs = if here { Rc::new(self.slot.clone()) } else { self.others.slot(id.slot()) };
-        // One that has gone wants no hold, and money for it is owed back.
+        if let Fact::OrderLeaves { order, txn } = &*fact {
+            let theirs = self.known(self.inputs.hash.txn(txn));
+            let is_claimed = theirs.claims.get(txn) == Some(order);
+            demand!(!is_claimed, "{fact:?} is acknowledged, and it is claimed for the order still");
+            return Ok(());
+        }
+        let theirs = self.known(id.slot());
+        // One that has left wants no hold, and money for it is owed back.
         let order = theirs.orders.get(&id);
         demand!(
-            order.is_some() || theirs.dropped.contains(&id),
+            order.is_some() || theirs.left.contains_key(&id),
             "{fact:?} is acknowledged by an order that nobody knows"
         );
         let row = order.map(|order| &order.row);
@@ -196,9 +226,9 @@ impl Applying<'_> {
             Fact::HoldReleased { partition, hold, made, .. }
             | Fact::HoldExpired { partition, hold, made, .. }
             | Fact::HoldConfirmed { partition, hold, made, .. } => !waits(partition, hold, *made),
-            Fact::TxnClaimed { txn, .. } => {
-                let has_paid = row.is_some_and(|row| row.txn.as_ref() == Some(txn));
-                has_paid || theirs.refund(&id.name(), txn).is_some()
+            Fact::TxnClaimed { txn, .. } => theirs.has_end(id, txn),
+            Fact::OrderLeaves { .. } | Fact::SeatsKept { .. } => {
+                return Err(format!("{fact:?} is never told"));
             }
         };
         demand!(settled, "{fact:?} is acknowledged, and its order has not recorded it: {row:?}");

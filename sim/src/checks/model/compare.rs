@@ -32,6 +32,7 @@ fn same(id: SlotId, own: &Slot, found: &state::Slot) {
     for order in found.orders().iter() {
         let own = &own.orders[&order.row.order];
         assert_eq!((&own.row, own.updated_at), (&order.row, order.updated_at), "{at}");
+        assert_eq!(own.is_leaving, order.is_leaving(), "{at}: {:?} leaves", own.row);
         let by_key = found.orders().by_key(&order.row.key).map(|order| order.row.order);
         assert_eq!(by_key, Some(order.row.order), "{at}: by key");
     }
@@ -40,6 +41,7 @@ fn same(id: SlotId, own: &Slot, found: &state::Slot) {
         assert_eq!(found.claim(txn), Some(*order), "{at}: {txn}");
     }
     assert!(own.refunds.values().map(|row| &**row).eq(found.refunds().after(0)), "{at}: refunds");
+    assert_eq!(own.last_refund + 1, found.refunds().next_number(), "{at}: the next refund");
     let outbox = found.outbox().values().map(|tell| (tell.id.0, &tell.fact));
     let ours = own.outbox.iter().map(|(id, fact)| (*id, &**fact));
     assert!(ours.eq(outbox), "{at}: {:?} waits to be told, not {:?}", found.outbox(), own.outbox);

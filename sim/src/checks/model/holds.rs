@@ -83,7 +83,7 @@ impl Applying<'_> {
     fn knows(&self, order: OrderId) -> Verdict {
         let theirs = self.others.slot(order.slot());
         let slot = if order.slot() == self.others.here() { &self.slot } else { &theirs };
-        let is_known = slot.orders.contains_key(&order) || slot.dropped.contains(&order);
+        let is_known = slot.orders.contains_key(&order) || slot.left.contains_key(&order);
         demand!(is_known, "there is no order {order}");
         Ok(())
     }
@@ -146,6 +146,8 @@ impl Applying<'_> {
     fn tell_made(&mut self, row: &HoldRow) -> Verdict {
         let Some(order) = row.owner else { return Ok(()) };
         self.knows(order)?;
+        let run = self.slot.partitions.get(&row.partition).and_then(|p| p.run.as_ref());
+        let ends_at = run.map(|run| run.ends_at);
         let reservation = Reservation {
             partition: row.partition.clone(),
             hold: row.hold.clone(),
@@ -157,6 +159,7 @@ impl Applying<'_> {
             capacity: row.capacity,
             labels: row.labels.clone(),
             deadline: row.deadline,
+            ends_at,
         };
         self.tell(Fact::HoldMade { order, reservation });
         Ok(())

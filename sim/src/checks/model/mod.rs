@@ -9,6 +9,7 @@ mod apply;
 mod compare;
 pub(crate) mod frame;
 mod holds;
+pub(crate) mod leave;
 mod orders;
 pub(crate) mod sale;
 pub(crate) mod state;
@@ -19,14 +20,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use engine::decide::Policy;
-use engine::ids::{HoldId, OrderId, PartitionKey, SlotId, Time};
+use engine::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey, SlotId, Time, TxnId};
 use engine::record::{Body, HoldRow, Record};
 use engine::slots::{SlotHash, core_of};
 
 use crate::timetable::Edition;
 
+use apply::Applying;
 pub(crate) use apply::Seen;
-use state::Slot;
+use state::{Left, RecordPlace, Slot};
 use turns::Turns;
 
 /// Everything beside the state that decisions were made by.
@@ -68,6 +70,9 @@ pub(crate) struct Model {
     last_frames: Vec<Vec<(SlotId, usize)>>,
     /// By core: the turns of the process that runs.
     turns: Vec<Turns>,
+    /// The read model has been made anew: it does not have what had left before.
+    pub history_lost: bool,
+    under_way: UnderWay,
     seen: Seen,
     pub records: u64,
     pub memory: Memory,
@@ -85,6 +90,20 @@ pub(crate) struct Memory {
     pub let_go: BTreeMap<PartitionKey, Time>,
     pub reopened: u64,
     pub made_again: u64,
+    /// Keys of orders that have left.
+    pub left_keys: BTreeSet<IdempotencyKey>,
+    pub created_again: u64,
+}
+
+/// Payments of the process that runs, which keep their order from leaving.
+#[derive(Debug, Default)]
+struct UnderWay {
+    /// Claimed while their order was there.
+    claimed: BTreeSet<(OrderId, TxnId)>,
+    /// Answered with: not now.
+    given_up: BTreeSet<(OrderId, TxnId)>,
+    /// Owed back for an order that had left when they were counted.
+    late: Vec<(OrderId, TxnId)>,
 }
 
 struct Known<'a> {
@@ -125,15 +144,37 @@ impl Model {
             flights: vec![Vec::new(); usize::from(cores)],
             last_frames: vec![Vec::new(); usize::from(cores)],
             turns: vec![Turns::default(); usize::from(cores)],
+            history_lost: false,
+            under_way: UnderWay::default(),
             seen: Seen::default(),
             records: 0,
             memory: Memory::default(),
         }
     }
 
-    /// A core has had a turn, at what its calendar showed; its engine time is `ended` now.
-    pub(crate) fn turned(&mut self, core: u16, calendar: Time, ended: Time) {
-        self.turns[usize::from(core)].push(calendar, ended);
+    /// A core has had a turn, at what its calendar showed; its engine time is `ended` now. `relied`: the last record of its log that the read
+    /// model was relied on for.
+    pub(crate) fn turned(&mut self, core: u16, calendar: Time, ended: Time, relied: Option<u64>) {
+        self.turns[usize::from(core)].push(calendar, ended, relied);
+    }
+
+    /// A payment was answered with: not now.
+    pub(crate) fn gave_up(&mut self, order: OrderId, txn: &TxnId) {
+        self.under_way.given_up.insert((order, txn.clone()));
+    }
+
+    /// After a turn: a payment whose order was there when it was claimed has kept that one, unless it was given up.
+    ///
+    /// # Panics
+    /// When it is not so.
+    pub(crate) fn nothing_left_under_way(&mut self) {
+        for late in std::mem::take(&mut self.under_way.late) {
+            let UnderWay { claimed, given_up, .. } = &self.under_way;
+            assert!(
+                !claimed.contains(&late) || given_up.contains(&late),
+                "it left under a payment: {late:?}"
+            );
+        }
     }
 
     /// Turns that the core of a slot has had.
@@ -146,21 +187,22 @@ impl Model {
         self.turns[usize::from(core_of(slot, self.cores))].since(turns)
     }
 
-    /// A core has given this frame to its disk.
+    /// A core has given this frame to its disk. `first` is the place of its first record.
     ///
     /// # Panics
     /// When one of its records does not follow from what was before.
-    pub(crate) fn written(&mut self, core: u16, bytes: &[u8]) {
+    pub(crate) fn written(&mut self, first: RecordPlace, bytes: &[u8]) {
+        let RecordPlace { core, .. } = first;
         let flight = &self.flights[usize::from(core)];
         assert!(flight.is_empty(), "core {core} writes while a write is in flight");
-        for bytes in frame::records(bytes) {
+        for (lsn, bytes) in (first.lsn..).zip(frame::records(bytes)) {
             let record = Record::decode(bytes).expect("a record as it was encoded a moment ago");
-            self.record(core, &record);
+            self.record(RecordPlace { lsn, ..first }, &record);
         }
     }
 
-    fn record(&mut self, core: u16, record: &Record) {
-        let here = record.slot;
+    fn record(&mut self, place: RecordPlace, record: &Record) {
+        let (here, core) = (record.slot, place.core);
         assert_eq!(
             core_of(here, self.cores),
             core,
@@ -176,10 +218,32 @@ impl Model {
         );
         let calendars = self.turns[usize::from(core)].at(record.time);
         let before = versions.written();
-        let (after, seen) = match apply::apply(&before, record, &calendars, &self.inputs, &known) {
+        let applying = Applying {
+            slot: (*before).clone(),
+            time: record.time,
+            calendars: &calendars,
+            latest: self.turns.iter().map(Turns::latest).max().unwrap_or_default(),
+            place,
+            relied: self.turns[usize::from(core)].relied(record.time),
+            history_lost: self.history_lost,
+            inputs: &self.inputs,
+            others: &known,
+            seen: Seen::default(),
+        };
+        let (after, seen) = match apply::apply(applying, &record.body) {
             Ok(next) => next,
             Err(wrong) => panic!("core {core} records what cannot be: {wrong}: {record:?}"),
         };
+        match &record.body {
+            Body::TxnClaimed { txn, order } if known.slot(order.slot()).orders.contains_key(order) => {
+                self.under_way.claimed.insert((*order, txn.clone()));
+            }
+            Body::RefundOwed(row) if seen.claims_late > 0 => {
+                let order = OrderId::parse(row.order.as_str()).expect("the id of an order that has left");
+                self.under_way.late.push((order, row.txn.clone()));
+            }
+            _ => {}
+        }
         self.seen.add(seen);
         self.records += 1;
         self.memory.record(record, &before);
@@ -232,6 +296,7 @@ impl Model {
             self.last_frames = vec![Vec::new(); usize::from(cores)];
         }
         self.cores = cores;
+        self.under_way = UnderWay::default();
         self.flights = vec![Vec::new(); usize::from(cores)];
         self.turns = vec![Turns::default(); usize::from(cores)];
     }
@@ -281,18 +346,28 @@ impl Model {
         self.memory.forgotten.contains(key)
     }
 
-    /// The order has gone for want of memory.
+    /// The slot of this id, after the last of its records.
+    pub(crate) fn slot(&self, slot: SlotId) -> Rc<Slot> {
+        self.slots.get(&slot).map(Versions::written).unwrap_or_default()
+    }
+
+    /// The order as it was when it left.
     #[must_use]
-    pub(crate) fn has_dropped(&self, order: OrderId) -> bool {
-        self.slots.get(&order.slot()).is_some_and(|versions| versions.written().dropped.contains(&order))
+    pub(crate) fn left(&self, order: OrderId) -> Option<Rc<Left>> {
+        self.slot(order.slot()).left.get(&order).cloned()
     }
 
     /// Something on the core of this slot that may go for want of memory.
     #[must_use]
-    pub(crate) fn reclaimable(&self, slot: SlotId, now: Time) -> Option<String> {
+    pub(crate) fn reclaimable(&self, slot: SlotId, now: Time, has_read_model: bool) -> Option<String> {
         let core = core_of(slot, self.cores);
         let slots = self.latest().filter(|(slot, _)| core_of(*slot, self.cores) == core);
-        { slots }.find_map(|(_, slot)| slot.reclaimable(now))
+        { slots }.find_map(|(_, slot)| slot.reclaimable(now, has_read_model))
+    }
+
+    /// The records that there are of all slots.
+    pub(crate) fn written_records(&self) -> usize {
+        self.slots.values().map(|versions| versions.all.len()).sum()
     }
 
     /// The findings in records since this was last asked.
@@ -309,9 +384,19 @@ impl Seen {
         self.departed += other.departed;
         self.kept_over += other.kept_over;
         self.gave_way += other.gave_way;
-        self.dropped += other.dropped;
-        self.dropped_paid += other.dropped_paid;
-        self.dropped_claims += other.dropped_claims;
+        self.given_up += other.given_up;
+        self.left += other.left;
+        self.left_early += other.left_early;
+        self.left_with_money += other.left_with_money;
+        self.leaving += other.leaving;
+        self.stayed += other.stayed;
+        self.kept += other.kept;
+        self.kept_past_end += other.kept_past_end;
+        self.claims_forgotten += other.claims_forgotten;
+        self.claims_late += other.claims_late;
+        self.left_paid += other.left_paid;
+        self.left_refunds += other.left_refunds;
+        self.history_lost += other.history_lost;
         self.abandoned += other.abandoned;
         self.declined += other.declined;
         self.refunds += other.refunds;
@@ -334,6 +419,10 @@ impl Memory {
                 }
             }
             Body::HoldMade(row) => self.hold_made(row),
+            Body::OrdersForgotten { orders } => {
+                self.left_keys.extend(orders.iter().map(|order| before.orders[order].row.key.clone()));
+            }
+            Body::OrderCreated(row) => self.created_again += u64::from(self.left_keys.contains(&row.key)),
             _ => {}
         }
     }

@@ -3,15 +3,15 @@
 use std::rc::Rc;
 
 use engine::answer::{CancelReason, HoldStatus, OrderStatus, RefundReason};
-use engine::ids::OrderId;
+use engine::ids::{OrderId, Time};
 use engine::record::{OrderRow, RefundRow, Reservation};
 
 use super::apply::{Applying, Verdict, Wrong, demand};
-use super::state::{Hold, Order, Slot, TEN_MINUTES_MS};
+use super::state::{Hold, Order, Slot};
 
 impl Applying<'_> {
     /// The order as it was, where only what the status brings has changed.
-    fn change_order(&self, row: &OrderRow, from: &[OrderStatus]) -> Result<Order, Wrong> {
+    pub(super) fn change_order(&self, row: &OrderRow, from: &[OrderStatus]) -> Result<Order, Wrong> {
         let Some(old) = self.slot.orders.get(&row.order) else {
             return Err(format!("there is no order {}", row.order));
         };
@@ -33,8 +33,9 @@ impl Applying<'_> {
         Ok((**old).clone())
     }
 
-    fn put_order(&mut self, row: &OrderRow) {
-        let order = Order { row: row.clone(), updated_at: self.time };
+    pub(super) fn put_order(&mut self, row: &OrderRow) {
+        let (updated_at, changed) = (self.time, self.place);
+        let order = Order { row: row.clone(), updated_at, changed, ask_at: None, is_leaving: false };
         self.slot.orders.insert(row.order, Rc::new(order));
     }
 
@@ -47,13 +48,20 @@ impl Applying<'_> {
     }
 
     /// The same, where it is the order's. Once that one is forgotten, others can have its id.
-    fn own_hold_of(&self, order: OrderId, r: &Reservation) -> Option<Hold> {
+    pub(super) fn own_hold_of(&self, order: OrderId, r: &Reservation) -> Option<Hold> {
         self.hold_of(r).filter(|hold| hold.owner == Some(order) && hold.made == r.made)
+    }
+
+    /// The end of the run of its partition.
+    fn run_of(&self, r: &Reservation) -> Option<Time> {
+        let slot = self.known(self.inputs.hash.partition(&r.partition));
+        slot.partitions.get(&r.partition)?.run.as_ref().map(|run| run.ends_at)
     }
 
     pub(super) fn created(&mut self, row: &OrderRow) -> Verdict {
         demand!(!self.slot.keys.contains_key(&row.key), "the key has an order already");
         demand!(!self.slot.orders.contains_key(&row.order), "the order is there already");
+        demand!(!self.slot.left.contains_key(&row.order), "its id was another order's");
         demand!(self.inputs.hash.idempotency_key(&row.key) == self.others.here(), "in another slot");
         demand!(row.order.slot() == self.others.here(), "the id carries another slot");
         demand!(row.status == OrderStatus::Init && row.created_at == self.time, "a new order is INIT");
@@ -75,6 +83,8 @@ impl Applying<'_> {
         // The hold may have ended and been forgotten since.
         if let Some(hold) = self.own_hold_of(row.order, r) {
             demand!((hold.from, hold.to) == (r.from, r.to), "its hold is {hold:?}");
+            let run = self.run_of(r);
+            demand!(r.ends_at == run, "its run ends at {run:?}");
             demand!(
                 (hold.quantity, r.labels.len()) == (r.quantity, r.quantity as usize),
                 "its hold is {hold:?}"
@@ -100,12 +110,12 @@ impl Applying<'_> {
             let sold = hold.status == HoldStatus::Confirmed && hold.owner == Some(row.order);
             demand!(sold && hold.txn.as_ref() == Some(txn), "paid, and its hold is {hold:?}");
         }
-        demand!(self.slot.refund(&row.order.name(), txn).is_none(), "paid with money that is owed back");
+        demand!(self.slot.any_refund(&row.order.name(), txn).is_none(), "paid with money that is owed back");
         self.put_order(row);
         Ok(())
     }
 
-    fn claimed(&self, order: OrderId, txn: &engine::ids::TxnId) -> Verdict {
+    pub(super) fn claimed(&self, order: OrderId, txn: &engine::ids::TxnId) -> Verdict {
         let slot = self.inputs.hash.txn(txn);
         let theirs = self.others.slot(slot);
         let slot: &Slot = if slot == self.others.here() { &self.slot } else { &theirs };
@@ -146,42 +156,34 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Without a hold or money, it goes with its key where memory is short.
-    pub(super) fn dropped(&mut self, row: &OrderRow) -> Verdict {
-        let old = self.change_order(row, &[OrderStatus::Init])?;
-        let reason = (row.status, row.cancel_reason);
-        demand!(reason == (OrderStatus::Cancelled, Some(CancelReason::Abandoned)), "dropped as {reason:?}");
-        demand!(row.reservation.is_none() && row.txn.is_none(), "dropped: {row:?}");
-        demand!(self.inputs.is_tight, "dropped where memory is not short");
-        demand!(old.row.created_at.plus(TEN_MINUTES_MS) <= self.time, "dropped too soon: {:?}", old.row);
-        let owed = self.slot.refund_status(&row.order.name());
-        demand!(owed.is_none(), "dropped with money that is or was owed back");
-        self.slot.orders.remove(&row.order);
-        self.slot.keys.remove(&row.key);
-        self.slot.dropped.insert(row.order);
-        self.seen.dropped += 1;
-        Ok(())
-    }
-
     pub(super) fn owed(&mut self, row: &RefundRow) -> Verdict {
-        let next = self.slot.refunds.last_key_value().map_or(1, |(number, _)| number + 1);
+        let next = self.slot.last_refund + 1;
         demand!(row.number == next, "the next refund is {next}");
         demand!(self.slot.refund(&row.order, &row.txn).is_none(), "owed already");
         demand!(row.settled.is_none() && row.created_at == self.time, "owed: {row:?}");
         demand!(self.inputs.hash.order_name(&row.order) == self.others.here(), "owed in another slot");
         self.seen.refunds += 1;
-        let order = OrderId::parse(row.order.as_str()).and_then(|id| self.slot.orders.get(&id));
-        let Some(order) = order.map(|order| order.row.clone()) else {
-            demand!(row.reason == RefundReason::Unmatched && row.amount.is_none(), "no such order: {row:?}");
-            let id = OrderId::parse(row.order.as_str());
-            if let Some(id) = id.filter(|id| self.slot.dropped.contains(id)) {
-                self.seen.dropped_paid += 1;
-                // Claimed before it went: the claim found nobody.
-                self.seen.dropped_claims += u64::from(self.claimed(id, &row.txn).is_ok());
+        let id = OrderId::parse(row.order.as_str());
+        let order = id.and_then(|id| self.slot.orders.get(&id)).map(|order| order.row.clone());
+        match order {
+            Some(order) => {
+                self.owed_for(row, &order)?;
+                self.money_keeps(order.order);
             }
-            self.slot.refunds.insert(row.number, Rc::new(row.clone()));
-            return Ok(());
-        };
+            None => self.owed_without_order(row, id)?,
+        }
+        self.put_refund(row);
+        self.slot.last_refund = row.number;
+        Ok(())
+    }
+
+    fn put_refund(&mut self, row: &RefundRow) {
+        self.slot.refunds.insert(row.number, Rc::new(row.clone()));
+        self.slot.refund_places.insert(row.number, self.place);
+    }
+
+    /// For an order as it is, or was when it left.
+    pub(super) fn owed_for(&self, row: &RefundRow, order: &OrderRow) -> Verdict {
         self.claimed(order.order, &row.txn)?;
         demand!(order.txn.as_ref() != Some(&row.txn), "the money has paid the order");
         let reason = match (order.status, order.cancel_reason) {
@@ -191,7 +193,6 @@ impl Applying<'_> {
             _ => RefundReason::InvalidState,
         };
         demand!((row.reason, row.amount) == (reason, Some(order.amount)), "of {order:?}");
-        self.slot.refunds.insert(row.number, Rc::new(row.clone()));
         Ok(())
     }
 
@@ -203,7 +204,7 @@ impl Applying<'_> {
         let settled = row.settled.as_ref().is_some_and(|settled| settled.at == self.time);
         let same = RefundRow { settled: None, ..row.clone() } == **old;
         demand!(settled && same, "settled as another refund than {old:?}");
-        self.slot.refunds.insert(row.number, Rc::new(row.clone()));
+        self.put_refund(row);
         Ok(())
     }
 }

@@ -1,16 +1,17 @@
 //! The model's state of one slot: maps, and a grid of booleans for the seats of each partition.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use allocator::Layout;
 use engine::answer::{HoldStatus, OrderStatus, RefundStatus};
 use engine::catalogue::RunDefinition;
+use engine::decide::Policy;
 use engine::ids::{HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Time, TxnId};
 use engine::message::Fact;
 use engine::record::{OrderRow, PartitionOpened, RefundRow, ReleaseReason};
 
-/// An order is dropped no younger.
+/// An order is given up for want of memory no younger.
 pub(crate) const TEN_MINUTES_MS: u64 = 600_000;
 
 /// A slot after so many records. Parts are shared between its versions.
@@ -22,18 +23,55 @@ pub(crate) struct Slot {
     pub keys: BTreeMap<IdempotencyKey, OrderId>,
     pub claims: BTreeMap<TxnId, OrderId>,
     pub refunds: BTreeMap<u64, Rc<RefundRow>>,
+    /// The last record of each of those.
+    pub refund_places: BTreeMap<u64, RecordPlace>,
+    /// The highest number of any refund.
+    pub last_refund: u64,
     pub outbox: BTreeMap<u64, Rc<Fact>>,
     pub tells: u64,
     /// The highest sequence of any partition that was forgotten.
     pub forgotten_seq: u64,
-    /// Orders that have gone for want of memory.
-    pub dropped: BTreeSet<OrderId>,
+    /// Orders that have left, and settled refunds.
+    pub left: BTreeMap<OrderId, Rc<Left>>,
+    pub left_refunds: BTreeMap<(OrderName, TxnId), Rc<LeftRefund>>,
+}
+
+/// The place of a record in the logs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct RecordPlace {
+    pub epoch: u32,
+    pub core: u16,
+    pub lsn: u64,
+}
+
+/// A settled refund that has left. Its last record, and the one with which it left.
+#[derive(Clone, Debug)]
+pub(crate) struct LeftRefund {
+    pub row: Rc<RefundRow>,
+    pub changed: RecordPlace,
+    pub left: RecordPlace,
+}
+
+/// An order that has left, as it was last.
+#[derive(Clone, Debug)]
+pub(crate) struct Left {
+    pub row: OrderRow,
+    pub updated_at: Time,
+    /// The last record that changed it, and the one with which it left.
+    pub changed: RecordPlace,
+    pub left: RecordPlace,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub row: OrderRow,
     pub updated_at: Time,
+    /// The last record that changed what is shown of it.
+    pub changed: RecordPlace,
+    /// Its partition said that it is kept until then.
+    pub ask_at: Option<Time>,
+    /// The slots of its transaction ids are told that it leaves, or were.
+    pub is_leaving: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -85,8 +123,9 @@ impl Slot {
 }
 
 impl Slot {
-    /// A hold that has ended and that nobody has still to be told of, or an order that never had anything.
-    pub(super) fn reclaimable(&self, now: Time) -> Option<String> {
+    /// A hold that has ended and that nobody has still to be told of, or an order that never had anything: that one goes once the read model
+    /// has it.
+    pub(super) fn reclaimable(&self, now: Time, has_read_model: bool) -> Option<String> {
         let is_told = |key, id| self.outbox.values().all(|fact| fact.hold() != Some((key, id)));
         for (key, p) in &self.partitions {
             let ended = p.holds.iter().find(|(id, hold)| !hold.has_seats() && is_told(key, *id));
@@ -95,7 +134,8 @@ impl Slot {
             }
         }
         let is_bare = |order: &&Rc<Order>| {
-            order.row.status == OrderStatus::Init
+            has_read_model
+                && order.row.status == OrderStatus::Init
                 && order.row.created_at.plus(TEN_MINUTES_MS) <= now
                 && self.refund_status(&order.row.order.name()).is_none()
         };
@@ -103,7 +143,72 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// The refund of a payment that has left.
+    pub(crate) fn left_refund(&self, order: &OrderName, txn: &TxnId) -> Option<&RefundRow> {
+        self.left_refunds.get(&(order.clone(), txn.clone())).map(|refund| &*refund.row)
+    }
+
+    /// The state of the refunds of an order that has left.
+    pub(crate) fn left_refund_status(&self, order: &OrderName) -> Option<RefundStatus> {
+        let has_left = self.left_refunds.keys().any(|(of, _)| of == order);
+        self.refund_status(order).or_else(|| has_left.then_some(RefundStatus::Settled))
+    }
+
+    /// The refund of a payment, here or left.
+    pub(crate) fn any_refund(&self, order: &OrderName, txn: &TxnId) -> Option<&RefundRow> {
+        self.refund(order, txn).or_else(|| self.left_refund(order, txn))
+    }
+
+    /// The payment has an end: it has paid its order, or it was owed back.
+    pub(crate) fn has_end(&self, order: OrderId, txn: &TxnId) -> bool {
+        let row = self.orders.get(&order).map(|order| &order.row);
+        let row = row.or_else(|| self.left.get(&order).map(|left| &left.row));
+        let has_paid = row.is_some_and(|row| row.txn.as_ref() == Some(txn));
+        has_paid || self.any_refund(&order.name(), txn).is_some()
+    }
+
+    /// The numbers of the refunds of an order, by transaction id.
+    pub(crate) fn refunds_of(&self, order: OrderId) -> Vec<u64> {
+        let name = order.name();
+        let mut of: Vec<_> = self.refunds.values().filter(|row| row.order == name).collect();
+        of.sort_by(|a, b| a.txn.cmp(&b.txn));
+        of.iter().map(|row| row.number).collect()
+    }
+
+    /// The transaction ids of an order: of the payment that paid it, and of those that go back.
+    pub(crate) fn txns_of(&self, order: &Order) -> Vec<TxnId> {
+        let refunded =
+            self.refunds_of(order.row.order).into_iter().map(|number| self.refunds[&number].txn.clone());
+        order.row.txn.iter().cloned().chain(refunded).collect()
+    }
+
+    /// The order has ended, and nothing is owed for it.
+    pub(crate) fn is_over(&self, order: &Order) -> bool {
+        matches!(order.row.status, OrderStatus::Ticketed | OrderStatus::Cancelled)
+            && self.refunds_of(order.row.order).iter().all(|number| self.refunds[number].settled.is_some())
+    }
+}
+
 impl Order {
+    /// When it may leave by the calendar, once it has ended; `None`: nothing says so yet.
+    pub(crate) fn leaves_at(&self, policy: &Policy) -> Option<Time> {
+        match (self.row.status, &self.row.reservation) {
+            (OrderStatus::Ticketed, Some(r)) => {
+                Some(r.ends_at?.plus(policy.departed_ms).plus(policy.order_retention_ms))
+            }
+            (OrderStatus::Cancelled, _) => Some(self.updated_at.plus(policy.order_retention_ms)),
+            _ => None,
+        }
+    }
+
+    /// When it asks its partition how long its seats are kept.
+    pub(crate) fn asks_at(&self, policy: &Policy) -> Option<Time> {
+        let r = self.row.reservation.as_ref().filter(|_| self.row.status == OrderStatus::Ticketed)?;
+        let first = self.updated_at.plus(policy.ad_hoc_keep_ms);
+        if r.ends_at.is_some() { None } else { Some(self.ask_at.unwrap_or(first)) }
+    }
+
     /// The very hold that was made then, not another one of its id.
     pub(crate) fn owns(&self, partition: &PartitionKey, hold: &HoldId, made: u64) -> bool {
         let own = self.row.reservation.as_ref();

@@ -7,16 +7,16 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use engine::answer::{Answer, RefundView, Rejection, Reply};
-use engine::command::{Command, ListRefunds, Pay, Route};
+use engine::answer::{Answer, OrderView, RefundView, Rejection, Reply, ReservationView};
+use engine::command::{Command, Found, ListRefunds, LookedUp, Pay, Route};
 use engine::decide::{
     Context, FactStep, Pending, Policy, Progress, decide, decide_ask, decide_declined, decide_due,
-    decide_fact,
+    decide_fact, decide_leave,
 };
 use engine::effect::Effect;
-use engine::ids::{OrderId, SlotId, Time};
+use engine::ids::{OrderId, OrderName, SlotId, Time, TxnId};
 use engine::message::{Ask, Fact, Tell};
-use engine::record::{Body, Record, TellId};
+use engine::record::{Body, OrderRow, Record, TellId};
 use engine::slots::SlotHash;
 use engine::state::Slot;
 use engine::text::Text;
@@ -128,9 +128,77 @@ impl World {
     /// The command, until nothing is under way any more.
     #[track_caller]
     pub(crate) fn run(&mut self, command: Command) -> Reply {
-        let ticket = self.submit(command);
+        let ticket = self.submit(command.clone());
         self.quiet();
-        self.replies.get(&ticket).cloned().expect("every command is replied to")
+        let reply = self.replies.get(&ticket).cloned().expect("every command is replied to");
+        match (command, &reply) {
+            (Command::Pay(pay), Err(Rejection::OrderNotHere(at))) => {
+                let found = self.look_up(&pay.order, &pay.txn);
+                let looked_up = Some(Box::new(LookedUp { at: *at, found }));
+                self.run(Command::Pay(Pay { looked_up, ..pay }))
+            }
+            _ => reply,
+        }
+    }
+
+    /// What a read model that has everything knows of a payment.
+    pub(crate) fn look_up(&self, name: &OrderName, txn: &TxnId) -> Found {
+        let mut found = Found::Nothing { refund: None, history_lost: false };
+        let mut refunded = None;
+        for record in &self.log {
+            match &record.body {
+                Body::OrderCreated(row)
+                | Body::OrderReserved(row)
+                | Body::OrderPaid(row)
+                | Body::OrderTicketed(row)
+                | Body::OrderCancelled(row)
+                    if row.order.name() == *name =>
+                {
+                    found = Found::Order { order: view(row, record.time), refund: None };
+                }
+                Body::OrdersAbandoned(rows) => {
+                    for row in rows.iter().filter(|row| row.order.name() == *name) {
+                        found = Found::Order { order: view(row, record.time), refund: None };
+                    }
+                }
+                Body::RefundOwed(row) if (&row.order, &row.txn) == (name, txn) => refunded = Some(row.reason),
+                _ => {}
+            }
+        }
+        let (Found::Order { refund, .. } | Found::Nothing { refund, .. }) = &mut found;
+        *refund = refunded;
+        found
+    }
+
+    /// Lets go what may leave, with a read model that has all that was recorded, until nothing does.
+    pub(crate) fn leave(&mut self) {
+        let durable = self.now.plus(1);
+        for _ in 0..1_000 {
+            let recorded = self.log.len();
+            let ids: Vec<SlotId> = self.slots.keys().copied().collect();
+            for id in ids {
+                while self.leave_one(id, durable) {}
+                let asking: Vec<OrderId> =
+                    self.slots[&id].slot.orders().asking(&self.policy, self.now).collect();
+                for order in asking {
+                    self.submit(Command::AskKept { order });
+                }
+            }
+            self.quiet();
+            if self.log.len() == recorded {
+                return;
+            }
+        }
+        panic!("leaving never ends");
+    }
+
+    /// The slot's next record that lets something leave, if any.
+    pub(crate) fn leave_one(&mut self, id: SlotId, durable: Time) -> bool {
+        let is_idle = |order| !self.queues.contains_key(&order);
+        let body = decide_leave(&self.slots[&id].slot, &self.context(), durable, is_idle);
+        let Some(body) = body else { return false };
+        self.append(id, body);
+        true
     }
 
     pub(crate) fn submit(&mut self, command: Command) -> Ticket {
@@ -402,7 +470,7 @@ impl World {
         let Some(op) = self.ops.get_mut(&id) else { return };
         match result {
             Err(rejection) => return self.finish(id, &Err(rejection)),
-            Ok(Fact::TxnClaimed { .. }) => op.progress.claimed = true,
+            Ok(Fact::TxnClaimed { .. }) => op.progress = Progress { claimed: true, still_claimed: true },
             Ok(fact) => {
                 let slot = op.slot;
                 self.absorb(slot, &fact);
@@ -412,14 +480,14 @@ impl World {
     }
 
     fn told(&mut self, from: SlotId, tell: &Tell) {
-        let slot = tell.fact.slot();
+        let slot = tell.fact.slot(&self.hash);
         match self.absorb(slot, &tell.fact) {
             FactStep::Settled { accepted } => {
                 self.mail.push(Mail::Ack { to: from, tell: tell.id, accepted });
             }
             FactStep::Pay(pay) => {
                 let waiters = vec![Waiter::Tell { from, tell: tell.id }];
-                let progress = Progress { claimed: true };
+                let progress = Progress { claimed: true, ..Progress::default() };
                 self.next_op += 1;
                 self.admit(self.next_op, Op { slot, command: Command::Pay(pay), progress, waiters });
             }
@@ -450,13 +518,41 @@ impl World {
         if let Some(body) = declined {
             self.append(slot, body);
         }
-        self.append(slot, Body::TellsAcked { tells: vec![tell] });
+        // A claim that goes takes its tell with it.
+        if self.slots[&slot].slot.outbox().contains_key(&tell) {
+            self.append(slot, Body::TellsAcked { tells: vec![tell] });
+        }
     }
 }
 
 impl Kept {
     fn new(slot: Slot) -> Rc<Kept> {
         Rc::new(Kept { slot, essence: OnceCell::new() })
+    }
+}
+
+/// An order as the read model shows it.
+fn view(row: &OrderRow, updated_at: Time) -> OrderView {
+    let reservation = row.reservation.as_ref().map(|r| ReservationView {
+        partition: r.partition.clone(),
+        hold: r.hold.clone(),
+        quantity: r.quantity,
+        from: r.from,
+        to: r.to,
+        seats: r.labels.clone(),
+        expires_at: r.deadline,
+    });
+    OrderView {
+        order: row.order,
+        key: row.key.clone(),
+        status: row.status,
+        amount: row.amount,
+        created_at: row.created_at,
+        updated_at,
+        reservation,
+        cancel_reason: row.cancel_reason,
+        txn: row.txn.clone(),
+        refund: None,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::crash::partitions::{Partition, SeatRequest};
 use crate::http::encode;
 use crate::session::{list, text};
 use crate::time::now_ms;
-use crate::{Port, Rng, chance};
+use crate::{Port, Rng, chance, until};
 
 /// Of so many wishes one is for an ad hoc partition, which are sold out soon.
 const AD_HOC_ONE_IN: u64 = 4;
@@ -103,7 +103,10 @@ impl<'a> Client<'a> {
     /// A write about an order, until its outcome is known; the order that it shows is taken in.
     fn write(&mut self, path: &str, order: &str, body: &Value) -> Outcome {
         let before = self.workload.told.of(order);
-        let outcome = self.caller.write_until_known(Port::Order, path, body, Needs::Engine);
+        let caller = &mut self.caller;
+        let outcome = until(&format!("an outcome of {path} {body}"), || {
+            caller.write(Port::Order, path, body, before.needs())
+        });
         if outcome.is_ok() {
             self.workload.told.tell(&before, &outcome.body);
         }
@@ -240,8 +243,12 @@ impl<'a> Client<'a> {
             let reference = format!("bank-{txn}");
             let body = json!({"order_id": log.order, "provider_txn_id": txn, "reference": reference});
             for _ in 0..self.rng.u64(1..=2) {
-                let settled =
-                    self.caller.write_until_known(Port::Gateway, "/v1/refunds/settle", &body, Needs::Engine);
+                let settled = self.caller.write_until_known(
+                    Port::Gateway,
+                    "/v1/refunds/settle",
+                    &body,
+                    Needs::ReadModel,
+                );
                 assert!(settled.is_ok(), "{body}: {settled:?}");
             }
             log.settled.insert(txn, reference);
@@ -291,11 +298,11 @@ impl<'a> Client<'a> {
         match self.rng.u64(..4) {
             0 => {
                 let path = format!("/query/orders?order_id={}", encode(&order));
-                self.caller.read(Port::Query, &path, Needs::Engine);
+                self.caller.read(Port::Query, &path, before.needs());
             }
             1 => {
                 let path = format!("/orders/get?order_id={}", encode(&order));
-                if let Some(seen) = self.caller.read(Port::Order, &path, Needs::Engine) {
+                if let Some(seen) = self.caller.read(Port::Order, &path, before.needs()) {
                     self.workload.told.tell(&before, &seen);
                 }
             }

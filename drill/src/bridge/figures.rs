@@ -30,6 +30,8 @@ pub struct Found {
     pub orders: BTreeMap<String, u64>,
     /// Creations that were cut off and given up, and were done all the same.
     pub given_up: u64,
+    /// Orders that the engine no longer had.
+    pub left: u64,
     pub refunds: u64,
     pub refunds_settled: u64,
     pub refunds_unmatched: u64,
@@ -76,6 +78,7 @@ impl fmt::Display for Figures {
                 "orders agree: HTTP by id, listing, both exports, SQLite, and what clients were told",
             ),
             (self.found.given_up, "of them creations that were cut off and given up"),
+            (self.found.left, "orders had left the engine"),
             (self.found.refunds, "refunds agree"),
             (self.found.refunds_settled, "of them settled"),
             (self.found.refunds_unmatched, "of them for orders that nobody knows"),

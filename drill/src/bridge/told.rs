@@ -8,8 +8,11 @@ use std::sync::{Mutex, MutexGuard};
 
 use serde_json::Value;
 
+use super::RETENTION_SECS;
+use super::caller::Needs;
 use crate::crash::rules::follows;
 use crate::session::text;
+use crate::time::{now_ms, rfc3339_ms};
 use crate::{Rng, chance};
 
 #[derive(Debug, Default)]
@@ -29,6 +32,22 @@ pub struct Known {
     pub told: Value,
     /// Null before a listing had it.
     pub listed: Value,
+}
+
+impl Known {
+    /// Whom a question about it needs: an order that was cancelled, perhaps unseen, leaves the engine after its retention.
+    pub fn needs(&self) -> Needs {
+        let may_leave = match self.told["Status"].as_str() {
+            Some("PAID" | "TICKETED") => false,
+            Some(_) => {
+                // It may leave while the question is on its way.
+                let kept_ms = 1_000 * (RETENTION_SECS - 1);
+                rfc3339_ms(text(&self.told, "UpdatedAt")) + kept_ms as i64 <= now_ms() as i64
+            }
+            None => false,
+        };
+        if may_leave { Needs::ReadModel } else { Needs::Engine }
+    }
 }
 
 impl Told {

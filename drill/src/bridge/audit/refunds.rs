@@ -29,6 +29,9 @@ pub fn check(server: &Server, database: &Database, evidence: &Evidence, found: &
     }
     let count =
         |field: &str, value: &str| expected.values().filter(|refund| refund[field] == value).count() as u64;
+    let left = database
+        .rows("SELECT count(*) FROM order_rows WHERE left_at IS NOT NULL", |row| row.get::<_, u32>(0));
+    found.left += left.into_iter().map(u64::from).sum::<u64>();
     found.refunds += expected.len() as u64;
     found.refunds_settled += count("status", "settled");
     found.refunds_unmatched += count("reason", "unmatched");

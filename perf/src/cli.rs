@@ -158,6 +158,21 @@ pub(crate) fn command() -> Command {
                 ]),
         )
         .subcommand(
+            Command::new("read-model")
+                .about("Whole orders into the read model: how many, how soon they are seen there, what they cost, and what the sale notices of a read model that is down")
+                .args(load())
+                .args(common("target/perf/read-model"))
+                .args([
+                    path("server", "the binary to measure").default_value("target/release/interlock"),
+                    connections("64"),
+                    seconds("20"),
+                    option("orders", "orders a second; half as many where it is not how many that is measured")
+                        .value_parser(value_parser!(u32).range(10..))
+                        .default_value("5000"),
+                    option("rounds", "how often it is down, and catches up").value_parser(value_parser!(u32).range(1..)).default_value("3"),
+                ]),
+        )
+        .subcommand(
             Command::new("index")
                 .about("One page over all reports")
                 .arg(path("out", "the directory of the reports").default_value("target/perf")),

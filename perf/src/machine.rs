@@ -52,6 +52,16 @@ pub fn process_cpu_ns(pid: u32) -> u64 {
     tasks.flatten().map(|task| thread_cpu_ns(&task.path().join("schedstat"))).sum()
 }
 
+/// CPU time of the threads of a process that have this name, in nanoseconds.
+#[must_use]
+pub fn named_threads_cpu_ns(pid: u32, name: &str) -> u64 {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let named = |task: &fs::DirEntry| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    };
+    tasks.flatten().filter(named).map(|task| thread_cpu_ns(&task.path().join("schedstat"))).sum()
+}
+
 /// CPU time of the calling thread, in nanoseconds.
 #[must_use]
 pub fn own_cpu_ns() -> u64 {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use perf::commands::engine::{self, Operation};
 use perf::commands::floor::{self, Floor};
-use perf::commands::{compare, http, index, pipeline, recovery, steady};
+use perf::commands::{compare, http, index, pipeline, read_model, recovery, steady};
 
 /// As the server's, so that memory and instructions are as there.
 #[global_allocator]
@@ -68,6 +68,10 @@ fn run(name: &str, matches: &ArgMatches) -> io::Result<ExitCode> {
             let (percent, windows) = (cli::get(matches, "percent"), cli::get(matches, "windows"));
             let trains = cli::get(matches, "trains");
             steady::run(&setting()?, cli::get(matches, "connections"), percent, windows, trains)?
+        }
+        "read-model" => {
+            let (orders, rounds) = (cli::get(matches, "orders"), cli::get(matches, "rounds"));
+            read_model::run(&setting()?, cli::get(matches, "connections"), orders, rounds)?
         }
         "index" => index::run(&cli::get::<std::path::PathBuf>(matches, "out"))?,
         "engine-count" => {

@@ -126,6 +126,15 @@ impl Target {
         Ok((launch.dir().to_owned(), seconds))
     }
 
+    /// The data directory of a server that was started here.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        match &self.process {
+            Process::Interlock { server: Some(server), .. } => Some(server.launch().dir().to_owned()),
+            _ => None,
+        }
+    }
+
     #[must_use]
     pub fn cpu_ns(&self) -> u64 {
         self.pid.map_or(0, machine::process_cpu_ns)

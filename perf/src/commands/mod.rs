@@ -6,6 +6,7 @@ pub mod floor;
 pub mod http;
 pub mod index;
 pub mod pipeline;
+pub mod read_model;
 pub mod recovery;
 pub mod steady;
 

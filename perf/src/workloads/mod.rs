@@ -60,7 +60,7 @@ pub struct Choice {
     make: fn(Common) -> Box<dyn Workload>,
 }
 
-pub const ALL: [Choice; 4] = [
+pub const ALL: [Choice; 5] = [
     Choice {
         name: "sale-opening",
         about: "everybody wants the same ten trains; when they are sold out, ten others go on sale",
@@ -79,7 +79,12 @@ pub const ALL: [Choice; 4] = [
     Choice {
         name: "orders",
         about: "whole purchases: order, reservation, payment, ticket",
-        make: |common| Box::new(orders::Orders::new(common)),
+        make: |common| Box::new(orders::Orders::paid(common)),
+    },
+    Choice {
+        name: "unpaid-orders",
+        about: "orders with a reservation that nobody pays: they expire, and leave",
+        make: |common| Box::new(orders::Orders::unpaid(common)),
     },
 ];
 

@@ -1,4 +1,4 @@
-//! Orders: whole purchases. Each creates an order, reserves seats, pays, and looks until it has its ticket.
+//! Orders: whole purchases. Each creates an order, reserves seats, pays, and looks until it has its ticket; or nobody pays.
 
 use std::io::Write as _;
 
@@ -13,18 +13,25 @@ const PAID: u32 = 2;
 /// This and each following one is a look.
 const LOOK: u32 = 3;
 
-pub(super) struct Orders(Common);
+pub(super) struct Orders {
+    common: Common,
+    are_paid: bool,
+}
 
 impl Orders {
-    pub(super) fn new(common: Common) -> Orders {
-        Orders(common)
+    pub(super) fn paid(common: Common) -> Orders {
+        Orders { common, are_paid: true }
+    }
+
+    pub(super) fn unpaid(common: Common) -> Orders {
+        Orders { common, are_paid: false }
     }
 }
 
 impl Workload for Orders {
     fn begin(&mut self, request: &mut Vec<u8>) -> Step {
-        let wish = self.0.wish();
-        let id = self.0.next_id();
+        let wish = self.common.wish();
+        let id = self.common.next_id();
         post(request, "/orders", |body| {
             write!(body, r#"{{"idempotency_key":"k-{:015x}","amount_cents":{}}}"#, id.0, wish.seats * 55_300)
         });
@@ -44,7 +51,7 @@ impl Workload for Orders {
         match next.stage {
             RESERVED => {
                 next.kind = Kind::NewHold;
-                let partition = self.0.sale.demand.partition(&step.wish);
+                let partition = self.common.sale.demand.partition(&step.wish);
                 let (seats, from, to) = (step.wish.seats, step.wish.from, step.wish.to);
                 post(request, "/orders/reserve", |body| {
                     write!(
@@ -53,6 +60,7 @@ impl Workload for Orders {
                     )
                 });
             }
+            PAID if !self.are_paid => return None,
             PAID => {
                 next.kind = Kind::OtherWrite;
                 post(request, "/payments/callback", |body| {

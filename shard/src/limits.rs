@@ -41,7 +41,7 @@ pub const LEFT_RECORDS_PER_TURN_MAX: usize = 64;
 /// Slots in one turn that are looked at for what may leave.
 pub const LEFT_SLOTS_PER_TURN_MAX: usize = 256;
 /// Orders of a slot that ask at a time how long their seats are kept.
-pub const ASKED_PER_SLOT_MAX: usize = 64;
+pub const ASKED_PER_SLOT_MAX: usize = 4;
 /// Tells that one record notes as acknowledged.
 pub const ACKS_PER_RECORD_MAX: usize = 1_024;
 /// Bytes of slot images that one turn gives to a snapshot, in pieces: some 200 holds, a small part of a millisecond.

@@ -2,6 +2,7 @@
 
 use engine::decide::{Reclaim, decide_reclaim};
 use engine::ids::SlotId;
+use engine::state::Slot;
 use engine::text::Text;
 use wal::Space;
 use wal::disk::Disk;
@@ -42,13 +43,19 @@ impl<D: Disk> Shard<D> {
         if kind != Reclaim::Ended && !self.read_model.is_known() {
             return 0;
         }
+        let abandoned = |slot: &Slot| slot.orders().abandoned_bytes() as u64;
+        let mut freed_later = match kind {
+            Reclaim::Unreserved => self.slots().map(abandoned).sum(),
+            Reclaim::Ended | Reclaim::Abandoned => 0,
+        };
         let mut records = 0;
         loop {
             let before = records;
             for slot in self.reclaimable(kind) {
-                let freed_later = if kind == Reclaim::Unreserved { self.abandoned_bytes() } else { 0 };
-                let taken = self.state_bytes().saturating_sub(freed_later);
-                if taken <= target || records == RECLAIM_RECORDS_MAX || !self.may_reclaim() {
+                if self.state_bytes().saturating_sub(freed_later) <= target
+                    || records == RECLAIM_RECORDS_MAX
+                    || !self.may_reclaim()
+                {
                     return records;
                 }
                 let durable = self.durable_before(slot);
@@ -56,17 +63,17 @@ impl<D: Disk> Shard<D> {
                 let is_idle = |order| !self.operations.is_locked(order);
                 let body = decide_reclaim(&self.owned(slot).slot, &self.context(), kind, durable, is_idle);
                 let Some(body) = body else { continue };
+                let abandoned_before = abandoned(&self.owned(slot).slot);
                 self.append(slot, body, &Text::from(""));
+                if kind == Reclaim::Unreserved {
+                    freed_later += abandoned(&self.owned(slot).slot) - abandoned_before;
+                }
                 records += 1;
             }
             if records == before {
                 return records;
             }
         }
-    }
-
-    fn abandoned_bytes(&self) -> u64 {
-        self.slots().map(|slot| slot.orders().abandoned_bytes() as u64).sum()
     }
 
     /// The log has room for records that no sale waits for: neither is it backed up, nor is its reserve begun.
@@ -76,7 +83,7 @@ impl<D: Disk> Shard<D> {
 
     /// Slots that may have something to free, the one with the oldest first.
     fn reclaimable(&self, kind: Reclaim) -> Vec<SlotId> {
-        let oldest = |slot: &engine::state::Slot| match kind {
+        let oldest = |slot: &Slot| match kind {
             Reclaim::Ended => slot.oldest_ended(),
             Reclaim::Abandoned => slot.orders().first_abandoned(),
             Reclaim::Unreserved => slot.orders().next_abandon().map(|(at, _)| at),

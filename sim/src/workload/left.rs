@@ -2,7 +2,7 @@
 //! those are is looked up behind the clients' back: they would have to guess.
 
 use engine::command::{Command, ExpectedHold, Pay};
-use engine::ids::{OrderId, SlotId, TxnId};
+use engine::ids::{OrderId, OrderName, SlotId, TxnId};
 use engine::limits::SLOTS;
 
 use super::{Clients, book, cancel, refunds};
@@ -19,6 +19,12 @@ const RECENT: usize = 6;
 pub(super) fn payments(clients: &mut Clients, world: &mut World) -> Vec<Command> {
     if world.rng.percent(15) {
         wait(world);
+    }
+    if world.rng.percent(10)
+        && let Some((order, txn)) = refunded_alone(world)
+    {
+        let expected = ExpectedHold::default();
+        return vec![Command::Pay(Pay { order, txn, expected, verified: true, looked_up: None })];
     }
     if world.rng.percent(5) {
         let slot = SlotId::new(world.rng.below(usize::from(SLOTS)) as u16);
@@ -97,6 +103,17 @@ fn left(world: &mut World) -> Option<(OrderId, Vec<TxnId>)> {
     let (slot, name) = (world.model.slot(row.order.slot()), row.order.name());
     let refunded = slot.left_refunds.keys().filter(|(of, _)| *of == name).map(|(_, txn)| txn.clone());
     Some((row.order, row.txn.iter().cloned().chain(refunded).collect()))
+}
+
+/// A payment for an order that nobody had, whose refund has left.
+fn refunded_alone(world: &mut World) -> Option<(OrderName, TxnId)> {
+    let alone = |slot: &Slot| {
+        let is_alone =
+            |order: &OrderName| OrderId::parse(order.as_str()).is_none_or(|id| !slot.left.contains_key(&id));
+        slot.left_refunds.keys().filter(|(order, _)| is_alone(order)).cloned().collect::<Vec<_>>()
+    };
+    let all: Vec<_> = world.model.latest().flat_map(|(_, slot)| alone(&slot)).collect();
+    (!all.is_empty()).then(|| world.rng.pick(&all).clone())
 }
 
 /// Nothing leaves yet: some order ends, or what is owed for one is paid back.

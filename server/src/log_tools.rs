@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use bridge::read_model;
+use bridge::sink::Trouble;
 use engine::record::Record;
 use shard::Recovery;
 use wal::inspect::{self, CoreReport, Report};
@@ -63,8 +64,12 @@ fn tell(report: &Report, dir: &Path, said: &mut String) -> Result<(), Error> {
     }
     let read_model = dir.join(READ_MODEL_FILE);
     if read_model.exists() {
-        let orders = read_model::check_at_rest(&read_model)?;
-        writeln!(said, "read model: sound; it has {orders} orders")?;
+        match read_model::check_at_rest(&read_model) {
+            Ok(orders) => writeln!(said, "read model: sound; it has {orders} orders")?,
+            Err(error) if error.trouble == Trouble::Unreadable => return Err(error.into()),
+            // A full disk, say: it has no room for what SQLite needs beside a database.
+            Err(error) => writeln!(said, "read model: it cannot be checked now: {error}")?,
+        }
     }
     Ok(())
 }

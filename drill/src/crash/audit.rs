@@ -270,6 +270,12 @@ fn send_known(session: &mut Session, journey: &mut Journey, op: Op) -> Outcome {
     journey.send(session, op).expect("the server answers").expect("an outcome")
 }
 
+/// Nobody settles any, and what is owed the engine says by itself.
+fn is_owed(session: &mut Session, order: &str, txn: &str) -> bool {
+    let mut owed = session.refunds("required").into_iter();
+    owed.any(|refund| refund["order_id"] == order && refund["provider_txn_id"] == txn)
+}
+
 /// Finds out what became of a write that nobody sent again: it was done whole or not at all. Then settles the journey, as
 /// far as it can be. Gives the orders that were made to find out.
 fn resolve(session: &mut Session, journey: &mut Journey, partition: &Arc<Partition>) -> Vec<Journey> {
@@ -278,7 +284,7 @@ fn resolve(session: &mut Session, journey: &mut Journey, partition: &Arc<Partiti
     let is_done = match &write.op {
         Op::Pay { order, txn } => until(&format!("{txn} to pay, to be owed back, or to be free"), || {
             let now = read_now(session, order);
-            if now["ProviderTxnID"] == txn.as_str() || !session.refunds_of(order, txn).is_empty() {
+            if now["ProviderTxnID"] == txn.as_str() || is_owed(session, order, txn) {
                 return Some(true);
             }
             let (probe, is_free) = probe(session, partition, txn, probes.len());

@@ -108,8 +108,8 @@ fn a_clock_that_is_behind_sells_on() {
     let feed = Feed::new().write(launch.home()).display().to_string();
     let launch = launch.args(&["--timetable", &feed, "--hold-ttl-secs", "1"]);
     let server = launch.start();
-    // Ten days ahead; in the right time this train departs a week from now.
-    let key = format!("{DAY}|{}|2nd", days_after(&tomorrow(), 6));
+    // Ten days ahead, where this train departed two days ago, and is not forgotten yet; in the right time it departs in eight days.
+    let key = format!("{DAY}|{}|2nd", days_after(&tomorrow(), 7));
     let closed = json!({"partition_key": key, "hold_id": "h", "qty": 1});
     server.session().try_hold(&closed).refused(409, "the sale is closed: the train departs");
     server.session().new_order("the last record");

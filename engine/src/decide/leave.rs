@@ -22,36 +22,36 @@ pub fn decide_leave(
 ) -> Option<Body> {
     let left = slot.orders().left_all(durable).filter(|order| is_idle(order.row.order));
     let mut orders: Vec<OrderId> = left.take(LEFT_PER_RECORD_MAX).map(|order| order.row.order).collect();
-    let mut with_money = None;
-    for order in slot.orders().leavable(cx.policy, cx.calendar).take(LEAVING_SEEN_MAX) {
+    for order in slot.orders().leavable(cx.policy, cx.calendar, durable).take(LEAVING_SEEN_MAX) {
         if orders.len() == LEFT_PER_RECORD_MAX {
             break;
         }
-        if !is_idle(order.row.order) || !is_recorded(slot, order, durable) {
+        if !is_idle(order.row.order) || !has_settled(slot, order, durable) {
             continue;
         }
         let txns = slot.txns_of(order);
         if txns.is_empty() {
             orders.push(order.row.order);
-        } else if with_money.is_none() {
-            with_money = Some(Body::OrderLeaving { order: order.row.order, txns });
+        } else if orders.is_empty() {
+            return Some(Body::OrderLeaving { order: order.row.order, txns });
         }
     }
     if !orders.is_empty() {
         return Some(Body::OrdersForgotten { orders });
     }
-    with_money.or_else(|| {
-        let refunds = slot.refunds().leavable(cx.policy, cx.calendar, durable);
-        let numbers: Vec<u64> = refunds.take(LEFT_PER_RECORD_MAX).collect();
-        (!numbers.is_empty()).then_some(Body::RefundsForgotten { numbers })
-    })
+    let refunds = slot.refunds().leavable(cx.policy, cx.calendar, durable);
+    let numbers: Vec<u64> = refunds.take(LEFT_PER_RECORD_MAX).collect();
+    (!numbers.is_empty()).then_some(Body::RefundsForgotten { numbers })
 }
 
-/// The read model has the order as it is, and each of its refunds.
-fn is_recorded(slot: &Slot, order: &Order, durable: Time) -> bool {
+/// The read model has each refund of the order.
+fn has_settled(slot: &Slot, order: &Order, durable: Time) -> bool {
+    if slot.refunds().is_empty() {
+        return true;
+    }
     let name = order.row.order.name();
     let mut settled = slot.refunds().of(&name).filter_map(|refund| refund.settled.as_ref());
-    order.updated_at < durable && settled.all(|settled| settled.at < durable)
+    settled.all(|settled| settled.at < durable)
 }
 
 /// An order with sold seats, of which nothing says when their run ends: its partition is asked once its time has come.

@@ -229,12 +229,16 @@ impl Orders {
         leaving.take_while(move |(since, _)| *since < before).map(|(_, id)| &self.by_id[id])
     }
 
-    /// Orders whose time to leave has come, and which have not begun to.
-    pub fn leavable(&self, policy: &Policy, now: Time) -> impl Iterator<Item = &Order> {
+    /// Orders whose time to leave has come, which have not begun to, and which last changed before `before`.
+    pub fn leavable(&self, policy: &Policy, now: Time, before: Time) -> impl Iterator<Item = &Order> {
         let ended = now.minus(policy.order_retention_ms);
         let departed = ended.and_then(|at| at.minus(policy.departed_ms));
-        let cancelled = self.due(Step::LeaveAbandoned, ended).chain(self.due(Step::LeaveCancelled, ended));
-        cancelled.chain(self.due(Step::LeaveDeparted, departed))
+        // A cancelled order last changed when it ended: what came later is not looked at, however much of it there is.
+        let cancelled_by = before.minus(1).and_then(|before| ended.map(|ended| ended.min(before)));
+        let cancelled =
+            self.due(Step::LeaveAbandoned, cancelled_by).chain(self.due(Step::LeaveCancelled, cancelled_by));
+        let departed = self.due(Step::LeaveDeparted, departed);
+        cancelled.chain(departed.filter(move |order| order.updated_at < before))
     }
 
     /// Orders that ask how long their partition is kept.

@@ -132,11 +132,11 @@ pub struct Pay {
     pub expected: ExpectedHold,
     /// A signature was checked: money for an unknown order is then recorded.
     pub verified: bool,
-    /// What the read model knows of it, once the engine has said that it does not have the order.
+    /// The read model's knowledge of it, once the engine has said that it does not have the order.
     pub looked_up: Option<Box<LookedUp>>,
 }
 
-/// What the read model knows of a payment whose order the engine does not have.
+/// The read model's knowledge of a payment whose order the engine does not have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LookedUp {
     /// The time at which the engine did not have it, from [`OrderNotHere`](crate::answer::Rejection::OrderNotHere).

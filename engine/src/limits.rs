@@ -53,7 +53,7 @@ pub const LEFT_PER_RECORD_MAX: usize = 256;
 pub const LEAVING_SEEN_MAX: usize = 1_024;
 /// Transaction ids of an order that leaves; one with more stays.
 pub const LEAVING_TXNS_MAX: usize = 256;
-/// What was looked up counts for so long. A settled refund of an order that has left is kept for as long at least, so that it is in one of both.
+/// An answer of the read model about a payment counts for so long. A settled refund of an order that has left is kept for as long at least, so that it is in one of both.
 pub const LOOKED_UP_MS_MAX: u64 = 30_000;
 /// An ad hoc partition with sold seats is kept for so long after the date of its key begins: that day and three more.
 pub const AD_HOC_KEPT_PAST_DATE_MS: u64 = 4 * 86_400_000;

@@ -13,7 +13,7 @@ use crate::operations::{Operation, Waiter};
 use crate::shard::Shard;
 use crate::slots::OwnedSlot;
 
-/// How far the read model has the log of this core durably, and by that the records of each slot.
+/// The reach of the read model: how far it has the log of this core durably, and by that the records of each slot.
 #[derive(Debug)]
 pub(crate) struct ReadModelReach {
     durable: Option<Lsn>,

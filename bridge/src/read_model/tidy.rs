@@ -9,7 +9,7 @@ use super::limits::{HISTORY_KEEP_MS, RUN_GONE_MS, RUNS_SEEN_PER_STEP, TIDIED_PER
 use super::write;
 use crate::text::time;
 
-/// How long rows are kept, and how many bytes they may take.
+/// Limits of what is kept: the age of rows, and the bytes that they may take.
 #[derive(Clone, Debug, Default)]
 pub struct Keep {
     /// Since an order was created; `None`: for ever. Never while the engine has it, or owes money for it.
@@ -23,7 +23,7 @@ pub struct Keep {
 /// The interval at which it is said that rows leave early.
 const WARNED_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Where it has come to.
+/// The places that it has come to.
 #[derive(Debug, Default)]
 pub(super) struct Tidy {
     /// The last order whose events were looked at, by when it left.

@@ -1,4 +1,4 @@
-//! What has left the engine: a payment of it finds here what became of it, and a copy of the state says that it does not have it.
+//! Orders and refunds that have left the engine: a payment of one finds here what became of it, and a copy of the state says that it does not have them.
 
 use bridge::sink::Sink;
 use engine::command::{Command, Found};

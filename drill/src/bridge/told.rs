@@ -35,7 +35,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whom a question about it needs: an order that was cancelled, perhaps unseen, leaves the engine after its retention.
+    /// The part that a question about it needs: an order that was cancelled, perhaps unseen, leaves the engine after its retention.
     pub fn needs(&self) -> Needs {
         let may_leave = match self.told["Status"].as_str() {
             Some("PAID" | "TICKETED") => false,

@@ -156,7 +156,7 @@ pub struct Reservation {
     pub ends_at: Option<Time>,
 }
 
-/// How long the partition of an order's seats is kept, as it told the order.
+/// The time for which the partition of an order's seats is kept, as it told the order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Archive, Serialize, Deserialize)]
 pub enum Kept {
     /// A run that ends then. A partition that is gone has ended when it was asked after.

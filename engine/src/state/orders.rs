@@ -28,7 +28,7 @@ pub struct Order {
     refunds_owed: usize,
 }
 
-/// What time alone brings an order to next.
+/// The next step of an order that time alone brings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     /// INIT: it is given up at that time.

@@ -77,7 +77,7 @@ fn a_cancelled_order_leaves_after_its_retention() {
     }
 }
 
-/// What the read model has not got stays, however old it is.
+/// An order that the read model has not got stays, however old it is.
 #[test]
 fn nothing_leaves_that_the_read_model_does_not_have() {
     let names = Names::new(APART);
@@ -313,7 +313,7 @@ fn a_refund_without_its_order_leaves_by_itself() {
     check::replay(&world);
 }
 
-/// What was looked up counts for a while only: what it did not find may have come and gone since.
+/// A lookup counts for a while only: what it did not find may have come and gone since.
 #[test]
 fn what_was_looked_up_grows_too_old() {
     let names = Names::new(APART);

@@ -93,7 +93,7 @@ fn what_a_callback_lacks_is_named() {
     }
 }
 
-/// What the engine does not have is looked up, by order and transaction, and the command goes again with what was found. The engine decides.
+/// A payment whose order the engine does not have is looked up, by order and transaction, and the command goes again with what was found. The engine decides.
 #[test]
 fn a_payment_of_an_order_that_has_left_is_looked_up() {
     let server = server(None);

@@ -1,4 +1,4 @@
-//! What has ended leaves, over the messages of two cores, and never before the read model has it.
+//! Orders that have ended leave, over the messages of two cores, and never before the read model has them.
 
 use engine::answer::{OrderStatus, Rejection};
 use engine::command::{AdHoc, Command};
@@ -90,7 +90,7 @@ fn nothing_leaves_before_the_read_model_has_it() {
     check::at_rest(&world);
 }
 
-/// What a start has read may be in the log up to its end: until the read model has that, nothing leaves.
+/// Records that a start has read may stand anywhere up to the log's end: until the read model has that, nothing leaves.
 #[test]
 fn a_start_waits_for_the_read_model_as_well() {
     let (mut world, n) = world([0, 0, 1]);

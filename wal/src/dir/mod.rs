@@ -138,7 +138,7 @@ impl<F: Files> DataDir<F> {
         Ok(bytes)
     }
 
-    /// What the read model may take, as the first start decided it. `decide` is asked where none did.
+    /// The budget of the read model, as the first start decided it. `decide` is asked where none did.
     ///
     /// # Errors
     /// When it cannot be written down.

@@ -76,7 +76,7 @@ pub(crate) struct Leaving {
     pub retention_ms: Option<u64>,
 }
 
-/// What the read model has of an order that has left is of the past.
+/// An order that was looked up is as it was: it has left.
 pub(super) fn is_looked_up(told: &Told) -> bool {
     matches!(&told.command, Command::Pay(c) if c.looked_up.is_some())
 }

@@ -12,7 +12,7 @@ use super::apply::{Applying, Verdict, Wrong, demand};
 use super::state::{Left, LeftRefund, Order, RecordPlace, TEN_MINUTES_MS};
 use crate::timetable;
 
-/// What was looked up counts for so long: a settled refund without its order is kept as long.
+/// A lookup counts for so long: a settled refund without its order is kept as long.
 pub(crate) const LOOKED_UP_MS: u64 = 30_000;
 /// An order with more transaction ids stays.
 pub(crate) const TXNS_MAX: usize = 256;

@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    /// What a read model that has everything knows of a payment.
+    /// A payment as a read model knows it that has everything.
     pub(crate) fn look_up(&self, name: &OrderName, txn: &TxnId) -> Found {
         let mut found = Found::Nothing { refund: None, history_lost: false };
         let mut refunded = None;

@@ -17,8 +17,8 @@ use wal::follow::Cursor;
 const ORDERS: u64 = 100_000;
 /// Orders whose next step is in one batch: what a runner takes when it catches up.
 const ORDERS_PER_BATCH: u64 = 1_000;
-/// Orders that others overtake between two steps of theirs: each step is in a batch of its own.
-const LAG: u64 = 1_000;
+/// Orders that others overtake between two steps of theirs: all steps are in one batch, or each in a batch of its own.
+const LAGS: [u64; 2] = [0, ORDERS_PER_BATCH];
 
 fn record(slot: u16, seq: u64, body: Body) -> Record {
     let time = Time(1_800_000_000_000 + seq / 20);
@@ -122,6 +122,11 @@ fn scheduled() -> (f64, f64) {
 #[test]
 #[ignore = "a measurement"]
 fn orders_a_second() {
+    LAGS.into_iter().for_each(measure);
+}
+
+fn measure(lag: u64) {
+    println!("a lag of {lag} orders between two steps:");
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("read-model.db");
     let mut model = ReadModel::new(Settings {
@@ -139,10 +144,10 @@ fn orders_a_second() {
     let (mut records, mut spent, mut wal_max) = (0, 0.0, 0);
     let mut latencies: Vec<f64> = Vec::new();
     let mut last = 0.0;
-    for first in (0..ORDERS + 3 * LAG).step_by(ORDERS_PER_BATCH as usize) {
+    for first in (0..ORDERS + 3 * lag).step_by(ORDERS_PER_BATCH as usize) {
         let mut batch = Batch { life: 1, records: Vec::new() };
         for step in 0..4 {
-            let nths = (first..first + ORDERS_PER_BATCH).filter_map(|nth| nth.checked_sub(step * LAG));
+            let nths = (first..first + ORDERS_PER_BATCH).filter_map(|nth| nth.checked_sub(step * lag));
             batch.records.extend(nths.filter(|nth| *nth < ORDERS).flat_map(|nth| Order(nth).step(step)));
         }
         records += batch.records.len();

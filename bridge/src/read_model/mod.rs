@@ -4,6 +4,7 @@
 //! transactions, with the cursor in them.
 
 mod cursor;
+mod gathered;
 mod history;
 mod limits;
 mod open;
@@ -31,6 +32,7 @@ pub use tidy::Keep;
 use crate::ids::Origin;
 use crate::rows;
 use crate::sink::{Batch, Sink, SinkError, Trouble};
+use gathered::Gathered;
 
 /// The place of the read model, and its owner.
 #[derive(Clone, Debug)]
@@ -182,15 +184,17 @@ impl Sink for ReadModel {
         let mut rows = self.rows_copied;
         self.with("copy to it", |connection| {
             let mut writer = write::Writer::new(connection)?;
+            let mut gathered = Gathered::default();
             for change in rows::of_slot(origin, slot) {
-                writer.write(&change)?;
+                gathered.add(change);
                 rows += 1;
                 if rows >= limits::COPIED_ROWS_PER_TRANSACTION {
+                    writer.write(&mut std::mem::take(&mut gathered))?;
                     connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
                     rows = 0;
                 }
             }
-            Ok(())
+            writer.write(&mut gathered)
         })?;
         self.rows_copied = rows;
         self.left += slot.left();
@@ -219,14 +223,14 @@ impl Sink for ReadModel {
         self.check_room()?;
         let origin = self.origin(batch.life);
         self.with("write to it", |connection| {
+            let mut gathered = Gathered::default();
+            batch
+                .records
+                .iter()
+                .flat_map(|record| rows::of_record(origin, record))
+                .for_each(|change| gathered.add(change));
             connection.execute_batch("BEGIN IMMEDIATE")?;
-            let mut writer = write::Writer::new(connection)?;
-            for record in &batch.records {
-                for change in rows::of_record(origin, record) {
-                    writer.write(&change)?;
-                }
-            }
-            drop(writer);
+            write::Writer::new(connection)?.write(&mut gathered)?;
             cursor::write(connection, cursor)?;
             connection.execute_batch("COMMIT")
         })

@@ -1,6 +1,5 @@
 //! Changes of tables as statements. Values are written as docs/read-model.md says.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 
 use engine::ids::{OrderId, PartitionKey};
@@ -8,7 +7,8 @@ use engine::status::CancelReason;
 use engine::text::Text;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use crate::rows::{Change, EventRow, OrderRow, RefundRow, RowSeq};
+use super::gathered::{Gathered, OfRefund, OrderChange};
+use crate::rows::{EventRow, OrderRow, PaymentRow, RefundRow, RowSeq, TicketRow};
 use crate::text::{time, write_list};
 
 /// All rows and the cursor go.
@@ -24,10 +24,17 @@ pub(super) fn lose(connection: &Connection, left: u64) -> rusqlite::Result<()> {
     connection.execute(LOSE, [number(left)]).map(drop)
 }
 
-const FIND_ORDER: &str = "SELECT id, life, seq, partition_key IS NOT NULL, provider_txn_id IS NOT NULL
+const FIND_ORDER: &str = "SELECT id, life, seq, partition_key IS NOT NULL, provider_txn_id IS NOT NULL,
+        payment_id IS NOT NULL, ticket_id IS NOT NULL
     FROM order_rows WHERE order_id = ?1";
 
-const ADD_ORDER: &str = "INSERT INTO order_rows (order_id) VALUES (?1)";
+/// A new order in one statement. Of one that others only name, there is nothing but the id.
+const ADD_ORDER: &str = "INSERT INTO order_rows (
+        order_id, idempotency_key, status, amount_cents, created_at, updated_at, partition_key, train, travel_date, class,
+        hold_id, qty, from_index, to_index, seats, expires_at, cancel_reason, provider_txn_id, payment_id, paid_at,
+        ticket_id, ticketed_at, life, slot, seq)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+const NAME_ORDER: &str = "INSERT INTO order_rows (order_id) VALUES (?1)";
 
 // Changes of an order's row. A statement names no column that stands in an index unless it is set for the first time: SQLite writes
 // the index again whenever one is named. What is created, reserved and paid never changes afterwards.
@@ -38,17 +45,9 @@ const RESERVE: &str = "UPDATE order_rows SET partition_key = ?2, train = ?3, tra
         from_index = ?8, to_index = ?9, expires_at = ?10
     WHERE id = ?1";
 const CLAIM: &str = "UPDATE order_rows SET provider_txn_id = ?2 WHERE id = ?1";
+const PAY: &str = "UPDATE order_rows SET payment_id = ?2, paid_at = ?3 WHERE id = ?1";
+const ISSUE: &str = "UPDATE order_rows SET ticket_id = ?2, ticketed_at = ?3 WHERE id = ?1";
 const CHANGE: &str = "UPDATE order_rows SET status = ?2, updated_at = ?3, seats = ?4, cancel_reason = ?5, seq = ?6 WHERE id = ?1";
-
-/// A new order in one statement.
-const INSERT_ORDER: &str = "INSERT INTO order_rows (
-        order_id, idempotency_key, status, amount_cents, created_at, updated_at, partition_key, train, travel_date, class,
-        hold_id, qty, from_index, to_index, seats, expires_at, cancel_reason, provider_txn_id, life, slot, seq)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
-
-const PAY: &str =
-    "UPDATE order_rows SET payment_id = ?3, paid_at = ?4 WHERE id = ?1 AND life = ?2 AND payment_id IS NULL";
-const ISSUE: &str = "UPDATE order_rows SET ticket_id = ?3, ticketed_at = ?4 WHERE id = ?1 AND life = ?2 AND ticket_id IS NULL";
 
 const LEAVE: &str = "UPDATE order_rows SET left_at = ?3 WHERE order_id = ?1 AND life = ?2";
 const LEAVE_REFUND: &str = "UPDATE refunds SET left_at = ?4 WHERE slot = ?1 AND number = ?2 AND life = ?3";
@@ -76,21 +75,19 @@ const ADD_RUN_EVENT: &str = "INSERT INTO run_events (
 pub(super) struct Writer<'c> {
     connection: &'c Connection,
     statements: Statements<'c>,
-    /// Rows of orders that were found or added in this transaction.
-    known: HashMap<OrderId, Known>,
     room: Room,
 }
 
 struct Statements<'c> {
     find_order: CachedStatement<'c>,
     add_order: CachedStatement<'c>,
-    insert_order: CachedStatement<'c>,
+    name_order: CachedStatement<'c>,
     create: CachedStatement<'c>,
     reserve: CachedStatement<'c>,
     claim: CachedStatement<'c>,
-    change: CachedStatement<'c>,
     pay: CachedStatement<'c>,
     issue: CachedStatement<'c>,
+    change: CachedStatement<'c>,
     put_refund: CachedStatement<'c>,
     leave: CachedStatement<'c>,
     leave_refund: CachedStatement<'c>,
@@ -99,13 +96,15 @@ struct Statements<'c> {
 }
 
 /// The row of an order, as far as a change depends on it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Known {
     row: i64,
     /// None before the order's own first record.
     life_and_seq: Option<(i64, i64)>,
     has_reservation: bool,
     has_txn: bool,
+    has_payment: bool,
+    has_ticket: bool,
 }
 
 /// Room for texts, taken once.
@@ -121,116 +120,77 @@ impl<'c> Writer<'c> {
         let statements = Statements {
             find_order: prepare(FIND_ORDER)?,
             add_order: prepare(ADD_ORDER)?,
-            insert_order: prepare(INSERT_ORDER)?,
+            name_order: prepare(NAME_ORDER)?,
             create: prepare(CREATE)?,
             reserve: prepare(RESERVE)?,
             claim: prepare(CLAIM)?,
-            change: prepare(CHANGE)?,
             pay: prepare(PAY)?,
             issue: prepare(ISSUE)?,
+            change: prepare(CHANGE)?,
             put_refund: prepare(PUT_REFUND)?,
             leave: prepare(LEAVE)?,
             leave_refund: prepare(LEAVE_REFUND)?,
             add_order_event: prepare(ADD_ORDER_EVENT)?,
             add_run_event: prepare(ADD_RUN_EVENT)?,
         };
-        Ok(Writer { connection, statements, known: HashMap::new(), room: Room::default() })
+        Ok(Writer { connection, statements, room: Room::default() })
     }
 
-    pub(super) fn write(&mut self, change: &Change<'_>) -> rusqlite::Result<()> {
-        match change {
-            Change::Order(row) => self.order(row),
-            Change::Payment(row) => {
-                let id = self.find_or_add(row.order)?;
-                let payment = text(&row.payment);
-                self.statements.pay.execute(params![
-                    id,
-                    number(row.seq.life),
-                    payment,
-                    time(row.created_at)
-                ])?;
-                Ok(())
-            }
-            Change::Ticket(row) => {
-                let id = self.find_or_add(row.order)?;
-                let ticket = text(&row.ticket);
-                self.statements.issue.execute(params![
-                    id,
-                    number(row.seq.life),
-                    ticket,
-                    time(row.created_at)
-                ])?;
-                Ok(())
-            }
-            Change::Refund(row) => self.refund(row),
-            Change::OrderLeft(order, row) => {
-                let order = id_text(&mut self.room.id, *order);
-                self.statements.leave.execute(params![order, number(row.seq.life), time(row.at)])?;
-                Ok(())
-            }
-            Change::RefundLeft(refund, row) => {
-                let RowSeq { life, slot, .. } = row.seq;
-                let (refund, life) = (number(*refund), number(life));
-                self.statements.leave_refund.execute(params![slot.get(), refund, life, time(row.at)])?;
-                Ok(())
-            }
-            Change::OrderEvent(order, row) => self.order_event(*order, row),
-            Change::RunEvent(partition, row) => self.run_event(partition, row),
+    /// Events are written in the order of their tables: what comes one behind the other costs least.
+    pub(super) fn write(&mut self, gathered: &mut Gathered<'_>) -> rusqlite::Result<()> {
+        let Gathered { orders, left, refunds, order_events, run_events, .. } = gathered;
+        let rows: Vec<i64> = orders.iter().map(|order| self.order(order)).collect::<Result<_, _>>()?;
+        for (order, row) in left {
+            let order = id_text(&mut self.room.id, *order);
+            self.statements.leave.execute(params![order, number(row.seq.life), time(row.at)])?;
         }
-    }
-
-    fn find(&mut self, order: OrderId) -> rusqlite::Result<Option<Known>> {
-        if let Some(known) = self.known.get(&order) {
-            return Ok(Some(*known));
+        for change in refunds {
+            self.refund(change)?;
         }
-        let id = id_text(&mut self.room.id, order);
-        let found = self.statements.find_order.query_row([id], |row| {
-            let life_and_seq = row.get::<_, Option<i64>>(1)?.zip(row.get::<_, Option<i64>>(2)?);
-            Ok(Known { row: row.get(0)?, life_and_seq, has_reservation: row.get(3)?, has_txn: row.get(4)? })
-        });
-        let found = found.optional()?;
-        self.known.extend(found.map(|known| (order, known)));
-        Ok(found)
-    }
-
-    /// The row of an order, of which nothing but the id may be there.
-    fn find_or_add(&mut self, order: OrderId) -> rusqlite::Result<i64> {
-        if let Some(known) = self.find(order)? {
-            return Ok(known.row);
+        order_events.sort_unstable_by_key(|(order, event)| (rows[*order], event.position));
+        for (order, event) in order_events {
+            self.order_event(rows[*order], event)?;
         }
-        self.statements.add_order.execute([id_text(&mut self.room.id, order)])?;
-        let row = self.connection.last_insert_rowid();
-        self.known.insert(order, Known { row, life_and_seq: None, has_reservation: false, has_txn: false });
-        Ok(row)
-    }
-
-    fn order(&mut self, row: &OrderRow<'_>) -> rusqlite::Result<()> {
-        let found = self.find(row.order.order)?;
-        let (life, seq) = (number(row.seq.life), number(row.seq.seq));
-        let is_newer = |known: Known| known.life_and_seq.is_none_or(|(l, s)| l == life && s < seq);
-        let id = match found {
-            None => self.insert_order(row)?,
-            Some(known) if is_newer(known) => {
-                self.update_order(known, row)?;
-                known.row
-            }
-            Some(_) => return Ok(()),
-        };
-        let known = Known {
-            row: id,
-            life_and_seq: Some((life, seq)),
-            has_reservation: row.order.reservation.is_some(),
-            has_txn: row.order.txn.is_some(),
-        };
-        self.known.insert(row.order.order, known);
+        run_events.sort_unstable_by_key(|(partition, _, event)| (run(partition), event.position));
+        for (partition, order, event) in run_events {
+            self.run_event(partition, order.map(|order| rows[order]), event)?;
+        }
         Ok(())
     }
 
-    fn insert_order(&mut self, row: &OrderRow<'_>) -> rusqlite::Result<i64> {
+    /// Writes what has changed of an order. Gives the number of its row.
+    fn order(&mut self, change: &OrderChange<'_>) -> rusqlite::Result<i64> {
+        let id = id_text(&mut self.room.id, change.id);
+        let found = self.statements.find_order.query_row([id], |row| {
+            let life_and_seq = row.get::<_, Option<i64>>(1)?.zip(row.get::<_, Option<i64>>(2)?);
+            Ok(Known {
+                row: row.get(0)?,
+                life_and_seq,
+                has_reservation: row.get(3)?,
+                has_txn: row.get(4)?,
+                has_payment: row.get(5)?,
+                has_ticket: row.get(6)?,
+            })
+        });
+        match (found.optional()?, &change.row) {
+            (Some(known), _) => {
+                self.update_order(known, change)?;
+                return Ok(known.row);
+            }
+            (None, Some(row)) => self.add_order(row, change)?,
+            (None, None) => {
+                self.statements.name_order.execute([id])?;
+            }
+        }
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    fn add_order(&mut self, row: &OrderRow<'_>, change: &OrderChange<'_>) -> rusqlite::Result<()> {
         let OrderRow { order, updated_at, seq } = row;
+        let (payment, ticket) = (change.payment.as_ref(), change.ticket.as_ref());
         let reservation = order.reservation.as_ref();
         let (train, date, class) = parts(reservation.map(|r| &r.partition));
-        self.statements.insert_order.execute(params![
+        self.statements.add_order.execute(params![
             id_text(&mut self.room.id, order.order),
             order.key.as_str(),
             order.status.wire_name(),
@@ -249,14 +209,39 @@ impl<'c> Writer<'c> {
             reservation.map(|r| time(r.deadline)),
             order.cancel_reason.map(CancelReason::wire_name),
             order.txn.as_ref().map(|txn| txn.as_str()),
+            payment.map(|payment| text(&payment.payment)),
+            payment.map(|payment| time(payment.created_at)),
+            ticket.map(|ticket| text(&ticket.ticket)),
+            ticket.map(|ticket| time(ticket.created_at)),
             number(seq.life),
             seq.slot.get(),
             number(seq.seq),
         ])?;
-        Ok(self.connection.last_insert_rowid())
+        Ok(())
     }
 
-    fn update_order(&mut self, known: Known, row: &OrderRow<'_>) -> rusqlite::Result<()> {
+    /// What is older than the row is left out, and so is what belongs to another life than the row.
+    fn update_order(&mut self, known: Known, change: &OrderChange<'_>) -> rusqlite::Result<()> {
+        let mut life = known.life_and_seq.map(|(life, _)| life);
+        if let Some(row) = &change.row {
+            let (own, seq) = (number(row.seq.life), number(row.seq.seq));
+            if known.life_and_seq.is_none_or(|(life, known)| life == own && known < seq) {
+                self.change_order(known, row)?;
+                life = Some(own);
+            }
+        }
+        let payment = change.payment.as_ref().filter(|payment| life == Some(number(payment.seq.life)));
+        if let Some(PaymentRow { payment, created_at, .. }) = payment.filter(|_| !known.has_payment) {
+            self.statements.pay.execute(params![known.row, text(payment), time(*created_at)])?;
+        }
+        let ticket = change.ticket.as_ref().filter(|ticket| life == Some(number(ticket.seq.life)));
+        if let Some(TicketRow { ticket, created_at, .. }) = ticket.filter(|_| !known.has_ticket) {
+            self.statements.issue.execute(params![known.row, text(ticket), time(*created_at)])?;
+        }
+        Ok(())
+    }
+
+    fn change_order(&mut self, known: Known, row: &OrderRow<'_>) -> rusqlite::Result<()> {
         let OrderRow { order, updated_at, seq } = row;
         let statements = &mut self.statements;
         if known.life_and_seq.is_none() {
@@ -299,7 +284,19 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    fn refund(&mut self, row: &RefundRow<'_>) -> rusqlite::Result<()> {
+    fn refund(&mut self, change: &OfRefund<'_>) -> rusqlite::Result<()> {
+        match change {
+            OfRefund::Row(row) => self.put_refund(row),
+            OfRefund::Left(refund, row) => {
+                let RowSeq { life, slot, .. } = row.seq;
+                let (refund, life) = (number(*refund), number(life));
+                self.statements.leave_refund.execute(params![slot.get(), refund, life, time(row.at)])?;
+                Ok(())
+            }
+        }
+    }
+
+    fn put_refund(&mut self, row: &RefundRow<'_>) -> rusqlite::Result<()> {
         let RefundRow { refund, seq: RowSeq { life, slot, seq } } = row;
         let settled = refund.settled.as_ref();
         self.statements.put_refund.execute(params![
@@ -320,8 +317,7 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    fn order_event(&mut self, order: OrderId, row: &EventRow<'_>) -> rusqlite::Result<()> {
-        let order_row = self.find_or_add(order)?;
+    fn order_event(&mut self, order_row: i64, row: &EventRow<'_>) -> rusqlite::Result<()> {
         let hold = other_hold(&mut self.room.id, row);
         self.statements.add_order_event.execute(params![
             order_row,
@@ -343,11 +339,15 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    fn run_event(&mut self, partition: &PartitionKey, row: &EventRow<'_>) -> rusqlite::Result<()> {
-        let order_row = row.order.map(|order| self.find_or_add(order)).transpose()?;
+    fn run_event(
+        &mut self,
+        partition: &PartitionKey,
+        order_row: Option<i64>,
+        row: &EventRow<'_>,
+    ) -> rusqlite::Result<()> {
         let hold = other_hold(&mut self.room.id, row);
         self.statements.add_run_event.execute(params![
-            partition.run().unwrap_or(partition.as_str()),
+            run(partition),
             number(row.position.time.0),
             row.position.slot.get(),
             number(row.position.seq),
@@ -366,6 +366,11 @@ impl<'c> Writer<'c> {
         ])?;
         Ok(())
     }
+}
+
+/// The run of a partition; all of a key that has another shape.
+fn run(partition: &PartitionKey) -> &str {
+    partition.run().unwrap_or(partition.as_str())
 }
 
 /// The hold of an event, unless it is named after its order.

@@ -16,6 +16,8 @@ use engine::command::Command;
 use engine::ids::OrderId;
 use engine::read_model::{HistoryPage, OrdersPage, OrdersQuestion, Question, Reading};
 use engine::record::Record;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, Row};
 use tempfile::TempDir;
 use wal::Lsn;
 use wal::follow::Cursor;
@@ -24,6 +26,7 @@ pub(crate) use history::{History, RUN};
 pub(crate) use testkit::{catalogue, names};
 use world::World;
 
+const FILE: &str = "read-model.db";
 pub(crate) const DIRECTORY: [u8; 16] = [9; 16];
 pub(crate) const LIFE: u64 = 0xfedc_ba98_7654_3210;
 
@@ -39,7 +42,7 @@ pub(crate) fn batch<'a>(records: impl IntoIterator<Item = &'a Rc<Record>>) -> Ba
 /// A read model in a directory of its own.
 pub(crate) struct Filled {
     /// Removed with it.
-    _directory: TempDir,
+    directory: TempDir,
     pub(crate) model: ReadModel,
     pub(crate) reader: Reader,
     /// Records that it has of a log.
@@ -50,12 +53,12 @@ impl Filled {
     /// New, and whole with nothing in it.
     pub(crate) fn new() -> Filled {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("read-model.db");
+        let path = directory.path().join(FILE);
         let mut model = ReadModel::new(settings(&path));
         assert_eq!(model.open().unwrap(), None);
         model.begin_copy().unwrap();
         model.end_copy(&cursor(0)).unwrap();
-        Filled { _directory: directory, model, reader: Reader::new(path), written: 0 }
+        Filled { directory, model, reader: Reader::new(path), written: 0 }
     }
 
     /// With all of these records.
@@ -71,6 +74,20 @@ impl Filled {
             self.written += records.len();
             self.model.write(&batch(records), &cursor(self.written as u64)).unwrap();
         }
+    }
+
+    /// Every row of every table but the cursor.
+    pub(crate) fn rows(&self) -> Vec<Vec<Value>> {
+        let path = self.directory.path().join(FILE);
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let mut all = Vec::new();
+        for table in ["order_rows", "refunds", "order_events", "run_events", "lost_history"] {
+            let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = statement.column_count();
+            let row = |row: &Row<'_>| (0..columns).map(|column| row.get(column)).collect();
+            all.extend(statement.query_map([], row).unwrap().map(Result::unwrap));
+        }
+        all
     }
 
     pub(crate) fn order(&mut self, order: OrderId) -> Option<OrderView> {

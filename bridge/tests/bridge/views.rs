@@ -39,6 +39,21 @@ proptest! {
         assert_same_histories(&history, &mut filled);
     }
 
+    /// An order that changes several times in one batch has one statement; in the end nobody sees which batches there were.
+    #[test]
+    fn batches_of_any_size_write_the_same(
+        ops in prop::collection::vec(ops::op(), 1..80),
+        batch_size in 2..60usize,
+    ) {
+        let mut history = History::new();
+        ops.iter().for_each(|op| history.step(op));
+        history.world.later(1_000);
+        let (mut one_by_one, mut together) = (Filled::new(), Filled::new());
+        one_by_one.follow(&history.world.log, 1);
+        together.follow(&history.world.log, batch_size);
+        prop_assert_eq!(together.rows(), one_by_one.rows());
+    }
+
     /// Slots are copied at two moments while the world goes on, and then every record comes from the beginning.
     #[test]
     fn copied_and_repeated(

@@ -1,9 +1,9 @@
 //! Readings of the machine: processors, time stolen by its host, CPU time and memory of a process.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The processors that this process may use.
@@ -55,11 +55,26 @@ pub fn process_cpu_ns(pid: u32) -> u64 {
 /// CPU time of the threads of a process that have this name, in nanoseconds.
 #[must_use]
 pub fn named_threads_cpu_ns(pid: u32, name: &str) -> u64 {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
-    let named = |task: &fs::DirEntry| {
-        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
-    };
-    tasks.flatten().filter(named).map(|task| thread_cpu_ns(&task.path().join("schedstat"))).sum()
+    named_threads(pid, name).map(|task| thread_cpu_ns(&task.join("schedstat"))).sum()
+}
+
+/// Keeps the threads of a process that have this name on one processor. A system that refuses leaves them where they are.
+pub fn pin_named_threads(pid: u32, name: &str, cpu: usize) {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    for task in named_threads(pid, name) {
+        let id = task.file_name().and_then(|id| id.to_str()?.parse().ok()).and_then(Pid::from_raw);
+        if let Err(e) = sched_setaffinity(id, &set) {
+            eprintln!("the processor {cpu} is refused to {name}: {e}");
+        }
+    }
+}
+
+fn named_threads(pid: u32, name: &str) -> impl Iterator<Item = PathBuf> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok().into_iter().flatten().flatten();
+    let is_named =
+        move |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+    tasks.map(|task| task.path()).filter(is_named)
 }
 
 /// CPU time of the calling thread, in nanoseconds.

@@ -71,7 +71,8 @@ fn run(name: &str, matches: &ArgMatches) -> io::Result<ExitCode> {
         }
         "read-model" => {
             let (orders, rounds) = (cli::get(matches, "orders"), cli::get(matches, "rounds"));
-            read_model::run(&setting()?, cli::get(matches, "connections"), orders, rounds)?
+            let cpu = matches.get_one("read-model-cpu").copied();
+            read_model::run(&setting()?, cli::get(matches, "connections"), orders, rounds, cpu)?
         }
         "index" => index::run(&cli::get::<std::path::PathBuf>(matches, "out"))?,
         "engine-count" => {

@@ -52,12 +52,21 @@ struct ReadModelReport {
 
 /// # Errors
 /// If the server does not start, or the report cannot be written.
-pub fn run(setting: &Setting, connections: usize, orders: u32, rounds: u32) -> io::Result<PathBuf> {
+pub fn run(
+    setting: &Setting,
+    connections: usize,
+    orders: u32,
+    rounds: u32,
+    cpu: Option<usize>,
+) -> io::Result<PathBuf> {
     let sale = setting.sale()?;
     let target = setting.interlock()?;
     let workload = crate::workloads::Choice::by_name("orders").expect("it is one of them");
     let database = target.data_dir().ok_or_else(|| io::Error::other("no directory"))?.join("read-model.db");
     let pid = target.pid.unwrap_or(0);
+    if let Some(cpu) = cpu {
+        machine::pin_named_threads(pid, THREAD, cpu);
+    }
     println!("{HEAD}");
     let load = |pace: f64| -> io::Result<Figures> {
         let plan = setting.load.plan(&target, connections, Pace::Open(pace));
@@ -230,7 +239,7 @@ fn insert_plainly(database: &Path, path: &Path) -> rusqlite::Result<f64> {
     let mut to = Connection::open(path)?;
     to.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     to.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16384; PRAGMA cache_size = -65536",
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2048; PRAGMA cache_size = -65536",
     )?;
     let mut schema =
         from.prepare("SELECT sql FROM sqlite_schema WHERE type IN ('table', 'index') AND sql IS NOT NULL")?;

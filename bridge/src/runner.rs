@@ -26,7 +26,7 @@ pub const BATCH_BYTES_MAX: usize = 4 << 20;
 /// The pause between two batches while the backlog is small: a batch costs a read and a sync, however little is in it.
 pub const GATHER: Duration = Duration::from_millis(50);
 /// From so many records behind on, batches follow each other without a pause.
-pub const BACKLOG_AT_ONCE: u64 = 2_000;
+pub const BACKLOG_AT_ONCE: u64 = 4_000;
 /// The longest wait for more in one go. It stops no later than after that.
 pub const WAIT_MAX: Duration = Duration::from_millis(100);
 /// The pause between two looks at what has been kept for long enough.

@@ -1,7 +1,7 @@
 //! Rows that leave the read model: none that the engine has or owes money for, the oldest first, and histories before their orders.
 
 use bridge::read_model::{Keep, ReadModel, Settings};
-use bridge::sink::Sink;
+use bridge::sink::{Sink, Trouble};
 use engine::command::{Command, Found};
 use engine::ids::{Reference, Time};
 use engine::read_model::{Question, Reading};
@@ -74,6 +74,24 @@ fn what_is_old_leaves_unless_the_engine_has_it() {
     let question = Question::Payment { order: history.names.order(0).name(), txn: history.names.txn(0) };
     let lost = Found::Nothing { refund: None, history_lost: true };
     assert_eq!(filled.reader.answer(&question), Ok(Reading::Payment(Box::new(lost))));
+}
+
+/// Somebody's open `sqlite3`: nothing leaves, it is down by name, and goes on where it was.
+#[test]
+fn locked_by_somebody_else() {
+    let history = history();
+    let keep = Keep { rows_ms: Some(10 * DAY_MS), ..Keep::default() };
+    let mut filled = Filled::of(&history.world.log);
+    filled.model = ReadModel::new(Settings { keep, ..settings(filled.reader.path()) });
+    let cursor = filled.model.open().unwrap();
+    let (other, now) = (Connection::open(filled.reader.path()).unwrap(), history.world.now.plus(11 * DAY_MS));
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(filled.model.tidy(now).unwrap_err().trouble, Trouble::Busy);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(count(&other, "order_rows"), 4);
+    assert_eq!(filled.model.open().unwrap(), cursor);
+    while filled.model.tidy(now).unwrap() {}
+    assert_eq!(count(&other, "order_rows"), 2);
 }
 
 #[test]

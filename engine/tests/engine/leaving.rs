@@ -148,26 +148,47 @@ fn a_claim_takes_its_unacknowledged_tell_with_it() {
     check::replay(&world);
 }
 
+/// A world in which order 0 has left with its money, paid back, and a late copy of the tell of the claim.
+fn left_and_told_late(names: &Names) -> (World, Mail) {
+    let mut world = expired(names);
+    world.submit(names.pay(0, 0));
+    let is_claim = |mail: &&Mail| matches!(mail, Mail::Tell { tell, .. } if matches!(tell.fact, Fact::TxnClaimed { .. }));
+    let late = loop {
+        if let Some(mail) = world.mail.iter().find(is_claim) {
+            break mail.clone();
+        }
+        world.deliver(0);
+    };
+    world.quiet();
+    settle(&mut world, names, 0, names.txn(0));
+    retention_passes(&mut world);
+    assert!(!is_there(&world, names, 0));
+    (world, late)
+}
+
 /// A late copy of the tell of a claim that has gone owes nothing: the payment was counted.
 #[test]
 fn a_late_copy_of_a_tell_owes_nothing() {
     for placement in PLACEMENTS {
-        let names = Names::new(placement);
-        let mut world = expired(&names);
-        world.submit(names.pay(0, 0));
-        let is_claim = |mail: &&Mail| matches!(mail, Mail::Tell { tell, .. } if matches!(tell.fact, Fact::TxnClaimed { .. }));
-        let late = loop {
-            if let Some(mail) = world.mail.iter().find(is_claim) {
-                break mail.clone();
-            }
-            world.deliver(0);
-        };
-        world.quiet();
-        settle(&mut world, &names, 0, names.txn(0));
-        retention_passes(&mut world);
-        assert!(!is_there(&world, &names, 0));
+        let (mut world, late) = left_and_told_late(&Names::new(placement));
         world.mail.push(late);
         world.quiet();
+        assert_eq!(refunds(&mut world).len(), 0);
+        check::settled(&world);
+    }
+}
+
+/// The same payment, asked for while a late copy is looked into, waits for that and is then looked up: it went back because its hold had expired.
+#[test]
+fn a_payment_that_waits_for_a_late_copy_of_a_tell_is_looked_up() {
+    for placement in PLACEMENTS {
+        let names = Names::new(placement);
+        let (mut world, late) = left_and_told_late(&names);
+        assert!(world.is_idle());
+        world.mail.push(late);
+        world.deliver(0);
+        assert!(!world.is_idle());
+        assert_eq!(word(&world.run(names.pay(0, 0))), "!HoldExpired");
         assert_eq!(refunds(&mut world).len(), 0);
         check::settled(&world);
     }

@@ -1,7 +1,7 @@
 //! Pages of orders, held against a list that is filtered and sorted the obvious way.
 
 use bridge::read_model::ORDERS_PAGE_MAX;
-use engine::answer::{OrderView, ReservationView};
+use engine::answer::OrderView;
 use engine::ids::{Cents, OrderId, PartitionKey, SlotId, Time};
 use engine::read_model::{OrderPosition, OrdersQuestion};
 use engine::record::{Body, OrderRow, Record, Reservation};
@@ -9,6 +9,7 @@ use engine::status::OrderStatus;
 use engine::text::Text;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+use testkit::views;
 
 use crate::support::names::{key, partition, txn};
 use crate::support::{Filled, LIFE, cursor};
@@ -67,29 +68,6 @@ fn row(nth: usize, made: &Made) -> OrderRow {
         cancel_reason: None,
         txn: matches!(status, OrderStatus::Paid | OrderStatus::Ticketed)
             .then(|| txn(&format!("txn-{}", made.txn))),
-    }
-}
-
-fn view(row: &OrderRow) -> OrderView {
-    OrderView {
-        order: row.order,
-        key: row.key.clone(),
-        status: row.status,
-        amount: row.amount,
-        created_at: row.created_at,
-        updated_at: Time(50_000),
-        reservation: row.reservation.as_ref().map(|r| ReservationView {
-            partition: r.partition.clone(),
-            hold: r.hold.clone(),
-            quantity: r.quantity,
-            from: r.from,
-            to: r.to,
-            seats: r.labels.clone(),
-            expires_at: r.deadline,
-        }),
-        cancel_reason: None,
-        txn: row.txn.clone(),
-        refund: None,
     }
 }
 
@@ -164,7 +142,7 @@ proptest! {
         let rows: Vec<OrderRow> = orders.iter().enumerate().map(|(nth, made)| row(nth, made)).collect();
         let mut filled = fill(&rows);
         for mut question in questions {
-            let mut expected: Vec<OrderView> = rows.iter().map(view).collect();
+            let mut expected: Vec<OrderView> = rows.iter().map(|row| views::order(row, Time(50_000))).collect();
             expected.retain(|view| is_wanted(view, &question));
             expected.sort_by_key(position);
 

@@ -25,6 +25,8 @@ fn commands(launch: &Launch) -> Vec<String> {
         let own = format!(":{}", launch.addr(port).port());
         blocks.iter_mut().for_each(|block| *block = block.replace(standard, &own));
     }
+    // All is pasted in one second, however long it takes: what is pasted again asks for the same order.
+    blocks.iter_mut().for_each(|block| *block = block.replace("$(date +%s)", "1800000000"));
     blocks
 }
 

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use engine::answer::{Answer, OrderView, RefundView, Rejection, Reply, ReservationView};
+use engine::answer::{Answer, RefundView, Rejection, Reply};
 use engine::command::{Command, Found, ListRefunds, LookedUp, Pay, Route};
 use engine::decide::{
     Context, FactStep, Pending, Policy, Progress, decide, decide_ask, decide_declined, decide_due,
@@ -16,10 +16,11 @@ use engine::decide::{
 use engine::effect::Effect;
 use engine::ids::{OrderId, OrderName, SlotId, Time, TxnId};
 use engine::message::{Ask, Fact, Tell};
-use engine::record::{Body, OrderRow, Record, TellId};
+use engine::record::{Body, Record, TellId};
 use engine::slots::SlotHash;
 use engine::state::Slot;
 use engine::text::Text;
+use testkit::views;
 
 use crate::support::catalogue::Table;
 use crate::support::names::SECRET;
@@ -154,11 +155,11 @@ impl World {
                 | Body::OrderCancelled(row)
                     if row.order.name() == *name =>
                 {
-                    found = Found::Order { order: view(row, record.time), refund: None };
+                    found = Found::Order { order: views::order(row, record.time), refund: None };
                 }
                 Body::OrdersAbandoned(rows) => {
                     for row in rows.iter().filter(|row| row.order.name() == *name) {
-                        found = Found::Order { order: view(row, record.time), refund: None };
+                        found = Found::Order { order: views::order(row, record.time), refund: None };
                     }
                 }
                 Body::RefundOwed(row) if (&row.order, &row.txn) == (name, txn) => refunded = Some(row.reason),
@@ -528,31 +529,6 @@ impl World {
 impl Kept {
     fn new(slot: Slot) -> Rc<Kept> {
         Rc::new(Kept { slot, essence: OnceCell::new() })
-    }
-}
-
-/// An order as the read model shows it.
-fn view(row: &OrderRow, updated_at: Time) -> OrderView {
-    let reservation = row.reservation.as_ref().map(|r| ReservationView {
-        partition: r.partition.clone(),
-        hold: r.hold.clone(),
-        quantity: r.quantity,
-        from: r.from,
-        to: r.to,
-        seats: r.labels.clone(),
-        expires_at: r.deadline,
-    });
-    OrderView {
-        order: row.order,
-        key: row.key.clone(),
-        status: row.status,
-        amount: row.amount,
-        created_at: row.created_at,
-        updated_at,
-        reservation,
-        cancel_reason: row.cancel_reason,
-        txn: row.txn.clone(),
-        refund: None,
     }
 }
 

@@ -96,7 +96,7 @@ struct Statements<'c> {
 }
 
 /// The row of an order, as far as a change depends on it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Known {
     row: i64,
     /// None before the order's own first record.

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use bridge::sink::{Batch, Sink};
 use engine::ids::{HoldId, OrderId, PartitionKey, SlotId};
 use engine::read_model::{HistoryPosition, HistoryQuestion, OrdersQuestion, Subject};
-use engine::record::{Body, HoldRow, Record};
+use engine::record::{self, Body, HoldRow, Record};
 use engine::state::Slot;
 use engine::status::{HoldStatus, OrderStatus, RefundReason};
 use engine::text::Text;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+use rusqlite::Connection;
 
 use crate::ops::{self, Op};
 use crate::samples;
@@ -348,4 +349,32 @@ fn histories_are_rich() {
         wanted.iter().filter(|kind| seen.get(&(**kind, true)).is_none_or(|count| *count < 5)).collect();
     assert!(missing.is_empty(), "{missing:?} of {seen:?}");
     assert!(seen[&("hold_confirmed", false)] > 5 && seen[&("holds_expired", false)] > 5, "{seen:?}");
+}
+
+/// A slot with more rows than go into one transaction, which ends between the row of an order and its ticket.
+#[test]
+fn a_copy_in_several_transactions() {
+    const ORDERS: u64 = 7_000;
+    let mut slot = Slot::new(SlotId::new(7));
+    for nth in 0..ORDERS {
+        let of = |status| record::OrderRow {
+            order: OrderId::new(SlotId::new(7), u128::from(nth) << 12),
+            key: names::key(&format!("k-{nth}")),
+            txn: (status != OrderStatus::Init).then(|| names::txn(&format!("p-{nth}"))),
+            ..samples::order_row(status)
+        };
+        let bodies =
+            [Body::OrderCreated(of(OrderStatus::Init)), Body::OrderTicketed(of(OrderStatus::Ticketed))];
+        for body in bodies {
+            let seq = slot.seq() + 1;
+            slot.apply(&Record { seq, ..samples::record(body) }, &mut Vec::new());
+        }
+    }
+    let mut filled = Filled::new();
+    copy(&mut filled, [&slot].into_iter(), 0);
+    let connection = Connection::open(filled.reader.path()).unwrap();
+    let count = |view: &str| -> i64 {
+        connection.query_row(&format!("SELECT count(*) FROM {view}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(["orders", "payments", "tickets"].map(count), [ORDERS as i64; 3]);
 }

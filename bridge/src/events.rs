@@ -3,8 +3,8 @@
 //! An envelope is made from its record alone. The same record always makes the same envelopes, ids and all; delivery may repeat them.
 
 use engine::ids::OrderId;
-use engine::record::{Body, HoldRow, OrderRow, Record, RefundRow, Reservation};
-use engine::status::{HoldStatus, ReleaseReason};
+use engine::record::{Body, ExpiredHold, HoldRow, OrderRow, PurchaseRow, Record, RefundRow, Reservation};
+use engine::status::{HoldStatus, OrderStatus, ReleaseReason};
 use engine::text::Text;
 use serde::Serialize;
 
@@ -124,11 +124,29 @@ pub fn of_record(origin: Origin, record: &Record) -> Vec<Envelope<'_>> {
         Body::HoldConfirmed(row) => vec![from.hold(0, "hold_confirmed", row)],
         Body::HoldReleased(row) => vec![from.hold(0, "hold_released", row)],
         Body::HoldsExpired(rows) => {
-            (0..).zip(rows).map(|(index, row)| from.hold(index, "hold_released", row)).collect()
+            let mut events = Vec::with_capacity(rows.len());
+            for ExpiredHold { hold, purchase } in rows {
+                events.push(from.hold(events.len() as u32, "hold_released", hold));
+                let order = purchase.as_deref().map(|order| from.cancelled(events.len() as u32, order));
+                events.extend(order);
+            }
+            events
         }
-        Body::OrderCreated(row) => vec![from.created(row)],
-        Body::OrderReserved(row) => from.reserved(row).into_iter().collect(),
-        Body::OrderPaid(row) => from.paid(row).into_iter().collect(),
+        Body::OrderCreated(row) => vec![from.created(0, row)],
+        Body::OrderReserved(row) => from.reserved(0, row).into_iter().collect(),
+        Body::OrderPaid(row) => from.paid(0, row).into_iter().collect(),
+        Body::PurchaseMade(row) => {
+            let PurchaseRow { order, hold } = &**row;
+            let made = [from.hold(0, "hold_created", hold), from.created(1, order)];
+            made.into_iter().chain(from.reserved(2, order)).collect()
+        }
+        Body::PurchasePaid(row) => {
+            let PurchaseRow { order, hold } = &**row;
+            [from.hold(0, "hold_confirmed", hold)].into_iter().chain(from.paid(1, order)).collect()
+        }
+        Body::PurchaseCancelled(row) => {
+            vec![from.hold(0, "hold_released", &row.hold), from.cancelled(1, &row.order)]
+        }
         Body::OrderTicketed(row) => vec![from.ticketed(row)],
         Body::OrderCancelled(row) => vec![from.cancelled(0, row)],
         Body::OrdersAbandoned(rows) => {
@@ -186,18 +204,19 @@ impl<'a> From<'a> {
         self.envelope(Topic::Order, index, order.to_string(), event_type, payload)
     }
 
-    fn created(self, row: &'a OrderRow) -> Envelope<'a> {
+    /// A purchase is made of an order that is INIT for no time at all.
+    fn created(self, index: u32, row: &'a OrderRow) -> Envelope<'a> {
         let payload = Payload::OrderCreated {
             order_id: row.order.to_string(),
-            idempotency_key: row.key.as_str(),
-            status: row.status.wire_name(),
+            idempotency_key: row.key.name().as_str(),
+            status: OrderStatus::Init.wire_name(),
             amount_cents: row.amount.0,
         };
-        self.of_order(0, row.order, "OrderCreated", payload)
+        self.of_order(index, row.order, "OrderCreated", payload)
     }
 
     /// A reserved order has a reservation.
-    fn reserved(self, row: &'a OrderRow) -> Option<Envelope<'a>> {
+    fn reserved(self, index: u32, row: &'a OrderRow) -> Option<Envelope<'a>> {
         let Reservation { partition, hold, quantity, .. } = row.reservation.as_ref()?;
         let payload = Payload::OrderReserved {
             order_id: row.order.to_string(),
@@ -206,11 +225,11 @@ impl<'a> From<'a> {
             hold_id: hold.as_str(),
             hold_qty: *quantity,
         };
-        Some(self.of_order(0, row.order, "OrderReserved", payload))
+        Some(self.of_order(index, row.order, "OrderReserved", payload))
     }
 
     /// A paid order has a reservation, and the transaction that paid it.
-    fn paid(self, row: &'a OrderRow) -> Option<Envelope<'a>> {
+    fn paid(self, index: u32, row: &'a OrderRow) -> Option<Envelope<'a>> {
         let Reservation { partition, hold, .. } = row.reservation.as_ref()?;
         let payload = Payload::OrderPaid {
             order_id: row.order.to_string(),
@@ -219,7 +238,7 @@ impl<'a> From<'a> {
             hold_id: hold.as_str(),
             status: row.status.wire_name(),
         };
-        Some(self.of_order(0, row.order, "OrderPaid", payload))
+        Some(self.of_order(index, row.order, "OrderPaid", payload))
     }
 
     fn cancelled(self, index: u32, row: &'a OrderRow) -> Envelope<'a> {

@@ -66,7 +66,7 @@ impl Order {
         let hold = self.hold(HoldStatus::Held);
         OrderRow {
             order: self.id(),
-            key: key(&format!("checkout-{:016x}", self.0)),
+            key: engine::ids::OrderKey::Plain(key(&format!("checkout-{:016x}", self.0))),
             status,
             amount: Cents(55_300),
             created_at: Time(1_800_000_000_000 + self.0 / 5),

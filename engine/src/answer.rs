@@ -128,6 +128,10 @@ pub enum Rejection {
     InvalidCapacity,
     /// The idempotency key came before with another amount.
     AmountDiffers,
+    /// The purchase's key came before on this run, with other contents.
+    KeyReused,
+    /// A purchase asks for a longer hold than is given, or for none.
+    InvalidTtl,
     /// The order's status does not allow it.
     InvalidTransition,
     /// The order is reserved with other contents.

@@ -34,6 +34,8 @@ pub enum Command {
     /// A run's stops, and what each of its classes still offers.
     Run(RunQuery),
     CreateOrder(CreateOrder),
+    /// An order and its seats at once.
+    Purchase(Purchase),
     Reserve(Reserve),
     Cancel(Cancel),
     Pay(Pay),
@@ -103,6 +105,30 @@ impl PartialEq for CreateOrder {
     }
 }
 impl Eq for CreateOrder {}
+
+#[derive(Clone, Debug)]
+pub struct Purchase {
+    /// It counts for the run alone.
+    pub key: IdempotencyKey,
+    pub amount: Cents,
+    pub partition: PartitionKey,
+    pub quantity: u32,
+    /// Absent: the whole run.
+    pub span: Option<Span>,
+    pub ad_hoc: AdHoc,
+    /// The hold lasts so long; absent: as long as any other. It counts only for the first who asks.
+    pub ttl_ms: Option<u64>,
+    /// As for [`CreateOrder`].
+    pub entropy: u128,
+}
+
+impl PartialEq for Purchase {
+    fn eq(&self, other: &Purchase) -> bool {
+        let same = |c: &Purchase| (c.amount, c.quantity, c.span, c.ad_hoc, c.ttl_ms);
+        self.key == other.key && self.partition == other.partition && same(self) == same(other)
+    }
+}
+impl Eq for Purchase {}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reserve {
@@ -197,6 +223,7 @@ impl Command {
             Command::Availability { partition, .. } => hash.partition(partition),
             Command::Run(c) => hash.run(&c.key()),
             Command::CreateOrder(c) => hash.idempotency_key(&c.key),
+            Command::Purchase(c) => hash.partition(&c.partition),
             Command::Reserve(c) => c.order.slot(),
             Command::Cancel(c) => c.order.slot(),
             Command::GetOrder { order } | Command::IssueTicket { order } | Command::AskKept { order } => {
@@ -211,7 +238,10 @@ impl Command {
     /// New sales are refused first when the log runs short of room; money and freeing of seats go on.
     #[must_use]
     pub const fn is_new_sale(&self) -> bool {
-        matches!(self, Command::TryHold(_) | Command::CreateOrder(_) | Command::Reserve(_))
+        matches!(
+            self,
+            Command::TryHold(_) | Command::CreateOrder(_) | Command::Reserve(_) | Command::Purchase(_)
+        )
     }
 }
 

@@ -139,6 +139,31 @@ text_id!(
     REFERENCE_BYTES_MAX
 );
 
+/// The key of an order: the client's name for it, and where that name counts.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Archive, Serialize, Deserialize)]
+pub enum OrderKey {
+    /// Of an order that was created by itself: it counts everywhere.
+    Plain(IdempotencyKey),
+    /// Of a purchase: it counts for its run alone, or for a partition whose key names no run. Its order lives there.
+    OfRun { run: Text, key: IdempotencyKey },
+}
+
+impl OrderKey {
+    /// The key of a purchase of seats of that partition.
+    #[must_use]
+    pub fn of_purchase(partition: &PartitionKey, key: IdempotencyKey) -> OrderKey {
+        OrderKey::OfRun { run: Text::from(partition.run_or_self()), key }
+    }
+
+    /// The client's name for the order.
+    #[must_use]
+    pub const fn name(&self) -> &IdempotencyKey {
+        match self {
+            OrderKey::Plain(key) | OrderKey::OfRun { key, .. } => key,
+        }
+    }
+}
+
 impl PartitionKey {
     /// The `train|date` part of a key written `train|YYYY-MM-DD|class`; `None` for any other shape.
     ///
@@ -148,6 +173,12 @@ impl PartitionKey {
         let (run, class) = self.as_str().rsplit_once('|')?;
         let (train, date) = run.split_once('|')?;
         (!train.is_empty() && !class.is_empty() && is_date(date)).then_some(run)
+    }
+
+    /// The run, or the whole key where it names none: what is the same here lives in one slot.
+    #[must_use]
+    pub fn run_or_self(&self) -> &str {
+        self.run().unwrap_or(self.as_str())
     }
 
     /// Train, date and class of a key written `train|YYYY-MM-DD|class`.
@@ -208,7 +239,7 @@ impl SlotId {
     }
 }
 
-/// An order's id: a UUID of version 8 whose first 12 bits are the slot of its idempotency key; the rest is entropy.
+/// An order's id: a UUID of version 8 whose first 12 bits are the slot that it lives in, which is that of its key; the rest is entropy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Archive, Serialize, Deserialize)]
 pub struct OrderId([u8; 16]);
 

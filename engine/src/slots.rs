@@ -6,7 +6,7 @@ use core::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
-use crate::ids::{IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, TxnId};
+use crate::ids::{IdempotencyKey, OrderId, OrderKey, OrderName, PartitionKey, SlotId, TxnId};
 use crate::limits::SLOTS;
 
 /// Places keys in slots. Fixed for the life of a data directory, because its secret is.
@@ -25,7 +25,7 @@ impl SlotHash {
     /// goes by itself.
     #[must_use]
     pub fn partition(&self, key: &PartitionKey) -> SlotId {
-        self.run_or_ad_hoc(key.run().unwrap_or(key.as_str()))
+        self.run_or_ad_hoc(key.run_or_self())
     }
 
     /// `train|date` of a run.
@@ -37,6 +37,15 @@ impl SlotHash {
     #[must_use]
     pub fn idempotency_key(&self, key: &IdempotencyKey) -> SlotId {
         self.place(b'o', key.as_str())
+    }
+
+    /// A purchase goes where its run goes.
+    #[must_use]
+    pub fn order_key(&self, key: &OrderKey) -> SlotId {
+        match key {
+            OrderKey::Plain(key) => self.idempotency_key(key),
+            OrderKey::OfRun { run, .. } => self.run_or_ad_hoc(run.as_str()),
+        }
     }
 
     /// An order's id carries its slot; a name that is no order's id still has a place, for what is recorded about it.

@@ -12,6 +12,8 @@ pub struct Tally {
     pub holds_released: u64,
     /// Holds, not records: one record ends many.
     pub holds_expired: u64,
+    /// With their order at once; these count as holds and orders as well.
+    pub purchases_made: u64,
     pub orders_created: u64,
     pub orders_reserved: u64,
     pub orders_paid: u64,
@@ -32,7 +34,24 @@ impl Tally {
             Body::HoldMade(_) => self.holds_made += 1,
             Body::HoldConfirmed(_) => self.holds_confirmed += 1,
             Body::HoldReleased(_) => self.holds_released += 1,
-            Body::HoldsExpired(rows) => self.holds_expired += rows.len() as u64,
+            Body::HoldsExpired(rows) => {
+                self.holds_expired += rows.len() as u64;
+                self.orders_cancelled += rows.iter().filter(|row| row.purchase.is_some()).count() as u64;
+            }
+            Body::PurchaseMade(_) => {
+                self.purchases_made += 1;
+                self.holds_made += 1;
+                self.orders_created += 1;
+                self.orders_reserved += 1;
+            }
+            Body::PurchasePaid(_) => {
+                self.holds_confirmed += 1;
+                self.orders_paid += 1;
+            }
+            Body::PurchaseCancelled(_) => {
+                self.holds_released += 1;
+                self.orders_cancelled += 1;
+            }
             Body::OrderCreated(_) => self.orders_created += 1,
             Body::OrderReserved(_) => self.orders_reserved += 1,
             Body::OrderPaid(_) => self.orders_paid += 1,

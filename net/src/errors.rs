@@ -83,6 +83,9 @@ codes! {
     InsufficientStock = CONFLICT "insufficient_stock",
     /// The idempotency key came before with another amount.
     AmountDiffers = UNPROCESSABLE_ENTITY "amount_differs",
+    /// The purchase's key came before on this run, with other contents.
+    KeyReused = UNPROCESSABLE_ENTITY "key_reused",
+    InvalidTtl = BAD_REQUEST "invalid_ttl",
     InvalidStateTransition = CONFLICT "invalid_state_transition",
     /// The order is reserved with other contents.
     ReservationDiffers = CONFLICT "reservation_differs",
@@ -249,6 +252,8 @@ impl From<Rejection> for Problem {
             R::SaleClosed => (Code::SaleClosed, "the sale is closed: the train departs"),
             R::InvalidCapacity => return Problem::INVALID_CAPACITY,
             R::AmountDiffers => (Code::AmountDiffers, "idempotency key was used with another amount"),
+            R::KeyReused => (Code::KeyReused, "key was used on this run with other contents"),
+            R::InvalidTtl => (Code::InvalidTtl, "ttl_secs is not positive, or more than --hold-ttl-max-secs"),
             R::InvalidTransition => (Code::InvalidStateTransition, "invalid state transition"),
             R::ReservationDiffers => (Code::ReservationDiffers, "order is reserved with other contents"),
             R::HoldDiffers => (Code::HoldDiffers, "hold id was used with another quantity or span"),

@@ -47,6 +47,11 @@ pub(crate) fn order(route: &RouteSpec, text: Option<&str>) -> Result<OrderId, Pr
     OrderId::parse(name.as_str()).ok_or_else(|| route.rejected(Rejection::OrderNotFound))
 }
 
+/// An amount of money, in cents.
+pub(crate) fn amount(given: Option<i64>) -> Result<i64, Problem> {
+    given.filter(|amount| *amount > 0).ok_or(Problem::INVALID_AMOUNT)
+}
+
 /// A quantity that is given.
 pub(crate) fn quantity(given: i64) -> Result<u32, Problem> {
     match u32::try_from(given) {

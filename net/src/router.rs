@@ -21,6 +21,7 @@ pub enum Route {
     OpenapiIndex,
     OpenapiDocument,
     CreateOrder,
+    Purchase,
     Reserve,
     Cancel,
     GetOrder,
@@ -86,7 +87,7 @@ const ASKS_FOR_SEATS: &[Code] =
     &[C::InvalidJson, C::MissingField, C::InvalidId, C::InvalidQuantity, C::InvalidCapacity, C::InvalidSpan];
 
 /// All routes, each at the index of its [`Route`]. The order is that of the metrics and means nothing else.
-pub static ROUTES: [RouteSpec; 26] = [
+pub static ROUTES: [RouteSpec; 27] = [
     get(Route::Unknown, "unknown", &[]),
     get(Route::Healthz, "/healthz", EVERYBODY).essential().open(),
     get(Route::Readyz, "/readyz", EVERYBODY).essential().open(),
@@ -96,6 +97,29 @@ pub static ROUTES: [RouteSpec; 26] = [
     post(Route::CreateOrder, "/orders", ORDERS)
         .refuses(&[C::InvalidJson, C::MissingField, C::InvalidId, C::InvalidAmount])
         .rejects(&[R::AmountDiffers, R::LimitReached, R::LogFull]),
+    post(Route::Purchase, "/v1/purchases", GATEWAY)
+        .refuses(&[
+            C::InvalidJson,
+            C::MissingField,
+            C::InvalidId,
+            C::InvalidAmount,
+            C::InvalidQuantity,
+            C::InvalidCapacity,
+            C::InvalidSpan,
+            C::InvalidTtl,
+        ])
+        .rejects(&[
+            R::KeyReused,
+            R::InvalidTtl,
+            R::PartitionNotFound,
+            R::InvalidSpan,
+            R::InvalidCapacity,
+            R::BoardingNotAllowed,
+            R::SaleClosed,
+            R::InsufficientStock,
+            R::LimitReached,
+            R::LogFull,
+        ]),
     post(Route::Reserve, "/orders/reserve", ORDERS)
         .refuses(ASKS_FOR_SEATS)
         .rejects(&[

@@ -99,6 +99,7 @@ impl Config {
         let seconds = |name, min| read.number::<u64>(name, min, SECONDS_MAX).map(|secs| secs * 1_000);
         let policy = Policy {
             hold_ttl_ms: seconds("hold_ttl_secs", 1)?,
+            hold_ttl_max_ms: seconds("hold_ttl_max_secs", 1)?,
             hold_memory_ms: seconds("hold_memory_secs", 1)?,
             order_retention_ms: seconds("order_retention_secs", 1)?,
             sale_closes_ms: read.number("sale_closes_secs", SALE_CLOSES_SECS_MIN, SALE_CLOSES_SECS_MAX)?

@@ -22,6 +22,9 @@ const COUNTERS: &[Counter] = &[
     ("interlock_holds_total", "", &[("outcome", "confirmed")], |s| s.tally.holds_confirmed),
     ("interlock_holds_total", "", &[("outcome", "released")], |s| s.tally.holds_released),
     ("interlock_holds_total", "", &[("outcome", "expired")], |s| s.tally.holds_expired),
+    ("interlock_purchases_total", "Orders that were made with their hold at once.", &[], |s| {
+        s.tally.purchases_made
+    }),
     ("interlock_orders_total", "Orders by the status they reached.", &[("status", "INIT")], |s| {
         s.tally.orders_created
     }),

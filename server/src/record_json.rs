@@ -1,6 +1,9 @@
 //! Records as JSON, for people and scripts that look into a log. Times are milliseconds since the Unix epoch.
 
-use engine::record::{Body, HoldRow, Kept, OrderRow, PartitionOpened, Record, RefundRow, Reservation};
+use engine::ids::OrderKey;
+use engine::record::{
+    Body, HoldRow, Kept, OrderRow, PartitionOpened, PurchaseRow, Record, RefundRow, Reservation,
+};
 use engine::status::{CancelReason, ReleaseReason};
 use engine::text::Text;
 use serde_json::{Value, json};
@@ -25,7 +28,10 @@ fn body(body: &Body) -> Value {
         Body::HoldMade(row) | Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
             hold(row)
         }
-        Body::HoldsExpired(rows) => json!({"holds": rows.iter().map(hold).collect::<Vec<_>>()}),
+        Body::HoldsExpired(rows) => json!({
+            "holds": rows.iter().map(|row| hold(&row.hold)).collect::<Vec<_>>(),
+            "orders": rows.iter().filter_map(|row| row.purchase.as_deref().map(order)).collect::<Vec<_>>(),
+        }),
         Body::HoldsForgotten { partition, holds } => json!({
             "partition_key": partition.as_str(),
             "hold_ids": holds.iter().map(engine::ids::HoldId::as_str).collect::<Vec<_>>(),
@@ -36,6 +42,7 @@ fn body(body: &Body) -> Value {
         | Body::OrderTicketed(row)
         | Body::OrderCancelled(row) => order(row),
         Body::OrdersAbandoned(rows) => json!({"orders": rows.iter().map(order).collect::<Vec<_>>()}),
+        Body::PurchaseMade(row) | Body::PurchasePaid(row) | Body::PurchaseCancelled(row) => purchase(row),
         Body::OrderKept { order, kept } => {
             let (kind, at) = match kept {
                 Kept::PastEnd(at) => ("ends_at_ms", at),
@@ -104,10 +111,19 @@ fn hold(row: &HoldRow) -> Value {
     })
 }
 
+fn purchase(row: &PurchaseRow) -> Value {
+    json!({"order": order(&row.order), "hold": hold(&row.hold)})
+}
+
 fn order(row: &OrderRow) -> Value {
+    let run = match &row.key {
+        OrderKey::Plain(_) => None,
+        OrderKey::OfRun { run, .. } => Some(run.as_str()),
+    };
     json!({
+        "key_counts_for": run,
         "order_id": row.order.to_string(),
-        "idempotency_key": row.key.as_str(),
+        "idempotency_key": row.key.name().as_str(),
         "status": row.status.wire_name(),
         "amount_cents": row.amount.0,
         "created_at_ms": row.created_at.0,

@@ -155,6 +155,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting("hold_ttl_secs", "INVENTORY_HOLD_TTL_SECS", "120", "SECONDS", "how long a hold lasts"),
     setting(
+        "hold_ttl_max_secs",
+        "INTERLOCK_HOLD_TTL_MAX_SECS",
+        "900",
+        "SECONDS",
+        "how long the hold of a purchase may be asked to last, never less than any other's",
+    ),
+    setting(
         "hold_memory_secs",
         "INTERLOCK_HOLD_MEMORY_SECS",
         "60",

@@ -10,7 +10,13 @@ pub(crate) struct ReclaimPause(pub(crate) Time);
 impl ReclaimPause {
     /// Something may have ended that can be freed.
     pub(crate) fn recorded(&mut self, body: &Body) {
-        if matches!(body, Body::HoldReleased(_) | Body::HoldsExpired(_) | Body::TellsAcked { .. }) {
+        if matches!(
+            body,
+            Body::HoldReleased(_)
+                | Body::HoldsExpired(_)
+                | Body::PurchaseCancelled(_)
+                | Body::TellsAcked { .. }
+        ) {
             self.0 = Time(0);
         }
     }

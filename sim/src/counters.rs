@@ -90,6 +90,7 @@ counted! {
     Race ReserveCancel "race: reserve and cancel";
     Race ReserveReserve "race: two reserves of one order";
     Race CreateCreate "race: two creates under one key";
+    Race PurchasePurchase "race: two purchases under one key";
     Race OneTxnTwoOrders "race: one transaction id, two orders";
     Race AdoptRelease "race: a hold is adopted and released";
     Race LastSeat "race: two holds, one seat left";
@@ -149,6 +150,11 @@ counted! {
     Path Declined "holds that their orders did not want";
     Path RefundOwed "refunds owed";
     Path TicketIssued "tickets issued";
+    Path Purchased "purchases made";
+    Path PurchasePaid "purchases paid";
+    Path PurchaseCancelled "purchases cancelled";
+    Path PurchaseExpired "purchases whose hold expired";
+    Path KeyReused "purchases refused because their key came before with other contents";
     Path LogFull "sales refused because the log has no room";
     Path Exhausted "turns of a shard whose log has no room for anything";
     Path FollowedOn "sinks that went on after a restart";

@@ -132,6 +132,7 @@ fn policy(rng: &mut Rng) -> Policy {
     let hold_ttl_ms = *rng.pick(&[3_000, 10_000, 30_000]);
     Policy {
         hold_ttl_ms,
+        hold_ttl_max_ms: 60_000,
         hold_memory_ms: *rng.pick(&[24 * HOUR_MS, 60_000, 2 * hold_ttl_ms, 1_000]),
         abandon_ms: *rng.pick(&[24 * HOUR_MS, 4 * hold_ttl_ms]),
         sale_closes_ms: *rng.pick(&[0, 0, 8_000, -8_000]),

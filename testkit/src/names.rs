@@ -224,6 +224,8 @@ pub fn create(key: IdempotencyKey, cents: i64, nth: usize) -> Command {
     Command::CreateOrder(CreateOrder { key, amount: Cents(cents), entropy: entropy(nth) })
 }
 
-fn entropy(nth: usize) -> u128 {
+/// The random bits of the order with that number.
+#[must_use]
+pub fn entropy(nth: usize) -> u128 {
     (nth as u128 + 1) << 20
 }

@@ -18,7 +18,7 @@ pub fn order(row: &OrderRow, updated_at: Time) -> OrderView {
     });
     OrderView {
         order: row.order,
-        key: row.key.clone(),
+        key: row.key.name().clone(),
         status: row.status,
         amount: row.amount,
         created_at: row.created_at,

@@ -192,7 +192,7 @@ impl<'c> Writer<'c> {
         let (train, date, class) = parts(reservation.map(|r| &r.partition));
         self.statements.add_order.execute(params![
             id_text(&mut self.room.id, order.order),
-            order.key.as_str(),
+            order.key.name().as_str(),
             order.status.wire_name(),
             order.amount.0,
             time(order.created_at),
@@ -247,7 +247,7 @@ impl<'c> Writer<'c> {
         if known.life_and_seq.is_none() {
             statements.create.execute(params![
                 known.row,
-                order.key.as_str(),
+                order.key.name().as_str(),
                 order.amount.0,
                 time(order.created_at),
                 number(seq.life),

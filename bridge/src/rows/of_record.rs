@@ -2,7 +2,9 @@
 
 use engine::ids::OrderId;
 use engine::read_model::HistoryPosition;
-use engine::record::{Body, HoldRow, OrderRow as Order, Record, RefundRow as Refund};
+use engine::record::{
+    Body, ExpiredHold, HoldRow, OrderRow as Order, Record, RefundRow as Refund, ReleaseReason,
+};
 use engine::status::{CancelReason, HoldStatus};
 
 use super::{Change, EventRow, LeftRow, OrderRow, PaymentRow, RefundRow, RowSeq, TicketRow};
@@ -17,9 +19,7 @@ pub fn of_record(origin: Origin, record: &Record) -> Vec<Change<'_>> {
         | Body::HoldAdopted(hold)
         | Body::HoldConfirmed(hold)
         | Body::HoldReleased(hold) => from.hold(0, hold),
-        Body::HoldsExpired(holds) => {
-            indexed(holds).flat_map(|(index, hold)| from.hold(index, hold)).collect()
-        }
+        Body::HoldsExpired(rows) => indexed(rows).flat_map(|(index, row)| from.expired(index, row)).collect(),
         Body::OrderCreated(order) | Body::OrderReserved(order) | Body::OrderCancelled(order) => {
             from.order(0, order)
         }
@@ -27,6 +27,9 @@ pub fn of_record(origin: Origin, record: &Record) -> Vec<Change<'_>> {
         Body::OrderTicketed(order) => from.ticketed(order),
         Body::OrdersAbandoned(orders) => {
             indexed(orders).flat_map(|(index, order)| from.order(index, order)).collect()
+        }
+        Body::PurchaseMade(row) | Body::PurchasePaid(row) | Body::PurchaseCancelled(row) => {
+            from.purchase(0, &row.order, &row.hold)
         }
         Body::OrdersForgotten { orders } => {
             orders.iter().map(|order| Change::OrderLeft(*order, from.leaving())).collect()
@@ -85,6 +88,10 @@ impl<'a> From<'a> {
 
     /// An owned hold stands in the history of its order and of its run; one that nobody owns counts once it is sold.
     fn hold(self, index: u32, hold: &'a HoldRow) -> Vec<Change<'a>> {
+        self.hold_for(index, hold, hold.release_reason.map(ReleaseReason::wire_name))
+    }
+
+    fn hold_for(self, index: u32, hold: &'a HoldRow, reason: Option<&'static str>) -> Vec<Change<'a>> {
         if hold.owner.is_none() && hold.status != HoldStatus::Confirmed {
             return Vec::new();
         }
@@ -96,7 +103,7 @@ impl<'a> From<'a> {
             seats: &hold.labels,
             from: Some(hold.from),
             to: Some(hold.to),
-            reason: hold.release_reason.map(|reason| reason.wire_name()),
+            reason,
             ..self.event(index)
         };
         let of_order = hold.owner.map(|order| Change::OrderEvent(order, event.clone()));
@@ -116,21 +123,42 @@ impl<'a> From<'a> {
             reason: order.cancel_reason.map(CancelReason::wire_name),
             ..self.event(index)
         };
-        let row = OrderRow { order, updated_at: self.record.time, seq: self.seq() };
-        vec![Change::Order(row), Change::OrderEvent(order.order, event)]
+        vec![self.order_row(order), Change::OrderEvent(order.order, event)]
+    }
+
+    fn order_row(self, order: &'a Order) -> Change<'a> {
+        Change::Order(OrderRow { order, updated_at: self.record.time, seq: self.seq() })
     }
 
     fn paid(self, order: &'a Order) -> Vec<Change<'a>> {
         let mut changes = self.order(0, order);
-        changes.extend(order.txn.as_ref().map(|txn| {
-            Change::Payment(PaymentRow {
-                payment: record_id(self.origin, self.record.slot, self.record.seq, 0),
-                order: order.order,
-                txn,
-                created_at: self.record.time,
-                seq: self.seq(),
-            })
-        }));
+        changes.extend(self.payment(order));
+        changes
+    }
+
+    fn payment(self, order: &'a Order) -> Option<Change<'a>> {
+        let txn = order.txn.as_ref()?;
+        Some(Change::Payment(PaymentRow {
+            payment: record_id(self.origin, self.record.slot, self.record.seq, 0),
+            order: order.order,
+            txn,
+            created_at: self.record.time,
+            seq: self.seq(),
+        }))
+    }
+
+    /// One event in each history: what happens to the hold happens to the order.
+    fn expired(self, index: u32, row: &'a ExpiredHold) -> Vec<Change<'a>> {
+        match &row.purchase {
+            None => self.hold(index, &row.hold),
+            Some(order) => self.purchase(index, order, &row.hold),
+        }
+    }
+
+    fn purchase(self, index: u32, order: &'a Order, hold: &'a HoldRow) -> Vec<Change<'a>> {
+        let mut changes = self.hold_for(index, hold, order.cancel_reason.map(CancelReason::wire_name));
+        changes.push(self.order_row(order));
+        changes.extend(self.payment(order));
         changes
     }
 

@@ -2,10 +2,10 @@
 
 use bridge::events::of_record;
 use engine::ids::OrderId;
-use engine::record::{Body, HoldRow, OrderRow, RefundRow, TellId};
+use engine::record::{Body, ExpiredHold, HoldRow, OrderRow, PurchaseRow, RefundRow, TellId};
 use engine::status::{HoldStatus, OrderStatus, RefundReason, ReleaseReason};
 
-use crate::samples::{ORIGIN, OTHER, hold_row, order, order_row, record, refund};
+use crate::samples::{ORIGIN, OTHER, expired_hold, hold_row, order, order_row, record, refund};
 use crate::support::names::txn;
 
 /// Made with Python's `uuid.uuid5`: of the names `fedcba9876543210/7/12/0` and `.../1`.
@@ -113,7 +113,7 @@ fn refunds() {
 /// Every hold has them, owned or not.
 #[test]
 fn holds() {
-    use HoldStatus::{Confirmed, Expired, Held, Released};
+    use HoldStatus::{Confirmed, Held, Released};
     let topic = "inventory.events";
     for owner in [None, Some(order())] {
         check(
@@ -140,8 +140,59 @@ fn holds() {
         }
     }
     let expired = r#""aggregate_id":"G1|2026-02-11|2nd","event_type":"hold_released","occurred_at":"1970-01-01T00:00:05.000Z","payload":{"hold_id":"h","qty":2,"partition_key":"G1|2026-02-11|2nd","seq":2,"seats":["05-1A","05-1C"],"from_index":0,"to_index":3,"reason":"expired"}"#;
-    let rows = vec![hold_row(Expired, None), hold_row(Expired, Some(order()))];
+    let rows = vec![expired_hold(None), expired_hold(Some(order()))];
     check(Body::HoldsExpired(rows), &[(topic, 0, expired), (topic, 1, expired)]);
+}
+
+/// The events of a hold and of an order, which are those of two records else.
+#[test]
+fn purchases() {
+    let of = |status, order_status| {
+        let hold = HoldRow { txn: Some(txn("p-1")), ..hold_row(status, Some(order())) };
+        Box::new(PurchaseRow { order: order_row(order_status), hold })
+    };
+    let types = |body: Body| -> Vec<(String, String, String)> {
+        let record = record(body);
+        let events = of_record(ORIGIN, &record);
+        let ids: std::collections::BTreeSet<_> = events.iter().map(|event| event.event_id.clone()).collect();
+        assert_eq!(ids.len(), events.len(), "each its own id");
+        let said = |event: &serde_json::Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        let json = events.iter().map(|event| serde_json::to_value(event).unwrap());
+        json.map(|event| {
+            let status = said(&event["payload"], "status");
+            (said(&event, "event_type"), said(&event, "aggregate_id"), status)
+        })
+        .collect()
+    };
+    let event = |kind: &str, of: &str, status: &str| (kind.to_owned(), of.to_owned(), status.to_owned());
+    let (run, id) = ("G1|2026-02-11|2nd", crate::samples::ID);
+    assert_eq!(
+        types(Body::PurchaseMade(of(HoldStatus::Held, OrderStatus::Reserved))),
+        [
+            event("hold_created", run, ""),
+            event("OrderCreated", id, "INIT"),
+            event("OrderReserved", id, "RESERVED"),
+        ]
+    );
+    assert_eq!(
+        types(Body::PurchasePaid(of(HoldStatus::Confirmed, OrderStatus::Paid))),
+        [event("hold_confirmed", run, ""), event("OrderPaid", id, "PAID")]
+    );
+    assert_eq!(
+        types(Body::PurchaseCancelled(of(HoldStatus::Released, OrderStatus::Cancelled))),
+        [event("hold_released", run, ""), event("OrderCancelled", id, "CANCELLED")]
+    );
+    let expired = |purchase| ExpiredHold { hold: hold_row(HoldStatus::Expired, Some(order())), purchase };
+    let cancelled = Box::new(order_row(OrderStatus::Cancelled));
+    assert_eq!(
+        types(Body::HoldsExpired(vec![expired(None), expired(Some(cancelled)), expired(None)])),
+        [
+            event("hold_released", run, ""),
+            event("hold_released", run, ""),
+            event("OrderCancelled", id, "CANCELLED"),
+            event("hold_released", run, ""),
+        ]
+    );
 }
 
 #[test]

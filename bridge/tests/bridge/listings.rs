@@ -47,7 +47,7 @@ fn row(nth: usize, made: &Made) -> OrderRow {
     OrderRow {
         // The ids' order is not that of their making.
         order: OrderId::new(SlotId::new((nth as u16).wrapping_mul(1_031) % 4_096), (nth as u128) << 40),
-        key: key(&format!("key-{}", made.key)),
+        key: engine::ids::OrderKey::Plain(key(&format!("key-{}", made.key))),
         status,
         amount: Cents(nth as i64),
         created_at: Time(1_000 * made.created),

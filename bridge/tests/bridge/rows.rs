@@ -3,11 +3,11 @@
 use bridge::ids::record_id;
 use bridge::rows::{Change, of_record};
 use engine::ids::OrderId;
-use engine::record::{Body, Kept, OrderRow, PartitionOpened, TellId};
+use engine::record::{Body, ExpiredHold, Kept, OrderRow, PartitionOpened, PurchaseRow, TellId};
 use engine::status::{HoldStatus, OrderStatus, RefundReason};
 use engine::text::Text;
 
-use crate::samples::{ID, ORIGIN, OTHER, hold_row, order, order_row, record, refund};
+use crate::samples::{ID, ORIGIN, OTHER, expired_hold, hold_row, order, order_row, record, refund};
 use crate::support::names::{hold, partition, txn};
 
 /// A change in one line.
@@ -59,7 +59,7 @@ fn check(body: Body, expected: &[&str]) {
 
 #[test]
 fn holds() {
-    use HoldStatus::{Confirmed, Expired, Held, Released};
+    use HoldStatus::{Confirmed, Held, Released};
     let owned = |status| hold_row(status, Some(order()));
     let free = |status| hold_row(status, None);
     check(Body::HoldMade(free(Held)), &[]);
@@ -87,10 +87,54 @@ fn holds() {
         ],
     );
     check(
-        Body::HoldsExpired(vec![free(Expired), owned(Expired)]),
+        Body::HoldsExpired(vec![expired_hold(None), expired_hold(Some(order()))]),
         &[
             "of order ORDER: 1 holds_expired Some(2) 2 Some(0) None t-1",
             "of G1|2026-02-11|2nd: 1 holds_expired of ORDER 2",
+        ],
+    );
+}
+
+/// One event in each history, and the order's row beside it.
+#[test]
+fn purchases() {
+    use HoldStatus::{Confirmed, Expired, Held, Released};
+    let of = |status, order_status| {
+        Box::new(PurchaseRow { order: order_row(order_status), hold: hold_row(status, Some(order())) })
+    };
+    check(
+        Body::PurchaseMade(of(Held, OrderStatus::Reserved)),
+        &[
+            "of order ORDER: 0 purchase_made Some(2) 2 Some(0) None t-1",
+            "of G1|2026-02-11|2nd: 0 purchase_made of ORDER 2",
+            "order ORDER RESERVED at 5000 0",
+        ],
+    );
+    check(
+        Body::PurchasePaid(of(Confirmed, OrderStatus::Paid)),
+        &[
+            "of order ORDER: 0 purchase_paid Some(2) 2 Some(0) None t-1",
+            "of G1|2026-02-11|2nd: 0 purchase_paid of ORDER 2",
+            "order ORDER PAID at 5000 0",
+            "payment RECORD ORDER p-1 5000",
+        ],
+    );
+    check(
+        Body::PurchaseCancelled(of(Released, OrderStatus::Cancelled)),
+        &[
+            "of order ORDER: 0 purchase_cancelled Some(2) 2 Some(0) Some(\"hold_expired\") t-1",
+            "of G1|2026-02-11|2nd: 0 purchase_cancelled of ORDER 2",
+            "order ORDER CANCELLED at 5000 0",
+        ],
+    );
+    let purchase = Some(Box::new(order_row(OrderStatus::Cancelled)));
+    let row = ExpiredHold { hold: hold_row(Expired, Some(order())), purchase };
+    check(
+        Body::HoldsExpired(vec![expired_hold(None), row]),
+        &[
+            "of order ORDER: 1 holds_expired Some(2) 2 Some(0) Some(\"hold_expired\") t-1",
+            "of G1|2026-02-11|2nd: 1 holds_expired of ORDER 2",
+            "order ORDER CANCELLED at 5000 0",
         ],
     );
 }

@@ -1,8 +1,8 @@
 //! Records with something of everything.
 
 use bridge::ids::Origin;
-use engine::ids::{Cents, OrderId, SlotId, Time};
-use engine::record::{Body, HoldRow, OrderRow, Record, RefundRow, Reservation};
+use engine::ids::{Cents, OrderId, OrderKey, SlotId, Time};
+use engine::record::{Body, ExpiredHold, HoldRow, OrderRow, Record, RefundRow, Reservation};
 use engine::status::{CancelReason, HoldStatus, OrderStatus, RefundReason, ReleaseReason, Settlement};
 use engine::text::Text;
 
@@ -43,11 +43,15 @@ pub(crate) fn hold_row(status: HoldStatus, owner: Option<OrderId>) -> HoldRow {
     }
 }
 
+pub(crate) fn expired_hold(owner: Option<OrderId>) -> ExpiredHold {
+    ExpiredHold { hold: hold_row(HoldStatus::Expired, owner), purchase: None }
+}
+
 pub(crate) fn order_row(status: OrderStatus) -> OrderRow {
     let is_cancelled = status == OrderStatus::Cancelled;
     OrderRow {
         order: order(),
-        key: key("k"),
+        key: OrderKey::Plain(key("k")),
         status,
         amount: Cents(100),
         created_at: Time(1_000),

@@ -224,8 +224,13 @@ fn entries(record: &Record) -> Vec<Entry<'_>> {
         }
         Body::HoldsExpired(rows) => rows
             .iter()
+            .map(|row| &row.hold)
             .map(|row| Entry { kind, order: row.owner, run: row.partition.run(), said: of_hold(row) })
             .collect(),
+        Body::PurchaseMade(row) | Body::PurchasePaid(row) | Body::PurchaseCancelled(row) => {
+            let hold = &row.hold;
+            vec![Entry { kind, order: hold.owner, run: hold.partition.run(), said: of_hold(hold) }]
+        }
         Body::OrderCreated(row)
         | Body::OrderReserved(row)
         | Body::OrderPaid(row)
@@ -344,6 +349,9 @@ fn histories_are_rich() {
         "order_cancelled",
         "refund_owed",
         "refund_settled",
+        "purchase_made",
+        "purchase_paid",
+        "purchase_cancelled",
     ];
     let missing: Vec<_> =
         wanted.iter().filter(|kind| seen.get(&(**kind, true)).is_none_or(|count| *count < 5)).collect();
@@ -359,7 +367,7 @@ fn a_copy_in_several_transactions() {
     for nth in 0..ORDERS {
         let of = |status| record::OrderRow {
             order: OrderId::new(SlotId::new(7), u128::from(nth) << 12),
-            key: names::key(&format!("k-{nth}")),
+            key: engine::ids::OrderKey::Plain(names::key(&format!("k-{nth}"))),
             txn: (status != OrderStatus::Init).then(|| names::txn(&format!("p-{nth}"))),
             ..samples::order_row(status)
         };

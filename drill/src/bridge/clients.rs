@@ -117,6 +117,9 @@ impl<'a> Client<'a> {
     fn buy(&mut self) {
         let key = self.new_id("k");
         let amount = self.rng.i64(1..=1_000_000);
+        if self.rng.u64(..3) == 0 {
+            return self.purchase(key, amount);
+        }
         let create = json!({"idempotency_key": key, "amount_cents": amount});
         let gives_up = self.rng.u64(..3) == 0;
         let Some(created) = self.write_or_give_up("/orders", &create, gives_up) else {
@@ -133,6 +136,27 @@ impl<'a> Client<'a> {
             let txn = log.key.clone();
             self.pay(&mut log, txn);
         }
+        self.settle(&mut log);
+        self.log.orders.push(log);
+    }
+
+    /// An order with its seats at once. Its client never gives up.
+    fn purchase(&mut self, key: String, amount: i64) {
+        let seats = self.choose_seats();
+        let mut body = seats.body();
+        body["key"] = key.clone().into();
+        body["amount_cents"] = amount.into();
+        let made = self.caller.write_until_known(Port::Gateway, "/v1/purchases", &body, Needs::Engine);
+        if !made.is_ok() {
+            assert_eq!((made.status, made.error()), (409, "insufficient stock"), "{body}");
+            return;
+        }
+        let order = text(&made.body, "OrderID").to_owned();
+        self.workload.told.tell(&self.workload.told.of(&order), &made.body);
+        let mut log = OrderLog::new(order, key, amount, seats);
+        log.is_purchase = true;
+        log.reserved = made.body["Seats"].clone();
+        self.decide(&mut log);
         self.settle(&mut log);
         self.log.orders.push(log);
     }

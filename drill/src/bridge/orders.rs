@@ -21,6 +21,8 @@ pub struct OrderLog {
     pub key: String,
     pub amount: i64,
     pub seats: SeatRequest,
+    /// It was made with its seats at once.
+    pub is_purchase: bool,
     /// The order's id, unless another one was named.
     pub hold: String,
     /// Its seats, where a reservation was answered with 200; else null.
@@ -41,6 +43,7 @@ impl OrderLog {
             key,
             amount,
             seats,
+            is_purchase: false,
             reserved: Value::Null,
             is_reservation_unknown: false,
             is_cancelled: false,

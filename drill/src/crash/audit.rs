@@ -60,7 +60,7 @@ pub fn repeat(session: &mut Session, journey: &mut Journey) {
     if let Some(settled) = &journey.settled {
         assert_eq!(&now, settled, "an order changed after its end\nthe journey: {journey:#?}");
     }
-    let reserved = journey.accepted(|op| matches!(op, Op::Reserve { .. })).is_some();
+    let reserved = journey.accepted(Op::reserves).is_some();
     assert!(!reserved || now["Status"] != "INIT", "a reservation is gone: {now}\nthe journey: {journey:#?}");
     assert!(
         !is_reserve_refused || now["Status"] != "RESERVED",
@@ -81,7 +81,7 @@ fn check_acknowledged(session: &mut Session, journey: &Journey) -> Option<Value>
 
 /// A refused hold or reservation may be possible now; everything else has its answer for ever.
 fn is_repeatable(op: &Op, outcome: &Outcome) -> bool {
-    outcome.is_ok() || !matches!(op, Op::Reserve { .. } | Op::TryHold { .. })
+    outcome.is_ok() || !(op.reserves() || matches!(op, Op::TryHold { .. }))
 }
 
 /// The outcomes that a write may have which was cut off.
@@ -123,9 +123,11 @@ impl Repeated<'_> {
             Op::Reserve { .. } if again.status == 409 => Ok(()),
             _ if !again.is_ok() => self.wrong("answered otherwise"),
             Op::Confirm { .. } | Op::Release { .. } => self.check_same_hold(),
-            Op::Create { .. } | Op::Reserve { .. } | Op::Pay { .. } | Op::Cancel { .. } => {
-                follows(&before.body, &again.body)
-            }
+            Op::Create { .. }
+            | Op::Purchase { .. }
+            | Op::Reserve { .. }
+            | Op::Pay { .. }
+            | Op::Cancel { .. } => follows(&before.body, &again.body),
         }
     }
 
@@ -323,7 +325,7 @@ fn probe(session: &mut Session, partition: &Arc<Partition>, txn: &str, number: u
 fn verdict(journey: &Journey) -> Result<(), String> {
     let now = journey.settled.as_ref().expect("a settled order");
     let status = now["Status"].as_str().unwrap_or_default();
-    let reserved = journey.accepted(|op| matches!(op, Op::Reserve { .. }));
+    let reserved = journey.accepted(Op::reserves);
     let paid: BTreeSet<&str> =
         journey.payments().filter(|(_, outcome)| outcome.is_ok()).map(|(txn, _)| txn).collect();
     let cancelled = journey.accepted(|op| matches!(op, Op::Cancel { .. })).is_some();

@@ -113,15 +113,27 @@ impl Client<'_> {
     fn order_writes(&mut self, journey: &mut Journey) -> Result<(), Disconnected> {
         let key = self.new_id();
         let amount_cents = self.rng.u64(1..=1_000_000);
-        let Some(created) = self.write(journey, Op::Create { key: key.clone(), amount_cents })? else {
+        let is_purchase = self.rng.bool();
+        let first = match is_purchase {
+            true => Op::Purchase { key: key.clone(), amount_cents },
+            false => Op::Create { key: key.clone(), amount_cents },
+        };
+        let Some(created) = self.write(journey, first)? else {
             return Ok(());
         };
-        assert!(created.is_ok(), "{created:?}");
+        if !created.is_ok() {
+            assert!(is_purchase && created.error() == "insufficient stock", "{created:?}");
+            return Ok(());
+        }
         let order = created.body["OrderID"].as_str().expect("an id").to_owned();
         self.workload.known_orders.lock().expect("no client has failed").push(order.clone());
         self.workload.current_orders[self.number].lock().expect("no client has failed").clone_from(&order);
-        let Some(reserved) = self.write(journey, Op::Reserve { order: order.clone() })? else {
-            return Ok(());
+        let reserved = match is_purchase {
+            true => created,
+            false => match self.write(journey, Op::Reserve { order: order.clone() })? {
+                Some(reserved) => reserved,
+                None => return Ok(()),
+            },
         };
         let pay = |txn: String| Op::Pay { order: order.clone(), txn };
         if !reserved.is_ok() {

@@ -13,13 +13,34 @@ use crate::{Port, Response, Session, until};
 /// A kind of write and what it names.
 #[derive(Clone, Debug)]
 pub enum Op {
-    Create { key: String, amount_cents: u64 },
-    Reserve { order: String },
-    Pay { order: String, txn: String },
-    Cancel { order: String },
-    TryHold { hold: String },
-    Confirm { hold: String },
-    Release { hold: String },
+    Create {
+        key: String,
+        amount_cents: u64,
+    },
+    /// An order with its seats at once.
+    Purchase {
+        key: String,
+        amount_cents: u64,
+    },
+    Reserve {
+        order: String,
+    },
+    Pay {
+        order: String,
+        txn: String,
+    },
+    Cancel {
+        order: String,
+    },
+    TryHold {
+        hold: String,
+    },
+    Confirm {
+        hold: String,
+    },
+    Release {
+        hold: String,
+    },
 }
 
 impl Op {
@@ -46,6 +67,11 @@ impl Op {
         match self {
             Op::Create { key, amount_cents } => {
                 (Port::Order, "/orders", json!({"idempotency_key": key, "amount_cents": amount_cents}))
+            }
+            Op::Purchase { key, amount_cents } => {
+                let mut body = with_seats("key", key);
+                body["amount_cents"] = (*amount_cents).into();
+                (Port::Gateway, "/v1/purchases", body)
             }
             Op::Reserve { order } => (Port::Order, "/orders/reserve", with_seats("order_id", order)),
             Op::Pay { order, txn } => (Port::Order, "/payments/callback", session.payment(order, txn)),
@@ -80,6 +106,13 @@ impl Outcome {
 
     pub fn is_ok(&self) -> bool {
         self.status == 200
+    }
+}
+
+impl Op {
+    /// It gives an order its seats.
+    pub fn reserves(&self) -> bool {
+        matches!(self, Op::Reserve { .. } | Op::Purchase { .. })
     }
 }
 
@@ -123,7 +156,7 @@ impl Journey {
     pub fn order(&self) -> Option<&str> {
         let first = self.writes.first()?;
         match first.op {
-            Op::Create { .. } => first.outcome.as_ref()?.body["OrderID"].as_str(),
+            Op::Create { .. } | Op::Purchase { .. } => first.outcome.as_ref()?.body["OrderID"].as_str(),
             _ => None,
         }
     }
@@ -139,7 +172,7 @@ impl Journey {
     /// The idempotency key, where the journey is an order's.
     pub fn key(&self) -> Option<&str> {
         match &self.writes.first()?.op {
-            Op::Create { key, .. } => Some(key),
+            Op::Create { key, .. } | Op::Purchase { key, .. } => Some(key),
             _ => None,
         }
     }
@@ -156,7 +189,11 @@ impl Journey {
             _ if write.outcome.is_some() => false,
             Op::Reserve { .. } | Op::Cancel { .. } => true,
             Op::Pay { txn, .. } => self.is_own(txn),
-            Op::Create { .. } | Op::TryHold { .. } | Op::Confirm { .. } | Op::Release { .. } => false,
+            Op::Create { .. }
+            | Op::Purchase { .. }
+            | Op::TryHold { .. }
+            | Op::Confirm { .. }
+            | Op::Release { .. } => false,
         })
     }
 

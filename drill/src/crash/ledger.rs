@@ -112,7 +112,7 @@ impl PartitionSeats {
 /// The seats that a journey was given, and the time in which they certainly were its own.
 fn occupancy(journey: &Journey) -> Option<(Vec<String>, Occupancy)> {
     let (given, seats, expires_at, is_sold, end) = if journey.key().is_some() {
-        let (given, order) = journey.accepted(|op| matches!(op, Op::Reserve { .. }))?;
+        let (given, order) = journey.accepted(Op::reserves)?;
         if order.body["Seats"].is_null() {
             return None;
         }

@@ -1,11 +1,12 @@
 //! Due work: records that time alone asks for. Each is bounded; the caller comes back for the next.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Context, orders};
+use super::{Context, orders, purchases};
 use crate::ids::PartitionKey;
 use crate::limits::{EXPIRED_PER_RECORD_MAX, EXPIRED_SEATS_PER_RECORD_MAX, FORGOTTEN_PER_RECORD_MAX};
-use crate::record::{Body, HoldRow};
+use crate::record::{Body, ExpiredHold, HoldRow};
 use crate::state::{Partition, Slot};
 use crate::status::{CancelReason, HoldStatus};
 
@@ -22,19 +23,19 @@ pub fn decide_due(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
 fn holds(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
     let (_, key) = slot.partitions().next_due().filter(|(at, _)| *at <= cx.now)?;
     let p = slot.partitions().get(key)?;
-    expired(key, p, cx).or_else(|| forget(key, p, cx)).or_else(|| {
+    expired(slot, key, p, cx).or_else(|| forget(key, p, cx)).or_else(|| {
         // Ad hoc, and the last that it remembered is forgotten.
         p.remembers_nothing().then(|| Body::PartitionForgotten { partition: key.clone() })
     })
 }
 
 /// Ends holds whose deadline has passed: the first so many of them.
-pub(super) fn expired(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Option<Body> {
+pub(super) fn expired(slot: &Slot, key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Option<Body> {
     // The usual case, and every decision about a partition begins here.
     if p.next_deadline().is_none_or(|at| at > cx.now) {
         return None;
     }
-    let mut rows: Vec<HoldRow> = Vec::new();
+    let mut rows: Vec<ExpiredHold> = Vec::new();
     let mut seats = 0;
     for (id, hold) in p.due(cx.now).take(EXPIRED_PER_RECORD_MAX) {
         seats += hold.seats.len();
@@ -42,12 +43,15 @@ pub(super) fn expired(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Op
             break;
         }
         let next = p.next_row(key, id, hold);
-        rows.push(HoldRow {
+        let hold_row = HoldRow {
             partition_seq: next.partition_seq + rows.len() as u64,
             status: HoldStatus::Expired,
             keep_until: cx.now.plus(cx.policy.hold_memory_ms),
             ..next
-        });
+        };
+        let purchase = hold.owner.and_then(|order| purchases::of(slot, order));
+        let purchase = purchase.map(|order| Box::new(order.row.cancelled(CancelReason::HoldExpired)));
+        rows.push(ExpiredHold { hold: hold_row, purchase });
     }
     (!rows.is_empty()).then_some(Body::HoldsExpired(rows))
 }

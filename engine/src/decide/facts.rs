@@ -134,6 +134,6 @@ pub fn decide_declined(slot: &Slot, cx: &Context<'_>, fact: &Fact) -> Option<Bod
     let is_that = hold.owner == Some(*order) && hold.identity() == reservation.identity();
     (hold.status == HoldStatus::Held && is_that).then(|| {
         let row = p.next_row(&reservation.partition, &reservation.hold, hold);
-        inventory::released(cx, row, ReleaseReason::Declined)
+        Body::HoldReleased(inventory::released(cx, row, ReleaseReason::Declined))
     })
 }

@@ -23,6 +23,9 @@ use crate::status::HoldStatus;
 /// A hold and the partition it is in.
 type Held<'a> = (&'a Partition, &'a Hold);
 
+/// A partition and a span of it.
+type Place<'a> = (&'a Partition, Span);
+
 pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, want: &SeatRequest) -> Decision<Answer> {
     let (p, h) = hold(slot, cx, want, None)?;
     Ok(Answer::Partition(Box::new(views::partition(&want.partition, p, cx, h.span, &want.hold, h))))
@@ -40,27 +43,27 @@ fn hold<'a>(
     want: &SeatRequest,
     owner: Option<OrderId>,
 ) -> Decision<Held<'a>> {
-    let Some(p) = look(slot, cx, &want.partition)? else {
-        return Err(reclaim::record(slot, open(slot, cx, want)?)?);
-    };
-    let span = p.span(want.span).ok_or(Rejection::InvalidSpan)?;
+    let (p, span) = place(slot, cx, want)?;
     match p.hold(&want.hold) {
         Some(h) => repeat(p, h, span, want, owner),
-        // Where ad hoc sale is off, what was opened before sells what it has until it is empty.
-        None if p.is_vacant() && matches!(offer(slot, cx, &want.partition), Offer::NotSold) => {
-            Err(Rejection::PartitionNotFound.into())
-        }
         None => {
-            sale::check(p.run().map(|run| &**run), cx, span)?;
-            Err(reclaim::record(slot, make(slot, cx, p, span, want, owner)?)?)
+            let made = make(slot, cx, (p, span), want, owner, cx.policy.hold_ttl_ms)?;
+            Err(reclaim::record(slot, Body::HoldMade(made))?)
         }
     }
 }
 
+/// The open partition that seats are wanted of, and where on its run. It is opened at the first hold.
+pub(super) fn place<'a>(slot: &'a Slot, cx: &Context<'_>, want: &SeatRequest) -> Decision<Place<'a>> {
+    let Some(p) = look(slot, cx, &want.partition)? else {
+        return Err(reclaim::record(slot, open(slot, cx, want)?)?);
+    };
+    Ok((p, p.span(want.span).ok_or(Rejection::InvalidSpan)?))
+}
+
 /// The open partition of a key, with what is due in it ended. An ad hoc one that nobody has seats of gives way to the timetable's.
 fn look<'a>(slot: &'a Slot, cx: &Context<'_>, key: &PartitionKey) -> Decision<Option<&'a Partition>> {
-    let Some(p) = slot.partitions().get(key) else { return Ok(None) };
-    expire(key, p, cx)?;
+    let Some(p) = open_partition(slot, cx, key)? else { return Ok(None) };
     if p.is_vacant() && matches!(offer(slot, cx, key), Offer::Sold { .. }) {
         return Err(Pending::Append(Body::PartitionForgotten { partition: key.clone() }));
     }
@@ -68,8 +71,8 @@ fn look<'a>(slot: &'a Slot, cx: &Context<'_>, key: &PartitionKey) -> Decision<Op
 }
 
 /// Holds of the partition whose deadline has passed end before anything else is decided about it.
-fn expire(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Decision<()> {
-    expired(key, p, cx).map_or(Ok(()), |body| Err(Pending::Append(body)))
+fn expire(slot: &Slot, key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Decision<()> {
+    expired(slot, key, p, cx).map_or(Ok(()), |body| Err(Pending::Append(body)))
 }
 
 fn repeat<'a>(
@@ -100,14 +103,20 @@ fn repeat<'a>(
     }
 }
 
-fn make(
+/// A new hold of seats that are free.
+pub(super) fn make(
     slot: &Slot,
     cx: &Context<'_>,
-    p: &Partition,
-    span: Span,
+    (p, span): Place<'_>,
     want: &SeatRequest,
     owner: Option<OrderId>,
-) -> Result<Body, Rejection> {
+    ttl_ms: u64,
+) -> Result<HoldRow, Rejection> {
+    // Where ad hoc sale is off, what was opened before sells what it has until it is empty.
+    if p.is_vacant() && matches!(offer(slot, cx, &want.partition), Offer::NotSold) {
+        return Err(Rejection::PartitionNotFound);
+    }
+    sale::check(p.run().map(|run| &**run), cx, span)?;
     if slot.outbox().len() >= OUTBOX_PER_SLOT_MAX || p.holds_count() >= HOLDS_PER_PARTITION_MAX {
         return Err(Rejection::LimitReached);
     }
@@ -115,7 +124,7 @@ fn make(
         return Err(Rejection::InsufficientStock);
     }
     let found = p.inventory().find(span, want.quantity).ok_or(Rejection::InsufficientStock)?;
-    Ok(Body::HoldMade(HoldRow {
+    Ok(HoldRow {
         partition: want.partition.clone(),
         hold: want.hold.clone(),
         made: p.seq() + 1,
@@ -129,11 +138,11 @@ fn make(
         capacity: p.inventory().seats(),
         labels: p.labels(&found.seats),
         seats: found.seats.into_iter().map(|seat| seat.0).collect(),
-        deadline: cx.now.plus(cx.policy.hold_ttl_ms),
+        deadline: cx.now.plus(ttl_ms),
         txn: None,
         release_reason: None,
         keep_until: cx.now,
-    }))
+    })
 }
 
 /// A partition is opened at its first hold, by what the timetable says or by what the first caller asks for.
@@ -191,7 +200,7 @@ pub(super) fn release(slot: &Slot, cx: &Context<'_>, c: &HoldRef) -> Decision<An
     match h.status {
         HoldStatus::Held => {
             let row = p.next_row(&c.partition, &c.hold, h);
-            Err(Pending::Append(released(cx, row, ReleaseReason::Requested)))
+            Err(Pending::Append(Body::HoldReleased(released(cx, row, ReleaseReason::Requested))))
         }
         HoldStatus::Released => Ok(whole(p, cx, c, h)),
         HoldStatus::Expired => Err(Rejection::HoldExpired.into()),
@@ -286,7 +295,7 @@ fn opened_class(key: &PartitionKey, p: &Partition, cx: &Context<'_>, span: Optio
 }
 
 pub(super) fn release_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold) -> Decision<Fact> {
-    end_for_order(slot, cx, c, |row| released(cx, row, ReleaseReason::Requested))
+    end_for_order(slot, cx, c, |row| Body::HoldReleased(released(cx, row, ReleaseReason::Requested)))
 }
 
 pub(super) fn confirm_for_order(slot: &Slot, cx: &Context<'_>, c: &OrderHold, txn: &TxnId) -> Decision<Fact> {
@@ -319,10 +328,20 @@ fn end_for_order(
     }
 }
 
+/// An open partition, with what is due in it ended.
+pub(super) fn open_partition<'a>(
+    slot: &'a Slot,
+    cx: &Context<'_>,
+    key: &PartitionKey,
+) -> Decision<Option<&'a Partition>> {
+    let Some(p) = slot.partitions().get(key) else { return Ok(None) };
+    expire(slot, key, p, cx)?;
+    Ok(Some(p))
+}
+
 /// The very hold that the order means, unless its partition has forgotten it.
-fn order_hold<'a>(slot: &'a Slot, cx: &Context<'_>, c: &OrderHold) -> Decision<Option<Held<'a>>> {
-    let Some(p) = slot.partitions().get(&c.partition) else { return Ok(None) };
-    expire(&c.partition, p, cx)?;
+pub(super) fn order_hold<'a>(slot: &'a Slot, cx: &Context<'_>, c: &OrderHold) -> Decision<Option<Held<'a>>> {
+    let Some(p) = open_partition(slot, cx, &c.partition)? else { return Ok(None) };
     let hold = p.hold(&c.hold).filter(|h| h.owner == Some(c.order) && h.identity() == c.identity);
     Ok(hold.map(|h| (p, h)))
 }
@@ -351,11 +370,11 @@ fn fact(order: OrderId, key: &PartitionKey, p: &Partition, id: &HoldId, h: &Hold
 }
 
 /// The release of a hold, of which `row` is the next change.
-pub(super) fn released(cx: &Context<'_>, row: HoldRow, reason: ReleaseReason) -> Body {
-    Body::HoldReleased(HoldRow {
+pub(super) fn released(cx: &Context<'_>, row: HoldRow, reason: ReleaseReason) -> HoldRow {
+    HoldRow {
         status: HoldStatus::Released,
         release_reason: Some(reason),
         keep_until: cx.now.plus(cx.policy.hold_memory_ms),
         ..row
-    })
+    }
 }

@@ -15,6 +15,7 @@ mod inventory;
 mod leave;
 mod orders;
 mod payments;
+mod purchases;
 mod reclaim;
 mod sale;
 mod views;
@@ -47,6 +48,8 @@ pub struct Context<'a> {
 pub struct Policy {
     /// A hold keeps its seats for so long if nobody confirms it.
     pub hold_ttl_ms: u64,
+    /// A purchase may ask for so much.
+    pub hold_ttl_max_ms: u64,
     /// An ended hold is remembered for so long, so that a repeat still finds it.
     pub hold_memory_ms: u64,
     /// An order without a reservation is kept for so long, before it is cancelled as abandoned.
@@ -66,6 +69,7 @@ impl Default for Policy {
         const HOUR_MS: u64 = 3_600_000;
         Policy {
             hold_ttl_ms: 120_000,
+            hold_ttl_max_ms: 900_000,
             hold_memory_ms: 60_000,
             abandon_ms: 24 * HOUR_MS,
             sale_closes_ms: 0,
@@ -118,8 +122,9 @@ pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progre
         Command::Availability { partition, span } => inventory::availability(slot, cx, partition, *span),
         Command::Run(c) => inventory::run(slot, cx, c),
         Command::CreateOrder(c) => orders::create(slot, cx, c),
+        Command::Purchase(c) => purchases::purchase(slot, cx, c),
         Command::Reserve(c) => orders::reserve(slot, cx, c),
-        Command::Cancel(c) => orders::cancel(slot, c),
+        Command::Cancel(c) => orders::cancel(slot, cx, c),
         Command::GetOrder { order } => orders::get(slot, cx, *order),
         Command::IssueTicket { order } => orders::issue_ticket(slot, *order),
         Command::AskKept { order } => leave::ask_kept(slot, cx, *order),

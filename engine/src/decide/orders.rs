@@ -2,10 +2,10 @@
 
 use alloc::boxed::Box;
 
-use super::{Context, Decision, Pending, reclaim, views};
+use super::{Context, Decision, Pending, inventory, purchases, reclaim, views};
 use crate::answer::{Answer, Rejection};
 use crate::command::{Cancel, CreateOrder, ExpectedHold, Reserve, SeatRequest};
-use crate::ids::{HoldId, OrderId, PartitionKey, TxnId};
+use crate::ids::{HoldId, OrderId, OrderKey, PartitionKey, TxnId};
 use crate::limits::ORDERS_PER_SLOT_MAX;
 use crate::message::{Ask, OrderHold};
 use crate::record::{Body, OrderRow, Reservation};
@@ -13,11 +13,12 @@ use crate::state::{Order, Slot};
 use crate::status::{CancelReason, OrderStatus};
 
 pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Decision<Answer> {
-    if let Some(order) = slot.orders().by_key(&c.key) {
+    let key = OrderKey::Plain(c.key.clone());
+    if let Some(order) = slot.orders().by_key(&key) {
         if order.row.amount != c.amount {
             return Err(Rejection::AmountDiffers.into());
         }
-        settle_overdue(cx, order)?;
+        settle_overdue(slot, cx, order)?;
         return Ok(show(slot, order));
     }
     if slot.orders().len() >= ORDERS_PER_SLOT_MAX {
@@ -27,7 +28,7 @@ pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Decision
     assert!(slot.orders().get(order).is_none(), "110 random bits do not come twice");
     let created = Body::OrderCreated(OrderRow {
         order,
-        key: c.key.clone(),
+        key,
         status: OrderStatus::Init,
         amount: c.amount,
         created_at: cx.now,
@@ -41,7 +42,7 @@ pub(super) fn create(slot: &Slot, cx: &Context<'_>, c: &CreateOrder) -> Decision
 
 pub(super) fn get(slot: &Slot, cx: &Context<'_>, id: OrderId) -> Decision<Answer> {
     let order = find(slot, id)?;
-    settle_overdue(cx, order)?;
+    settle_overdue(slot, cx, order)?;
     Ok(show(slot, order))
 }
 
@@ -50,8 +51,11 @@ pub(super) fn find(slot: &Slot, id: OrderId) -> Result<&Order, Rejection> {
 }
 
 /// Past its deadline an order is what its partition says: that is asked before anything is said about it.
-fn settle_overdue(cx: &Context<'_>, order: &Order) -> Decision<()> {
+pub(super) fn settle_overdue(slot: &Slot, cx: &Context<'_>, order: &Order) -> Decision<()> {
     match &order.row.reservation {
+        Some(reservation) if order.is_due(cx.now) && order.row.is_purchase() => {
+            inventory::open_partition(slot, cx, &reservation.partition).map(drop)
+        }
         Some(reservation) if order.is_due(cx.now) => {
             Err(Pending::Ask(Ask::Settle(reservation.to_order_hold(order.row.order))))
         }
@@ -64,7 +68,7 @@ pub(super) fn reserve(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Decision<An
     match (order.row.status, &order.row.reservation) {
         (OrderStatus::Init, _) => Err(Pending::Ask(Ask::Hold(c.clone()))),
         (OrderStatus::Reserved, Some(reservation)) => {
-            settle_overdue(cx, order)?;
+            settle_overdue(slot, cx, order)?;
             if reservation.is_for(&c.seats) {
                 Ok(show(slot, order))
             } else {
@@ -111,11 +115,12 @@ impl ExpectedHold {
     }
 }
 
-pub(super) fn cancel(slot: &Slot, c: &Cancel) -> Decision<Answer> {
+pub(super) fn cancel(slot: &Slot, cx: &Context<'_>, c: &Cancel) -> Decision<Answer> {
     let order = find(slot, c.order)?;
     order.check_expected(&c.expected)?;
     match (order.row.status, &order.row.reservation) {
         (OrderStatus::Init, _) => Err(Pending::Append(cancelled(order, CancelReason::Requested))),
+        (OrderStatus::Reserved, _) if order.row.is_purchase() => Err(purchases::cancel(slot, cx, order)?),
         (OrderStatus::Reserved, Some(reservation)) => {
             Err(Pending::Ask(Ask::Release(reservation.to_order_hold(c.order))))
         }

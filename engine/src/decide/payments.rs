@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 
 use alloc::vec::Vec;
 
-use super::{Context, Decision, Pending, Progress, orders, views};
+use super::{Context, Decision, Pending, Progress, orders, purchases, views};
 use crate::answer::{Answer, OrderView, RefundView, Rejection};
 use crate::command::{Found, ListRefunds, Pay};
 use crate::ids::{Cents, OrderId, OrderName, Reference, TxnId};
@@ -30,6 +30,8 @@ pub(super) fn pay(slot: &Slot, cx: &Context<'_>, c: &Pay, progress: Progress) ->
     }
     Err(if !progress.claimed {
         Pending::Ask(Ask::Claim { txn: c.txn.clone(), order: row.order })
+    } else if row.status == OrderStatus::Reserved && row.is_purchase() {
+        purchases::pay(slot, cx, order, &c.txn)?
     } else if let (OrderStatus::Reserved, Some(reservation)) = (row.status, &row.reservation) {
         Pending::Ask(Ask::Confirm { hold: reservation.to_order_hold(row.order), txn: c.txn.clone() })
     } else {

@@ -45,7 +45,7 @@ pub(super) fn order(slot: &Slot, order: &Order) -> OrderView {
     let row = &order.row;
     OrderView {
         order: row.order,
-        key: row.key.clone(),
+        key: row.key.name().clone(),
         status: row.status,
         amount: row.amount,
         created_at: row.created_at,

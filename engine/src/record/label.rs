@@ -35,10 +35,13 @@ pub enum Kind {
     OrdersForgotten = 21,
     ClaimForgotten = 22,
     RefundsForgotten = 23,
+    PurchaseMade = 24,
+    PurchasePaid = 25,
+    PurchaseCancelled = 26,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 23] = [
+    pub const ALL: [Kind; 26] = [
         Kind::PartitionOpened,
         Kind::PartitionForgotten,
         Kind::HoldMade,
@@ -62,6 +65,9 @@ impl Kind {
         Kind::OrdersForgotten,
         Kind::ClaimForgotten,
         Kind::RefundsForgotten,
+        Kind::PurchaseMade,
+        Kind::PurchasePaid,
+        Kind::PurchaseCancelled,
     ];
 
     /// As the log's dump, histories and metrics name it.
@@ -91,6 +97,9 @@ impl Kind {
             Kind::OrdersForgotten => "orders_forgotten",
             Kind::ClaimForgotten => "claim_forgotten",
             Kind::RefundsForgotten => "refunds_forgotten",
+            Kind::PurchaseMade => "purchase_made",
+            Kind::PurchasePaid => "purchase_paid",
+            Kind::PurchaseCancelled => "purchase_cancelled",
         }
     }
 }
@@ -148,6 +157,9 @@ impl Body {
             Body::OrdersForgotten { .. } => Kind::OrdersForgotten,
             Body::ClaimForgotten { .. } => Kind::ClaimForgotten,
             Body::RefundsForgotten { .. } => Kind::RefundsForgotten,
+            Body::PurchaseMade(_) => Kind::PurchaseMade,
+            Body::PurchasePaid(_) => Kind::PurchasePaid,
+            Body::PurchaseCancelled(_) => Kind::PurchaseCancelled,
         }
     }
 
@@ -159,13 +171,16 @@ impl Body {
             | Body::HoldAdopted(row)
             | Body::HoldConfirmed(row)
             | Body::HoldReleased(row) => is_owned(row),
-            Body::HoldsExpired(rows) => rows.iter().any(is_owned),
+            Body::HoldsExpired(rows) => rows.iter().any(|row| is_owned(&row.hold)),
             Body::OrderCreated(_)
             | Body::OrderReserved(_)
             | Body::OrderPaid(_)
             | Body::OrderTicketed(_)
             | Body::OrderCancelled(_)
             | Body::OrdersAbandoned(_)
+            | Body::PurchaseMade(_)
+            | Body::PurchasePaid(_)
+            | Body::PurchaseCancelled(_)
             | Body::TxnClaimed { .. }
             | Body::RefundOwed(_)
             | Body::RefundSettled(_)

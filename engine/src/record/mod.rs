@@ -21,6 +21,7 @@ pub(crate) use v1::{
 };
 pub use v2::*;
 
+use crate::ids::OrderKey;
 pub use crate::status::ReleaseReason;
 use crate::status::{CancelReason, OrderStatus};
 
@@ -31,11 +32,20 @@ impl Body {
     /// It takes memory for a new sale: what only makes way for one (expiry, forgetting) does not.
     #[must_use]
     pub const fn is_new_sale(&self) -> bool {
-        matches!(self, Body::PartitionOpened(_) | Body::HoldMade(_) | Body::OrderCreated(_))
+        matches!(
+            self,
+            Body::PartitionOpened(_) | Body::HoldMade(_) | Body::OrderCreated(_) | Body::PurchaseMade(_)
+        )
     }
 }
 
 impl OrderRow {
+    /// It was made with its hold, and lives in the slot of its run.
+    #[must_use]
+    pub const fn is_purchase(&self) -> bool {
+        matches!(self.key, OrderKey::OfRun { .. })
+    }
+
     /// The order as it is once cancelled. It has no seats any more; a repeat is compared with how many they were, and where.
     pub(crate) fn cancelled(&self, reason: CancelReason) -> OrderRow {
         let mut row = self.clone();

@@ -16,7 +16,9 @@ use super::v2::TellId;
 use rkyv::{Archive, Deserialize};
 
 use crate::catalogue::{self, LocalTime};
-use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId};
+use crate::ids::{
+    Cents, HoldId, IdempotencyKey, OrderId, OrderKey, OrderName, PartitionKey, SlotId, Time, TxnId,
+};
 use crate::status::{self, CancelReason, HoldStatus, OrderStatus, ReleaseReason, Settlement};
 use crate::text::Text;
 
@@ -157,7 +159,10 @@ impl From<Body> for v2::Body {
             Body::HoldAdopted(row) => v2::Body::HoldAdopted(row.into()),
             Body::HoldConfirmed(row) => v2::Body::HoldConfirmed(row.into()),
             Body::HoldReleased(row) => v2::Body::HoldReleased(row.into()),
-            Body::HoldsExpired(rows) => v2::Body::HoldsExpired(rows.into_iter().map(HoldRow::into).collect()),
+            Body::HoldsExpired(rows) => {
+                let expired = |row: HoldRow| v2::ExpiredHold { hold: row.into(), purchase: None };
+                v2::Body::HoldsExpired(rows.into_iter().map(expired).collect())
+            }
             Body::HoldsForgotten { partition, holds } => v2::Body::HoldsForgotten { partition, holds },
             Body::OrderCreated(row) => v2::Body::OrderCreated(row.into()),
             Body::OrderReserved(row) => v2::Body::OrderReserved(row.into()),
@@ -210,7 +215,7 @@ impl From<OrderRow> for v2::OrderRow {
         }
         v2::OrderRow {
             order: row.order,
-            key: row.key,
+            key: OrderKey::Plain(row.key),
             status: row.status,
             amount: row.amount,
             created_at: row.created_at,

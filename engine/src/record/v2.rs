@@ -2,6 +2,7 @@
 //!
 //! A changed type is a new version: it goes into a file of the next number, and stays here as it was.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use allocator::Layout;
@@ -9,7 +10,7 @@ use allocator::Layout;
 use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::catalogue::RunDefinition;
-use crate::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, SlotId, Time, TxnId};
+use crate::ids::{Cents, HoldId, OrderId, OrderKey, OrderName, PartitionKey, SlotId, Time, TxnId};
 use crate::status::{CancelReason, HoldStatus, OrderStatus, RefundReason, ReleaseReason, Settlement};
 use crate::text::Text;
 
@@ -36,7 +37,8 @@ pub enum Body {
     HoldAdopted(HoldRow),
     HoldConfirmed(HoldRow),
     HoldReleased(HoldRow),
-    HoldsExpired(Vec<HoldRow>),
+    /// Whose deadline has passed, with the purchases among them.
+    HoldsExpired(Vec<ExpiredHold>),
     HoldsForgotten {
         partition: PartitionKey,
         holds: Vec<HoldId>,
@@ -48,6 +50,10 @@ pub enum Body {
     OrderCancelled(OrderRow),
     /// Orders that never had a hold or money, given up before their time: cancelled as abandoned.
     OrdersAbandoned(Vec<OrderRow>),
+    /// An order that is made with its hold: both live in the slot of the run, and change together.
+    PurchaseMade(Box<PurchaseRow>),
+    PurchasePaid(Box<PurchaseRow>),
+    PurchaseCancelled(Box<PurchaseRow>),
     /// An order that owns seats has learned how long their partition is kept.
     OrderKept {
         order: OrderId,
@@ -127,7 +133,7 @@ pub struct HoldRow {
 #[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
 pub struct OrderRow {
     pub order: OrderId,
-    pub key: IdempotencyKey,
+    pub key: OrderKey,
     pub status: OrderStatus,
     pub amount: Cents,
     pub created_at: Time,
@@ -136,6 +142,21 @@ pub struct OrderRow {
     pub reservation: Option<Reservation>,
     pub cancel_reason: Option<CancelReason>,
     pub txn: Option<TxnId>,
+}
+
+/// A hold that has expired.
+#[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
+pub struct ExpiredHold {
+    pub hold: HoldRow,
+    /// Its order, where it was a purchase: cancelled with it.
+    pub purchase: Option<Box<OrderRow>>,
+}
+
+/// A purchase: an order and its hold as they are after the record.
+#[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]
+pub struct PurchaseRow {
+    pub order: OrderRow,
+    pub hold: HoldRow,
 }
 
 /// Seats that an order holds or held. A cancelled order's has no labels.

@@ -7,7 +7,7 @@ use super::{Partition, Slot};
 use crate::effect::Effect;
 use crate::ids::Time;
 use crate::message::{Fact, HoldIdentity, Tell};
-use crate::record::{Body, HoldRow, Record, Reservation, TellId};
+use crate::record::{Body, ExpiredHold, HoldRow, PurchaseRow, Record, Reservation, TellId};
 use crate::status::ReleaseReason;
 
 impl Slot {
@@ -40,9 +40,12 @@ impl Slot {
                 self.tell(record, hold_released(row), effects);
             }
             Body::HoldsExpired(rows) => {
-                for row in rows {
-                    self.change_hold(record, row, Partition::update);
-                    self.tell(record, hold_expired(row), effects);
+                for ExpiredHold { hold, purchase } in rows {
+                    self.change_hold(record, hold, Partition::update);
+                    match purchase {
+                        Some(order) => self.put_order(order, record.time),
+                        None => self.tell(record, hold_expired(hold), effects),
+                    }
                 }
             }
             Body::HoldsForgotten { partition, holds } => self.partitions.change(partition, |p| {
@@ -55,6 +58,12 @@ impl Slot {
                 self.put_order(row, record.time);
             }
             Body::OrdersAbandoned(rows) => rows.iter().for_each(|row| self.put_order(row, record.time)),
+            Body::PurchaseMade(row) => self.change_purchase(record, row, Partition::insert),
+            Body::PurchasePaid(row) => {
+                self.change_purchase(record, row, Partition::update);
+                effects.push(Effect::Paid(row.order.order));
+            }
+            Body::PurchaseCancelled(row) => self.change_purchase(record, row, Partition::update),
             Body::OrderKept { order, kept } => self.orders.kept(*order, *kept),
             Body::OrderLeaving { order, txns } => {
                 self.orders.leaves(*order, record.time);
@@ -100,6 +109,17 @@ impl Slot {
             p.changed_at = record.time;
             change(p, row);
         });
+    }
+
+    /// Nobody has to be told: the order is here.
+    fn change_purchase(
+        &mut self,
+        record: &Record,
+        row: &PurchaseRow,
+        change: impl FnOnce(&mut Partition, &HoldRow),
+    ) {
+        self.change_hold(record, &row.hold, change);
+        self.put_order(&row.order, record.time);
     }
 
     fn hold_made(&self, row: &HoldRow) -> Option<Fact> {

@@ -11,10 +11,12 @@ use allocator::{SEGMENTS_MAX, SeatNo, Span};
 
 use super::{Hold, Order, Orders, Partition, Refunds, Slot};
 use crate::ids::{
-    HoldId, IdError, IdempotencyKey, OrderId, OrderName, PartitionKey, Reference, SlotId, TxnId,
+    HoldId, IdError, IdempotencyKey, OrderId, OrderKey, OrderName, PartitionKey, Reference, SlotId, TxnId,
 };
 use crate::message::Fact;
-use crate::record::{Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation, TellId};
+use crate::record::{
+    Body, ExpiredHold, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, Reservation, TellId,
+};
 use crate::status::{HoldStatus, OrderStatus};
 
 pub(super) type Check = Result<(), String>;
@@ -35,19 +37,13 @@ impl Slot {
                 true => Ok(()),
                 false => Err(format!("partition {partition} has a live hold, and is forgotten")),
             },
-            Body::HoldMade(row) => {
-                let p = self.partition_before(row, 1)?;
-                if p.hold(&row.hold).is_some() {
-                    return Err(format!("hold {} is there already", row.hold));
-                }
-                hold(row, p)
-            }
+            Body::HoldMade(row) => self.new_hold(row),
             Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
                 self.live_hold(row, 1)
             }
             Body::HoldsExpired(rows) => {
-                distinct(rows.iter().map(|row| &row.hold))?;
-                rows.iter().zip(1..).try_for_each(|(row, change)| self.live_hold(row, change))
+                distinct(rows.iter().map(|row| &row.hold.hold))?;
+                rows.iter().zip(1..).try_for_each(|(row, change)| self.expired_hold(row, change))
             }
             Body::HoldsForgotten { partition, holds } => {
                 let p = self.open_partition(partition)?;
@@ -57,13 +53,24 @@ impl Slot {
                     _ => Err(format!("hold {id} has its seats or is not there, and is forgotten")),
                 })
             }
+            Body::PurchaseMade(row) => {
+                if self.orders.get(row.order.order).is_some() {
+                    return Err(format!("order {} is there already", row.order.order));
+                }
+                self.new_hold(&row.hold)?;
+                self.purchase(&row.order, &row.hold)
+            }
+            Body::PurchasePaid(row) | Body::PurchaseCancelled(row) => {
+                self.live_hold(&row.hold, 1)?;
+                self.live_purchase(&row.order, &row.hold)
+            }
             Body::OrderCreated(row)
             | Body::OrderReserved(row)
             | Body::OrderPaid(row)
             | Body::OrderTicketed(row)
             | Body::OrderCancelled(row) => order(row, self.id, &self.orders),
             Body::OrdersAbandoned(rows) => {
-                distinct(rows.iter().map(|row| &row.key))?;
+                distinct(rows.iter().map(|row| row.order))?;
                 rows.iter().try_for_each(|row| self.init_order(row))
             }
             Body::OrderKept { order, .. } => match self.orders.get(*order) {
@@ -162,6 +169,37 @@ impl Slot {
         }
     }
 
+    fn new_hold(&self, row: &HoldRow) -> Check {
+        let p = self.partition_before(row, 1)?;
+        if p.hold(&row.hold).is_some() {
+            return Err(format!("hold {} is there already", row.hold));
+        }
+        hold(row, p)
+    }
+
+    fn expired_hold(&self, row: &ExpiredHold, change: u64) -> Check {
+        self.live_hold(&row.hold, change)?;
+        row.purchase.as_ref().map_or(Ok(()), |order| self.live_purchase(order, &row.hold))
+    }
+
+    fn live_purchase(&self, of: &OrderRow, hold: &HoldRow) -> Check {
+        match self.orders.get(of.order) {
+            Some(order) if order.row.status == OrderStatus::Reserved => self.purchase(of, hold),
+            _ => Err(format!("order {} has ended or is not there, and changes", of.order)),
+        }
+    }
+
+    /// They are of one another.
+    fn purchase(&self, of: &OrderRow, hold: &HoldRow) -> Check {
+        let is_of_hold = of.reservation.as_ref().is_some_and(|own| {
+            (&own.partition, &own.hold, own.made) == (&hold.partition, &hold.hold, hold.made)
+        });
+        if !of.is_purchase() || hold.owner != Some(of.order) || !is_of_hold {
+            return Err(format!("order {} has not hold {}", of.order, hold.hold));
+        }
+        order(of, self.id, &self.orders)
+    }
+
     fn live_hold(&self, row: &HoldRow, change: u64) -> Check {
         let p = self.partition_before(row, change)?;
         match p.hold(&row.hold) {
@@ -251,7 +289,7 @@ pub(super) fn payment(row: &HoldRow) -> Check {
 /// Against the orders before this one.
 pub(super) fn order(row: &OrderRow, slot: SlotId, orders: &Orders) -> Check {
     let wrong = |reason: String| Err(format!("order {}: {reason}", row.order));
-    text("key", row.key.as_str(), IdempotencyKey::parse).or_else(wrong)?;
+    text("key", row.key.name().as_str(), IdempotencyKey::parse).or_else(wrong)?;
     optional_text("transaction id", row.txn.as_ref(), TxnId::as_str, TxnId::parse).or_else(wrong)?;
     if row.order.slot() != slot {
         return wrong(format!("it lives in slot {}", row.order.slot().get()));
@@ -260,7 +298,12 @@ pub(super) fn order(row: &OrderRow, slot: SlotId, orders: &Orders) -> Check {
         return wrong(format!("order {} has its key", other.row.order));
     }
     if let Some(before) = orders.get(row.order).filter(|before| before.row.key != row.key) {
-        return wrong(format!("its key was {}", before.row.key));
+        return wrong(format!("its key was {:?}", before.row.key));
+    }
+    if let OrderKey::OfRun { run, .. } = &row.key
+        && row.reservation.as_ref().is_none_or(|own| own.partition.run_or_self() != run.as_str())
+    {
+        return wrong(format!("a purchase for {}, with other seats", run.as_str()));
     }
     row.reservation.as_ref().map_or(Ok(()), reservation).or_else(wrong)
 }

@@ -5,7 +5,7 @@
 use allocator::Inventory;
 
 use super::{Hold, Order};
-use crate::ids::{HoldId, OrderName, TxnId};
+use crate::ids::{HoldId, OrderKey, OrderName, TxnId};
 use crate::record::{RefundRow, Reservation};
 
 const HOLD_BYTES: usize = 256;
@@ -26,7 +26,14 @@ pub(super) fn hold(id: &HoldId, hold: &Hold) -> usize {
 pub(super) fn order(order: &Order) -> usize {
     let row = &order.row;
     let txn = row.txn.as_ref().map_or(0, |txn| txn.as_str().len());
-    ORDER_BYTES + 2 * row.key.as_str().len() + txn + row.reservation.as_ref().map_or(0, reservation)
+    ORDER_BYTES + 2 * key(&row.key) + txn + row.reservation.as_ref().map_or(0, reservation)
+}
+
+fn key(key: &OrderKey) -> usize {
+    match key {
+        OrderKey::Plain(name) => name.as_str().len(),
+        OrderKey::OfRun { run, key } => run.as_str().len() + key.as_str().len(),
+    }
 }
 
 fn reservation(reservation: &Reservation) -> usize {

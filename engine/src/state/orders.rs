@@ -7,7 +7,7 @@ use super::imaged_map::ImagedMap;
 use super::memory_estimate;
 use crate::decide::Policy;
 use crate::due_index::DueIndex;
-use crate::ids::{IdempotencyKey, OrderId, Time};
+use crate::ids::{OrderId, OrderKey, Time};
 use crate::limits::LEAVING_TXNS_MAX;
 use crate::record::{Kept, OrderRow};
 use crate::status::{CancelReason, OrderStatus};
@@ -118,7 +118,7 @@ impl Order {
 #[derive(Debug, Default)]
 pub struct Orders {
     pub(super) by_id: ImagedMap<OrderId, Order>,
-    by_key: HashMap<IdempotencyKey, OrderId>,
+    by_key: HashMap<OrderKey, OrderId>,
     /// Each order at its next step; derived.
     steps: [DueIndex<OrderId>; STEPS],
     /// Estimated bytes; derived.
@@ -132,7 +132,7 @@ impl Orders {
     }
 
     #[must_use]
-    pub fn by_key(&self, key: &IdempotencyKey) -> Option<&Order> {
+    pub fn by_key(&self, key: &OrderKey) -> Option<&Order> {
         self.by_key.get(key).and_then(|id| self.by_id.get(id))
     }
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use allocator::{Coach, Layout, RowBlock};
 use engine::answer::{CancelReason, HoldStatus, OrderStatus, RefundReason, Settlement};
 use engine::catalogue::RunDefinition;
-use engine::ids::{Cents, OrderId, Reference, SlotId, Time};
+use engine::ids::{Cents, OrderId, OrderKey, Reference, SlotId, Time};
 use engine::record::{
-    Body, HoldRow, Kept, Kind, OrderRow, PartitionOpened, RECORD_VERSION, Record, RefundRow, ReleaseReason,
-    Reservation, TellId,
+    Body, ExpiredHold, HoldRow, Kept, Kind, OrderRow, PartitionOpened, PurchaseRow, RECORD_VERSION, Record,
+    RefundRow, ReleaseReason, Reservation, TellId,
 };
 use engine::state::{IMAGE_VERSION, Slot};
 use engine::text::Text;
@@ -28,7 +28,8 @@ fn order() -> OrderId {
 }
 
 /// The changes of the partition that make its holds.
-const MADE: [(&str, u64); 5] = [("a", 1), ("b", 4), ("c", 6), ("d", 7), ("e", 11)];
+const MADE: [(&str, u64); 8] =
+    [("a", 1), ("b", 4), ("c", 6), ("d", 7), ("e", 11), ("f", 12), ("g", 14), ("h", 16)];
 
 fn hold_row(seq: u64, id: &str, status: HoldStatus, seats: Vec<u32>, named: &[&str]) -> HoldRow {
     HoldRow {
@@ -55,7 +56,7 @@ fn hold_row(seq: u64, id: &str, status: HoldStatus, seats: Vec<u32>, named: &[&s
 fn order_row(status: OrderStatus) -> OrderRow {
     OrderRow {
         order: order(),
-        key: key("key-1"),
+        key: OrderKey::Plain(key("key-1")),
         status,
         amount: Cents(12_345),
         created_at: NOW,
@@ -80,6 +81,55 @@ fn reservation() -> Reservation {
         deadline: NOW.plus(120_000),
         ends_at: Some(NOW.plus(86_400_000)),
     }
+}
+
+pub(crate) fn expired(hold: HoldRow) -> ExpiredHold {
+    ExpiredHold { hold, purchase: None }
+}
+
+fn expired_purchase() -> ExpiredHold {
+    let PurchaseRow { order, hold } = purchase(17, "h", HoldStatus::Expired);
+    ExpiredHold { hold, purchase: Some(Box::new(order)) }
+}
+
+/// A purchase with one seat of the two that nobody else has, and its hold at that change.
+fn purchase(seq: u64, id: &str, status: HoldStatus) -> PurchaseRow {
+    let (seat, label, entropy) =
+        if id == "f" { (3, "05-12上", 103) } else { (4, "05-12下", 103 + seq / 2) };
+    let order_status = match status {
+        HoldStatus::Held => OrderStatus::Reserved,
+        HoldStatus::Confirmed => OrderStatus::Paid,
+        HoldStatus::Released | HoldStatus::Expired => OrderStatus::Cancelled,
+    };
+    let has_ended = order_status == OrderStatus::Cancelled;
+    let txn = (status == HoldStatus::Confirmed).then(|| txn("txn-4"));
+    let hold = HoldRow {
+        owner: Some(OrderId::new(SLOT, u128::from(entropy) << 100)),
+        txn: txn.clone(),
+        release_reason: (status == HoldStatus::Released).then_some(ReleaseReason::Requested),
+        ..hold_row(seq, id, status, vec![seat], &[label])
+    };
+    let cancel_reason = match status {
+        HoldStatus::Released => Some(CancelReason::Requested),
+        HoldStatus::Expired => Some(CancelReason::HoldExpired),
+        HoldStatus::Held | HoldStatus::Confirmed => None,
+    };
+    let order = OrderRow {
+        order: OrderId::new(SLOT, u128::from(entropy) << 100),
+        key: OrderKey::of_purchase(&hold.partition, key(id)),
+        abandon_at: NOW,
+        reservation: Some(Reservation {
+            hold: hold.hold.clone(),
+            made: hold.made,
+            quantity: 1,
+            labels: if has_ended { Vec::new() } else { labels(&[label]) },
+            ..reservation()
+        }),
+        cancel_reason,
+        txn,
+        ..order_row(order_status)
+    };
+    PurchaseRow { order, hold }
 }
 
 fn refund_row() -> RefundRow {
@@ -168,8 +218,8 @@ fn records_since_version_1() -> Vec<(&'static str, Record)> {
         (
             "holds_expired",
             Body::HoldsExpired(vec![
-                hold_row(8, "c", Expired, vec![3], &["05-12上"]),
-                hold_row(9, "d", Expired, vec![4], &["05-12下"]),
+                expired(hold_row(8, "c", Expired, vec![3], &["05-12上"])),
+                expired(hold_row(9, "d", Expired, vec![4], &["05-12下"])),
             ]),
         ),
         (
@@ -183,7 +233,7 @@ fn records_since_version_1() -> Vec<(&'static str, Record)> {
             "order_cancelled",
             Body::OrderCancelled(OrderRow {
                 order: OrderId::new(SLOT, 1 << 100),
-                key: key("key-2"),
+                key: OrderKey::Plain(key("key-2")),
                 cancel_reason: Some(CancelReason::Abandoned),
                 ..order_row(OrderStatus::Cancelled)
             }),
@@ -197,7 +247,7 @@ fn records_since_version_1() -> Vec<(&'static str, Record)> {
             "order_created_2",
             Body::OrderCreated(OrderRow {
                 order: OrderId::new(SLOT, 1 << 101),
-                key: key("key-3"),
+                key: OrderKey::Plain(key("key-3")),
                 ..order_row(OrderStatus::Init)
             }),
         ),
@@ -214,7 +264,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
     let mut records = records_since_version_1();
     let abandoned = OrderRow {
         order: OrderId::new(SLOT, 1 << 101),
-        key: key("key-3"),
+        key: OrderKey::Plain(key("key-3")),
         cancel_reason: Some(CancelReason::Abandoned),
         ..order_row(OrderStatus::Cancelled)
     };
@@ -245,7 +295,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             "order_ticketed_2",
             Body::OrderTicketed(OrderRow {
                 order: OrderId::new(SLOT, 1 << 102),
-                key: key("key-4"),
+                key: OrderKey::Plain(key("key-4")),
                 ..ticketed
             }),
         ),
@@ -257,7 +307,15 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             },
         ),
     ];
-    for (name, body) in since {
+    let purchases = [
+        ("purchase_made", Body::PurchaseMade(Box::new(purchase(12, "f", HoldStatus::Held)))),
+        ("purchase_paid", Body::PurchasePaid(Box::new(purchase(13, "f", HoldStatus::Confirmed)))),
+        ("purchase_made_2", Body::PurchaseMade(Box::new(purchase(14, "g", HoldStatus::Held)))),
+        ("purchase_cancelled", Body::PurchaseCancelled(Box::new(purchase(15, "g", HoldStatus::Released)))),
+        ("purchase_made_3", Body::PurchaseMade(Box::new(purchase(16, "h", HoldStatus::Held)))),
+        ("holds_expired_purchase", Body::HoldsExpired(vec![expired_purchase()])),
+    ];
+    for (name, body) in since.into_iter().chain(purchases) {
         let (_, last) = records.last().expect("there are some");
         let (seq, time) = (last.seq + 1, last.time.plus(1));
         records.push((name, Record { seq, time, body, ..last.clone() }));
@@ -271,7 +329,7 @@ fn as_of_version_1(mut record: Record) -> Record {
         Body::HoldMade(row) | Body::HoldAdopted(row) | Body::HoldConfirmed(row) | Body::HoldReleased(row) => {
             row.made = 0;
         }
-        Body::HoldsExpired(rows) => rows.iter_mut().for_each(|row| row.made = 0),
+        Body::HoldsExpired(rows) => rows.iter_mut().for_each(|row| row.hold.made = 0),
         Body::OrderReserved(row) | Body::OrderPaid(row) | Body::OrderTicketed(row) => {
             let reservation = row.reservation.as_mut().expect("these have one");
             (reservation.made, reservation.ends_at) = (0, None);
@@ -381,9 +439,10 @@ fn a_label_tells_what_a_record_is() {
     let row = hold_row(1, "a", HoldStatus::Expired, vec![], &[]);
     let owned = HoldRow { owner: Some(order()), ..row.clone() };
     for (rows, expected) in [(vec![], false), (vec![row.clone()], false), (vec![row, owned], true)] {
+        let rows = rows.into_iter().map(expired).collect();
         assert_eq!(Body::HoldsExpired(rows).label().is_of_order, expected);
     }
-    for unknown in [&[2][..], &[2, 24], &[2, 0x80], &[3, 1], &[]] {
+    for unknown in [&[2][..], &[2, 27], &[2, 0x80], &[3, 1], &[]] {
         assert!(Record::label_of(unknown).is_err(), "{unknown:?}");
     }
 }

@@ -9,7 +9,7 @@ use engine::ids::{OrderId, Reference, SlotId, Time};
 use engine::record::{Body, HoldRow, OrderRow, PartitionOpened, RefundRow, ReleaseReason, Reservation};
 use engine::state::{Partition, Slot};
 
-use crate::formats::{image, slot};
+use crate::formats::{expired, image, slot};
 use crate::support::catalogue::run;
 use crate::support::names::{hold, partition, txn};
 use crate::support::world::START;
@@ -166,7 +166,7 @@ fn with_every_text() -> Slot {
         Body::HoldMade(row("h-released", HoldStatus::Held, None, None)),
         Body::HoldReleased(row("h-released", HoldStatus::Released, None, requested)),
         Body::HoldMade(row("h-expired", HoldStatus::Held, None, None)),
-        Body::HoldsExpired(vec![row("h-expired", HoldStatus::Expired, None, None)]),
+        Body::HoldsExpired(vec![expired(row("h-expired", HoldStatus::Expired, None, None))]),
         Body::HoldMade(row("h-confirmed", HoldStatus::Held, None, None)),
         Body::HoldConfirmed(row("h-confirmed", HoldStatus::Confirmed, Some(txn("t-confirmed")), None)),
         Body::TxnClaimed { txn: txn("t-claimed"), order: OrderId::new(SLOT, 1) },

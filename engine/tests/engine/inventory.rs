@@ -238,9 +238,9 @@ fn hold_ids_are_unique_in_their_partition_only() {
 
 // Expiry.
 
-fn expired(record: &Record) -> Option<&[engine::record::HoldRow]> {
+fn expired(record: &Record) -> Option<Vec<&engine::record::HoldRow>> {
     match &record.body {
-        Body::HoldsExpired(rows) => Some(rows),
+        Body::HoldsExpired(rows) => Some(rows.iter().map(|row| &row.hold).collect()),
         _ => None,
     }
 }

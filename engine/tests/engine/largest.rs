@@ -183,7 +183,7 @@ fn many_holds_expired_and_forgotten() {
         .log
         .iter()
         .filter_map(|record| match &record.body {
-            Body::HoldsExpired(rows) => Some((rows.len(), rows.iter().map(|row| row.quantity).sum())),
+            Body::HoldsExpired(rows) => Some((rows.len(), rows.iter().map(|row| row.hold.quantity).sum())),
             _ => None,
         })
         .collect();

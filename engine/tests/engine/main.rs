@@ -16,6 +16,7 @@ mod opening;
 mod orders;
 mod payments;
 mod pieces;
+mod purchases;
 mod races;
 mod records;
 mod refunds;

@@ -2,7 +2,7 @@
 
 use engine::answer::{CancelReason, HoldStatus, OrderStatus, ReservationView};
 use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Pay, Reserve, SeatRequest};
-use engine::ids::{Cents, OrderId, SlotId, Time};
+use engine::ids::{Cents, OrderId, OrderKey, SlotId, Time};
 use engine::record::{Body, Record, ReleaseReason};
 use engine::text::Text;
 
@@ -391,7 +391,10 @@ fn records_are_enough_by_themselves() {
     let record = last(&world, "OrderPaid");
     assert_eq!((record.slot, record.time), (SlotId::new(7), START.plus(20)));
     let Body::OrderPaid(row) = &record.body else { unreachable!() };
-    assert_eq!((row.order, &row.key, row.status), (names.order(0), &names.key(0), OrderStatus::Paid));
+    assert_eq!(
+        (row.order, &row.key, row.status),
+        (names.order(0), &OrderKey::Plain(names.key(0)), OrderStatus::Paid)
+    );
     assert_eq!((row.amount, row.created_at), (Cents(100), START));
     assert_eq!((&row.txn, row.cancel_reason), (&Some(names.txn(0)), None));
     let reservation = row.reservation.as_ref().unwrap();

@@ -112,7 +112,7 @@ fn an_image_begins_anew() {
         let row = HoldRow { partition_seq: 11, ..held("h000001", 1) };
         let row = HoldRow { seats: vec![0], capacity: 10, segments: 60, labels: Vec::new(), ..row };
         let ended = HoldRow { status: engine::answer::HoldStatus::Expired, ..row };
-        apply(slot, Body::HoldsExpired(vec![ended]));
+        apply(slot, Body::HoldsExpired(vec![crate::formats::expired(ended)]));
         apply(
             slot,
             Body::HoldsForgotten { partition: crate::support::names::partition("p"), holds: released },

@@ -2,11 +2,11 @@
 //! taken leaves a slot whose parts agree. Never a panic.
 
 use engine::answer::HoldStatus;
-use engine::ids::{HoldId, IdempotencyKey, OrderName, Time, TxnId};
+use engine::ids::{HoldId, IdempotencyKey, OrderKey, OrderName, Time, TxnId};
 use engine::record::{Body, HoldRow, Kept, OrderRow, Record, RefundRow, TellId};
 use engine::state::Slot;
 
-use crate::formats::{encoded, image, records, slot};
+use crate::formats::{encoded, expired, image, records, slot};
 use crate::images;
 
 /// The slot after each of the records of [`records`], the blank one first.
@@ -83,7 +83,7 @@ fn what_is_wrong_is_said() {
     let hold = |change: &dyn Fn(&mut HoldRow)| {
         let Body::HoldMade(row) = named("hold_made_5") else { unreachable!("a hold was made") };
         let mut row =
-            HoldRow { partition_seq: 12, hold: HoldId::parse("new").unwrap(), seats: vec![3], ..row.clone() };
+            HoldRow { partition_seq: 18, hold: HoldId::parse("new").unwrap(), seats: vec![4], ..row.clone() };
         change(&mut row);
         row
     };
@@ -101,11 +101,13 @@ fn what_is_wrong_is_said() {
     let forgotten_claim = |tell| Body::ClaimForgotten { txn: TxnId::parse("txn-3").unwrap(), order, tell };
     let Body::OrderCancelled(cancelled) = named("order_cancelled") else { unreachable!("one was") };
     let kept_init = Body::OrderKept { order: cancelled.order, kept: Kept::PastEnd(Time(7)) };
-    let twice = |id: &str| Body::HoldsExpired(vec![ended(id), HoldRow { partition_seq: 13, ..ended(id) }]);
+    let twice = |id: &str| {
+        Body::HoldsExpired(vec![expired(ended(id)), expired(HoldRow { partition_seq: 19, ..ended(id) })])
+    };
     for (found, expected) in [
         (said(named("partition_opened").clone()), "is open already"),
         (said(named("partition_forgotten").clone()), "is not open"),
-        (made(&|row| row.partition_seq = 14), "change 14 of partition"),
+        (made(&|row| row.partition_seq = 20), "change 20 of partition"),
         (made(&|row| row.hold = HoldId::parse("e").unwrap()), "hold e is there already"),
         (made(&|row| row.seats = vec![2]), "seat 2 is taken by another hold"),
         (made(&|row| row.to = 60), "of 2 segments"),
@@ -140,7 +142,10 @@ fn what_is_wrong_is_said() {
 
 fn order_with_another_key(body: &Body) -> Body {
     let Body::OrderPaid(row) = body else { panic!("{body:?} is not paid") };
-    Body::OrderPaid(OrderRow { key: IdempotencyKey::parse("another").unwrap(), ..row.clone() })
+    Body::OrderPaid(OrderRow {
+        key: OrderKey::Plain(IdempotencyKey::parse("another").unwrap()),
+        ..row.clone()
+    })
 }
 
 fn order_of(body: &Body) -> engine::ids::OrderId {

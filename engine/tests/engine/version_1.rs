@@ -61,7 +61,7 @@ fn nothing_is_made_up(world: &World, names: &Names) {
     for record in &world.log {
         match &record.body {
             Body::HoldConfirmed(row) | Body::HoldReleased(row) => assert_eq!(row.made, 0, "{record:?}"),
-            Body::HoldsExpired(rows) => assert!(rows.iter().all(|row| row.made == 0), "{record:?}"),
+            Body::HoldsExpired(rows) => assert!(rows.iter().all(|row| row.hold.made == 0), "{record:?}"),
             Body::OrderReserved(row) | Body::OrderPaid(row) | Body::OrderCancelled(row) => {
                 let made = row.reservation.as_ref().map(|reservation| reservation.made);
                 assert_eq!(made, Some(0), "{record:?}");

@@ -2,7 +2,7 @@
 
 use allocator::Layout;
 use engine::answer::{HoldStatus, OrderStatus, RefundReason};
-use engine::ids::{Cents, OrderId, SlotId};
+use engine::ids::{Cents, OrderId, OrderKey, SlotId};
 use engine::record::{
     Body, HoldRow, OrderRow, PartitionOpened, Record, RefundRow, ReleaseReason, Reservation,
 };
@@ -57,7 +57,7 @@ fn confirmed(txn_id: &str) -> Body {
 pub(crate) fn order(key_text: &str) -> OrderRow {
     OrderRow {
         order: OrderId::new(SLOT, 1),
-        key: key(key_text),
+        key: OrderKey::Plain(key(key_text)),
         status: OrderStatus::Init,
         amount: Cents(1),
         created_at: START,

@@ -6,6 +6,7 @@ mod inventory;
 mod listings;
 mod orders;
 mod payments;
+mod purchases;
 mod refunds;
 mod trains;
 
@@ -28,6 +29,7 @@ pub(crate) async fn answer<B: Backend>(app: &Rc<App<B>>, cx: &RequestContext<'_>
         Route::CreateOrder => orders::create(app, cx, body).await,
         Route::Reserve => orders::reserve(app, cx, body).await,
         Route::Cancel => orders::cancel(app, cx, body).await,
+        Route::Purchase => purchases::purchase(app, cx, body).await,
         Route::GetOrder => orders::get(app, cx).await,
         Route::QueryOrder => orders::query(app, cx).await,
         Route::Pay => payments::callback(app, cx, body).await,

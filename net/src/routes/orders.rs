@@ -36,10 +36,7 @@ request_body! {
 pub(super) async fn create<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let body: CreateBody<'_> = parse(body)?;
     let key = fields::required("idempotency_key", body.idempotency_key.as_deref(), IdempotencyKey::parse)?;
-    let amount = body.amount_cents.unwrap_or(0);
-    if amount <= 0 {
-        return Err(Problem::INVALID_AMOUNT);
-    }
+    let amount = fields::amount(body.amount_cents)?;
     let entropy = app.backend.fresh_entropy();
     order(app.ask(cx, Command::CreateOrder(CreateOrder { key, amount: Cents(amount), entropy })).await?)
 }

@@ -138,3 +138,25 @@ fn a_cancellation_may_name_what_it_believes_is_held() {
         assert_eq!((cancel.order, (partition, hold)), (samples::order_id(), named));
     }
 }
+
+#[test]
+fn a_purchase_names_its_seats_and_may_say_how_long() {
+    let server = Server::start();
+    server.script.reply(Ok(Answer::Order(Box::new(samples::order(OrderStatus::Reserved)))));
+    let mut client = Client::connect(&server, Service::Gateway);
+    let least = r#"{"key":"b 1","amount_cents":5,"partition_key":"p","qty":3"#;
+    for (rest, span, capacity, ttl_ms) in [
+        ("", None, 500, None),
+        (r#","capacity":0,"from_index":null,"ttl_secs":null"#, None, 500, None),
+        (r#","capacity":7,"from_index":1,"to_index":2,"ttl_secs":9"#, Span::new(1, 2), 7, Some(9_000)),
+        (r#","ttl_secs":9223372036854775807"#, None, 500, Some(u64::MAX)),
+    ] {
+        assert_eq!(client.post("/v1/purchases", &format!("{least}{rest}}}")).status, 200, "{rest}");
+        let Command::Purchase(purchase) = server.script.command() else { panic!("another command") };
+        assert_eq!((purchase.key.as_str(), purchase.amount.0), ("b 1", 5));
+        assert_eq!((purchase.partition.as_str(), purchase.quantity), ("p", 3));
+        assert_eq!((purchase.span, purchase.ttl_ms), (span, ttl_ms));
+        assert_eq!((purchase.ad_hoc.capacity, purchase.ad_hoc.segments), (capacity, 1));
+        assert_ne!(purchase.entropy, 0);
+    }
+}

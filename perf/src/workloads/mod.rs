@@ -60,7 +60,7 @@ pub struct Choice {
     make: fn(Common) -> Box<dyn Workload>,
 }
 
-pub const ALL: [Choice; 5] = [
+pub const ALL: [Choice; 7] = [
     Choice {
         name: "sale-opening",
         about: "everybody wants the same ten trains; when they are sold out, ten others go on sale",
@@ -78,13 +78,23 @@ pub const ALL: [Choice; 5] = [
     },
     Choice {
         name: "orders",
-        about: "whole purchases: order, reservation, payment, ticket",
+        about: "whole orders: order, reservation, payment, ticket",
         make: |common| Box::new(orders::Orders::paid(common)),
     },
     Choice {
         name: "unpaid-orders",
         about: "orders with a reservation that nobody pays: they expire, and leave",
         make: |common| Box::new(orders::Orders::unpaid(common)),
+    },
+    Choice {
+        name: "paid-orders",
+        about: "order, reservation and payment by three requests, to be held against purchases",
+        make: |common| Box::new(orders::Orders::paid_unseen(common)),
+    },
+    Choice {
+        name: "purchases",
+        about: "the same by two requests: purchase and payment",
+        make: |common| Box::new(orders::Orders::purchases(common)),
     },
 ];
 

@@ -1,4 +1,4 @@
-//! Orders: whole purchases. Each creates an order, reserves seats, pays, and looks until it has its ticket; or nobody pays.
+//! Orders: each is created, reserves seats, is paid, and is looked at until it has its ticket; or less of that. A purchase is created and reserved at once.
 
 use std::io::Write as _;
 
@@ -15,16 +15,28 @@ const LOOK: u32 = 3;
 
 pub(super) struct Orders {
     common: Common,
+    /// Created and reserved by one request.
+    are_purchases: bool,
     are_paid: bool,
+    /// Looked at until they have their tickets.
+    are_looked_at: bool,
 }
 
 impl Orders {
     pub(super) fn paid(common: Common) -> Orders {
-        Orders { common, are_paid: true }
+        Orders { common, are_purchases: false, are_paid: true, are_looked_at: true }
     }
 
     pub(super) fn unpaid(common: Common) -> Orders {
-        Orders { common, are_paid: false }
+        Orders { are_paid: false, ..Orders::paid(common) }
+    }
+
+    pub(super) fn paid_unseen(common: Common) -> Orders {
+        Orders { are_looked_at: false, ..Orders::paid(common) }
+    }
+
+    pub(super) fn purchases(common: Common) -> Orders {
+        Orders { are_purchases: true, ..Orders::paid_unseen(common) }
     }
 }
 
@@ -32,6 +44,18 @@ impl Workload for Orders {
     fn begin(&mut self, request: &mut Vec<u8>) -> Step {
         let wish = self.common.wish();
         let id = self.common.next_id();
+        if self.are_purchases {
+            let partition = self.common.sale.demand.partition(&wish);
+            let (amount, seats, from, to) = (wish.seats * 55_300, wish.seats, wish.from, wish.to);
+            post(request, "/v1/purchases", |body| {
+                write!(
+                    body,
+                    r#"{{"key":"k-{:015x}","amount_cents":{amount},"partition_key":"{partition}","qty":{seats},"from_index":{from},"to_index":{to}}}"#,
+                    id.0
+                )
+            });
+            return Step { stage: RESERVED, ..Step::new(Kind::NewHold, id, wish) };
+        }
         post(request, "/orders", |body| {
             write!(body, r#"{{"idempotency_key":"k-{:015x}","amount_cents":{}}}"#, id.0, wish.seats * 55_300)
         });
@@ -43,7 +67,7 @@ impl Workload for Orders {
             return None;
         }
         let mut next = Step { stage: step.stage + 1, ..*step };
-        if step.stage == CREATED {
+        if step.stage == CREATED || self.are_purchases && step.stage == RESERVED {
             let id: [u8; ORDER_ID_BYTES] = text_field(body, "OrderID")?.as_bytes().try_into().ok()?;
             next.order = id;
         }
@@ -71,6 +95,7 @@ impl Workload for Orders {
                     )
                 });
             }
+            LOOK if !self.are_looked_at => return None,
             stage if stage < LOOK + LOOKS_MAX && text_field(body, "Status") != Some("TICKETED") => {
                 next.kind = Kind::Query;
                 get_end_of(request, order);

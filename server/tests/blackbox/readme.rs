@@ -45,7 +45,11 @@ fn the_readme_sells_a_seat() {
     let launch = Launch::new();
     let _server = launch.start();
     let blocks = commands(&launch);
-    assert_eq!(blocks.len(), 7, "search, create, reserve, pay, see, what is left, the gateway: {blocks:#?}");
+    assert_eq!(
+        blocks.len(),
+        8,
+        "search, create, reserve, pay, see, what is left, the gateway, a purchase: {blocks:#?}"
+    );
 
     let pasted = shell(&blocks[..4].join("\necho @@@\n"));
     let said: Vec<&str> = pasted.split("@@@").collect();
@@ -75,4 +79,9 @@ fn the_readme_sells_a_seat() {
         Some(shell(&blocks[6])).filter(|seen| seen.contains("\"Status\":\"TICKETED\""))
     });
     assert!(gateway.contains("\"Seats\":[\""), "{gateway}");
+    let purchase = shell(&blocks[7]);
+    assert!(
+        ["PAID", "TICKETED"].iter().any(|s| purchase.contains(&format!("\"Status\":\"{s}\""))),
+        "{purchase}"
+    );
 }

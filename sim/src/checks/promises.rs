@@ -10,6 +10,7 @@ use engine::command::{Command, Pay};
 use engine::ids::{HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, TxnId};
 use engine::state::{Order, Slot};
 
+use crate::workload::book;
 use crate::world::World;
 
 /// The latest that any client was told of each order, hold and refund: [`learn`](Promises::learn)ed from answers,
@@ -22,14 +23,14 @@ pub(crate) struct Promises {
     /// Payments that were answered, and how.
     payments: Vec<(Pay, Reply)>,
     /// The orders of each key: one, and those that left before.
-    keys: BTreeMap<IdempotencyKey, BTreeSet<OrderId>>,
+    keys: BTreeMap<(Option<String>, IdempotencyKey), BTreeSet<OrderId>>,
 }
 
 impl Promises {
     pub(crate) fn learn(&mut self, command: &Command, reply: &Reply) {
         match reply {
             Ok(Answer::Order(view)) => {
-                self.keys.entry(view.key.clone()).or_default().insert(view.order);
+                self.keys.entry((book::counts_for(view), view.key.clone())).or_default().insert(view.order);
                 let known = self.orders.entry(view.order).or_insert_with(|| (**view).clone());
                 // Answers overtake each other.
                 if rank(view.status) >= rank(known.status) {
@@ -72,7 +73,7 @@ impl Promises {
         self.orders.values().for_each(|known| order(world, known));
         for (key, orders) in &self.keys {
             let here: Vec<_> = orders.iter().filter(|id| world.model.left(**id).is_none()).collect();
-            assert!(here.len() <= 1, "one key, two orders: {key} {here:?}");
+            assert!(here.len() <= 1, "one key, two orders: {key:?} {here:?}");
         }
         for ((partition, id), known) in &self.holds {
             hold(world, partition, id, known);
@@ -113,7 +114,7 @@ fn order(world: &World, known: &OrderView) {
         OrderStatus::Paid => matches!(row.status, OrderStatus::Paid | OrderStatus::Ticketed),
         OrderStatus::Ticketed | OrderStatus::Cancelled => row.status == known.status,
     };
-    let same = (&row.key, row.amount, row.created_at) == (&known.key, known.amount, known.created_at);
+    let same = (row.key.name(), row.amount, row.created_at) == (&known.key, known.amount, known.created_at);
     assert!(may && same, "{known:?} is now {row:?}");
     if known.status == row.status || known.txn.is_some() {
         let same = (&row.txn, row.cancel_reason) == (&known.txn, known.cancel_reason);

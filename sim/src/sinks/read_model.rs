@@ -84,7 +84,7 @@ fn view(slot: &Slot, left: &Left) -> OrderView {
     });
     OrderView {
         order: row.order,
-        key: row.key.clone(),
+        key: row.key.name().clone(),
         status: row.status,
         amount: row.amount,
         created_at: row.created_at,

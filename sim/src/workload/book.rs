@@ -12,6 +12,8 @@ use crate::timetable::{DATE, NEARLY_OVER, OVER};
 
 /// Orders that are talked about at a time.
 const ORDERS: usize = 5;
+/// The keys of purchases begin so, that answers show of what kind an order is.
+const PURCHASE: &str = "buy-";
 const PARTITIONS: usize = 4;
 /// Orders that were talked about before them.
 const OLD_ORDERS: usize = 12;
@@ -31,6 +33,8 @@ pub(crate) struct KnownOrder {
     pub partition: Place,
     pub quantity: u32,
     pub span: Option<Span>,
+    /// It is made with its seats at once.
+    pub is_purchase: bool,
     /// A client's hold to be adopted instead of a new one.
     pub adopts: Option<HoldId>,
 }
@@ -106,16 +110,19 @@ impl Book {
 
     pub(crate) fn new_order(&mut self, rng: &mut Rng) {
         let number = self.number();
-        let adopts = rng.percent(25).then(|| self.hold(rng));
+        let is_purchase = rng.percent(20);
+        let adopts = (!is_purchase && rng.percent(25)).then(|| self.hold(rng));
+        let key = if is_purchase { format!("{PURCHASE}{number}") } else { format!("key-{number}") };
         self.orders.push_back(KnownOrder {
             number,
-            key: IdempotencyKey::parse(&format!("key-{number}")).expect("a key"),
+            key: IdempotencyKey::parse(&key).expect("a key"),
             amount: Cents(100 + number as i64),
             id: None,
             view: None,
             partition: rng.pick(self.places.make_contiguous()).clone(),
             quantity: *rng.pick(&[1, 1, 1, 2, 3]),
             span: span(rng),
+            is_purchase,
             adopts,
         });
         if self.orders.len() > ORDERS {
@@ -123,6 +130,19 @@ impl Book {
         }
         if self.old.len() > OLD_ORDERS {
             self.old.pop_front();
+        }
+    }
+
+    /// An order, or a purchase, that is to be made: mostly one that is not there yet.
+    pub(crate) fn next_to_make(&mut self, is_purchase: bool, rng: &mut Rng) -> KnownOrder {
+        loop {
+            let of_kind: Vec<_> = self.orders.iter().filter(|o| o.is_purchase == is_purchase).collect();
+            let fresh = of_kind.iter().find(|order| order.id.is_none());
+            match fresh {
+                Some(order) if rng.percent(80) => return (**order).clone(),
+                _ if !of_kind.is_empty() => return (*rng.pick(&of_kind)).clone(),
+                _ => self.new_order(rng),
+            }
         }
     }
 
@@ -199,6 +219,16 @@ impl Book {
             self.refunds.pop_front();
         }
     }
+}
+
+/// The run that an order's key counts for; none where it counts everywhere.
+pub(crate) fn counts_for(view: &OrderView) -> Option<String> {
+    let r = view.reservation.as_ref().filter(|_| view.key.as_str().starts_with(PURCHASE))?;
+    Some(run(&r.partition))
+}
+
+pub(crate) fn run(key: &PartitionKey) -> String {
+    key.run().unwrap_or(key.as_str()).to_owned()
 }
 
 pub(crate) fn span(rng: &mut Rng) -> Option<Span> {

@@ -11,17 +11,13 @@ pub(super) fn next(book: &mut Book, rng: &mut Rng) -> Command {
         book.new_order(rng);
     }
     if rng.percent(8)
-        && let Some(old) = book.old(rng)
+        && let Some(old) = book.old(rng).filter(|old| !old.is_purchase)
     {
         // Its key has another order once it has left.
         let (key, amount) = (old.key, old.amount);
         return Command::CreateOrder(CreateOrder { key, amount, entropy: rng.wide() });
     }
-    let fresh = book.orders.iter().find(|order| order.id.is_none()).cloned();
-    let order = match fresh {
-        Some(order) if rng.percent(80) => order,
-        _ => book.order(rng).clone(),
-    };
+    let order = book.next_to_make(false, rng);
     let amount = if rng.percent(5) { Cents(1) } else { order.amount };
     Command::CreateOrder(CreateOrder { key: order.key, amount, entropy: rng.wide() })
 }

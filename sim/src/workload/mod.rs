@@ -8,6 +8,7 @@ mod end_hold;
 pub(crate) mod left;
 mod look_up;
 mod pay;
+mod purchase;
 mod query;
 mod races;
 mod refunds;
@@ -17,7 +18,7 @@ mod try_hold;
 use std::collections::{BTreeMap, VecDeque};
 
 use engine::answer::{Answer, Rejection, Reply};
-use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Pay};
+use engine::command::{Cancel, Command, CreateOrder, ExpectedHold, Pay, Purchase};
 use engine::ids::{OrderId, Time};
 use shard::Caller;
 
@@ -183,7 +184,7 @@ impl Clients {
         let commands: Vec<Command> = commands.chain(lookups.map(|lookup| Command::Pay(lookup.pay))).collect();
         for command in commands {
             let command = match &command {
-                Command::Reserve(c) if world.rng.percent(70) => {
+                Command::Reserve(c) if world.rng.percent(95) => {
                     Command::Cancel(Cancel { order: c.order, expected: ExpectedHold::default() })
                 }
                 command if world.rng.percent(30) => again(command.clone(), &mut world.rng),
@@ -201,6 +202,7 @@ impl Clients {
 fn again(command: Command, rng: &mut Rng) -> Command {
     match command {
         Command::CreateOrder(c) => Command::CreateOrder(CreateOrder { entropy: rng.wide(), ..c }),
+        Command::Purchase(c) => Command::Purchase(Purchase { entropy: rng.wide(), ..c }),
         Command::Pay(c) => Command::Pay(Pay { looked_up: None, ..c }),
         other => other,
     }
@@ -220,10 +222,11 @@ pub(crate) fn order_of(command: &Command) -> Option<OrderId> {
 
 fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
     match rng.below(100) {
-        0..15 => Some(try_hold::next(book, rng)),
-        15..24 => Some(end_hold::next(book, rng)),
-        24..38 => Some(create::next(book, rng)),
-        38..57 => reserve::next(book, rng),
+        0..14 => Some(try_hold::next(book, rng)),
+        14..22 => Some(end_hold::next(book, rng)),
+        22..28 => Some(purchase::next(book, rng)),
+        28..42 => Some(create::next(book, rng)),
+        42..57 => reserve::next(book, rng),
         57..76 => pay::next(book, rng),
         76..81 => cancel::next(book, rng),
         81..87 => query::order(book, rng),

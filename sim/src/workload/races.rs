@@ -7,7 +7,7 @@ use engine::ids::{Cents, IdempotencyKey, Time};
 use engine::slots::core_of;
 
 use super::book::KnownOrder;
-use super::{Clients, cancel, create, left, order_of, pay, refunds, reserve, try_hold};
+use super::{Clients, again, cancel, create, left, order_of, pay, purchase, refunds, reserve, try_hold};
 use crate::counters::Covered;
 use crate::plan::NAP_MS;
 use crate::world::World;
@@ -27,7 +27,12 @@ pub(super) fn begin(clients: &mut Clients, world: &mut World) {
         12 => pay_and_drop(clients, world),
         10 | 11 => at_deadline(clients, world),
         0..4 => on_order(clients, world),
-        4 | 5 => {
+        4 => {
+            let first = purchase::next(&mut clients.book, &mut world.rng);
+            let second = again(first.clone(), &mut world.rng);
+            vec![first, second]
+        }
+        5 => {
             let c = create::next(&mut clients.book, &mut world.rng);
             let Command::CreateOrder(first) = c else { unreachable!("a create") };
             let entropy = world.rng.wide();
@@ -210,6 +215,9 @@ fn race(world: &World, one: &Command, two: &Command) -> Option<Covered> {
         (Command::CreateOrder(a), Command::CreateOrder(b)) => {
             (a.key == b.key).then_some(Covered::CreateCreate)
         }
+        (Command::Purchase(a), Command::Purchase(b)) => (a.key == b.key
+            && a.partition.run_or_self() == b.partition.run_or_self())
+        .then_some(Covered::PurchasePurchase),
         (Command::SettleRefund { order: a, txn: t, .. }, Command::SettleRefund { order: b, txn: u, .. }) => {
             (a == b && t == u).then_some(Covered::SettleSettle)
         }

@@ -311,6 +311,7 @@ impl World {
             Err(Rejection::LogFull) => Some(Covered::LogFull),
             Err(Rejection::LimitReached) => Some(Covered::MemoryShort),
             Err(Rejection::SaleClosed) => Some(Covered::SaleClosed),
+            Err(Rejection::KeyReused) => Some(Covered::KeyReused),
             Err(Rejection::BoardingNotAllowed) => Some(Covered::BoardingNotAllowed),
             _ => None,
         };

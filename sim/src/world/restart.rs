@@ -194,6 +194,10 @@ impl World {
         self.coverage.add(Covered::Declined, seen.declined);
         self.coverage.add(Covered::RefundOwed, seen.refunds);
         self.coverage.add(Covered::TicketIssued, seen.tickets);
+        self.coverage.add(Covered::Purchased, seen.purchases);
+        self.coverage.add(Covered::PurchasePaid, seen.purchases_paid);
+        self.coverage.add(Covered::PurchaseCancelled, seen.purchases_cancelled);
+        self.coverage.add(Covered::PurchaseExpired, seen.purchases_expired);
     }
 
     /// Puts the files into the state that this kind of end leaves behind.

@@ -1,8 +1,8 @@
 //! Random histories: the operations of the engine's own model, as commands to a world.
 
-use engine::command::{AdHoc, Cancel, Command, ExpectedHold, HoldRef, Pay, Reserve, SeatRequest};
+use engine::command::{AdHoc, Cancel, Command, ExpectedHold, HoldRef, Pay, Purchase, Reserve, SeatRequest};
 use engine::decide::Policy;
-use engine::ids::{HoldId, OrderId, OrderName, PartitionKey, Reference};
+use engine::ids::{Cents, HoldId, OrderId, OrderName, PartitionKey, Reference};
 
 use super::catalogue::{Table, coaches, run};
 use super::names::{self, APART, Names, hold, order_name, partition, span};
@@ -22,6 +22,7 @@ impl History {
         let mut world = World::new(Table::default().sells(RUN, coaches(&["05"]), definition));
         world.policy = Policy {
             hold_ttl_ms: ops::HOLD_TTL_MS,
+            hold_ttl_max_ms: ops::HOLD_TTL_MAX_MS,
             hold_memory_ms: ops::RETENTION_MS,
             abandon_ms: ops::ABANDON_MS,
             // Its stops have departed when the world begins.
@@ -33,7 +34,7 @@ impl History {
     }
 
     pub(crate) fn orders(&self) -> Vec<OrderId> {
-        (0..ops::ORDERS).map(|nth| self.names.order(nth)).collect()
+        (0..ops::ALL_ORDERS).map(|nth| self.order(nth)).collect()
     }
 
     pub(crate) fn step(&mut self, op: &Op) {
@@ -48,6 +49,15 @@ impl History {
         }
     }
 
+    /// As the model of the engine has it: behind those that are created by themselves come purchases, one for each key and place.
+    fn order(&self, nth: usize) -> OrderId {
+        if nth < ops::ORDERS {
+            return self.names.order(nth);
+        }
+        let place = [Place::Run, Place::AdHoc][(nth - ops::ORDERS) % 2];
+        OrderId::new(self.world.hash().partition(&self.place(place)), names::entropy(nth))
+    }
+
     fn place(&self, place: Place) -> PartitionKey {
         match place {
             Place::Run => partition(RUN),
@@ -57,14 +67,14 @@ impl History {
 
     fn hold(&self, name: HoldName) -> HoldId {
         match name {
-            HoldName::Own(order) => self.names.order(order).hold_id(),
+            HoldName::Own(order) => self.order(order).hold_id(),
             HoldName::Free(nth) => hold(&format!("free-{nth}")),
         }
     }
 
     fn who(&self, who: Who) -> OrderName {
         match who {
-            Who::Order(order) => self.names.order(order).name(),
+            Who::Order(order) => self.order(order).name(),
             Who::Stranger => order_name("a stranger's"),
         }
     }
@@ -96,12 +106,24 @@ impl History {
                 span: asked.and_then(|(from, to)| span(from, to)),
             },
             Op::Create { order, amount } => names::create(self.names.key(order), amount, order),
+            Op::Purchase { key, place, amount, quantity, span: asked, ttl_ms } => {
+                Command::Purchase(Purchase {
+                    key: names::key(&format!("basket-{key}")),
+                    amount: Cents(amount),
+                    partition: self.place(place),
+                    quantity,
+                    span: asked.and_then(|(from, to)| span(from, to)),
+                    ad_hoc: AdHoc { capacity: 4, segments: 3 },
+                    ttl_ms,
+                    entropy: names::entropy(ops::purchase(key, place)),
+                })
+            }
             Op::Reserve { order, place, hold, quantity, span } => Command::Reserve(Reserve {
-                order: self.names.order(order),
+                order: self.order(order),
                 seats: self.seats(place, hold, quantity, span),
             }),
             Op::Cancel { order, named } => {
-                Command::Cancel(Cancel { order: self.names.order(order), expected: expected(named) })
+                Command::Cancel(Cancel { order: self.order(order), expected: expected(named) })
             }
             Op::Pay { who, txn, verified, named } => Command::Pay(Pay {
                 order: self.who(who),
@@ -110,8 +132,8 @@ impl History {
                 verified,
                 looked_up: None,
             }),
-            Op::Ticket { order } => self.names.ticket(order),
-            Op::Get { order } => self.names.get(order),
+            Op::Ticket { order } => Command::IssueTicket { order: self.order(order) },
+            Op::Get { order } => Command::GetOrder { order: self.order(order) },
             Op::Settle { who, txn, reference } => Command::SettleRefund {
                 order: self.who(who),
                 txn: self.names.txn(txn),

@@ -52,10 +52,15 @@ fn last_places(database: &Database) -> BTreeMap<String, (i64, i64)> {
 fn check_order(log: &OrderLog, now: &Value, events: &Events, last: (i64, i64)) -> Result<(), String> {
     let ensure = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
     check_places(events)?;
-    let own: Vec<&(Place, Event)> =
-        events.iter().filter(|(_, event)| event.kind.starts_with("order_")).collect();
+    // What happens to the hold of a purchase happens to the order.
+    let is_own = |event: &Event| event.kind.starts_with("order_") || log.is_purchase && event.hold.is_some();
+    let own: Vec<&(Place, Event)> = events.iter().filter(|(_, event)| is_own(event)).collect();
     let kinds: Vec<&str> = own.iter().map(|(_, event)| event.kind.as_str()).collect();
     let expected: &[&[&str]] = match text(now, "Status") {
+        "TICKETED" if log.is_purchase => &[&["purchase_made", "purchase_paid", "order_ticketed"]],
+        "CANCELLED" if log.is_purchase => {
+            &[&["purchase_made", "purchase_cancelled"], &["purchase_made", "holds_expired"]]
+        }
         "INIT" => &[&["order_created"]],
         "TICKETED" => &[&["order_created", "order_reserved", "order_paid", "order_ticketed"]],
         // Its hold may have ended before the reservation was whole.
@@ -74,11 +79,11 @@ fn check_order(log: &OrderLog, now: &Value, events: &Events, last: (i64, i64)) -
     let count = |kind: &str| events.iter().filter(|(_, event)| event.kind == kind).count();
     ensure(count("refund_owed") == log.owed().count_distinct(), "refunds owed")?;
     ensure(count("refund_settled") == log.settled.len(), "refunds settled")?;
-    let begun = count("hold_made") + count("hold_adopted");
-    let ended = count("hold_released") + count("holds_expired");
+    let begun = count("hold_made") + count("hold_adopted") + count("purchase_made");
+    let ended = count("hold_released") + count("holds_expired") + count("purchase_cancelled");
     let is_ticketed = now["Status"] == "TICKETED";
     ensure(
-        count("hold_confirmed") == usize::from(is_ticketed),
+        count("hold_confirmed") + count("purchase_paid") == usize::from(is_ticketed),
         "a hold is confirmed where there is a ticket",
     )?;
     ensure(begun == ended + usize::from(is_ticketed), "each hold that began is sold or ended")?;
@@ -101,10 +106,10 @@ fn check_places(events: &Events) -> Result<(), String> {
 
 /// Payments and tickets have the times of their events.
 fn check_times(database: &Database) {
-    for (table, kind) in [("payments", "order_paid"), ("tickets", "order_ticketed")] {
+    for (table, kinds) in [("payments", "'order_paid', 'purchase_paid'"), ("tickets", "'order_ticketed'")] {
         let sql = format!(
             "SELECT {table}.order_id FROM {table} LEFT JOIN order_history AS event
-                ON event.order_id = {table}.order_id AND event.kind = '{kind}' AND event.time = {table}.created_at
+                ON event.order_id = {table}.order_id AND event.kind IN ({kinds}) AND event.time = {table}.created_at
             WHERE event.order_id IS NULL"
         );
         let odd: Vec<String> = database.rows(&sql, |row| row.get(0));

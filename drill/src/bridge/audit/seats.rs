@@ -112,8 +112,8 @@ impl State<'_> {
         };
         assert_eq!(Some(held.seats.len() as i64), event.qty, "as many seats as it says: {event:?}");
         match event.kind.as_str() {
-            "hold_made" | "hold_adopted" => self.take(id, held, event),
-            "hold_confirmed" => {
+            "hold_made" | "hold_adopted" | "purchase_made" => self.take(id, held, event),
+            "hold_confirmed" | "purchase_paid" => {
                 // One that no order owns has no beginning here.
                 if held.order.is_none() {
                     self.take(id.clone(), held.clone(), event);
@@ -127,7 +127,7 @@ impl State<'_> {
                 let twice = self.confirmed.insert(id, ());
                 assert!(twice.is_none(), "{}: confirmed twice: {event:?}", self.partition);
             }
-            "hold_released" | "holds_expired" => {
+            "hold_released" | "holds_expired" | "purchase_cancelled" => {
                 assert!(!self.confirmed.contains_key(&id), "{}: a sold hold ends: {event:?}", self.partition);
                 assert_eq!(
                     self.holds.remove(&id),

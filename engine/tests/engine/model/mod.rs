@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use allocator::{SeatNo, Span};
 use engine::answer::{Answer, HoldView, OrderView, Reply};
 use engine::command::{
-    AdHoc, Cancel, Command, ExpectedHold, HoldRef, ListRefunds, Pay, Reserve, SeatRequest,
+    AdHoc, Cancel, Command, ExpectedHold, HoldRef, ListRefunds, Pay, Purchase, Reserve, SeatRequest,
 };
 use engine::decide::Policy;
-use engine::ids::{HoldId, OrderName, PartitionKey, Reference, TxnId};
+use engine::ids::{Cents, HoldId, OrderId, OrderName, PartitionKey, Reference, TxnId};
 use engine::text::Text;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -22,11 +22,11 @@ use proptest::test_runner::Config;
 use crate::support::catalogue::{Table, coaches, run};
 use crate::support::check;
 use crate::support::names::{APART, TOGETHER};
-use crate::support::names::{Names, Placement, hold, order_name, partition, span};
+use crate::support::names::{Names, Placement, entropy, hold, key, order_name, partition, span};
 use crate::support::word;
 use crate::support::world::{START, World};
 use naive::Naive;
-use ops::{HoldName, ORDERS, Op, Place, Who};
+use ops::{ALL_ORDERS, HoldName, ORDERS, Op, Place, Who};
 
 /// The engine's side of a history.
 struct Real {
@@ -50,6 +50,7 @@ impl Real {
         let mut world = World::new(Table::default().sells(RUN, coaches(&["05"]), definition));
         world.policy = Policy {
             hold_ttl_ms: ops::HOLD_TTL_MS,
+            hold_ttl_max_ms: ops::HOLD_TTL_MAX_MS,
             hold_memory_ms: ops::RETENTION_MS,
             abandon_ms: ops::ABANDON_MS,
             sale_closes_ms: ops::SALE_CLOSES_MS as i64,
@@ -60,16 +61,24 @@ impl Real {
         Real { world, names, places }
     }
 
+    fn order(&self, order: usize) -> OrderId {
+        if order < ORDERS {
+            return self.names.order(order);
+        }
+        let place = [Place::Run, Place::AdHoc][(order - ORDERS) % 2];
+        OrderId::new(self.world.hash().partition(&self.places[&place]), entropy(order))
+    }
+
     fn hold(&self, name: HoldName) -> HoldId {
         match name {
-            HoldName::Own(order) => self.names.order(order).hold_id(),
+            HoldName::Own(order) => self.order(order).hold_id(),
             HoldName::Free(nth) => hold(&format!("free-{nth}")),
         }
     }
 
     fn who(&self, who: Who) -> OrderName {
         match who {
-            Who::Order(order) => self.names.order(order).name(),
+            Who::Order(order) => self.order(order).name(),
             Who::Stranger => order_name("a stranger's"),
         }
     }
@@ -99,15 +108,27 @@ impl Real {
             Op::Create { order, amount } => {
                 crate::support::names::create(self.names.key(*order), *amount, *order)
             }
+            Op::Purchase { key: nth, place, amount, quantity, span: asked, ttl_ms } => {
+                Command::Purchase(Purchase {
+                    key: key(&format!("basket-{nth}")),
+                    amount: Cents(*amount),
+                    partition: self.places[place].clone(),
+                    quantity: *quantity,
+                    span: asked.and_then(|(from, to)| span(from, to)),
+                    ad_hoc,
+                    ttl_ms: *ttl_ms,
+                    entropy: entropy(ops::purchase(*nth, *place)),
+                })
+            }
             Op::Reserve { order, place, hold, quantity, span: asked } => {
                 let HoldRef { partition, hold } = reference(place, hold);
                 let span = asked.and_then(|(from, to)| span(from, to));
-                let order = self.names.order(*order);
+                let order = self.order(*order);
                 let seats = SeatRequest { partition, hold, quantity: *quantity, span, ad_hoc };
                 Command::Reserve(Reserve { order, seats })
             }
             Op::Cancel { order, named } => {
-                Command::Cancel(Cancel { order: self.names.order(*order), expected: self.named(*named) })
+                Command::Cancel(Cancel { order: self.order(*order), expected: self.named(*named) })
             }
             Op::Pay { who, txn, verified, named } => Command::Pay(Pay {
                 order: self.who(*who),
@@ -116,8 +137,8 @@ impl Real {
                 verified: *verified,
                 looked_up: None,
             }),
-            Op::Ticket { order } => self.names.ticket(*order),
-            Op::Get { order } => self.names.get(*order),
+            Op::Ticket { order } => Command::IssueTicket { order: self.order(*order) },
+            Op::Get { order } => Command::GetOrder { order: self.order(*order) },
             Op::Settle { who, txn, reference } => Command::SettleRefund {
                 order: self.who(*who),
                 txn: self.names.txn(*txn),
@@ -178,12 +199,12 @@ impl Real {
     }
 
     fn hold_name(&self, id: &HoldId) -> HoldName {
-        let own = (0..ORDERS).map(HoldName::Own);
+        let own = (0..ALL_ORDERS).map(HoldName::Own);
         own.chain((0..3).map(HoldName::Free)).find(|name| self.hold(*name) == *id).unwrap()
     }
 
     fn txn_number(&self, txn: &TxnId) -> usize {
-        (0..5).find(|nth| self.names.txn(*nth) == *txn).unwrap()
+        (0..=ALL_ORDERS).find(|nth| self.names.txn(*nth) == *txn).unwrap()
     }
 
     fn refunds(&mut self) -> Vec<String> {
@@ -192,7 +213,7 @@ impl Real {
         let mut all: Vec<String> = views
             .iter()
             .map(|view| {
-                let who = (0..ORDERS).map(Who::Order).find(|who| self.who(*who) == view.order);
+                let who = (0..ALL_ORDERS).map(Who::Order).find(|who| self.who(*who) == view.order);
                 let (who, txn) = (who.unwrap_or(Who::Stranger), self.txn_number(&view.txn));
                 let settled: Option<usize> =
                     view.settled.as_ref().map(|settled| settled.reference.as_str().parse().unwrap());
@@ -286,6 +307,16 @@ const WANTED: &[&str] = &[
     "Confirm !HoldExpired",
     "Create !AmountDiffers",
     "Create Cancelled(HoldExpired)",
+    "Purchase Reserved",
+    "Purchase Paid",
+    "Purchase Ticketed",
+    "Purchase Cancelled(HoldExpired)",
+    "Purchase Cancelled(Requested)",
+    "Purchase !KeyReused",
+    "Purchase !InvalidTtl",
+    "Purchase !InvalidSpan",
+    "Purchase !InsufficientStock",
+    "Purchase !SaleClosed",
     "Reserve Reserved",
     "Reserve !HoldOwnedByAnother",
     "Reserve !ReservationDiffers",
@@ -315,6 +346,8 @@ const WANTED: &[&str] = &[
     "HoldAdopted",
     "HoldsForgotten",
     "HoldsExpired",
+    "PurchasePaid",
+    "PurchaseCancelled",
 ];
 
 /// The histories above do come to everything: otherwise they would prove little.
@@ -325,7 +358,7 @@ fn histories_are_rich() {
 
     let mut runner = TestRunner::deterministic();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..300 {
+    for _ in 0..600 {
         let ops = prop::collection::vec(ops::op(), 60..120).new_tree(&mut runner).unwrap().current();
         let mut real = Real::new(APART);
         for op in &ops {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::ops::{
-    ABANDON_MS, DEPARTED_MS, FIRST_STOP_DEPARTS_AT_MS, HOLD_TTL_MS, HoldName, Op, Place, RETENTION_MS,
-    RUN_ENDS_AT_MS, SALE_CLOSES_MS, Who,
+    ABANDON_MS, DEPARTED_MS, FIRST_STOP_DEPARTS_AT_MS, HOLD_TTL_MAX_MS, HOLD_TTL_MS, HoldName, Op, Place,
+    RETENTION_MS, RUN_ENDS_AT_MS, SALE_CLOSES_MS, Who, purchase,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,7 +83,7 @@ impl Naive {
     pub(super) fn step(&mut self, op: &Op, chosen: &[usize]) -> String {
         let said = match op {
             Op::TryHold { place, hold, quantity, span } => {
-                self.hold(*place, *hold, *quantity, *span, None, chosen).map(|()| {
+                self.hold(*place, *hold, (*quantity, *span, HOLD_TTL_MS), None, chosen).map(|()| {
                     let span = self.span(*place, *span).unwrap();
                     self.show_hold(*place, *hold, span)
                 })
@@ -92,6 +92,10 @@ impl Naive {
             Op::Confirm { place, hold } => self.end(*place, *hold, Hold::Confirmed),
             Op::Available { place, span } => self.available(*place, *span),
             Op::Create { order, amount } => self.create(*order, *amount),
+            Op::Purchase { key, place, amount, quantity, span, ttl_ms } => {
+                let order = purchase(*key, *place);
+                self.purchase(order, *place, *amount, (*quantity, *span), *ttl_ms, chosen)
+            }
             Op::Reserve { order, place, hold, quantity, span } => {
                 self.reserve(*order, *place, *hold, *quantity, *span, chosen)
             }
@@ -208,8 +212,7 @@ impl Naive {
         &mut self,
         place: Place,
         name: HoldName,
-        quantity: u32,
-        span: Option<(u16, u16)>,
+        (quantity, span, ttl_ms): (u32, Option<(u16, u16)>, u64),
         owner: Option<usize>,
         chosen: &[usize],
     ) -> Result<(), String> {
@@ -245,7 +248,7 @@ impl Naive {
                 seats: chosen.to_vec(),
                 span,
                 owner,
-                deadline: self.now + HOLD_TTL_MS,
+                deadline: self.now + ttl_ms,
                 keep_until: 0,
             };
             self.trains.get_mut(&place).unwrap().holds.insert(name, held);
@@ -362,6 +365,37 @@ impl Naive {
         self.show(order)
     }
 
+    fn purchase(
+        &mut self,
+        order: usize,
+        place: Place,
+        amount: i64,
+        (quantity, asked): (u32, Option<(u16, u16)>),
+        ttl_ms: Option<u64>,
+        chosen: &[usize],
+    ) -> Said {
+        if let Some(there) = self.orders.get(&order) {
+            let reserved = there.reserved.as_ref().expect("a purchase has seats from the first");
+            let same = (there.amount, reserved.quantity) == (amount, quantity as usize);
+            if !same || self.span(place, asked) != Ok(reserved.span) {
+                return no("KeyReused");
+            }
+            self.settle_overdue(order);
+            return self.show(order);
+        }
+        let ttl_ms = ttl_ms.unwrap_or(HOLD_TTL_MS);
+        if ttl_ms == 0 || ttl_ms > HOLD_TTL_MAX_MS {
+            return no("InvalidTtl");
+        }
+        let hold = HoldName::Own(order);
+        self.hold(place, hold, (quantity, asked, ttl_ms), Some(order), chosen)?;
+        let Held { quantity, seats, span, deadline, .. } = self.trains[&place].holds[&hold].clone();
+        let reserved = Some(Reserved { place, hold, quantity, seats, span, deadline });
+        self.orders
+            .insert(order, Order { status: "Reserved", amount, abandon_at: self.now, reserved, txn: None });
+        self.show(order)
+    }
+
     fn get(&mut self, order: usize) -> Said {
         if !self.orders.contains_key(&order) {
             return no("OrderNotFound");
@@ -382,7 +416,7 @@ impl Naive {
         let Some(there) = self.orders.get(&order) else { return no("OrderNotFound") };
         match there.status {
             "Init" => {
-                self.hold(place, hold, quantity, asked, Some(order), chosen)?;
+                self.hold(place, hold, (quantity, asked, HOLD_TTL_MS), Some(order), chosen)?;
                 let Held { quantity, seats, span, deadline, .. } = self.trains[&place].holds[&hold].clone();
                 let there = self.orders.get_mut(&order).unwrap();
                 there.status = "Reserved";

@@ -12,7 +12,17 @@ pub(super) const RUN_ENDS_AT_MS: u64 = 500;
 pub(super) const FIRST_STOP_DEPARTS_AT_MS: u64 = 1_000;
 pub(super) const SALE_CLOSES_MS: u64 = 700;
 
+/// Orders that are created by themselves; the numbers behind them are of purchases.
 pub(super) const ORDERS: usize = 4;
+/// Keys of purchases: each is another purchase in each place.
+const PURCHASE_KEYS: usize = 2;
+pub(super) const ALL_ORDERS: usize = ORDERS + 2 * PURCHASE_KEYS;
+pub(super) const HOLD_TTL_MAX_MS: u64 = 200;
+
+/// The number of the order that a purchase makes.
+pub(super) fn purchase(key: usize, place: Place) -> usize {
+    ORDERS + 2 * key + usize::from(place == Place::AdHoc)
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Place {
@@ -61,6 +71,14 @@ pub(super) enum Op {
         order: usize,
         amount: i64,
     },
+    Purchase {
+        key: usize,
+        place: Place,
+        amount: i64,
+        quantity: u32,
+        span: Asked,
+        ttl_ms: Option<u64>,
+    },
     Reserve {
         order: usize,
         place: Place,
@@ -106,6 +124,10 @@ fn hold() -> impl Strategy<Value = HoldName> {
     prop_oneof![3 => (0..3usize).prop_map(HoldName::Free), 1 => (0..ORDERS).prop_map(HoldName::Own)]
 }
 
+fn any_hold() -> impl Strategy<Value = HoldName> {
+    prop_oneof![3 => hold(), 1 => (ORDERS..ALL_ORDERS).prop_map(HoldName::Own)]
+}
+
 fn quantity() -> impl Strategy<Value = u32> {
     prop_oneof![6 => 1..=2u32, 1 => 3..=7u32]
 }
@@ -116,23 +138,37 @@ fn span() -> impl Strategy<Value = Asked> {
 }
 
 fn who() -> impl Strategy<Value = Who> {
-    prop_oneof![8 => (0..ORDERS).prop_map(Who::Order), 1 => Just(Who::Stranger)]
+    prop_oneof![8 => (0..ALL_ORDERS).prop_map(Who::Order), 1 => Just(Who::Stranger)]
 }
 
 /// Most often the order's own transaction; sometimes another one's, or a second one.
 fn who_and_txn() -> impl Strategy<Value = (Who, usize)> {
-    (who(), prop_oneof![2 => Just(None), 1 => (0..5usize).prop_map(Some)]).prop_map(|(who, txn)| match who {
-        Who::Order(order) => (who, txn.unwrap_or(order)),
-        Who::Stranger => (who, txn.unwrap_or(0)),
+    (who(), prop_oneof![2 => Just(None), 1 => (0..ALL_ORDERS + 1).prop_map(Some)]).prop_map(|(who, txn)| {
+        match who {
+            Who::Order(order) => (who, txn.unwrap_or(order)),
+            Who::Stranger => (who, txn.unwrap_or(0)),
+        }
     })
 }
 
 fn named() -> impl Strategy<Value = Option<HoldName>> {
-    prop_oneof![5 => Just(None), 1 => hold().prop_map(Some)]
+    prop_oneof![5 => Just(None), 1 => any_hold().prop_map(Some)]
 }
 
 pub(super) fn op() -> impl Strategy<Value = Op> {
-    let order = || 0..ORDERS;
+    let order = || 0..ALL_ORDERS;
+    let amount = || prop_oneof![9 => Just(1i64), 1 => Just(2i64)];
+    let ttl_ms = prop_oneof![6 => Just(None), 2 => Just(Some(30)), 1 => Just(Some(0)), 1 => Just(Some(HOLD_TTL_MAX_MS + 1))];
+    let purchase = (0..PURCHASE_KEYS, place(), amount(), quantity(), span(), ttl_ms).prop_map(
+        |(key, place, amount, quantity, span, ttl_ms)| Op::Purchase {
+            key,
+            place,
+            amount,
+            quantity,
+            span,
+            ttl_ms,
+        },
+    );
     let own = (order(), place(), quantity(), span()).prop_map(|(order, place, quantity, span)| Op::Reserve {
         order,
         place,
@@ -140,21 +176,22 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         quantity,
         span,
     });
-    let other = (order(), place(), hold(), quantity(), span())
+    let other = (0..ORDERS, place(), hold(), quantity(), span())
         .prop_map(|(order, place, hold, quantity, span)| Op::Reserve { order, place, hold, quantity, span });
     let pay = (who_and_txn(), prop::bool::weighted(0.8), named());
     prop_oneof![
         4 => (place(), hold(), quantity(), span())
             .prop_map(|(place, hold, quantity, span)| Op::TryHold { place, hold, quantity, span }),
-        2 => (place(), hold()).prop_map(|(place, hold)| Op::Release { place, hold }),
-        2 => (place(), hold()).prop_map(|(place, hold)| Op::Confirm { place, hold }),
+        2 => (place(), any_hold()).prop_map(|(place, hold)| Op::Release { place, hold }),
+        2 => (place(), any_hold()).prop_map(|(place, hold)| Op::Confirm { place, hold }),
         2 => (place(), span()).prop_map(|(place, span)| Op::Available { place, span }),
-        4 => (order(), prop_oneof![9 => Just(1i64), 1 => Just(2i64)])
+        4 => purchase,
+        4 => (0..ORDERS, amount())
             .prop_map(|(order, amount)| Op::Create { order, amount }),
         5 => own,
         4 => other,
         2 => (order(), named()).prop_map(|(order, named)| Op::Cancel { order, named }),
-        5 => pay.prop_map(|((who, txn), verified, named)| Op::Pay { who, txn, verified, named }),
+        7 => pay.prop_map(|((who, txn), verified, named)| Op::Pay { who, txn, verified, named }),
         2 => order().prop_map(|order| Op::Ticket { order }),
         2 => order().prop_map(|order| Op::Get { order }),
         2 => (who_and_txn(), 0..2usize)

@@ -1,7 +1,7 @@
 //! Memory by state, as the process has it and as the engine estimates it: open partitions, live holds, ended orders.
 
 use engine::answer::OrderStatus;
-use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, PartitionKey, SlotId, Time, TxnId};
+use engine::ids::{Cents, HoldId, IdempotencyKey, OrderId, OrderKey, PartitionKey, SlotId, Time, TxnId};
 use engine::limits::SLOTS;
 use engine::record::{Body, OrderRow, Reservation};
 use engine::text::Text;
@@ -113,7 +113,7 @@ fn order(world: &mut World, number: u64) {
     let txn = TxnId::parse(&format!("alipay-2026112922001{number:012}")).expect("a transaction id");
     let created = OrderRow {
         order: OrderId::new(slot, u128::from(number)),
-        key: IdempotencyKey::parse(&format!("basket-{number:024x}")).expect("a key"),
+        key: OrderKey::Plain(IdempotencyKey::parse(&format!("basket-{number:024x}")).expect("a key")),
         status: OrderStatus::Init,
         amount: Cents(55_350),
         created_at: now,

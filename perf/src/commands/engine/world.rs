@@ -151,7 +151,8 @@ impl World {
             let body =
                 decide_due(&self.slots[index], &cx).expect("a slot has something to do when it says so");
             if let Body::HoldsExpired(rows) = &body {
-                self.expired += rows.iter().filter(|row| row.status == HoldStatus::Expired).count() as u64;
+                self.expired +=
+                    rows.iter().filter(|row| row.hold.status == HoldStatus::Expired).count() as u64;
             }
             self.apply(index, body, &mut |_| ());
         }

@@ -8,6 +8,7 @@ mod edge;
 mod inventory;
 mod orders;
 mod payments;
+mod purchases;
 mod races;
 mod runs;
 mod sale;

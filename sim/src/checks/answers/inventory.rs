@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use allocator::{Layout, Span};
 use engine::answer::{Answer, ClassView, HoldStatus, PartitionView, Rejection, Reply};
 use engine::catalogue::{Catalogue, ClassListing, Definition, RunDefinition};
-use engine::command::{HoldRef, Reserve, RunQuery, SeatRequest};
+use engine::command::{HoldRef, Purchase, Reserve, RunQuery, SeatRequest};
 use engine::ids::{HoldId, OrderId, PartitionKey};
 
 use super::At;
@@ -71,6 +71,20 @@ pub(super) fn refuse(slot: &Slot, at: &At<'_>, c: &Reserve, reply: &Reply) -> bo
         capacity: c.seats.ad_hoc.capacity,
         segments: c.seats.ad_hoc.segments,
         order: Some(c.order),
+    };
+    reply.as_ref().is_err_and(|why| refused(slot, at, &want, *why))
+}
+
+/// True where a new purchase is refused in this state.
+pub(super) fn refuse_purchase(slot: &Slot, at: &At<'_>, c: &Purchase, reply: &Reply) -> bool {
+    let want = Want {
+        partition: &c.partition,
+        hold: &HoldId::parse("a-new-one").expect("an id that no client uses"),
+        quantity: c.quantity,
+        span: c.span,
+        capacity: c.ad_hoc.capacity,
+        segments: c.ad_hoc.segments,
+        order: None,
     };
     reply.as_ref().is_err_and(|why| refused(slot, at, &want, *why))
 }

@@ -95,6 +95,7 @@ pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
         }
         Command::Run(c) => main.any_at(inputs, |s, at| inventory::run(s, at, c, reply)),
         Command::CreateOrder(c) => main.any(|s| orders::create(s, main.time, c, reply)),
+        Command::Purchase(c) => main.any_at(inputs, |s, at| orders::purchase(s, at, c, reply)),
         Command::GetOrder { order } => main.any(|s| orders::get(s, main.time, *order, reply)),
         Command::IssueTicket { order } => main.any(|s| orders::ticket(s, *order, reply)),
         Command::Cancel(c) => main.any(|s| orders::cancel(s, c, reply)),

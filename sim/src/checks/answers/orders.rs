@@ -1,9 +1,12 @@
 //! Answers about orders.
 
 use engine::answer::{Answer, OrderStatus, OrderView, Rejection, Reply};
-use engine::command::{Cancel, CreateOrder, ExpectedHold, Reserve};
-use engine::ids::{OrderId, Time};
+use engine::command::{Cancel, CreateOrder, ExpectedHold, Purchase, Reserve};
+use engine::ids::{OrderId, OrderKey, Time};
 use engine::record::Reservation;
+use engine::text::Text;
+
+use super::{At, inventory};
 
 use crate::checks::model::state::{Order, Slot};
 
@@ -19,7 +22,8 @@ pub(super) fn shows(slot: &Slot, order: &Order, view: &OrderView) -> bool {
         _ => false,
     };
     reservation
-        && (row.order, &row.key, row.status, row.amount) == (view.order, &view.key, view.status, view.amount)
+        && (row.order, row.key.name(), row.status, row.amount)
+            == (view.order, &view.key, view.status, view.amount)
         && (row.created_at, order.updated_at) == (view.created_at, view.updated_at)
         && (row.cancel_reason, &row.txn) == (view.cancel_reason, &view.txn)
         && view.refund == slot.refund_status(&row.order.name())
@@ -41,10 +45,34 @@ pub(super) fn agrees(r: &Reservation, expected: &ExpectedHold) -> bool {
 }
 
 pub(super) fn create(slot: &Slot, now: Time, c: &CreateOrder, reply: &Reply) -> bool {
-    let Some(order) = slot.keys.get(&c.key).and_then(|id| slot.orders.get(id)) else { return false };
+    let key = OrderKey::Plain(c.key.clone());
+    let Some(order) = slot.keys.get(&key).and_then(|id| slot.orders.get(id)) else { return false };
     match reply {
         Err(why) => *why == Rejection::AmountDiffers && order.row.amount != c.amount,
         Ok(_) => order.row.amount == c.amount && is_shown(slot, order, now, reply),
+    }
+}
+
+/// One that is there is answered with; else its seats are refused.
+pub(super) fn purchase(slot: &Slot, at: &At<'_>, c: &Purchase, reply: &Reply) -> bool {
+    let run = c.partition.run().unwrap_or(c.partition.as_str());
+    let key = OrderKey::OfRun { run: Text::from(run), key: c.key.clone() };
+    let Some(order) = slot.keys.get(&key).and_then(|id| slot.orders.get(id)) else {
+        let policy = &at.inputs.policy;
+        let most = policy.hold_ttl_ms.max(policy.hold_ttl_max_ms);
+        return if c.ttl_ms.is_some_and(|ttl| !(1..=most).contains(&ttl)) {
+            *reply == Err(Rejection::InvalidTtl)
+        } else {
+            inventory::refuse_purchase(slot, at, c, reply)
+        };
+    };
+    let is_same = order.row.reservation.as_ref().is_some_and(|r| {
+        let span = c.span.map_or((0, r.segments), |span| (span.from(), span.to()));
+        r.partition == c.partition && r.quantity == c.quantity && (r.from, r.to) == span
+    });
+    match reply {
+        Err(why) => *why == Rejection::KeyReused && !(is_same && order.row.amount == c.amount),
+        Ok(_) => is_same && order.row.amount == c.amount && is_shown(slot, order, at.time, reply),
     }
 }
 

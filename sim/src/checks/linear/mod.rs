@@ -14,7 +14,7 @@ use engine::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey};
 
 use crate::checks::model::{Memory, SeenHold};
 use crate::counters::{Counters, Covered};
-use crate::workload::Told;
+use crate::workload::{Told, book};
 pub(crate) use order::Leaving;
 use order::OrderObject;
 use search::{Event, Verdict, search};
@@ -48,17 +48,19 @@ fn judge<O: std::fmt::Debug>(
 
 fn orders(history: &[Told], leaving: Leaving, coverage: &mut Counters) {
     // More than one where the first has left.
-    let mut keys: BTreeMap<IdempotencyKey, BTreeSet<OrderId>> = BTreeMap::new();
+    let mut keys: BTreeMap<(Option<String>, IdempotencyKey), BTreeSet<OrderId>> = BTreeMap::new();
     for told in history {
         if let Some(Ok(Answer::Order(view))) = &told.reply {
-            keys.entry(view.key.clone()).or_default().insert(view.order);
+            keys.entry((book::counts_for(view), view.key.clone())).or_default().insert(view.order);
         }
     }
+    let of_key = |key| keys.get(&key).into_iter().flatten().copied().collect();
     let mut objects: BTreeMap<OrderId, OrderObject> = BTreeMap::new();
     let mut events: BTreeMap<OrderId, Vec<Event<order::Seen>>> = BTreeMap::new();
     for told in history {
         let ids: Vec<OrderId> = match &told.command {
-            Command::CreateOrder(c) => keys.get(&c.key).into_iter().flatten().copied().collect(),
+            Command::CreateOrder(c) => of_key((None, c.key.clone())),
+            Command::Purchase(c) => of_key((Some(book::run(&c.partition)), c.key.clone())),
             other => crate::workload::order_of(other).into_iter().collect(),
         };
         for id in ids {
@@ -85,6 +87,8 @@ fn is_refused(told: &Told) -> bool {
             | Rejection::PartitionNotFound
             | Rejection::BoardingNotAllowed
             | Rejection::SaleClosed
+            | Rejection::KeyReused
+            | Rejection::InvalidTtl
             | Rejection::HoldDiffers
             | Rejection::HoldOwnedByAnother
             | Rejection::HoldConfirmed))
@@ -196,6 +200,14 @@ impl Ends {
         let mut ends = Ends::default();
         for told in history {
             match &told.command {
+                Command::Purchase(_) => {
+                    if let Some(Ok(Answer::Order(view))) = &told.reply
+                        && let Some(r) = &view.reservation
+                    {
+                        let hold = (r.partition.clone(), r.hold.clone());
+                        ends.owners.entry(hold).or_default().push(view.order);
+                    }
+                }
                 Command::ReleaseHold(c) => {
                     ends.asked((c.partition.clone(), c.hold.clone()), told);
                 }

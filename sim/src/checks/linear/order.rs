@@ -2,7 +2,7 @@
 
 use allocator::Span;
 use engine::answer::{Answer, CancelReason, OrderStatus, OrderView, Rejection};
-use engine::command::{Command, Reserve};
+use engine::command::{Command, Purchase, Reserve};
 use engine::ids::{HoldId, OrderId, PartitionKey, Time, TxnId};
 
 use super::search::{Event, Object};
@@ -63,6 +63,7 @@ pub(super) struct OrderObject {
     created_at: Option<Time>,
     pub creates: Vec<u64>,
     pub reserves: Vec<(u64, Reserve)>,
+    pub purchases: Vec<(u64, Purchase)>,
     pub pays: Vec<(u64, TxnId)>,
     pub cancels: Vec<u64>,
 }
@@ -132,6 +133,8 @@ impl OrderObject {
             Command::CreateOrder(_) => self.creates.push(told.called),
             // A client who was told no has been told the truth: nothing may come of it later.
             Command::Reserve(_) if super::is_refused(told) => {}
+            Command::Purchase(_) if super::is_refused(told) => {}
+            Command::Purchase(c) => self.purchases.push((told.called, c.clone())),
             Command::Reserve(c) => self.reserves.push((told.called, c.clone())),
             Command::Pay(c) => self.pays.push((told.called, c.txn.clone())),
             Command::Cancel(_) => self.cancels.push(told.called),
@@ -176,6 +179,16 @@ impl OrderObject {
         self.reserves.iter().any(|(called, c)| *called < by && asks(c))
     }
 
+    fn may_purchase(&self, r: &Reservation, by: u64) -> bool {
+        let asks = |c: &Purchase| {
+            let span = c.span.map(|span: Span| (span.from(), span.to()));
+            c.partition == r.partition
+                && c.quantity == r.quantity
+                && span.is_none_or(|span| span == (r.from, r.to))
+        };
+        self.purchases.iter().any(|(called, c)| *called < by && asks(c))
+    }
+
     fn may_pay(&self, txn: &TxnId, by: u64) -> bool {
         self.pays.iter().any(|(called, other)| *called < by && other == txn)
     }
@@ -192,6 +205,13 @@ impl OrderObject {
             (State::Gone, State::Absent) => true,
             (State::Gone, _) => false,
             (from, State::Absent) => self.may_be_gone(from, seen),
+            // A purchase has its seats from the first.
+            (
+                State::Absent,
+                State::Reserved(r) | State::Paid(r, _) | State::Ticketed(r, _) | State::Cancelled(Some(r), _),
+            ) if !self.purchases.is_empty() => {
+                self.may_purchase(r, by) && self.leads(&State::Reserved(r.clone()), seen)
+            }
             (State::Absent, _) => {
                 self.creates.iter().any(|called| *called < by) && self.leads(&State::Init, seen)
             }

@@ -74,6 +74,10 @@ pub(crate) struct Seen {
     pub declined: u64,
     pub refunds: u64,
     pub tickets: u64,
+    pub purchases: u64,
+    pub purchases_paid: u64,
+    pub purchases_cancelled: u64,
+    pub purchases_expired: u64,
 }
 
 /// The slot after the record. `applying` has the slot before it.
@@ -93,13 +97,25 @@ impl Applying<'_> {
             Body::HoldAdopted(row) => self.hold_adopted(row),
             Body::HoldConfirmed(row) => self.hold_confirmed(row),
             Body::HoldReleased(row) => self.hold_released(row),
-            Body::HoldsExpired(rows) => rows.iter().try_for_each(|row| self.hold_expired(row)),
+            Body::HoldsExpired(rows) => rows.iter().try_for_each(|row| match &row.purchase {
+                None => self.hold_expired(&row.hold),
+                Some(order) => self.purchase_expired(order, &row.hold),
+            }),
             Body::HoldsForgotten { partition, holds } => self.holds_forgotten(partition, holds),
             Body::OrderCreated(row) => self.created(row),
             Body::OrderReserved(row) => self.reserved(row),
-            Body::OrderPaid(row) => self.paid(row),
+            Body::OrderPaid(row) => {
+                demand!(!row.is_purchase(), "a purchase changes with its hold");
+                self.paid(row)
+            }
             Body::OrderTicketed(row) => self.ticketed(row),
-            Body::OrderCancelled(row) => self.cancelled(row),
+            Body::OrderCancelled(row) => {
+                demand!(!row.is_purchase(), "a purchase changes with its hold");
+                self.cancelled(row)
+            }
+            Body::PurchaseMade(row) => self.purchased(row),
+            Body::PurchasePaid(row) => self.purchase_paid(row),
+            Body::PurchaseCancelled(row) => self.purchase_cancelled(row),
             Body::OrdersAbandoned(rows) => rows.iter().try_for_each(|row| self.given_up(row)),
             Body::OrderKept { order, kept } => self.kept(*order, *kept),
             Body::OrderLeaving { order, txns } => self.leaving(*order, txns),

@@ -89,17 +89,20 @@ impl Applying<'_> {
     }
 
     pub(super) fn hold_made(&mut self, row: &HoldRow) -> Verdict {
+        let deadline = self.time.plus(self.inputs.policy.hold_ttl_ms);
+        demand!(row.deadline == deadline, "deadline {:?}", row.deadline);
+        self.made(row)?;
+        self.tell_made(row)
+    }
+
+    /// A new hold, before anybody is told of it.
+    pub(super) fn made(&mut self, row: &HoldRow) -> Verdict {
         self.nothing_due(row)?;
         let mut p = self.next(row)?;
         self.on_sale(row, &p)?;
         demand!(row.made == row.partition_seq, "made by change {}", row.made);
         demand!(!p.holds.contains_key(&row.hold), "the hold is there already");
         demand!(row.status == HoldStatus::Held && row.txn.is_none(), "a new hold is live");
-        demand!(
-            row.deadline == self.time.plus(self.inputs.policy.hold_ttl_ms),
-            "deadline {:?}",
-            row.deadline
-        );
         for (i, seat) in row.seats.iter().enumerate() {
             demand!(!row.seats[..i].contains(seat), "seat {seat} twice in one hold");
             demand!(p.is_free(*seat, row.from, row.to), "seat {seat} is sold twice");
@@ -120,7 +123,7 @@ impl Applying<'_> {
         p.put(&hold, true);
         p.holds.insert(row.hold.clone(), Rc::new(hold));
         self.put(row, p);
-        self.tell_made(row)
+        Ok(())
     }
 
     /// A new hold is of what is on sale at that moment.
@@ -146,9 +149,16 @@ impl Applying<'_> {
     fn tell_made(&mut self, row: &HoldRow) -> Verdict {
         let Some(order) = row.owner else { return Ok(()) };
         self.knows(order)?;
+        let reservation = self.reservation(row);
+        self.tell(Fact::HoldMade { order, reservation });
+        Ok(())
+    }
+
+    /// The hold as its order has it.
+    pub(super) fn reservation(&self, row: &HoldRow) -> Reservation {
         let run = self.slot.partitions.get(&row.partition).and_then(|p| p.run.as_ref());
         let ends_at = run.map(|run| run.ends_at);
-        let reservation = Reservation {
+        Reservation {
             partition: row.partition.clone(),
             hold: row.hold.clone(),
             made: row.made,
@@ -160,16 +170,21 @@ impl Applying<'_> {
             labels: row.labels.clone(),
             deadline: row.deadline,
             ends_at,
-        };
-        self.tell(Fact::HoldMade { order, reservation });
-        Ok(())
+        }
     }
 
-    pub(super) fn hold_confirmed(&mut self, row: &HoldRow) -> Verdict {
+    /// A hold is confirmed, before anybody is told of it.
+    pub(super) fn confirmed(&mut self, row: &HoldRow) -> Verdict {
         self.nothing_due(row)?;
         let (p, old) = self.change(row)?;
         demand!(row.status == HoldStatus::Confirmed && row.owner == old.owner, "confirmed from {old:?}");
         self.put(row, p);
+        Ok(())
+    }
+
+    pub(super) fn hold_confirmed(&mut self, row: &HoldRow) -> Verdict {
+        self.is_no_purchase(row)?;
+        self.confirmed(row)?;
         match (row.owner, &row.txn) {
             (None, None) => Ok(()),
             (Some(order), Some(txn)) => {
@@ -185,16 +200,16 @@ impl Applying<'_> {
         }
     }
 
+    /// Nobody is told what becomes of a purchase's hold: its order has to change with it.
+    fn is_no_purchase(&self, row: &HoldRow) -> Verdict {
+        let owner = row.owner.and_then(|order| self.slot.orders.get(&order));
+        demand!(owner.is_none_or(|order| !order.row.is_purchase()), "it is a purchase: {owner:?}");
+        Ok(())
+    }
+
     pub(super) fn hold_released(&mut self, row: &HoldRow) -> Verdict {
-        let declined = row.release_reason == Some(ReleaseReason::Declined);
-        if !declined {
-            self.nothing_due(row)?;
-        }
-        let (p, old) = self.change(row)?;
-        demand!(row.status == HoldStatus::Released && row.owner == old.owner, "released from {old:?}");
-        let keep = self.time.plus(self.inputs.policy.hold_memory_ms);
-        demand!(row.keep_until == keep, "kept until {:?}", row.keep_until);
-        self.put(row, p);
+        self.is_no_purchase(row)?;
+        self.released(row)?;
         match (row.release_reason, row.owner) {
             (Some(ReleaseReason::Requested), None) => Ok(()),
             (Some(ReleaseReason::Requested), Some(order)) => {
@@ -212,7 +227,32 @@ impl Applying<'_> {
         }
     }
 
+    /// A hold is released, before anybody is told of it.
+    pub(super) fn released(&mut self, row: &HoldRow) -> Verdict {
+        let declined = row.release_reason == Some(ReleaseReason::Declined);
+        if !declined {
+            self.nothing_due(row)?;
+        }
+        let (p, old) = self.change(row)?;
+        demand!(row.status == HoldStatus::Released && row.owner == old.owner, "released from {old:?}");
+        let keep = self.time.plus(self.inputs.policy.hold_memory_ms);
+        demand!(row.keep_until == keep, "kept until {:?}", row.keep_until);
+        self.put(row, p);
+        Ok(())
+    }
+
     pub(super) fn hold_expired(&mut self, row: &HoldRow) -> Verdict {
+        self.is_no_purchase(row)?;
+        self.expired(row)?;
+        if let Some(order) = row.owner {
+            let (partition, hold) = (row.partition.clone(), row.hold.clone());
+            self.tell(Fact::HoldExpired { order, partition, hold, made: row.made });
+        }
+        Ok(())
+    }
+
+    /// A hold has expired, before anybody is told of it.
+    pub(super) fn expired(&mut self, row: &HoldRow) -> Verdict {
         let (p, old) = self.change(row)?;
         demand!(row.status == HoldStatus::Expired && row.owner == old.owner, "expired from {old:?}");
         demand!(old.deadline <= self.time, "expired before its deadline {:?}", old.deadline);
@@ -220,10 +260,6 @@ impl Applying<'_> {
         demand!(row.keep_until == keep, "kept until {:?}", row.keep_until);
         self.put(row, p);
         self.seen.expired += 1;
-        if let Some(order) = row.owner {
-            let (partition, hold) = (row.partition.clone(), row.hold.clone());
-            self.tell(Fact::HoldExpired { order, partition, hold, made: row.made });
-        }
         Ok(())
     }
 

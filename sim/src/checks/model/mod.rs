@@ -11,6 +11,7 @@ pub(crate) mod frame;
 mod holds;
 pub(crate) mod leave;
 mod orders;
+mod purchases;
 pub(crate) mod sale;
 pub(crate) mod state;
 mod turns;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use engine::decide::Policy;
-use engine::ids::{HoldId, IdempotencyKey, OrderId, PartitionKey, SlotId, Time, TxnId};
+use engine::ids::{HoldId, OrderId, OrderKey, PartitionKey, SlotId, Time, TxnId};
 use engine::record::{Body, HoldRow, Record};
 use engine::slots::{SlotHash, core_of};
 
@@ -91,7 +92,7 @@ pub(crate) struct Memory {
     pub reopened: u64,
     pub made_again: u64,
     /// Keys of orders that have left.
-    pub left_keys: BTreeSet<IdempotencyKey>,
+    pub left_keys: BTreeSet<OrderKey>,
     pub created_again: u64,
 }
 
@@ -401,6 +402,10 @@ impl Seen {
         self.declined += other.declined;
         self.refunds += other.refunds;
         self.tickets += other.tickets;
+        self.purchases += other.purchases;
+        self.purchases_paid += other.purchases_paid;
+        self.purchases_cancelled += other.purchases_cancelled;
+        self.purchases_expired += other.purchases_expired;
     }
 }
 
@@ -419,6 +424,10 @@ impl Memory {
                 }
             }
             Body::HoldMade(row) => self.hold_made(row),
+            Body::PurchaseMade(row) => {
+                self.hold_made(&row.hold);
+                self.created_again += u64::from(self.left_keys.contains(&row.order.key));
+            }
             Body::OrdersForgotten { orders } => {
                 self.left_keys.extend(orders.iter().map(|order| before.orders[order].row.key.clone()));
             }

@@ -62,7 +62,8 @@ impl Applying<'_> {
         demand!(!self.slot.keys.contains_key(&row.key), "the key has an order already");
         demand!(!self.slot.orders.contains_key(&row.order), "the order is there already");
         demand!(!self.slot.left.contains_key(&row.order), "its id was another order's");
-        demand!(self.inputs.hash.idempotency_key(&row.key) == self.others.here(), "in another slot");
+        demand!(!row.is_purchase(), "a purchase is made with its hold");
+        demand!(self.inputs.hash.idempotency_key(row.key.name()) == self.others.here(), "in another slot");
         demand!(row.order.slot() == self.others.here(), "the id carries another slot");
         demand!(row.status == OrderStatus::Init && row.created_at == self.time, "a new order is INIT");
         let abandon_at = self.time.plus(self.inputs.policy.abandon_ms);

@@ -7,7 +7,7 @@ use allocator::Layout;
 use engine::answer::{HoldStatus, OrderStatus, RefundStatus};
 use engine::catalogue::RunDefinition;
 use engine::decide::Policy;
-use engine::ids::{HoldId, IdempotencyKey, OrderId, OrderName, PartitionKey, Time, TxnId};
+use engine::ids::{HoldId, OrderId, OrderKey, OrderName, PartitionKey, Time, TxnId};
 use engine::message::Fact;
 use engine::record::{OrderRow, PartitionOpened, RefundRow, ReleaseReason};
 
@@ -20,7 +20,7 @@ pub(crate) struct Slot {
     pub time: Time,
     pub partitions: BTreeMap<PartitionKey, Rc<Partition>>,
     pub orders: BTreeMap<OrderId, Rc<Order>>,
-    pub keys: BTreeMap<IdempotencyKey, OrderId>,
+    pub keys: BTreeMap<OrderKey, OrderId>,
     pub claims: BTreeMap<TxnId, OrderId>,
     pub refunds: BTreeMap<u64, Rc<RefundRow>>,
     /// The last record of each of those.

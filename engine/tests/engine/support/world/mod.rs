@@ -157,6 +157,17 @@ impl World {
                 {
                     found = Found::Order { order: views::order(row, record.time), refund: None };
                 }
+                Body::PurchaseMade(row) | Body::PurchasePaid(row) | Body::PurchaseCancelled(row)
+                    if row.order.order.name() == *name =>
+                {
+                    found = Found::Order { order: views::order(&row.order, record.time), refund: None };
+                }
+                Body::HoldsExpired(rows) => {
+                    let orders = rows.iter().filter_map(|row| row.purchase.as_deref());
+                    for row in orders.filter(|row| row.order.name() == *name) {
+                        found = Found::Order { order: views::order(row, record.time), refund: None };
+                    }
+                }
                 Body::OrdersAbandoned(rows) => {
                     for row in rows.iter().filter(|row| row.order.name() == *name) {
                         found = Found::Order { order: views::order(row, record.time), refund: None };

@@ -32,7 +32,8 @@ pub(crate) struct App<B> {
     /// Requests that have not arrived whole are not waited for any longer: the server stops.
     pub(crate) is_stopping: Cell<bool>,
     in_flight: Cell<usize>,
-    exports: Cell<usize>,
+    exports: Rc<Cell<usize>>,
+    batches: Rc<Cell<usize>>,
 }
 
 /// An answer about an order.
@@ -67,7 +68,8 @@ impl<B: Backend> App<B> {
             clock: Rc::new(Cell::new(0)),
             is_stopping: Cell::new(false),
             in_flight: Cell::new(0),
-            exports: Cell::new(0),
+            exports: Rc::default(),
+            batches: Rc::default(),
         })
     }
 
@@ -84,12 +86,13 @@ impl<B: Backend> App<B> {
     }
 
     /// Counts an export in until the permit is dropped; `None` if as many as may be are under way.
-    pub(crate) fn begin_export(self: &Rc<Self>) -> Option<ExportPermit<B>> {
-        let exports = self.exports.get();
-        (exports < self.config.limits.exports_max).then(|| {
-            self.exports.set(exports + 1);
-            ExportPermit { app: self.clone() }
-        })
+    pub(crate) fn begin_export(&self) -> Option<Permit> {
+        Permit::take(&self.exports, self.config.limits.exports_max)
+    }
+
+    /// Counts a batch in until the permit is dropped; `None` if as many as may be are under way.
+    pub(crate) fn begin_batch(&self) -> Option<Permit> {
+        Permit::take(&self.batches, self.config.limits.batches_max)
     }
 
     /// Asks the engine, within the request's time. Any refusal is the route's answer.
@@ -187,14 +190,23 @@ impl<B: Backend> Drop for InFlightGuard<B> {
     }
 }
 
-/// An export under way: until its last byte is handed over, or its client is gone.
+/// One of so many things of a kind that may be under way on a core: until it is dropped.
 #[derive(Debug)]
-pub(crate) struct ExportPermit<B: Backend> {
-    app: Rc<App<B>>,
+pub(crate) struct Permit {
+    under_way: Rc<Cell<usize>>,
 }
 
-impl<B: Backend> Drop for ExportPermit<B> {
+impl Permit {
+    fn take(under_way: &Rc<Cell<usize>>, max: usize) -> Option<Permit> {
+        (under_way.get() < max).then(|| {
+            under_way.set(under_way.get() + 1);
+            Permit { under_way: under_way.clone() }
+        })
+    }
+}
+
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.app.exports.set(self.app.exports.get() - 1);
+        self.under_way.set(self.under_way.get() - 1);
     }
 }

@@ -16,6 +16,12 @@ pub trait Backend: 'static {
     /// reply is lost, and repeating the request tells the outcome.
     fn call(&self, request: Box<Request>) -> impl Future<Output = Reply>;
 
+    /// Applies commands, each for one slot, where they belong: those of one core go there as one parcel, are begun in their order and are answered
+    /// together. One future for each, in their order, as of [`call`](Backend::call).
+    fn call_batch(&self, requests: Vec<Box<Request>>) -> Vec<impl Future<Output = Reply>> {
+        requests.into_iter().map(|request| self.call(request)).collect()
+    }
+
     /// Asks the read model, for what the engine no longer knows and for what it never knew: listings and histories. It changes nothing;
     /// the future may be dropped unfinished.
     ///

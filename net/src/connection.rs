@@ -196,6 +196,11 @@ impl Connection {
         }
     }
 
+    /// The deadline of the phase has passed.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.overdue.get()
+    }
+
     /// Waits for `future`, but not beyond the deadline of the phase.
     pub(crate) async fn in_time<F: Future>(&self, future: F) -> Result<F::Output, Overdue> {
         let mut future = std::pin::pin!(future);

@@ -102,6 +102,10 @@ codes! {
     AlreadyPaid = CONFLICT "already_paid",
     RefundSettled = CONFLICT "refund_settled",
     BodyTooLarge = PAYLOAD_TOO_LARGE "body_too_large",
+    /// A batch has more operations than one may have.
+    TooManyOperations = PAYLOAD_TOO_LARGE "too_many_operations",
+    /// An operation of a batch that is none of those that there are.
+    InvalidOperation = BAD_REQUEST "invalid_operation",
     /// The request did not arrive in time.
     RequestTimeout = REQUEST_TIMEOUT "request_timeout",
     /// A queue is full, or too much is under way. Nothing was done.
@@ -169,6 +173,15 @@ impl Problem {
     pub(crate) const OVERLOADED: Problem = problem(Code::Busy, "too many requests under way");
     pub(crate) const TOO_MANY_CONNECTIONS: Problem = problem(Code::Busy, "too many connections");
     pub(crate) const TOO_MANY_EXPORTS: Problem = problem(Code::Busy, "too many exports under way");
+    pub(crate) const TOO_MANY_BATCHES: Problem = problem(Code::Busy, "too many batches under way");
+    pub(crate) const TOO_MANY_OPERATIONS: Problem =
+        problem(Code::TooManyOperations, "a batch has at most 8192 operations");
+    pub(crate) const INVALID_OPERATION: Problem = problem(
+        Code::InvalidOperation,
+        "op is none of hold, confirm, release, create, reserve, pay, cancel, purchase",
+    );
+    /// What came before it in its batch took all the room or all the time that there is.
+    pub(crate) const NOT_BEGUN: Problem = problem(Code::Busy, "not begun: send it again");
     pub(crate) const STOPPING: Problem = problem(Code::Stopping, "stopping");
     pub(crate) const OUTCOME_UNKNOWN: Problem =
         problem(Code::OutcomeUnknown, "outcome unknown, repeat the request");

@@ -7,7 +7,7 @@ use std::time::Instant;
 use engine::answer::OrderView;
 use engine::read_model::{OrdersPage, OrdersQuestion, Question, Reading};
 
-use crate::app::{App, ExportPermit};
+use crate::app::{App, Permit};
 use crate::backend::Backend;
 use crate::connection::{Connection, Phase};
 use crate::json::csv;
@@ -74,7 +74,7 @@ pub(crate) struct Export<B: Backend> {
     format: Format,
     /// Of the page that is next, with its size.
     question: OrdersQuestion,
-    _permit: ExportPermit<B>,
+    _permit: Permit,
 }
 
 impl<B: Backend> Export<B> {
@@ -83,7 +83,7 @@ impl<B: Backend> Export<B> {
         connection: &Rc<Connection>,
         format: Format,
         question: OrdersQuestion,
-        permit: ExportPermit<B>,
+        permit: Permit,
     ) -> Export<B> {
         Export { app: app.clone(), connection: connection.clone(), format, question, _permit: permit }
     }

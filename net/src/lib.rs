@@ -21,6 +21,7 @@ pub mod signature;
 
 mod app;
 mod backend;
+mod batch;
 mod body;
 mod budget;
 mod callers;

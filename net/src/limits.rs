@@ -13,6 +13,10 @@ pub struct Limits {
     pub body_ms: u64,
     /// Bytes of a body; beyond: 413 and close.
     pub body_bytes_max: usize,
+    /// The same of a batch.
+    pub batch_bytes_max: usize,
+    /// Batches under way on one core, from their heads to their answers; beyond: 503 with `Retry-After`. Each takes some 30 MB at most.
+    pub batches_max: usize,
     /// From the end of the body until the answer: beyond it 504, `outcome_unknown` where a write is under way.
     pub request_ms: u64,
     /// Between two requests of a connection, and for a client to take its answer; of an export, each of its pieces. Beyond: close.
@@ -76,6 +80,16 @@ pub(crate) const BACKLOG: i32 = 4_096;
 
 /// Bytes of a trace id or request id that a client gives; a longer one is replaced.
 pub const TRACE_HEADER_BYTES_MAX: usize = 128;
+/// Operations of one batch; beyond: 413.
+pub const BATCH_OPERATIONS_MAX: usize = 8_192;
+/// Operations of a batch that are under way at a time.
+pub(crate) const BATCH_WAVE_MAX: usize = 2_048;
+/// Operations of a batch that are read or answered before every other task comes first.
+pub(crate) const BATCH_PIECE: usize = 128;
+/// Bytes of a batch's answer from which on nothing more of it is begun.
+pub(crate) const BATCH_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Orders of one batch that are looked up in the read model at a time.
+pub(crate) const BATCH_LOOKUPS_AT_ONCE: usize = 32;
 /// Stations in one answer.
 pub const STATIONS_PAGE_MAX: usize = 1_000;
 /// Stations in one answer where the request does not say.
@@ -110,6 +124,8 @@ impl Default for Limits {
             headers_max: HEADERS_MAX_FREE,
             body_ms: 10_000,
             body_bytes_max: 64 << 10,
+            batch_bytes_max: 4 << 20,
+            batches_max: 8,
             request_ms: 15_000,
             idle_ms: 75_000,
             in_flight_max: CONNECTIONS_PER_CORE_MAX,
@@ -130,6 +146,7 @@ impl Limits {
     }
 }
 
+const _: () = assert!(BATCH_PIECE <= BATCH_WAVE_MAX && BATCH_WAVE_MAX <= BATCH_OPERATIONS_MAX);
 const _: () = assert!(REFUNDS_PAGE_DEFAULT <= REFUNDS_PAGE_MAX);
 const _: () = assert!(ORDERS_PAGE_DEFAULT <= ORDERS_PAGE_MAX);
 const _: () = assert!(HISTORY_PAGE_DEFAULT <= HISTORY_PAGE_MAX);

@@ -23,7 +23,7 @@ macro_rules! document {
 pub const DOCUMENTS: [(Service, &str); 5] = [
     (
         Service::Gateway,
-        document!("gateway": "orders", "purchases", "inventory", "query", "trains", "history", "refunds", "worker", "documents", "health"),
+        document!("gateway": "orders", "purchases", "batch", "inventory", "query", "trains", "history", "refunds", "worker", "documents", "health"),
     ),
     (Service::Orders, document!("order-service": "orders", "health")),
     (Service::Inventory, document!("inventory-service": "inventory", "health")),

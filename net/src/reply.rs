@@ -15,7 +15,7 @@ use hyper::{Response, StatusCode};
 
 use crate::callers::Cors;
 use crate::errors::Problem;
-use crate::json::write::Object;
+use crate::json::write::{Object, object};
 use crate::limits::PREFLIGHT_SECS;
 use crate::stream::{Cut, Streamed};
 use crate::trace::{Ids, X_REQUEST_ID, X_TRACE_ID};
@@ -149,13 +149,17 @@ impl Cors {
     }
 }
 
+impl Problem {
+    pub(crate) fn fields(&self, o: &mut Object<'_>) {
+        o.text("error", &self.text);
+        o.text("code", self.code.word());
+    }
+}
+
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Answer {
         let mut body = Vec::with_capacity(64 + problem.text.len());
-        let mut object = Object::begin(&mut body);
-        object.text("error", &problem.text);
-        object.text("code", problem.code.word());
-        object.end();
+        object(&mut body, |o| problem.fields(o));
         body.push(b'\n');
         Answer {
             retry_after_secs: problem.retry_after_secs(),

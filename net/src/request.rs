@@ -106,10 +106,16 @@ async fn answer<B: Backend>(
             return without_body(refused.into(), app, headers, body).await;
         }
     }
+    let is_batch = cx.route == Route::Batch;
+    let _permit = match is_batch.then(|| app.begin_batch()) {
+        Some(None) => return without_body(Problem::TOO_MANY_BATCHES.into(), app, headers, body).await,
+        permit => permit,
+    };
+    let bytes_max = if is_batch { limits.batch_bytes_max } else { limits.body_bytes_max };
     cx.connection.enter(Phase::Body, app.clock.get() + limits.body_ms);
     let closing = |problem| Answer { close: true, ..Answer::from(problem) };
     let pieces = cx.connection.pieces();
-    let read = cx.connection.in_time(ReadBody::new(body, limits.body_bytes_max)).await;
+    let read = cx.connection.in_time(ReadBody::new(body, bytes_max)).await;
     // One that came with its head, as most do, is not worth a look at the clock.
     if read.is_err() || cx.connection.pieces() != pieces {
         *received_at = Instant::now();

@@ -41,6 +41,7 @@ pub enum Route {
     Refunds,
     SettleRefund,
     WorkerStatus,
+    Batch,
 }
 
 /// The method of a route. `GET` routes answer `HEAD` as well.
@@ -87,7 +88,7 @@ const ASKS_FOR_SEATS: &[Code] =
     &[C::InvalidJson, C::MissingField, C::InvalidId, C::InvalidQuantity, C::InvalidCapacity, C::InvalidSpan];
 
 /// All routes, each at the index of its [`Route`]. The order is that of the metrics and means nothing else.
-pub static ROUTES: [RouteSpec; 27] = [
+pub static ROUTES: [RouteSpec; 28] = [
     get(Route::Unknown, "unknown", &[]),
     get(Route::Healthz, "/healthz", EVERYBODY).essential().open(),
     get(Route::Readyz, "/readyz", EVERYBODY).essential().open(),
@@ -247,6 +248,11 @@ pub static ROUTES: [RouteSpec; 27] = [
         .rejects(&[R::RefundNotFound, R::RefundSettled, R::LogFull])
         .reads_model(),
     get(Route::WorkerStatus, "/worker/status", WORKER),
+    post(Route::Batch, "/v1/batch", GATEWAY).refuses(&[
+        C::InvalidJson,
+        C::MissingField,
+        C::TooManyOperations,
+    ]),
 ];
 
 const fn get(route: Route, pattern: &'static str, services: &'static [Service]) -> RouteSpec {

@@ -42,6 +42,15 @@ impl Backend for CoreBackend {
         }
     }
 
+    fn call_batch(&self, requests: Vec<Box<Request>>) -> Vec<impl Future<Output = Reply>> {
+        let owned = |request| {
+            let routed = Routed::new(request, &self.process.hash);
+            let Route::Slot(slot) = routed.route else { unreachable!("listings are never batched") };
+            (core_of(slot, self.process.cores), routed)
+        };
+        self.mailbox.call_batch(requests.into_iter().map(owned).collect(), self.process.cores)
+    }
+
     fn read(&self, question: Question) -> impl Future<Output = Result<Reading, Unavailable>> {
         self.reads.ask(question)
     }

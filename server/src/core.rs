@@ -17,7 +17,7 @@ use crate::backend::CoreBackend;
 use crate::clocks;
 use crate::links::Links;
 use crate::logging;
-use crate::mailbox::{Mailbox, Notify};
+use crate::mailbox::{Mailbox, Notify, PostedBatch};
 use crate::metrics::CoreGauges;
 use crate::process::ProcessHandles;
 use crate::sinks::{CoreReads, LogSize};
@@ -163,6 +163,9 @@ impl CoreLoop {
         loop {
             self.handles.mailbox.take(&mut self.posted);
             self.posted.drain(..).for_each(|posted| self.node.post(posted));
+            for PostedBatch { owner, batch } in self.handles.mailbox.take_batches() {
+                self.node.post_batch(owner, batch);
+            }
             self.node.log_mut().keep_from(self.process.sinks.posts.needed_from(self.core));
             self.node.read_model_has(self.process.sinks.posts.read_model_has(self.core));
             self.node.turn(clocks::read).unwrap_or_else(|error| unwritable(&error));

@@ -9,6 +9,13 @@ use std::task::{Context, Poll, Waker};
 use engine::answer::Reply;
 use shard::{CallId, Calls, Posted, Routed};
 
+/// A batch on its way to the node of its core, and the core that owns its slots.
+#[derive(Debug)]
+pub(crate) struct PostedBatch {
+    pub(crate) owner: u16,
+    pub(crate) batch: Vec<(CallId, Routed)>,
+}
+
 /// Wakes the one task that waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct Notify {
@@ -42,13 +49,15 @@ impl Notify {
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     posted: RefCell<Vec<Posted>>,
+    posted_batches: RefCell<Vec<PostedBatch>>,
     calls: RefCell<Calls<Waker>>,
     notify: Rc<Notify>,
 }
 
 impl Mailbox {
     pub(crate) fn new(notify: Rc<Notify>) -> Rc<Mailbox> {
-        Rc::new(Mailbox { posted: RefCell::default(), calls: RefCell::default(), notify })
+        let (posted, posted_batches) = (RefCell::default(), RefCell::default());
+        Rc::new(Mailbox { posted, posted_batches, calls: RefCell::default(), notify })
     }
 
     /// Posts a command for the core that owns its slot. The future ends with its reply.
@@ -57,6 +66,27 @@ impl Mailbox {
         self.posted.borrow_mut().push(Posted { call, owner, routed });
         self.notify.notify();
         Call { mailbox: self.clone(), call, done: false }
+    }
+
+    /// Posts commands, those of each core as one parcel for it: `owners` has the core of each. The futures, in the commands' order, end with
+    /// their replies.
+    pub(crate) fn call_batch(self: &Rc<Self>, commands: Vec<(u16, Routed)>, cores: u16) -> Vec<Call> {
+        let mut by_core: Vec<Vec<(CallId, Routed)>> = (0..cores).map(|_| Vec::new()).collect();
+        let mut calls = Vec::with_capacity(commands.len());
+        for (owner, routed) in commands {
+            let call = self.calls.borrow_mut().open();
+            by_core[usize::from(owner)].push((call, routed));
+            calls.push(Call { mailbox: self.clone(), call, done: false });
+        }
+        let batches = (0..).zip(by_core).filter(|(_, batch)| !batch.is_empty());
+        self.posted_batches.borrow_mut().extend(batches.map(|(owner, batch)| PostedBatch { owner, batch }));
+        self.notify.notify();
+        calls
+    }
+
+    /// The batches that were posted.
+    pub(crate) fn take_batches(&self) -> Vec<PostedBatch> {
+        std::mem::take(&mut *self.posted_batches.borrow_mut())
     }
 
     /// Exchanges what was posted for an empty box, which keeps its memory.

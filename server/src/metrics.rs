@@ -44,6 +44,18 @@ const COUNTERS: &[Counter] = &[
     ),
     ("interlock_partitions_opened_total", "Partitions opened.", &[], |s| s.tally.partitions_opened),
     ("interlock_commands_total", "Commands that a shard took.", &[], |s| s.commands),
+    (
+        "interlock_batch_parcels_total",
+        "Parcels of commands that came in batches, one for each core that they are for.",
+        &[],
+        |s| s.batches,
+    ),
+    (
+        "interlock_batched_commands_total",
+        "Commands that came in batches; they count in interlock_commands_total as well.",
+        &[],
+        |s| s.batched_commands,
+    ),
     ("interlock_commands_refused_total", "Commands that were refused.", &[], |s| s.commands_refused),
     ("interlock_messages_total", "Messages sent to other cores.", &[], |s| s.messages_sent),
     (

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod batches;
 mod calls;
 mod clock;
 mod commit_delay;
@@ -37,7 +38,7 @@ mod work_queue;
 
 pub use calls::Calls;
 pub use clock::{Clock, Clocks};
-pub use message::{CallId, Caller, Envelope, Message, OpId, Parcel, Posted, Routed};
+pub use message::{CallId, Called, Caller, Envelope, Message, OpId, Parcel, Posted, Routed};
 pub use node::{Departure, Node, Wake};
 pub use peers::Peers;
 pub use recovery::Recovery;

@@ -10,6 +10,14 @@ pub const COMMANDS_ONE_IN: usize = 16;
 pub const MESSAGES_WAITING_MAX: usize = 16_384;
 /// Operations that wait for another slot.
 pub const OPERATIONS_MAX: usize = 65_536;
+/// Commands of one batch.
+pub const BATCH_OPERATIONS_MAX: usize = 8_192;
+/// Batches under way; beyond it they are refused as busy.
+pub const BATCHES_MAX: usize = 64;
+/// Commands of batches that one turn begins, behind those that came alone: less than a millisecond.
+pub const BATCHED_PER_TURN_MAX: usize = 256;
+/// Commands of one batch in a row before another one has its turn.
+pub const BATCH_RUN: usize = 64;
 /// Operations queued for one order, the one under way included.
 pub const OPERATIONS_PER_ORDER_MAX: usize = 16;
 /// Callers that wait for one operation.

@@ -39,6 +39,13 @@ impl Routed {
     }
 }
 
+/// A command and the call that waits for its reply.
+#[derive(Clone, Debug)]
+pub struct Called {
+    pub caller: Caller,
+    pub routed: Routed,
+}
+
 /// A command on its way from a call to the node of its core, and the core that owns its slot.
 #[derive(Clone, Debug)]
 pub struct Posted {
@@ -60,6 +67,10 @@ pub enum Parcel {
         caller: Caller,
         reply: Reply,
     },
+    /// Commands for slots of the receiver, to be begun in their order.
+    Batch(Vec<Called>),
+    /// Their replies, all of them.
+    Replies(Vec<(Caller, Reply)>),
     Message(Envelope),
 }
 

@@ -11,9 +11,9 @@ use wal::{DiskError, Log, Lsn};
 use crate::clock::{Clock, Clocks};
 use crate::commit_delay::CommitDelay;
 use crate::limits::QUIESCE_TIMEOUT_US;
-use crate::message::{CallId, Caller, Parcel, Posted, Routed};
+use crate::message::{CallId, Called, Caller, Parcel, Posted, Routed};
 use crate::peers::Peers;
-use crate::shard::{Output, Shard};
+use crate::shard::{Output, Refused, Shard};
 use crate::shutdown::{Report, Shutdown};
 
 /// When a node wants its next turn.
@@ -104,6 +104,21 @@ impl<D: Disk, P: Peers> Node<D, P> {
         }
     }
 
+    /// Commands of calls that wait at this core, all for the core `owner`: as one parcel, begun in their order.
+    pub fn post_batch(&mut self, owner: u16, batch: Vec<(CallId, Routed)>) {
+        let core = self.core;
+        let called = |(call, routed)| Called { caller: Caller { core, call }, routed };
+        let batch: Vec<Called> = batch.into_iter().map(called).collect();
+        if owner == core {
+            self.submit_batch(batch);
+        } else if self.peers.is_jammed(owner) {
+            self.replies.extend(batch.into_iter().map(|called| (called.caller.call, Err(Rejection::Busy))));
+        } else {
+            self.commit_delay.arrived();
+            self.peers.send(owner, Parcel::Batch(batch));
+        }
+    }
+
     /// One pass of the loop. `read_clocks` is asked once, after what the other cores have sent was received: the time that
     /// they stamped is then not later than this core's own, but for how far their clocks are apart.
     ///
@@ -187,6 +202,8 @@ impl<D: Disk, P: Peers> Node<D, P> {
             match parcel {
                 Parcel::Command { caller, routed } => self.submit(caller, routed),
                 Parcel::Reply { caller, reply } => self.replies.push_back((caller.call, reply)),
+                Parcel::Batch(batch) => self.submit_batch(batch),
+                Parcel::Replies(replies) => self.take_replies(replies),
                 Parcel::Message(envelope) => self.shard.deliver(envelope),
             }
         }
@@ -197,6 +214,27 @@ impl<D: Disk, P: Peers> Node<D, P> {
         if let Err(rejection) = self.shard.submit(caller, routed) {
             self.reply(caller, Err(rejection));
         }
+    }
+
+    fn submit_batch(&mut self, batch: Vec<Called>) {
+        self.commit_delay.arrived();
+        if let Err(Refused { batch, rejection }) = self.shard.submit_batch(batch) {
+            let core = batch.first().map_or(self.core, |called| called.caller.core);
+            let replies = batch.into_iter().map(|called| (called.caller, Err(rejection))).collect();
+            self.reply_all(core, replies);
+        }
+    }
+
+    fn reply_all(&mut self, core: u16, replies: Vec<(Caller, Reply)>) {
+        if core == self.core {
+            self.take_replies(replies);
+        } else {
+            self.peers.send(core, Parcel::Replies(replies));
+        }
+    }
+
+    fn take_replies(&mut self, replies: Vec<(Caller, Reply)>) {
+        self.replies.extend(replies.into_iter().map(|(caller, reply)| (caller.call, reply)));
     }
 
     fn reply(&mut self, caller: Caller, reply: Reply) {
@@ -215,6 +253,10 @@ impl<D: Disk, P: Peers> Node<D, P> {
                 Output::Reply { caller, reply } => {
                     answered += 1;
                     self.reply(caller, reply);
+                }
+                Output::Replies { core, replies } => {
+                    answered += 1;
+                    self.reply_all(core, replies);
                 }
                 Output::Send { core, envelope } => self.peers.send(core, Parcel::Message(envelope)),
             }

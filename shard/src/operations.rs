@@ -12,6 +12,7 @@ use engine::record::TellId;
 use hashbrown::HashMap;
 use wal::Lsn;
 
+use crate::batches::BatchId;
 use crate::limits::{OPERATIONS_MAX, OPERATIONS_PER_ORDER_MAX, WAITERS_MAX};
 use crate::message::{Caller, OpId};
 
@@ -19,6 +20,8 @@ use crate::message::{Caller, OpId};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Waiter {
     Caller(Caller),
+    /// A caller whose command is one of a batch.
+    Batched(BatchId, Caller),
     /// The slot of a transaction id: its tell of the claim began the payment, and waits for the acknowledgement.
     Claim {
         from: SlotId,

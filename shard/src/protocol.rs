@@ -13,8 +13,9 @@ use engine::text::Text;
 use wal::Lsn;
 use wal::disk::Disk;
 
+use crate::batches::BatchId;
 use crate::limits::{ASKS_MAX, RECORDS_PER_RUN_MAX};
-use crate::message::{Caller, Envelope, Message, OpId, Routed};
+use crate::message::{Called, Caller, Envelope, Message, OpId, Routed};
 use crate::operations::{Admission, Operation, Waiter};
 use crate::shard::Shard;
 
@@ -46,6 +47,19 @@ impl<D: Disk> Shard<D> {
                     self.reply(caller, Ok(Answer::Refunds(refunds)), visible_at);
                 }
             }
+        }
+    }
+
+    /// As [`Shard::start`], for a command of a batch: none of those goes to every core.
+    pub(crate) fn start_batched(&mut self, batch: BatchId, Called { caller, routed }: Called) {
+        self.stats.commands += 1;
+        self.stats.batched_commands += 1;
+        match routed.route {
+            Route::Slot(slot) => {
+                let id = self.operations.next_id();
+                self.admit(Operation::new(id, slot, routed.request, Waiter::Batched(batch, caller)));
+            }
+            Route::Every => self.reply_batched(batch, caller, Err(Rejection::Busy), Lsn(0)),
         }
     }
 
@@ -126,6 +140,7 @@ impl<D: Disk> Shard<D> {
     fn reply_to_waiter(&mut self, op: &Operation, waiter: &Waiter, reply: Reply, visible_at: Lsn) {
         match waiter {
             Waiter::Caller(caller) => self.reply(*caller, reply, visible_at),
+            Waiter::Batched(batch, caller) => self.reply_batched(*batch, *caller, reply, visible_at),
             Waiter::Claim { from, tell, order, txn } => {
                 self.acknowledge_claim(op, *from, *tell, *order, txn, visible_at);
             }

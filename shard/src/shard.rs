@@ -14,9 +14,10 @@ use engine::text::Text;
 use wal::disk::Disk;
 use wal::{DiskError, Log, Lsn, Millis, Space};
 
+use crate::batches::{Answered, BatchId, Batches};
 use crate::durability_gate::DurabilityGate;
-use crate::limits::{GROUP_BYTES_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
-use crate::message::{Caller, Envelope, Message, Routed};
+use crate::limits::{BATCHED_PER_TURN_MAX, GROUP_BYTES_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
+use crate::message::{Called, Caller, Envelope, Message, Routed};
 use crate::operations::Operations;
 use crate::reclaim_pause::ReclaimPause;
 use crate::recovery::Recovery;
@@ -55,8 +56,26 @@ pub struct Config {
 /// An item that leaves a shard, once all that it shows is durable.
 #[derive(Debug)]
 pub enum Output {
-    Reply { caller: Caller, reply: Reply },
-    Send { core: u16, envelope: Envelope },
+    Reply {
+        caller: Caller,
+        reply: Reply,
+    },
+    /// Of a batch, to the one core that they all came from.
+    Replies {
+        core: u16,
+        replies: Vec<(Caller, Reply)>,
+    },
+    Send {
+        core: u16,
+        envelope: Envelope,
+    },
+}
+
+/// A batch that was not taken.
+#[derive(Debug)]
+pub struct Refused {
+    pub batch: Vec<Called>,
+    pub rejection: Rejection,
 }
 
 /// The slots of one core with their log, and the operations on them. [`Node`](crate::Node) drives it:
@@ -79,6 +98,7 @@ pub struct Shard<D: Disk> {
     outputs: DurabilityGate<Output>,
     pub(crate) operations: Operations,
     pub(crate) work: WorkQueue,
+    batches: Batches,
     pub(crate) ask_numbers: AskNumbers,
     pub(crate) retransmission: Retransmission,
     /// The time at which `decide_due` has something to do in each slot.
@@ -124,6 +144,7 @@ impl<D: Disk> Shard<D> {
             outputs,
             operations: Operations::default(),
             work: WorkQueue::default(),
+            batches: Batches::default(),
             ask_numbers: AskNumbers::new(config.core, config.process.cores),
             retransmission: Retransmission::default(),
             due,
@@ -179,6 +200,22 @@ impl<D: Disk> Shard<D> {
         Ok(())
     }
 
+    /// Commands for slots of this core, from callers at one core; they are begun in their order. Their replies come together.
+    ///
+    /// # Errors
+    /// All were refused at once; no reply follows.
+    pub fn submit_batch(&mut self, batch: Vec<Called>) -> Result<(), Refused> {
+        if self.stopping {
+            return Err(Refused { batch, rejection: Rejection::Stopping });
+        }
+        if self.batches.is_full() {
+            return Err(Refused { batch, rejection: Rejection::Busy });
+        }
+        self.stats.batches += 1;
+        self.batches.push(batch);
+        Ok(())
+    }
+
     /// A message from another core. A second copy of an ask is dropped.
     pub fn deliver(&mut self, envelope: Envelope) {
         assert_eq!(core_of(envelope.to, self.config.process.cores), self.config.core);
@@ -204,6 +241,7 @@ impl<D: Disk> Shard<D> {
         self.outputs.open(self.log.durable());
         self.tickets.durable(self.log.durable());
         self.take_work();
+        self.take_batches();
         if !self.stopping {
             self.do_due();
             self.sweep_overdue();
@@ -254,7 +292,7 @@ impl<D: Disk> Shard<D> {
             // Only the disk helps now, and it has a signal of its own.
             return log;
         }
-        if !self.work.is_empty() || self.log.snapshot_awaits_slot() {
+        if !self.work.is_empty() || self.batches.is_waiting() || self.log.snapshot_awaits_slot() {
             return Some(self.now);
         }
         if self.stopping {
@@ -286,7 +324,11 @@ impl<D: Disk> Shard<D> {
     /// Nothing is under way, everything that may leave has left, and the log says so itself.
     #[must_use]
     pub fn is_quiesced(&self) -> bool {
-        self.work.is_empty() && self.operations.len() == 0 && self.outputs.is_empty() && self.log.is_quiet()
+        self.work.is_empty()
+            && self.batches.is_empty()
+            && self.operations.len() == 0
+            && self.outputs.is_empty()
+            && self.log.is_quiet()
     }
 
     #[must_use]
@@ -358,6 +400,19 @@ impl<D: Disk> Shard<D> {
                 }
                 None => return,
             }
+            self.end_group();
+        }
+    }
+
+    /// Begins commands of batches, in their order: one that follows another in its batch does not overtake it.
+    fn take_batches(&mut self) {
+        for _ in 0..BATCHED_PER_TURN_MAX {
+            // What an earlier one of a batch has still to do comes first.
+            if self.is_backed_up() {
+                return;
+            }
+            let Some((batch, called)) = self.batches.pop() else { return };
+            self.start_batched(batch, called);
             self.end_group();
         }
     }
@@ -461,6 +516,14 @@ impl<D: Disk> Shard<D> {
     pub(crate) fn reply(&mut self, caller: Caller, reply: Reply, visible_at: Lsn) {
         self.stats.commands_refused += u64::from(reply.is_err());
         self.outputs.push(visible_at, Output::Reply { caller, reply });
+    }
+
+    pub(crate) fn reply_batched(&mut self, batch: BatchId, caller: Caller, reply: Reply, visible_at: Lsn) {
+        self.stats.commands_refused += u64::from(reply.is_err());
+        if let Some(Answered { replies, visible_at }) = self.batches.replied(batch, caller, reply, visible_at)
+        {
+            self.outputs.push(visible_at, Output::Replies { core: caller.core, replies });
+        }
     }
 
     pub(crate) fn envelope(&self, from: SlotId, to: SlotId, trace: Text, message: Message) -> Envelope {

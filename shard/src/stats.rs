@@ -7,6 +7,9 @@ use engine::tally::Tally;
 pub struct Stats {
     pub tally: Tally,
     pub commands: u64,
+    /// Parcels of batches, and the commands in them, which count as commands as well.
+    pub batches: u64,
+    pub batched_commands: u64,
     pub commands_refused: u64,
     pub messages_sent: u64,
     pub tells_resent: u64,

@@ -25,23 +25,25 @@ fn json(fill: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
 
 /// `State`
 pub(crate) fn state(view: &PartitionView) -> Vec<u8> {
-    json(|o| {
-        o.text("partition_key", view.partition.as_str());
-        o.number("capacity", view.capacity);
-        o.number("available", view.available);
-        o.number("confirmed", view.confirmed);
-        o.number("last_seq", view.last_seq);
-        o.object("holds", |holds| {
-            let hold = &view.hold;
-            holds.foreign_key_object(hold.hold.as_str(), |o| {
-                o.text("hold_id", hold.hold.as_str());
-                o.number("qty", hold.quantity);
-                o.texts("seats", hold.seats.iter().map(Text::as_str));
-                o.time("expires_at", hold.expires_at);
-                o.text("status", hold.status.wire_name());
-            });
+    json(|o| state_fields(o, view))
+}
+
+pub(crate) fn state_fields(o: &mut Object<'_>, view: &PartitionView) {
+    o.text("partition_key", view.partition.as_str());
+    o.number("capacity", view.capacity);
+    o.number("available", view.available);
+    o.number("confirmed", view.confirmed);
+    o.number("last_seq", view.last_seq);
+    o.object("holds", |holds| {
+        let hold = &view.hold;
+        holds.foreign_key_object(hold.hold.as_str(), |o| {
+            o.text("hold_id", hold.hold.as_str());
+            o.number("qty", hold.quantity);
+            o.texts("seats", hold.seats.iter().map(Text::as_str));
+            o.time("expires_at", hold.expires_at);
+            o.text("status", hold.status.wire_name());
         });
-    })
+    });
 }
 
 pub(crate) fn availability(partition: &str, available: u32) -> Vec<u8> {

@@ -114,6 +114,12 @@ impl<'o> Object<'o> {
         self.out.push(b']');
     }
 
+    /// A value that is JSON already.
+    pub(crate) fn raw(&mut self, key: &str, value: &[u8]) {
+        self.key(key);
+        self.out.extend_from_slice(value);
+    }
+
     fn key(&mut self, key: &str) {
         self.comma();
         self.out.push(b'"');

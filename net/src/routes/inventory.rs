@@ -28,28 +28,35 @@ request_body! {
     HoldBody<'a> { partition_key: Str<'a>, hold_id: Str<'a> }
 }
 
-pub(super) async fn try_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+pub(super) fn read_try_hold<B: Backend>(app: &App<B>, body: &[u8]) -> Result<Command, Problem> {
     let body: TryHoldBody<'_> = parse(body)?;
     let HoldRef { partition, hold } = hold_ref(&body.partition_key, &body.hold_id)?;
     let defaults = &app.config.defaults;
-    let command = Command::TryHold(SeatRequest {
+    Ok(Command::TryHold(SeatRequest {
         partition,
         hold,
         quantity: fields::quantity(body.qty.unwrap_or(0))?,
         span: fields::span(body.from_index, body.to_index)?,
         ad_hoc: fields::ad_hoc(body.capacity, defaults.hold_capacity, defaults.segments)?,
-    });
-    state(app.ask(cx, command).await?)
+    }))
+}
+
+pub(super) async fn try_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+    state(app.ask(cx, read_try_hold(app, body)?).await?)
+}
+
+/// The hold that is to be released or confirmed.
+pub(super) fn read_hold(body: &[u8]) -> Result<HoldRef, Problem> {
+    let body: HoldBody<'_> = parse(body)?;
+    hold_ref(&body.partition_key, &body.hold_id)
 }
 
 pub(super) async fn release_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
-    let body: HoldBody<'_> = parse(body)?;
-    state(app.ask(cx, Command::ReleaseHold(hold_ref(&body.partition_key, &body.hold_id)?)).await?)
+    state(app.ask(cx, Command::ReleaseHold(read_hold(body)?)).await?)
 }
 
 pub(super) async fn confirm_hold<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
-    let body: HoldBody<'_> = parse(body)?;
-    state(app.ask(cx, Command::ConfirmHold(hold_ref(&body.partition_key, &body.hold_id)?)).await?)
+    state(app.ask(cx, Command::ConfirmHold(read_hold(body)?)).await?)
 }
 
 pub(super) async fn availability<B: Backend>(app: &App<B>, cx: &RequestContext<'_>) -> Outcome {

@@ -1,5 +1,6 @@
 //! Route handlers: each reads its request, asks the engine and writes its answer.
 
+mod batch;
 mod health;
 mod histories;
 mod inventory;
@@ -34,6 +35,7 @@ pub(crate) async fn answer<B: Backend>(app: &Rc<App<B>>, cx: &RequestContext<'_>
         Route::QueryOrder => orders::query(app, cx).await,
         Route::Pay => payments::callback(app, cx, body).await,
         // Rare, and long: kept out of the size of every request's future.
+        Route::Batch => Box::pin(batch::batch(app, cx, body)).await,
         Route::Trains => Box::pin(trains::search(app, cx)).await,
         Route::Train => Box::pin(trains::train(app, cx)).await,
         Route::Orders => Box::pin(listings::orders(app, cx)).await,

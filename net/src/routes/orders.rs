@@ -12,6 +12,7 @@ use crate::json::read::{Str, parse, request_body};
 use crate::json::views;
 use crate::query;
 use crate::reply::{Answer, Outcome};
+use crate::router::Route;
 
 request_body! {
     CreateBody<'a> { idempotency_key: Str<'a>, amount_cents: i64 }
@@ -33,18 +34,22 @@ request_body! {
     CancelBody<'a> { order_id: Str<'a>, partition_key: Str<'a>, hold_id: Str<'a> }
 }
 
-pub(super) async fn create<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+pub(super) fn read_create<B: Backend>(app: &App<B>, body: &[u8]) -> Result<Command, Problem> {
     let body: CreateBody<'_> = parse(body)?;
     let key = fields::required("idempotency_key", body.idempotency_key.as_deref(), IdempotencyKey::parse)?;
     let amount = fields::amount(body.amount_cents)?;
     let entropy = app.backend.fresh_entropy();
-    order(app.ask(cx, Command::CreateOrder(CreateOrder { key, amount: Cents(amount), entropy })).await?)
+    Ok(Command::CreateOrder(CreateOrder { key, amount: Cents(amount), entropy }))
 }
 
-pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+pub(super) async fn create<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+    order(app.ask(cx, read_create(app, body)?).await?)
+}
+
+pub(super) fn read_reserve<B: Backend>(app: &App<B>, body: &[u8]) -> Result<Reserve, Problem> {
     let body: ReserveBody<'_> = parse(body)?;
     let defaults = &app.config.defaults;
-    let id = fields::order(cx.route.spec(), trimmed(&body.order_id))?;
+    let id = fields::order(Route::Reserve.spec(), trimmed(&body.order_id))?;
     let partition = match trimmed(&body.partition_key) {
         Some(key) => fields::id("partition_key", key, PartitionKey::parse)?,
         None => defaults.partition.clone(),
@@ -60,17 +65,28 @@ pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, b
     let span = fields::span(body.from_index, body.to_index)?;
     let ad_hoc = fields::ad_hoc(body.capacity, defaults.order_capacity, defaults.segments)?;
     let seats = SeatRequest { partition, hold, quantity, span, ad_hoc };
-    match app.ask_about(cx, id, Command::Reserve(Reserve { order: id, seats })).await? {
+    Ok(Reserve { order: id, seats })
+}
+
+pub(super) async fn reserve<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+    let reserve = read_reserve(app, body)?;
+    match app.ask_about(cx, reserve.order, Command::Reserve(reserve)).await? {
         AboutOrder::Here(answer) => order(answer),
         AboutOrder::Left(_) => Err(cx.route.spec().rejected(Rejection::InvalidTransition)),
     }
 }
 
-pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+pub(super) fn read_cancel(body: &[u8]) -> Result<Cancel, Problem> {
     let body: CancelBody<'_> = parse(body)?;
     let expected = expected(&body.partition_key, &body.hold_id)?;
-    let id = fields::order(cx.route.spec(), trimmed(&body.order_id))?;
-    match app.ask_about(cx, id, Command::Cancel(Cancel { order: id, expected: expected.clone() })).await? {
+    let order = fields::order(Route::Cancel.spec(), trimmed(&body.order_id))?;
+    Ok(Cancel { order, expected })
+}
+
+pub(super) async fn cancel<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+    let cancel = read_cancel(body)?;
+    let expected = cancel.expected.clone();
+    match app.ask_about(cx, cancel.order, Command::Cancel(cancel)).await? {
         AboutOrder::Here(answer) => order(answer),
         AboutOrder::Left(view) => cancel_left(&view, &expected)
             .map(|()| Answer::json(views::order(&view)))

@@ -25,7 +25,7 @@ request_body! {
 /// The one status that is money.
 const SUCCESS: &str = "SUCCESS";
 
-pub(super) async fn callback<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+pub(super) fn read_callback<B: Backend>(app: &App<B>, body: &[u8]) -> Result<Pay, Problem> {
     let body: CallbackBody<'_> = parse(body)?;
     let order = fields::required("order_id", trimmed(&body.order_id), OrderName::parse)?;
     let txn = fields::required("provider_txn_id", trimmed(&body.provider_txn_id), TxnId::parse)?;
@@ -42,5 +42,9 @@ pub(super) async fn callback<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, 
     // The signed text is `order_id|txn_id|STATUS` without escaping, so an order id that contains `|` could be a different
     // (order, txn) pair under the same signature. Ours never contain it.
     let verified = key.is_some() && !order.as_str().contains('|');
-    orders::order(app.pay(cx, Pay { order, txn, expected, verified, looked_up: None }).await?)
+    Ok(Pay { order, txn, expected, verified, looked_up: None })
+}
+
+pub(super) async fn callback<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+    orders::order(app.pay(cx, read_callback(app, body)?).await?)
 }

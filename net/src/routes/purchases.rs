@@ -25,13 +25,13 @@ request_body! {
     }
 }
 
-pub(super) async fn purchase<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+pub(super) fn read_purchase<B: Backend>(app: &App<B>, body: &[u8]) -> Result<Command, Problem> {
     let body: PurchaseBody<'_> = parse(body)?;
     let key = fields::required("key", body.key.as_deref(), IdempotencyKey::parse)?;
     let partition = fields::required("partition_key", body.partition_key.as_deref(), PartitionKey::parse)?;
     let amount = fields::amount(body.amount_cents)?;
     let defaults = &app.config.defaults;
-    let command = Command::Purchase(Purchase {
+    Ok(Command::Purchase(Purchase {
         key,
         amount: Cents(amount),
         partition,
@@ -40,8 +40,11 @@ pub(super) async fn purchase<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, 
         ad_hoc: fields::ad_hoc(body.capacity, defaults.order_capacity, defaults.segments)?,
         ttl_ms: body.ttl_secs.map(ttl_ms).transpose()?,
         entropy: app.backend.fresh_entropy(),
-    });
-    orders::order(app.ask(cx, command).await?)
+    }))
+}
+
+pub(super) async fn purchase<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+    orders::order(app.ask(cx, read_purchase(app, body)?).await?)
 }
 
 /// What is longer than a hold may last is for the engine to refuse.

@@ -265,8 +265,11 @@ impl Peers for SimPeers {
         let mut rings = self.rings();
         let is_jammed = rings.is_jammed(self.core, core);
         match &parcel {
-            Parcel::Command { .. } => assert!(!is_jammed, "a command is sent into a jammed ring"),
+            Parcel::Command { .. } | Parcel::Batch(_) => {
+                assert!(!is_jammed, "a command is sent into a jammed ring");
+            }
             Parcel::Reply { caller, reply } => rings.replies.push((*caller, reply.clone())),
+            Parcel::Replies(replies) => rings.replies.extend(replies.iter().cloned()),
             Parcel::Message(_) => {}
         }
         rings.ring_mut(self.core, core).waiting.push_back(parcel);

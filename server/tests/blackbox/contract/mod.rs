@@ -3,6 +3,7 @@
 //! Most of these tests share one server, and each uses keys of its own on it.
 
 mod ad_hoc;
+mod batch;
 mod callers;
 mod edge;
 mod inventory;

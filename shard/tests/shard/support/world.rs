@@ -283,6 +283,13 @@ impl World {
                     let before = self.replies.insert(caller, reply);
                     assert_eq!(before, None, "a second reply to {caller:?}");
                 }
+                Output::Replies { core: to, replies } => {
+                    for (caller, reply) in replies {
+                        assert_eq!(caller.core, to, "a batch has one caller's core");
+                        let before = self.replies.insert(caller, reply);
+                        assert_eq!(before, None, "a second reply to {caller:?}");
+                    }
+                }
                 Output::Send { core: to, envelope } => {
                     assert_ne!(to, core, "a message to itself leaves");
                     self.mail.push(Mail { core: to, envelope });

@@ -11,6 +11,7 @@ use std::future::Future;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -117,6 +118,34 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// timers while a task is ready to run.
 pub async fn pause() {
     sleep(PAUSE).await;
+}
+
+/// Yields like [`pause`], for as long as everything else has something to do and no longer: for work that is long and goes on by itself.
+#[derive(Debug)]
+pub(crate) struct Breather {
+    /// `None` where the system has no descriptor left: then a pause has to do.
+    event: Option<(Rc<File>, Readable)>,
+}
+
+impl Breather {
+    pub(crate) fn new() -> Breather {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
+        let event = event.and_then(|event| Some((Readable::new(&event).ok()?, File::from(event))));
+        Breather { event: event.map(|(readable, event)| (Rc::new(event), readable)) }
+    }
+
+    /// The signal comes from a task behind all that are ready, and through the system.
+    pub(crate) async fn breathe(&self) {
+        let Some((event, readable)) = &self.event else { return pause().await };
+        let signal = event.clone();
+        spawn(async move {
+            _ = (&*signal).write(&1u64.to_ne_bytes());
+        });
+        if readable.wait().await.is_err() {
+            pause().await;
+        }
+        _ = (&**event).read(&mut [0; 8]);
+    }
 }
 
 /// Waits until a file descriptor of any pollable kind (eventfd, another ring, a listener) is readable.
@@ -379,7 +408,6 @@ impl hyper::rt::Write for Stream {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
@@ -411,6 +439,31 @@ mod tests {
                 seen = published.load(Ordering::Acquire);
             }
             thread.join().unwrap();
+        });
+    }
+
+    /// However often it breathes, a timer and other tasks have their turn in between.
+    #[test]
+    fn whoever_breathes_lets_others_go_first() {
+        check(|| async {
+            let (breather, turns) = (Breather::new(), Rc::new(Cell::new(0)));
+            assert!(breather.event.is_some());
+            let (count, other) = (turns.clone(), CoreWaker::new().unwrap());
+            let waiter = other.waiter().unwrap();
+            spawn(async move {
+                loop {
+                    waiter.wait().await.unwrap();
+                    count.set(count.get() + 1);
+                }
+            });
+            for _ in 0..100 {
+                let before = turns.get();
+                other.wake();
+                breather.breathe().await;
+                // Both may have been ready at the same look at the system.
+                breather.breathe().await;
+                assert_eq!(turns.get(), before + 1, "what another descriptor brings does not wait");
+            }
         });
     }
 

@@ -174,6 +174,22 @@ pub(crate) fn command() -> Command {
                 ]),
         )
         .subcommand(
+            Command::new("batch")
+                .about("Batches beside the same operations alone, what others notice of them, and purchases beside orders")
+                .args(load())
+                .args(common("target/perf/batch"))
+                .args([
+                    path("server", "the binary to measure").default_value("target/release/interlock"),
+                    connections("64"),
+                    seconds("3"),
+                    option("operations", "operations of a batch")
+                        .value_parser(clap::builder::RangedU64ValueParser::<usize>::new().range(1..=8192))
+                        .default_value("8192"),
+                    option("pace", "single holds a second beside batches").value_parser(value_parser!(f64)).default_value("2000"),
+                    option("rounds", "how often").value_parser(value_parser!(u32).range(1..)).default_value("3"),
+                ]),
+        )
+        .subcommand(
             Command::new("index")
                 .about("One page over all reports")
                 .arg(path("out", "the directory of the reports").default_value("target/perf")),

@@ -14,8 +14,10 @@ pub const OPERATIONS_MAX: usize = 65_536;
 pub const BATCH_OPERATIONS_MAX: usize = 8_192;
 /// Batches under way; beyond it they are refused as busy.
 pub const BATCHES_MAX: usize = 64;
-/// Commands of batches that one turn begins, behind those that came alone: less than a millisecond.
-pub const BATCHED_PER_TURN_MAX: usize = 256;
+/// Commands of batches that one turn begins, behind those that came alone: a part of a millisecond.
+pub const BATCHED_PER_TURN_MAX: usize = 128;
+/// Bytes that wait for the disk from which on no command of a batch begins: those that come alone do not wait behind a long write.
+pub const BATCHED_BACKLOG_BYTES_MAX: usize = 256 * 1_024;
 /// Commands of one batch in a row before another one has its turn.
 pub const BATCH_RUN: usize = 64;
 /// Operations queued for one order, the one under way included.
@@ -65,6 +67,7 @@ pub const QUIESCE_TIMEOUT_US: u64 = 5_000_000;
 /// Bytes of records kept together in one frame of the log at most; more than that is split between records.
 pub const GROUP_BYTES_MAX: usize = 64 * 1_024;
 
+const _: () = assert!(BATCHED_BACKLOG_BYTES_MAX < wal::limits::BACKLOG_BYTES_MAX);
 const _: () = assert!(engine::limits::SLOT_BYTES_MAX + GROUP_BYTES_MAX < wal::limits::SLOT_IMAGE_BYTES_MAX);
 const _: () =
     assert!(DUE_RECORDS_PER_TURN_MAX * engine::limits::EXPIRED_PER_RECORD_MAX < MESSAGES_WAITING_MAX);

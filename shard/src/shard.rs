@@ -16,7 +16,9 @@ use wal::{DiskError, Log, Lsn, Millis, Space};
 
 use crate::batches::{Answered, BatchId, Batches};
 use crate::durability_gate::DurabilityGate;
-use crate::limits::{BATCHED_PER_TURN_MAX, GROUP_BYTES_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX};
+use crate::limits::{
+    BATCHED_BACKLOG_BYTES_MAX, BATCHED_PER_TURN_MAX, GROUP_BYTES_MAX, SWEEP_MS, TAKEN_PER_TURN_MAX,
+};
 use crate::message::{Called, Caller, Envelope, Message, Routed};
 use crate::operations::Operations;
 use crate::reclaim_pause::ReclaimPause;
@@ -292,7 +294,10 @@ impl<D: Disk> Shard<D> {
             // Only the disk helps now, and it has a signal of its own.
             return log;
         }
-        if !self.work.is_empty() || self.batches.is_waiting() || self.log.snapshot_awaits_slot() {
+        if !self.work.is_empty()
+            || self.batches.is_waiting() && self.takes_batches()
+            || self.log.snapshot_awaits_slot()
+        {
             return Some(self.now);
         }
         if self.stopping {
@@ -407,14 +412,19 @@ impl<D: Disk> Shard<D> {
     /// Begins commands of batches, in their order: one that follows another in its batch does not overtake it.
     fn take_batches(&mut self) {
         for _ in 0..BATCHED_PER_TURN_MAX {
-            // What an earlier one of a batch has still to do comes first.
-            if self.is_backed_up() {
+            // What an earlier one of a batch has still to do comes first as well, where the log is backed up.
+            if !self.takes_batches() {
                 return;
             }
             let Some((batch, called)) = self.batches.pop() else { return };
             self.start_batched(batch, called);
             self.end_group();
         }
+    }
+
+    /// A command of a batch may begin: not much waits for the disk.
+    fn takes_batches(&self) -> bool {
+        self.log.backlog_bytes() < BATCHED_BACKLOG_BYTES_MAX
     }
 
     /// More is appended than the disk has taken: what is not begun yet waits.

@@ -150,6 +150,8 @@ counted! {
     Path Declined "holds that their orders did not want";
     Path RefundOwed "refunds owed";
     Path TicketIssued "tickets issued";
+    Path BatchParcel "parcels of batches";
+    Path BatchAnswered "batches whose answers were held against their order";
     Path Purchased "purchases made";
     Path PurchasePaid "purchases paid";
     Path PurchaseCancelled "purchases cancelled";

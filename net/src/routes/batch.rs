@@ -16,7 +16,7 @@ use crate::join::join_all;
 use crate::limits::{BATCH_ANSWER_BYTES_MAX, BATCH_LOOKUPS_AT_ONCE, BATCH_PIECE, BATCH_WAVE_MAX};
 use crate::reply::{Answer, Outcome, Payload};
 use crate::router::Route;
-use crate::runtime;
+use crate::runtime::Breather;
 
 /// An operation that was read.
 struct Operation<'b> {
@@ -29,10 +29,11 @@ struct Operation<'b> {
 pub(super) async fn batch<B: Backend>(app: &Rc<App<B>>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     let written = envelope::operations(body)?;
     let mut results = Results::new(written.len());
+    let breather = Breather::new();
     let mut operations = Vec::with_capacity(written.len());
     for (nth, written) in written.into_iter().enumerate() {
         if nth % BATCH_PIECE == BATCH_PIECE - 1 {
-            runtime::pause().await;
+            breather.breathe().await;
         }
         let read = read(app, written);
         if let Err(problem) = &read {
@@ -45,7 +46,7 @@ pub(super) async fn batch<B: Backend>(app: &Rc<App<B>>, cx: &RequestContext<'_>,
     order.sort_by_key(|nth| levels[*nth]);
     for level in order.chunk_by(|a, b| levels[*a] == levels[*b]) {
         for wave in level.chunks(BATCH_WAVE_MAX) {
-            run(app, cx, &mut operations, wave, &mut results).await;
+            run(app, cx, &breather, &mut operations, wave, &mut results).await;
         }
     }
     Ok(Answer::json(results.whole()))
@@ -71,6 +72,7 @@ fn read<'b, B: Backend>(app: &App<B>, written: &'b str) -> Result<Operation<'b>,
 async fn run<B: Backend>(
     app: &Rc<App<B>>,
     cx: &RequestContext<'_>,
+    breather: &Breather,
     operations: &mut [Option<Operation<'_>>],
     wave: &[usize],
     results: &mut Results,
@@ -89,7 +91,7 @@ async fn run<B: Backend>(
     let mut left = Vec::new();
     for (i, (nth, call)) in wave.iter().zip(app.backend.call_batch(requests)).enumerate() {
         if i % BATCH_PIECE == BATCH_PIECE - 1 {
-            runtime::pause().await;
+            breather.breathe().await;
         }
         let operation = operations[*nth].as_ref().expect("it was begun");
         let spec = operation.route.spec();

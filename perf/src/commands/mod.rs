@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod batch;
 pub mod compare;
 pub mod engine;
 pub mod floor;

@@ -1,6 +1,7 @@
 //! The workload of clients: every operation, one file each, on few names; exact repeats, repeats with other contents, and requests
 //! that race each other on purpose.
 
+mod batch;
 pub(crate) mod book;
 mod cancel;
 mod create;
@@ -37,6 +38,8 @@ pub(crate) struct Call {
     pub command: Command,
     /// The client has gone away.
     pub abandoned: bool,
+    /// The batch that it is one of, and its place in that.
+    batch: Option<(u64, usize)>,
 }
 
 /// A request from its beginning to its end, as its client saw it.
@@ -59,6 +62,8 @@ pub(crate) struct Clients {
     lookups: VecDeque<LookUp>,
     /// All requests, in the order in which they were made.
     pub history: Vec<Told>,
+    /// Batches so far, and what has been answered of those that are under way.
+    batches: batch::Batches,
     /// Made already: the moment goes on with every call and every return.
     moment: u64,
     pub made: u64,
@@ -68,7 +73,8 @@ impl Clients {
     #[must_use]
     pub(crate) fn new(rng: &mut Rng) -> Clients {
         let (book, calls, lookups) = (Book::new(rng), BTreeMap::new(), VecDeque::new());
-        Clients { book, calls, lookups, history: Vec::new(), moment: 0, made: 0 }
+        let batches = batch::Batches::default();
+        Clients { book, calls, lookups, history: Vec::new(), batches, moment: 0, made: 0 }
     }
 
     /// One client does something.
@@ -76,7 +82,10 @@ impl Clients {
         if self.looks_up() && world.rng.percent(60) {
             return self.look_up(world);
         }
-        let kind = world.rng.below(102);
+        let kind = world.rng.below(105);
+        if kind >= 102 {
+            return batch::begin(self, world);
+        }
         if kind >= 100 {
             return self.abandon_one(world);
         }
@@ -95,13 +104,19 @@ impl Clients {
     }
 
     pub(crate) fn ask(&mut self, world: &mut World, command: Command) {
-        races::count(self, world, &command);
+        let number = self.asked(world, &command);
+        self.send(world, number, command);
+    }
+
+    /// Notes a request; its place in the history.
+    fn asked(&mut self, world: &mut World, command: &Command) -> usize {
+        races::count(self, world, command);
         self.moment += 1;
         self.made += 1;
         world.coverage.count(Covered::Operations);
-        let has_left = order_of(&command).is_some_and(|order| world.model.left(order).is_some());
+        let has_left = order_of(command).is_some_and(|order| world.model.left(order).is_some());
         world.coverage.add(Covered::AskedOfLeft, u64::from(has_left));
-        self.book.remember(&command);
+        self.book.remember(command);
         let number = self.history.len();
         self.history.push(Told {
             command: command.clone(),
@@ -110,20 +125,20 @@ impl Clients {
             reply: None,
             time: world.now(),
         });
-        self.send(world, number, command);
+        number
     }
 
     fn send(&mut self, world: &mut World, number: usize, command: Command) {
         let callers = world.ask(&command);
         let (first, parts) = callers.split_first().expect("somebody is asked");
         let abandoned = world.rng.percent(2);
-        self.calls.insert(*first, Call { number, command: command.clone(), abandoned: false });
+        self.calls.insert(*first, Call { number, command: command.clone(), abandoned: false, batch: None });
         if abandoned {
             self.abandon(world, *first);
         }
         for part in parts {
             // Of a listing each part is held against the model by itself; one of them stands for the whole.
-            self.calls.insert(*part, Call { number, command: command.clone(), abandoned: true });
+            self.calls.insert(*part, Call { number, command: command.clone(), abandoned: true, batch: None });
             world.process.abandon(*part);
         }
     }
@@ -156,6 +171,9 @@ impl Clients {
     /// When nobody asked.
     pub(crate) fn replied(&mut self, world: &mut World, caller: Caller, reply: Reply) {
         let call = self.calls.remove(&caller).unwrap_or_else(|| panic!("nobody waits for {caller:?}"));
+        if let Some(place) = call.batch {
+            self.batches.replied(world, place, &reply);
+        }
         if call.abandoned {
             return;
         }
@@ -178,6 +196,7 @@ impl Clients {
     /// The process has died: nobody is answered any more. Some clients ask the next one at once, and for something else.
     pub(crate) fn hung_up(&mut self, world: &mut World) {
         self.moment += 1;
+        self.batches.hung_up();
         let calls = std::mem::take(&mut self.calls);
         let commands = calls.into_values().map(|call| call.command);
         let lookups = std::mem::take(&mut self.lookups).into_iter();

@@ -7,7 +7,7 @@ mod restart;
 mod rings;
 pub(crate) mod start;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::answer::{Rejection, Reply};
 use engine::command::{Command, Request, Route};
@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub calendar_max: Time,
     /// Requests under way, abandoned ones included.
     pub questions: BTreeMap<Caller, Question>,
+    /// Of batches under way: the requests of each parcel.
+    pub parcels: Vec<BTreeSet<Caller>>,
     /// Log writes that were made durable, the youngest last.
     pub frames: VecDeque<Frame>,
     /// By core: the log write in flight, and whether it is going to fail.
@@ -111,6 +113,7 @@ impl World {
             step: 0,
             calendar_max: Time(0),
             questions: BTreeMap::new(),
+            parcels: Vec::new(),
             frames: VecDeque::new(),
             process_number: 1,
             late: Vec::new(),
@@ -173,12 +176,7 @@ impl World {
             Route::Slot(slot) => vec![core_of(slot, self.cores())],
             Route::Every => (0..self.cores()).collect(),
         };
-        // Whatever is decided from here on is not decided before this time.
-        for number in 0..self.cores() {
-            let clocks = self.clocks_of(number);
-            let core = &mut self.process.cores[usize::from(number)];
-            core.asked_at = core.node.clock_mut().now(clocks).max(core.shard().now());
-        }
+        self.note_time_asked();
         let ask = |owner: u16| {
             let shown = self.shown(owner, command);
             let request = Request { command: command.clone(), trace: Text::from("sim") };
@@ -189,6 +187,60 @@ impl World {
             caller
         };
         owners.into_iter().map(ask).collect()
+    }
+
+    /// Asks several things as one batch: those of each core are one parcel. None of them goes to every core.
+    pub(crate) fn ask_batch(&mut self, commands: &[Command]) -> Vec<Caller> {
+        let edge = self.rng.below(usize::from(self.cores())) as u16;
+        self.note_time_asked();
+        let mut callers = vec![None; commands.len()];
+        for owner in 0..self.cores() {
+            let (mut places, mut batch, mut questions) = (Vec::new(), Vec::new(), Vec::new());
+            for (place, command) in commands.iter().enumerate() {
+                let request = Request { command: command.clone(), trace: Text::from("sim") };
+                let routed = Routed::new(request, &self.process.hash);
+                let Route::Slot(slot) = routed.route else { panic!("{command:?} goes to every core") };
+                if core_of(slot, self.cores()) == owner {
+                    places.push(place);
+                    batch.push(routed);
+                    questions.push(Question { command: command.clone(), shown: self.shown(owner, command) });
+                }
+            }
+            if batch.is_empty() {
+                continue;
+            }
+            let asked = self.process.call_batch(edge, owner, batch);
+            self.history.note(format_args!("{asked:?} ask {owner} at once"));
+            self.coverage.count(Covered::BatchParcel);
+            self.parcels.push(asked.iter().copied().collect());
+            for ((place, caller), question) in places.into_iter().zip(asked).zip(questions) {
+                callers[place] = Some(caller);
+                self.questions.insert(caller, question);
+            }
+        }
+        callers.into_iter().map(|caller| caller.expect("each goes to some core")).collect()
+    }
+
+    /// Whatever is decided from here on is not decided before this time.
+    fn note_time_asked(&mut self) {
+        for number in 0..self.cores() {
+            let clocks = self.clocks_of(number);
+            let core = &mut self.process.cores[usize::from(number)];
+            core.asked_at = core.node.clock_mut().now(clocks).max(core.shard().now());
+        }
+    }
+
+    /// The replies to a parcel reach the edge together.
+    ///
+    /// # Panics
+    /// When only some of them are there.
+    fn are_whole(&mut self, replies: &[(Caller, Reply)]) {
+        let is_there = |caller: &Caller| replies.iter().any(|(other, _)| other == caller);
+        self.parcels.retain(|parcel| {
+            let there = parcel.iter().filter(|caller| is_there(caller)).count();
+            assert!(there == 0 || there == parcel.len(), "a part of {parcel:?} is answered");
+            there == 0
+        });
     }
 
     /// The slots that the answer may show, as they are now.
@@ -264,6 +316,7 @@ impl World {
             }
             replies.push((caller, reply));
         }
+        self.are_whole(&replies);
         self.model.nothing_left_under_way();
         Ok(replies)
     }

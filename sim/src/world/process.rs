@@ -9,7 +9,7 @@ use engine::answer::Reply;
 use engine::ids::{SlotId, Time};
 use engine::slots::{SlotHash, core_of, place_of};
 use engine::state::Slot;
-use shard::{Caller, Calls, Clocks, Departure, Node, Posted, Routed, Shard, Shutdown, Wake};
+use shard::{CallId, Caller, Calls, Clocks, Departure, Node, Posted, Routed, Shard, Shutdown, Wake};
 use wal::disk::Lane;
 use wal::files::MemoryFiles;
 use wal::follow::Reach;
@@ -27,6 +27,7 @@ pub(crate) struct Core {
     pub node: Node<RecordingDisk, SimPeers>,
     calls: Calls<()>,
     posted: Vec<Posted>,
+    posted_batches: Vec<(u16, Vec<(CallId, Routed)>)>,
     /// The node's wish at the end of its last turn, and its time then.
     wake: Wake,
     turned_at: Time,
@@ -44,6 +45,7 @@ impl Core {
             node,
             calls: Calls::default(),
             posted: Vec::new(),
+            posted_batches: Vec::new(),
             wake: Wake::Now,
             turned_at: Time(0),
             edge_is_closed: false,
@@ -113,6 +115,16 @@ impl Process {
         Caller { core: edge, call }
     }
 
+    /// A client at `edge` asks several things of one core, as one parcel.
+    pub(crate) fn call_batch(&mut self, edge: u16, owner: u16, batch: Vec<Routed>) -> Vec<Caller> {
+        let core = &mut self.cores[usize::from(edge)];
+        let batch: Vec<_> = batch.into_iter().map(|routed| (core.calls.open(), routed)).collect();
+        let callers = batch.iter().map(|(call, _)| Caller { core: edge, call: *call }).collect();
+        core.posted_batches.push((owner, batch));
+        self.signal(edge);
+        callers
+    }
+
     /// The client goes away.
     pub(crate) fn abandon(&mut self, caller: Caller) {
         self.cores[usize::from(caller.core)].calls.abandon(caller.call);
@@ -128,8 +140,9 @@ impl Process {
     /// The log cannot be written: the process has to end.
     pub(crate) fn turn(&mut self, core: u16, clocks: Clocks) -> Result<(), DiskError> {
         self.signals[usize::from(core)].store(false, Ordering::Relaxed);
-        let Core { node, posted, wake, turned_at, .. } = &mut self.cores[usize::from(core)];
+        let Core { node, posted, posted_batches, wake, turned_at, .. } = &mut self.cores[usize::from(core)];
         posted.drain(..).for_each(|posted| node.post(posted));
+        posted_batches.drain(..).for_each(|(owner, batch)| node.post_batch(owner, batch));
         node.log_mut().keep_from(self.needed_from[usize::from(core)]);
         node.read_model_has(self.relied[usize::from(core)]);
         node.turn(|| clocks)?;

@@ -62,6 +62,7 @@ impl World {
         self.process.cores.clear();
         self.sinks.ended();
         self.questions.clear();
+        self.parcels.clear();
         self.end(end);
         self.machine.files.set_capacity(None);
         if !calm && self.plan.faults.damage && self.rng.percent(40) {

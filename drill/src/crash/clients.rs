@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::history::{Journey, ObservedRead, Op, Outcome, read_order};
+use super::history::{Journey, ObservedRead, Op, Outcome, Write, read_order, send_batch};
 use super::partitions::{Partition, SeatRequest};
 use super::rules::EXPIRED_MEANWHILE;
 use crate::http::encode;
@@ -12,6 +12,8 @@ use crate::{Port, Rng, Session, chance};
 
 /// Reads in a row of an order that another client is at work on.
 const READS_IN_A_ROW: usize = 8;
+/// Writes of one batch.
+const BATCH_MAX: usize = 20;
 
 /// The state that the clients of one cycle share.
 #[derive(Debug)]
@@ -57,7 +59,8 @@ pub fn run(workload: &Workload, number: usize, session: Session, rng: Rng) -> Cl
     loop {
         let done = match client.rng.u64(..100) {
             0..54 => client.buy(),
-            54..72 => client.hold(),
+            54..68 => client.hold(),
+            68..72 => client.batch(),
             72..86 => client.read_in_a_row(),
             86..96 => client.read_known_order(),
             _ => client.read_availability(),
@@ -204,6 +207,39 @@ impl Client<'_> {
             _ => None,
         };
         Ok(())
+    }
+
+    /// The first writes of several journeys, at once. Nothing follows: what they hold expires.
+    fn batch(&mut self) -> Result<(), Disconnected> {
+        let mut writes = Vec::new();
+        for _ in 0..self.rng.usize(2..=BATCH_MAX) {
+            let (id, amount_cents) = (self.new_id(), self.rng.u64(1..=1_000_000));
+            let op = match self.rng.u64(..5) {
+                0 => Op::Create { key: id, amount_cents },
+                1 | 2 => Op::Purchase { key: id, amount_cents },
+                _ => Op::TryHold { hold: id },
+            };
+            writes.push((op, self.choose_seats()));
+        }
+        let sent_ms = now_ms();
+        let answer = send_batch(&mut self.session, &writes);
+        let done_ms = now_ms();
+        let is_connected = answer.is_ok();
+        let outcomes = answer.unwrap_or_else(|_| vec![None; writes.len()]);
+        for ((op, seats), outcome) in writes.into_iter().zip(outcomes) {
+            let mut journey = Journey::new(seats);
+            if let Some(outcome) = &outcome {
+                let is_refused = ["insufficient stock"].contains(&outcome.error());
+                assert!(outcome.is_ok() || is_refused, "{op:?}: {outcome:?}");
+                self.workload.acknowledged.fetch_add(u64::from(outcome.is_ok()), Ordering::SeqCst);
+            }
+            journey.writes.push(Write { op, sent_ms, done_ms, outcome });
+            if let Some(order) = journey.order() {
+                self.workload.known_orders.lock().expect("no client has failed").push(order.to_owned());
+            }
+            self.log.journeys.push(journey);
+        }
+        if is_connected { Ok(()) } else { Err(Disconnected) }
     }
 
     /// Reads an order of any client.

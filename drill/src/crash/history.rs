@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::partitions::SeatRequest;
 use crate::http::encode;
-use crate::session::text;
+use crate::session::{list, text};
 use crate::time::{now_ms, rfc3339_ms};
 use crate::{Port, Response, Session, until};
 
@@ -83,6 +83,29 @@ impl Op {
     }
 }
 
+/// Sends several writes as one batch, each about seats of its own. Their outcomes, `None` where that is not known.
+pub fn send_batch(session: &mut Session, writes: &[(Op, SeatRequest)]) -> io::Result<Vec<Option<Outcome>>> {
+    let operation = |(op, seats): &(Op, SeatRequest)| {
+        let (_, path, mut body) = op.http_request(session, seats);
+        body["op"] = match path {
+            "/inventory/try-hold" => "hold",
+            "/orders" => "create",
+            "/v1/purchases" => "purchase",
+            other => panic!("{other} is not sent in batches"),
+        }
+        .into();
+        body
+    };
+    let body = json!({"operations": writes.iter().map(operation).collect::<Vec<_>>()});
+    let answer =
+        session.try_call(Port::Gateway, "POST", "/v1/batch", &[], Some(body.to_string().as_bytes()))?;
+    let Some(answer) = Outcome::of(&answer) else { return Ok(vec![None; writes.len()]) };
+    assert!(answer.is_ok(), "{answer:?}");
+    let results = list(&answer.body, "results");
+    assert_eq!(results.len(), writes.len(), "a result for each operation");
+    Ok(results.iter().map(|result| Outcome::of_result(result, &body)).collect())
+}
+
 /// The answer to a write: done, or refused for good.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -98,6 +121,17 @@ impl Outcome {
         }
         assert!(answer.status < 500, "{}: {} {}", answer.asked, answer.status, answer.text());
         Some(Outcome { status: answer.status, body: answer.json() })
+    }
+
+    /// Of one result of a batch.
+    fn of_result(result: &Value, asked: &Value) -> Option<Outcome> {
+        let status =
+            result["status"].as_u64().and_then(|status| u16::try_from(status).ok()).expect("a status");
+        if [503, 504].contains(&status) {
+            return None;
+        }
+        assert!(status < 500, "{result} to one of {asked}");
+        Some(Outcome { status, body: result["body"].clone() })
     }
 
     pub fn error(&self) -> &str {

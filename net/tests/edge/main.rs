@@ -2,6 +2,7 @@
 
 #[path = "../bad_requests/mod.rs"]
 mod bad_requests;
+mod batch;
 mod bodies;
 mod callers;
 mod common;

@@ -24,6 +24,7 @@ done
 "$perf" floor --seconds "$seconds"
 "$perf" engine --holds "$holds"
 "$perf" pipeline --seconds "$batch"
+"$perf" batch --seconds "$batch" --rounds 2
 "$perf" recovery --holds "$records"
 # Holds of a second and ten seconds' memory of ended ones: what comes round does so many times.
 "$perf" steady --hold-ttl-secs 1 --serve=--hold-memory-secs --serve=10 --windows "$windows" --seconds "$window"

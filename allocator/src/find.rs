@@ -94,19 +94,15 @@ impl<'a> Search<'a> {
     fn side_by_side(&mut self, quantity: u32) -> Option<Found> {
         let mut best: Option<(u32, u32)> = None;
         let layout = self.layout;
-        for row in layout.row_ranges().filter(|row| row.len() >= quantity as usize) {
-            let mut starts = starts_of_runs(self.free_in_row(&row), quantity);
-            if starts == 0 {
-                continue;
-            }
-            let sums = self.sums_of_gaps(&row);
-            while starts != 0 {
-                let place = starts.trailing_zeros();
-                starts &= starts - 1;
-                let sum = sums[(place + quantity) as usize] - sums[place as usize];
-                if best.is_none_or(|(smallest, _)| sum < smallest) {
-                    best = Some((sum, row.start + place));
+        for rows in layout.row_blocks().filter(|rows| rows.row_seats >= quantity) {
+            let Some(smallest) = self.smallest_gap(&rows.seats) else { continue };
+            // No row of these has less. Most trains are mostly empty: they end with the first row.
+            let least = quantity * smallest;
+            for row in rows.each() {
+                if best.is_some_and(|(sum, _)| sum <= least) {
+                    break;
                 }
+                self.tightest_in_row(&row, quantity, &mut best);
             }
             if best.is_some_and(|(sum, _)| sum == 0) {
                 break;
@@ -114,6 +110,35 @@ impl<'a> Search<'a> {
         }
         let (_, first) = best?;
         Some(Found { seats: (first..first + quantity).map(SeatNo).collect(), together: Together::Row })
+    }
+
+    /// The smallest gap among the free seats of the groups that have seats of a range, if there are any.
+    fn smallest_gap(&mut self, seats: &Range<u32>) -> Option<u32> {
+        let groups = (seats.start / GROUP_SEATS) as usize..=((seats.end - 1) / GROUP_SEATS) as usize;
+        let with_free = groups.filter_map(|group| match self.free[group] {
+            0 => None,
+            free => Some(self.gaps(group).smallest(free).0),
+        });
+        with_free.min()
+    }
+
+    /// The sum and the first seat of those side by side in a row, if the sum is smaller than the best.
+    fn tightest_in_row(&mut self, row: &Range<u32>, quantity: u32, best: &mut Option<(u32, u32)>) {
+        let mut starts = starts_of_runs(self.free_in_row(row), quantity);
+        let mut before: Option<(u32, u32)> = None;
+        while starts != 0 {
+            let first = row.start + starts.trailing_zeros();
+            starts &= starts - 1;
+            let sum = match before {
+                // One seat further: the first goes, and one comes.
+                Some((sum, of)) if of + 1 == first => sum - self.gap(of) + self.gap(of + quantity),
+                _ => (first..first + quantity).map(|seat| self.gap(seat)).sum(),
+            };
+            before = Some((sum, first));
+            if best.is_none_or(|(smallest, _)| sum < smallest) {
+                *best = before;
+            }
+        }
     }
 
     /// There are enough seats.
@@ -199,29 +224,19 @@ impl<'a> Search<'a> {
         (both >> bit) as u64 & (u64::MAX >> (GROUP_SEATS - row.len() as u32))
     }
 
-    /// The sum of the gaps of the free seats of a row before each place of it, and before its end.
-    fn sums_of_gaps(&mut self, row: &Range<u32>) -> [u32; GROUP_SEATS as usize + 1] {
-        let mut sums = [0; GROUP_SEATS as usize + 1];
-        let free = self.free_in_row(row);
-        for (place, seat) in row.clone().enumerate() {
-            let gap = if free >> place & 1 != 0 { self.gap(seat) } else { 0 };
-            sums[place + 1] = sums[place] + gap;
-        }
-        sums
-    }
-
     /// The gap of a free seat.
     fn gap(&mut self, seat: u32) -> u32 {
-        let group = (seat / GROUP_SEATS) as usize;
+        self.gaps((seat / GROUP_SEATS) as usize).of(seat % GROUP_SEATS)
+    }
+
+    /// The gaps of a group with free seats.
+    fn gaps(&mut self, group: usize) -> &Gaps {
         let cached = &mut self.gaps[group % 2];
-        let gaps = match cached {
-            Some((of, gaps)) if *of == group => gaps,
-            _ => {
-                let gaps = Gaps::measure(self.taken.group(group), self.free[group], self.span.clone());
-                &mut cached.insert((group, gaps)).1
-            }
-        };
-        gaps.of(seat % GROUP_SEATS)
+        if !matches!(cached, Some((of, _)) if *of == group) {
+            let gaps = Gaps::measure(self.taken.group(group), self.free[group], self.span.clone());
+            *cached = Some((group, gaps));
+        }
+        &cached.as_ref().expect("measured above").1
     }
 }
 

@@ -7,7 +7,6 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::iter;
 use core::ops::Range;
 
 use rkyv::{Archive, Deserialize, Serialize};
@@ -148,12 +147,17 @@ impl Layout {
         one_after_another(ad_hoc_coaches(unnamed).chain(coaches.iter().map(Coach::seats)))
     }
 
-    /// The seat numbers of each row; an ad hoc coach counts as one.
-    pub(crate) fn row_ranges(&self) -> impl Iterator<Item = Range<u32>> {
+    /// Consecutive rows of the same size; an ad hoc coach counts as one row.
+    pub(crate) fn row_blocks(&self) -> impl Iterator<Item = Rows> {
         let (unnamed, coaches) = self.parts();
         let blocks = coaches.iter().flat_map(|coach| &coach.rows);
-        let rows = blocks.flat_map(|block| iter::repeat_n(block.letters(), block.rows.into()));
-        one_after_another(ad_hoc_coaches(unnamed).chain(rows))
+        let blocks = blocks.map(|block| (block.letters(), block.rows.into()));
+        let blocks = ad_hoc_coaches(unnamed).map(|seats| (seats, 1)).chain(blocks);
+        blocks.scan(0, |next, (row_seats, rows)| {
+            let first = *next;
+            *next += row_seats * rows;
+            Some(Rows { seats: first..*next, row_seats })
+        })
     }
 
     /// The ad hoc seats and the coaches with names: one of the two is empty, and both are walked the same way.
@@ -162,6 +166,23 @@ impl Layout {
             Layout::AdHoc { seats } => (*seats, &[]),
             Layout::Labelled(coaches) => (0, coaches),
         }
+    }
+}
+
+/// Rows of the same size, one behind the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Rows {
+    /// The seat numbers of all of them.
+    pub(crate) seats: Range<u32>,
+    /// Seats in each row.
+    pub(crate) row_seats: u32,
+}
+
+impl Rows {
+    /// The seat numbers of each row; there are seats in them.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Range<u32>> {
+        let row_seats = self.row_seats;
+        self.seats.clone().step_by(row_seats as usize).map(move |first| first..first + row_seats)
     }
 }
 
@@ -347,10 +368,13 @@ mod tests {
     #[test]
     fn rows_and_coaches_are_ranges() {
         let layout = second_class();
-        assert_eq!(layout.row_ranges().collect::<Vec<_>>(), [0..4, 4..9, 9..14, 14..17, 17..20]);
+        let rows = |layout: &Layout| {
+            layout.row_blocks().flat_map(|rows| rows.each().collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&layout), [0..4, 4..9, 9..14, 14..17, 17..20]);
         assert_eq!(layout.coach_ranges().collect::<Vec<_>>(), [0..14, 14..20]);
         let ad_hoc = Layout::AdHoc { seats: 70 };
-        assert_eq!(ad_hoc.row_ranges().collect::<Vec<_>>(), [0..50, 50..70]);
+        assert_eq!(rows(&ad_hoc), [0..50, 50..70]);
         assert_eq!(ad_hoc.coach_ranges().collect::<Vec<_>>(), [0..50, 50..70]);
     }
 

@@ -117,8 +117,9 @@ impl<'a> Client<'a> {
     fn buy(&mut self) {
         let key = self.new_id("k");
         let amount = self.rng.i64(1..=1_000_000);
-        if self.rng.u64(..3) == 0 {
-            return self.purchase(key, amount);
+        // Where a purchase finds no seats, its key is still free.
+        if self.rng.u64(..3) == 0 && self.purchase(&key, amount) {
+            return;
         }
         let create = json!({"idempotency_key": key, "amount_cents": amount});
         let gives_up = self.rng.u64(..3) == 0;
@@ -140,25 +141,26 @@ impl<'a> Client<'a> {
         self.log.orders.push(log);
     }
 
-    /// An order with its seats at once. Its client never gives up.
-    fn purchase(&mut self, key: String, amount: i64) {
+    /// An order with its seats at once; false where there are none. Its client never gives up.
+    fn purchase(&mut self, key: &str, amount: i64) -> bool {
         let seats = self.choose_seats();
         let mut body = seats.body();
-        body["key"] = key.clone().into();
+        body["key"] = key.into();
         body["amount_cents"] = amount.into();
         let made = self.caller.write_until_known(Port::Gateway, "/v1/purchases", &body, Needs::Engine);
         if !made.is_ok() {
             assert_eq!((made.status, made.error()), (409, "insufficient stock"), "{body}");
-            return;
+            return false;
         }
         let order = text(&made.body, "OrderID").to_owned();
         self.workload.told.tell(&self.workload.told.of(&order), &made.body);
-        let mut log = OrderLog::new(order, key, amount, seats);
+        let mut log = OrderLog::new(order, key.to_owned(), amount, seats);
         log.is_purchase = true;
         log.reserved = made.body["Seats"].clone();
         self.decide(&mut log);
         self.settle(&mut log);
         self.log.orders.push(log);
+        true
     }
 
     /// `None` where it was cut off and the client gives up then.

@@ -294,6 +294,28 @@ fn a_backed_up_log_stops_taking_work_and_goes_on_later() {
     assert_eq!(world.reply(read), Some(Err(Rejection::OrderNotFound)));
 }
 
+/// The first command of a batch waits in its middle for the disk, while the one behind it could be refused at once.
+#[test]
+fn a_batch_keeps_its_order_while_the_log_is_backed_up() {
+    let mut world = roomy();
+    let n = large(&world);
+    let mut only_seat = n.with_partition(99);
+    only_seat.ad_hoc = AdHoc { capacity: 1, segments: 1 };
+    world.run(only_seat.try_hold("first", 1)).unwrap();
+    let of_nth = |nth: usize| n.with_partition(nth / 50).try_hold(&format!("hold-{nth}"), QUANTITY_MAX);
+    (0..400).for_each(|nth| _ = world.submit(of_nth(nth)));
+    world.turn(0);
+    world.turn(0);
+    assert!(world.shard(0).log().backlog_bytes() >= BACKLOG_BYTES_MAX);
+    let batch = world.submit_batch(0, [only_seat.release("first"), only_seat.try_hold("second", 1)]);
+    world.turn(0);
+    assert_eq!(world.shard(0).stats().batched_commands, 0, "nothing is begun while the log is backed up");
+    world.settle();
+    for caller in batch {
+        assert!(matches!(world.reply(caller), Some(Ok(Answer::Partition(_)))));
+    }
+}
+
 /// So many seats fall due at once that expiring them is more than may wait for the disk. Commands and messages that
 /// stumble over them go on when there is room.
 #[test]

@@ -13,7 +13,7 @@ use engine::slots::{SlotHash, core_of, place_of};
 use engine::state::Slot;
 use engine::text::Text;
 use shard::limits::IMAGE_BYTES_PER_TURN;
-use shard::{CallId, Caller, Config, Envelope, Message, Output, Recovery, Routed, Shard};
+use shard::{CallId, Called, Caller, Config, Envelope, Message, Output, Recovery, Routed, Shard};
 use wal::disk::{Lane, MemoryDisk};
 use wal::files::MemoryFiles;
 use wal::{DataDir, DiskError, Lsn, OpenError, Options, Recover, limits};
@@ -206,9 +206,7 @@ impl World {
     }
 
     pub(crate) fn submit_to(&mut self, core: u16, command: Command) -> Caller {
-        self.next_call += 1;
-        let caller = Caller { core, call: CallId { place: self.next_call, generation: 1 } };
-        let routed = Routed::new(Request { command, trace: Text::from("trace") }, &self.hash);
+        let Called { caller, routed } = self.called(core, command);
         let node = &mut self.nodes[usize::from(core)];
         node.woken = true;
         match node.shard.submit(caller, routed) {
@@ -216,6 +214,29 @@ impl World {
             Err(rejection) => _ = self.replies.insert(caller, Err(rejection)),
         }
         caller
+    }
+
+    /// Commands for one core as one parcel.
+    #[track_caller]
+    pub(crate) fn submit_batch(
+        &mut self,
+        core: u16,
+        commands: impl IntoIterator<Item = Command>,
+    ) -> Vec<Caller> {
+        let batch: Vec<Called> = commands.into_iter().map(|command| self.called(core, command)).collect();
+        let callers: Vec<Caller> = batch.iter().map(|called| called.caller).collect();
+        let node = &mut self.nodes[usize::from(core)];
+        node.woken = true;
+        node.accepted += batch.len() as u64;
+        assert!(node.shard.submit_batch(batch).is_ok(), "there is room for a batch");
+        callers
+    }
+
+    fn called(&mut self, core: u16, command: Command) -> Called {
+        self.next_call += 1;
+        let caller = Caller { core, call: CallId { place: self.next_call, generation: 1 } };
+        let routed = Routed::new(Request { command, trace: Text::from("trace") }, &self.hash);
+        Called { caller, routed }
     }
 
     /// Commands that wait for their turn.

@@ -82,6 +82,8 @@ CREATE TABLE refunds (
 ) STRICT, WITHOUT ROWID;
 -- A refund that leaves the engine is named by its number.
 CREATE INDEX refunds_by_number ON refunds (slot, number);
+-- As of orders.
+CREATE INDEX refunds_by_leaving ON refunds (left_at) WHERE left_at IS NOT NULL;
 
 -- Events of orders. `hold_id` is left out where it is the order's id, which it mostly is.
 CREATE TABLE order_events (

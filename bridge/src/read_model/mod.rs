@@ -213,6 +213,10 @@ impl Sink for ReadModel {
     }
 
     fn tidy(&mut self, now: Time) -> Result<bool, SinkError> {
+        // Rows that leave are written to SQLite's log, and the file does not shrink: it would take room and give none back.
+        if (self.room)().is_err() {
+            return Ok(false);
+        }
         let (mut tidy, keep) = (std::mem::take(&mut self.tidy), self.settings.keep.clone());
         let has_more = self.with("let rows of it leave", |connection| tidy.step(connection, &keep, now));
         self.tidy = tidy;

@@ -1,5 +1,8 @@
 //! Rows that leave the read model: none that the engine has or owes money for, the oldest first, and histories before their orders.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bridge::read_model::{Keep, ReadModel, Settings};
 use bridge::sink::{Sink, Trouble};
 use engine::command::{Command, Found};
@@ -98,6 +101,24 @@ fn locked_by_somebody_else() {
 fn for_ever_is_for_ever() {
     let (_filled, tables) = tidied(&history(), Keep::default(), 10_000 * DAY_MS);
     assert_eq!((count(&tables, "order_rows"), count(&tables, "refunds")), (4, 3));
+}
+
+#[test]
+fn nothing_leaves_while_the_disk_has_no_room() {
+    let history = history();
+    let mut filled = Filled::of(&history.world.log);
+    let path = filled.reader.path().to_owned();
+    let keep = Keep { rows_ms: Some(DAY_MS), ..Keep::default() };
+    let has_room = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&has_room);
+    let room = move || if asked.load(Ordering::Relaxed) { Ok(()) } else { Err("none".to_owned()) };
+    filled.model = ReadModel::new(Settings { keep, ..settings(&path) }).within(Box::new(room));
+    filled.model.open().unwrap();
+    let now = history.world.now.plus(2 * DAY_MS);
+    let connection = Connection::open(path).unwrap();
+    assert_eq!((filled.model.tidy(now), count(&connection, "order_rows")), (Ok(false), 4));
+    has_room.store(true, Ordering::Relaxed);
+    assert_eq!((filled.model.tidy(now), count(&connection, "order_rows")), (Ok(false), 2));
 }
 
 /// Whatever has left goes where there is no room for it, and nothing else does.

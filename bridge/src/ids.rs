@@ -32,15 +32,15 @@ pub enum OfOrder {
     Ticket,
 }
 
-/// The id of a payment or a ticket that comes from a copy of the state, which does not say which record made it. Its name is
-/// `life/payment/order id` or `life/ticket/order id`.
+/// The id of a payment or a ticket, the same from a record and from a copy of the state. Its name is `payment/order id` or
+/// `ticket/order id`.
 #[must_use]
-pub fn copied_id(origin: Origin, of: OfOrder, order: OrderId) -> Uuid {
-    let of = match of {
+pub fn id_of(directory: [u8; 16], what: OfOrder, order: OrderId) -> Uuid {
+    let what = match what {
         OfOrder::Payment => "payment",
         OfOrder::Ticket => "ticket",
     };
-    named(origin.directory, format_args!("{:016x}/{of}/{order}", origin.life))
+    named(directory, format_args!("{what}/{order}"))
 }
 
 fn named(directory: [u8; 16], name: std::fmt::Arguments<'_>) -> Uuid {
@@ -72,24 +72,18 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_what_was_copied() {
+    fn ids_of_what_an_order_has() {
         let order = OrderId::parse("00710000-0000-8000-8000-000000100000").unwrap();
-        let origin = Origin { directory: DIRECTORY, life: 0xab };
-        assert_eq!(
-            copied_id(origin, OfOrder::Payment, order).to_string(),
-            "579f5163-a803-5660-a6bd-011bdfe24a96"
-        );
-        assert_eq!(
-            copied_id(origin, OfOrder::Ticket, order).to_string(),
-            "c0367bfe-1ded-5617-876f-531b040f322d"
-        );
+        let check = |what, expected: &str| assert_eq!(id_of(DIRECTORY, what, order).to_string(), expected);
+        check(OfOrder::Payment, "0ebcecfc-2e6e-52bd-a218-80db5f6b26c6");
+        check(OfOrder::Ticket, "e412272b-f80a-58ff-a4f0-daba8a969d94");
     }
 
     #[test]
     fn the_longest_names_have_room() {
         let origin = Origin { directory: DIRECTORY, life: u64::MAX };
         let of_record = record_id(origin, SlotId::new(4_095), u64::MAX, u32::MAX);
-        let of_order = copied_id(origin, OfOrder::Payment, OrderId::new(SlotId::new(4_095), u128::MAX));
+        let of_order = id_of(DIRECTORY, OfOrder::Payment, OrderId::new(SlotId::new(4_095), u128::MAX));
         assert_ne!(of_record, of_order);
     }
 }

@@ -8,7 +8,7 @@ use engine::record::{
 use engine::status::{CancelReason, HoldStatus};
 
 use super::{Change, EventRow, LeftRow, OrderRow, PaymentRow, RefundRow, RowSeq, TicketRow};
-use crate::ids::{Origin, record_id};
+use crate::ids::{OfOrder, Origin, id_of};
 
 /// The changes of tables by a record; none for records that only the engine needs, and for holds that no order owns.
 #[must_use]
@@ -139,7 +139,7 @@ impl<'a> From<'a> {
     fn payment(self, order: &'a Order) -> Option<Change<'a>> {
         let txn = order.txn.as_ref()?;
         Some(Change::Payment(PaymentRow {
-            payment: record_id(self.origin, self.record.slot, self.record.seq, 0),
+            payment: id_of(self.origin.directory, OfOrder::Payment, order.order),
             order: order.order,
             txn,
             created_at: self.record.time,
@@ -165,7 +165,7 @@ impl<'a> From<'a> {
     fn ticketed(self, order: &'a Order) -> Vec<Change<'a>> {
         let mut changes = self.order(0, order);
         changes.push(Change::Ticket(TicketRow {
-            ticket: record_id(self.origin, self.record.slot, self.record.seq, 0),
+            ticket: id_of(self.origin.directory, OfOrder::Ticket, order.order),
             order: order.order,
             seats: order.reservation.as_ref().map_or(&[], |r| &r.labels),
             created_at: self.record.time,

@@ -1,6 +1,6 @@
 //! What one record of each kind changes, row by row.
 
-use bridge::ids::record_id;
+use bridge::ids::{OfOrder, id_of};
 use bridge::rows::{Change, of_record};
 use engine::ids::OrderId;
 use engine::record::{Body, ExpiredHold, Kept, OrderRow, PartitionOpened, PurchaseRow, TellId};
@@ -51,9 +51,11 @@ fn line(change: &Change<'_>) -> String {
 #[track_caller]
 fn check(body: Body, expected: &[&str]) {
     let record = record(body);
-    let id = record_id(ORIGIN, record.slot, record.seq, 0).to_string();
+    let of = |what| id_of(ORIGIN.directory, what, order()).to_string();
     let lines: Vec<String> = of_record(ORIGIN, &record).iter().map(line).collect();
-    let fill = |line: &&str| line.replace("ORDER", ID).replace("OTHER", OTHER).replace("RECORD", &id);
+    let (payment, ticket) = (of(OfOrder::Payment), of(OfOrder::Ticket));
+    let names = [("ORDER", ID), ("OTHER", OTHER), ("PAYMENT_ID", &payment), ("TICKET_ID", &ticket)];
+    let fill = |line: &&str| names.iter().fold((*line).to_owned(), |line, (name, id)| line.replace(name, id));
     assert_eq!(lines, expected.iter().map(fill).collect::<Vec<_>>());
 }
 
@@ -116,7 +118,7 @@ fn purchases() {
             "of order ORDER: 0 purchase_paid Some(2) 2 Some(0) None t-1",
             "of G1|2026-02-11|2nd: 0 purchase_paid of ORDER 2",
             "order ORDER PAID at 5000 0",
-            "payment RECORD ORDER p-1 5000",
+            "payment PAYMENT_ID ORDER p-1 5000",
         ],
     );
     check(
@@ -155,7 +157,7 @@ fn orders() {
         &[
             "order ORDER PAID at 5000 0",
             "of order ORDER: 0 order_paid Some(2) 2 Some(0) None t-1",
-            "payment RECORD ORDER p-1 5000",
+            "payment PAYMENT_ID ORDER p-1 5000",
         ],
     );
     check(
@@ -163,7 +165,7 @@ fn orders() {
         &[
             "order ORDER TICKETED at 5000 2",
             "of order ORDER: 0 order_ticketed Some(2) 2 Some(0) None t-1",
-            "ticket RECORD ORDER [\"05-1A\", \"05-1C\"]",
+            "ticket TICKET_ID ORDER [\"05-1A\", \"05-1C\"]",
         ],
     );
     check(

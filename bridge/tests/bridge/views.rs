@@ -1,6 +1,6 @@
 //! Whatever happens, and however it gets there: the read model says of an order and of histories what the engine has recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bridge::sink::{Batch, Sink};
@@ -100,8 +100,10 @@ proptest! {
         let views: Vec<_> = orders.iter().map(|order| engine_view(&mut history.world, *order)).collect();
         let slots = images(&history, |_| true);
 
-        let mut filled = Filled::new();
+        let (mut filled, mut followed) = (Filled::new(), Filled::new());
         copy(&mut filled, slots.iter(), 0);
+        followed.follow(&history.world.log, batch_size);
+        prop_assert_eq!(ids(&filled), ids(&followed));
         for records in history.world.log.chunks(batch_size) {
             filled.model.write(&batch(records), &cursor(1)).unwrap();
             for (order, view) in orders.iter().zip(&views) {
@@ -109,6 +111,15 @@ proptest! {
             }
         }
     }
+}
+
+/// The orders with the ids of their payments and tickets.
+fn ids(filled: &Filled) -> BTreeSet<(String, String)> {
+    let connection = Connection::open(filled.reader.path()).unwrap();
+    let sql = "SELECT order_id, payment_id FROM payments UNION SELECT order_id, ticket_id FROM tickets";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
 }
 
 fn images(history: &History, which: impl Fn(SlotId) -> bool) -> Vec<Slot> {

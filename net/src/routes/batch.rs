@@ -134,3 +134,53 @@ async fn alone<B: Backend>(
         Payload::Streamed(_) => unreachable!("no operation is an export"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::answer::{Answer as EngineAnswer, HoldStatus, HoldView, PartitionView};
+    use engine::ids::{HoldId, PartitionKey, Time};
+    use engine::text::Text;
+
+    use super::*;
+
+    /// Allocations of reading so many operations and of writing as many results.
+    fn allocations(operations: usize) -> [u64; 2] {
+        let one = r#"{"op":"release","partition_key":"G1|2026-02-11|2nd","hold_id":"h-12345"}"#;
+        let body = format!(r#"{{"operations":[{}]}}"#, vec![one; operations].join(","));
+        let read = allocation_counter::measure(|| {
+            for written in envelope::operations(body.as_bytes()).unwrap() {
+                assert_eq!(envelope::route(written), Ok(Route::ReleaseHold));
+                assert!(inventory::read_hold(written.as_bytes()).is_ok());
+            }
+        });
+        let answer = EngineAnswer::Partition(Box::new(PartitionView {
+            partition: PartitionKey::parse("G1|2026-02-11|2nd").unwrap(),
+            capacity: 100,
+            available: 99,
+            confirmed: 0,
+            last_seq: 7,
+            hold: HoldView {
+                hold: HoldId::parse("h-12345").unwrap(),
+                quantity: 1,
+                status: HoldStatus::Held,
+                seats: vec![Text::from("05-12A")],
+                expires_at: Time(0),
+            },
+        }));
+        let written = allocation_counter::measure(|| {
+            let mut results = Results::new(operations);
+            (0..operations).for_each(|nth| results.put(nth, Ok(&answer)));
+            drop(results.whole());
+        });
+        [read.count_total, written.count_total]
+    }
+
+    /// What there is of memory grows by doubling: four times as many operations are a few times more.
+    #[test]
+    fn no_operation_is_an_allocation() {
+        let (few, many) = (allocations(256), allocations(1_024));
+        for (few, many) in few.into_iter().zip(many) {
+            assert!(few < 30 && many <= few + 4, "{few} for 256 operations, {many} for 1,024");
+        }
+    }
+}

@@ -446,6 +446,20 @@ impl Server {
         launch
     }
 
+    /// What each of its threads does, as far as the kernel says: name, state, and where in the kernel it waits.
+    fn threads(&self) -> String {
+        let tasks =
+            std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        let of = |task: std::path::PathBuf| {
+            let status = read(task.join("status"));
+            let lines = status.lines().filter(|line| line.starts_with("Name:") || line.starts_with("State:"));
+            let status: Vec<&str> = lines.collect();
+            format!("{} {}\n{}", status.join(" "), read(task.join("wchan")), read(task.join("stack")))
+        };
+        tasks.map(|task| of(task.path())).collect()
+    }
+
     /// The end of what it and earlier servers of the same launch wrote.
     pub fn log_tail(&self) -> String {
         let log = self.log();
@@ -456,8 +470,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let threads = if std::thread::panicking() { self.threads() } else { String::new() };
         self.kill_now();
         if std::thread::panicking() {
+            eprintln!("--- the threads of the server on ports +{}:\n{threads}", self.launch.offset);
             eprintln!("--- the server on ports +{} said last:\n{}", self.launch.offset, self.log_tail());
         }
     }

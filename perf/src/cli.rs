@@ -198,7 +198,8 @@ pub(crate) fn command() -> Command {
             Command::new("engine-count")
                 .about("Runs one operation for callgrind (perf/tests/instructions.rs)")
                 .hide(true)
-                .arg(Arg::new("operation").required(true).value_parser(Operation::ALL.map(Operation::name))),
+                .arg(Arg::new("operation").required(true).value_parser(Operation::ALL.map(Operation::name)))
+                .arg(path("feed", "a GTFS feed in place of the built-in timetable")),
         )
         .subcommand(
             Command::new("floor-server").about("The server of a floor").hide(true).args([

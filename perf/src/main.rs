@@ -82,7 +82,9 @@ fn run(name: &str, matches: &ArgMatches) -> io::Result<ExitCode> {
         "index" => index::run(&cli::get::<std::path::PathBuf>(matches, "out"))?,
         "engine-count" => {
             let operation = Operation::by_name(&cli::get::<String>(matches, "operation"));
-            println!("operations: {}", engine::count(operation.expect("clap knows them all")));
+            let timetable =
+                engine::load(matches.get_one::<std::path::PathBuf>("feed").map(std::path::PathBuf::as_path))?;
+            println!("operations: {}", engine::count(operation.expect("clap knows them all"), timetable));
             return Ok(ExitCode::SUCCESS);
         }
         _ => {

@@ -102,7 +102,7 @@ pub fn run(
     write(&report, out)
 }
 
-pub(super) fn load(feed: Option<&Path>) -> io::Result<Timetable> {
+pub fn load(feed: Option<&Path>) -> io::Result<Timetable> {
     match feed {
         Some(feed) => Timetable::load(feed, None, DateWindow::WHOLE).map_err(io::Error::other),
         None => Ok(Timetable::built_in(DateWindow::WHOLE)),

@@ -257,12 +257,12 @@ impl<K: Sink, S: Source> Runner<K, S> {
 
     /// Down; opened again after a pause.
     fn fail(&mut self, error: &SinkError, now: Now) -> Next {
+        // Asked before: the source may wait for somebody who asks for the health.
+        let backlog = self.health.report().position.map(|position| self.source.backlog(&position));
         let mut is_new = false;
         self.health.update(|report| {
             is_new = report.fail(error, now.wall);
-            if let Some(position) = &report.position {
-                report.backlog = self.source.backlog(position);
-            }
+            report.backlog = backlog.unwrap_or(report.backlog);
         });
         let pause = self.backoff.next();
         if is_new {

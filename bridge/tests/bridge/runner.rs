@@ -40,7 +40,11 @@ fn run(runner: &mut Runner<FakeSink, FakeSource>) -> usize {
 }
 
 fn runner(memory: &Memory, log: &Log, failure: Failure) -> Runner<FakeSink, FakeSource> {
-    Runner::new(FakeSink::new(memory, failure), FakeSource::new(log, failure), Arc::new(Stop::default()), 1)
+    let source = FakeSource::new(log, failure);
+    let health = Arc::clone(&source.health);
+    let runner = Runner::new(FakeSink::new(memory, failure), source, Arc::new(Stop::default()), 1);
+    health.set(runner.health()).expect("it is a new source");
+    runner
 }
 
 /// Two cores; some records are passed over.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, mpsc};
 use std::time::Duration;
 
+use bridge::health::Health;
 use bridge::runner::Stop;
 use bridge::sink::{Batch, Sink, SinkError, Trouble};
 use bridge::source::{Followed, Source, SourceError};
@@ -225,15 +226,20 @@ impl Log {
     }
 }
 
+/// Nobody waits for the health as long as this.
+const ASKED_MAX: Duration = Duration::from_secs(30);
+
 pub(crate) struct FakeSource {
     log: Log,
     failure: Failure,
     pub(crate) stops_in_copy: Option<Arc<Stop>>,
+    /// Whoever holds what the source waits for may ask for this first.
+    pub(crate) health: Arc<OnceLock<Arc<Health>>>,
 }
 
 impl FakeSource {
     pub(crate) fn new(log: &Log, failure: Failure) -> FakeSource {
-        FakeSource { log: log.clone(), failure, stops_in_copy: None }
+        FakeSource { log: log.clone(), failure, stops_in_copy: None, health: Arc::default() }
     }
 
     fn call(&self) -> Result<(), SourceError> {
@@ -310,6 +316,11 @@ impl Source for FakeSource {
     }
 
     fn backlog(&mut self, at: &Cursor) -> u64 {
+        if let Some(health) = self.health.get().cloned() {
+            let (told, answer) = mpsc::channel();
+            std::thread::spawn(move || told.send(health.report()));
+            answer.recv_timeout(ASKED_MAX).expect("the health can be asked for while the source is");
+        }
         let log = self.log.lock();
         let behind = log.cores.iter().zip(&at.cores).map(|(core, lsn)| core.len() as u64 - lsn.0);
         behind.sum()

@@ -67,6 +67,7 @@ impl Health {
         self.lock().clone()
     }
 
+    /// `change` waits for nobody: those who wait for the health may hold what it would wait for.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Report)) {
         change(&mut self.lock());
     }

@@ -318,7 +318,7 @@ impl Source for FakeSource {
     fn backlog(&mut self, at: &Cursor) -> u64 {
         if let Some(health) = self.health.get().cloned() {
             let (told, answer) = mpsc::channel();
-            std::thread::spawn(move || told.send(health.report()));
+            std::thread::spawn(move || told.send(health.report()).is_ok());
             answer.recv_timeout(ASKED_MAX).expect("the health can be asked for while the source is");
         }
         let log = self.log.lock();

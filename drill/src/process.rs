@@ -446,7 +446,7 @@ impl Server {
         launch
     }
 
-    /// What each of its threads does, as far as the kernel says: name, state, and where in the kernel it waits.
+    /// Its threads as the kernel has them: name, state, and the place in the kernel that each waits at.
     fn threads(&self) -> String {
         let tasks =
             std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();

@@ -180,7 +180,7 @@ impl Problem {
         Code::InvalidOperation,
         "op is none of hold, confirm, release, create, reserve, pay, cancel, purchase",
     );
-    /// What came before it in its batch took all the room or all the time that there is.
+    /// An operation that was not begun: those before it in its batch took all the room or all the time that there is.
     pub(crate) const NOT_BEGUN: Problem = problem(Code::Busy, "not begun: send it again");
     pub(crate) const STOPPING: Problem = problem(Code::Stopping, "stopping");
     pub(crate) const OUTCOME_UNKNOWN: Problem =

@@ -79,7 +79,7 @@ fn said(world: &World, before: usize, reply: &Reply) -> String {
     records.fold(word(reply), |found, kind| found + " " + kind)
 }
 
-/// What each status, in the order of [`STATUSES`], answers and records.
+/// Answers and records by status, in the order of [`STATUSES`].
 fn row(command: impl Fn(&World, &Names) -> Command, expected: [&str; 7]) {
     for (status, expected) in STATUSES.iter().zip(expected) {
         for placement in PLACEMENTS {
@@ -280,7 +280,7 @@ fn each_record_says_all_of_the_order_and_its_hold() {
     assert_eq!(facts(&world), 1, "of the claim alone");
 }
 
-/// What is due ends in the order of deadlines, purchases as well as other holds.
+/// Expiry goes in the order of deadlines, purchases as well as other holds.
 #[test]
 fn purchases_expire_among_other_holds() {
     let mut names = Names::new(TOGETHER);

@@ -2,7 +2,7 @@
 //!
 //! Each operation has a level. Those of one level go at once, each core's as one parcel in their order; those of the next when all of
 //! them are answered. What a partition's own slot does at once (holds, their ends, purchases) needs no levels of its own: the parcel keeps the order.
-//! What asks another slot first may be overtaken on the way, and is waited for.
+//! An operation that asks another slot first may be overtaken on the way, and is waited for.
 
 use std::collections::HashMap;
 

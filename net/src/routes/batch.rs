@@ -175,7 +175,7 @@ mod tests {
         [read.count_total, written.count_total]
     }
 
-    /// What there is of memory grows by doubling: four times as many operations are a few times more.
+    /// Vectors grow by doubling: four times as many operations are a few allocations more.
     #[test]
     fn no_operation_is_an_allocation() {
         let (few, many) = (allocations(256), allocations(1_024));

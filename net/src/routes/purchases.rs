@@ -47,7 +47,7 @@ pub(super) async fn purchase<B: Backend>(app: &App<B>, cx: &RequestContext<'_>, 
     orders::order(app.ask(cx, read_purchase(app, body)?).await?)
 }
 
-/// What is longer than a hold may last is for the engine to refuse.
+/// A duration; one that is longer than a hold may last is for the engine to refuse.
 fn ttl_ms(secs: i64) -> Result<u64, Problem> {
     let secs = u64::try_from(secs).map_err(|_| Problem::from(Rejection::InvalidTtl))?;
     Ok(secs.saturating_mul(1_000))

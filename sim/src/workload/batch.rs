@@ -14,7 +14,7 @@ use crate::world::World;
 /// Requests in one batch.
 const OPERATIONS: (u64, u64) = (2, 9);
 
-/// What has been answered of batches under way.
+/// Answers of batches under way, as far as they have come.
 #[derive(Debug, Default)]
 pub(super) struct Batches {
     count: u64,

@@ -37,7 +37,7 @@ pub enum Body {
     HoldAdopted(HoldRow),
     HoldConfirmed(HoldRow),
     HoldReleased(HoldRow),
-    /// Whose deadline has passed, with the purchases among them.
+    /// Deadlines that have passed, with the purchases among their holds.
     HoldsExpired(Vec<ExpiredHold>),
     HoldsForgotten {
         partition: PartitionKey,

@@ -234,7 +234,7 @@ impl Client {
         Ok(())
     }
 
-    /// Outcomes, one for each operation: the workload goes on from there.
+    /// Learns the outcome of each operation: the workload goes on from there.
     fn learn(&mut self, written: &Written) -> io::Result<()> {
         const MARK: &[u8] = b"{\"status\":";
         let found = self.answer.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);

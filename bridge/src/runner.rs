@@ -244,15 +244,17 @@ impl<K: Sink, S: Source> Runner<K, S> {
 
     fn succeed(&mut self, durable: &Cursor) {
         self.backoff.reset();
+        let mut was_down = false;
         self.health.update(|report| {
-            if report.state == State::Down {
-                tracing::info!(sink = self.sink.name(), "up again");
-            }
+            was_down = report.state == State::Down;
             report.state = State::Following;
             if report.position.as_ref() != Some(durable) {
                 report.position = Some(durable.clone());
             }
         });
+        if was_down {
+            tracing::info!(sink = self.sink.name(), "up again");
+        }
     }
 
     /// Down; opened again after a pause.

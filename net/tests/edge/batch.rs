@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use engine::answer::{Answer, OrderStatus, Rejection};
 use engine::command::Command;
@@ -114,6 +115,38 @@ fn so_many_are_under_way_and_no_more() {
     assert_eq!(first.read().status, 200);
     server.script.play(order_or_hold);
     assert_eq!(results(&mut second, &[hold("p", "h")]), [(200, String::new())]);
+}
+
+/// Cut off in its body, or gone while an operation is under way: its place among the batches is free again, at the latest when its time is
+/// up, because who has closed one direction may still read.
+#[test]
+fn a_client_that_goes_away_leaves_its_place() {
+    let limits = Limits { batches_max: 1, request_ms: SHORT_MS, sweep_ms: 5, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    server.script.play(|command| match word(command).as_str() {
+        "hangs" => Played::Hang,
+        _ => order_or_hold(command),
+    });
+    let hanging = post("/v1/batch", &body(&[hold("p", "hangs")]));
+    for cut_off in [5, 0] {
+        let mut gone = Client::connect(&server, Service::Gateway);
+        gone.send(&hanging[..hanging.len() - cut_off]);
+        if cut_off == 0 {
+            server.script.wait_for_hanging(1);
+        }
+        drop(gone);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut next = Client::connect(&server, Service::Gateway);
+        while next.post("/v1/batch", &body(&[hold("p", "h")])).status != 200 {
+            assert!(Instant::now() < deadline, "its place is taken, with {cut_off} bytes cut off");
+        }
+    }
+    let asked = server.script.asked();
+    assert_eq!(
+        asked.iter().filter(|request| word(&request.command) == "hangs").count(),
+        1,
+        "not half a batch"
+    );
 }
 
 #[test]

@@ -7,7 +7,10 @@ use engine::answer::{Answer, HoldStatus, OrderStatus, Rejection, Reply};
 use engine::command::{AdHoc, Command};
 use engine::limits::QUANTITY_MAX;
 use shard::Caller;
-use shard::limits::{COMMANDS_WAITING_MAX, MESSAGES_WAITING_MAX, RESEND_MS, SWEEP_MS, TAKEN_PER_TURN_MAX};
+use shard::limits::{
+    BATCH_OPERATIONS_MAX, BATCHED_PER_TURN_MAX, BATCHES_MAX, COMMANDS_WAITING_MAX, MESSAGES_WAITING_MAX,
+    RESEND_MS, SWEEP_MS, TAKEN_PER_TURN_MAX,
+};
 use wal::Space;
 use wal::disk::Lane;
 use wal::limits::{BACKLOG_BYTES_MAX, EXHAUSTED_BYTES};
@@ -292,6 +295,47 @@ fn a_backed_up_log_stops_taking_work_and_goes_on_later() {
         assert!(world.reply(caller).expect("taken later").is_ok());
     }
     assert_eq!(world.reply(read), Some(Err(Rejection::OrderNotFound)));
+}
+
+#[test]
+fn a_turn_begins_a_bounded_number_of_a_batch_and_what_came_alone_first() {
+    let mut world = World::new(1);
+    let n = world.names([0; 3]);
+    world.settle();
+    let batch = world.submit_batch(0, (0..BATCH_OPERATIONS_MAX).map(|nth| n.create(nth)));
+    for nth in 0..3 {
+        let alone = world.submit(n.get(BATCH_OPERATIONS_MAX + nth));
+        let before = world.shard(0).stats().batched_commands;
+        world.turn(0);
+        assert_eq!(world.shard(0).stats().batched_commands - before, BATCHED_PER_TURN_MAX as u64);
+        assert!(world.wants_turn(0), "the rest does not wait for an event");
+        assert!(world.reply(alone).is_some(), "nobody waits for the end of a batch");
+        assert!(world.replies.is_empty(), "the replies of a batch come together");
+    }
+    world.settle();
+    for caller in batch {
+        assert!(is_order(&world.reply(caller).expect("in the end"), OrderStatus::Init));
+    }
+}
+
+#[test]
+fn batches_beyond_their_number_are_refused_whole() {
+    let mut world = World::new(1);
+    let n = world.names([0; 3]);
+    let taken: Vec<Caller> =
+        (0..BATCHES_MAX).flat_map(|nth| world.submit_batch(0, [n.create(nth)])).collect();
+    let beyond = world.submit_batch(0, [n.create(BATCHES_MAX), n.create(0)]);
+    for caller in beyond {
+        assert_eq!(world.reply(caller), Some(Err(Rejection::Busy)), "refused at once");
+    }
+    world.settle();
+    for caller in taken {
+        assert!(world.reply(caller).expect("taken").is_ok());
+    }
+    assert_eq!(world.shard(0).stats().tally.orders_created, BATCHES_MAX as u64);
+    let next = world.submit_batch(0, [n.create(BATCHES_MAX)])[0];
+    world.settle();
+    assert!(world.reply(next).expect("there is room again").is_ok());
 }
 
 /// The first command of a batch waits in its middle for the disk, while the one behind it could be refused at once.

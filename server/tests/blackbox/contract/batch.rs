@@ -188,6 +188,39 @@ fn operations_take_effect_in_their_order() {
     }
 }
 
+/// Catches: an operation that does something again where it comes twice in one batch.
+#[test]
+fn the_second_of_two_equal_operations_answers_as_the_first() {
+    let server = shared();
+    let mut session = server.session();
+    let order = text(&session.reserved("batch-twice-pay", "batch-twice-pay", 1), "OrderID").to_owned();
+    let mut payment = session.payment(&order, "batch-twice-pay");
+    payment["op"] = "pay".into();
+    let given_back = session.new_order("batch-twice-cancel");
+    let operations = [
+        hold("batch-twice", "a", 2),
+        json!({"op": "create", "idempotency_key": "batch-twice", "amount_cents": 5}),
+        json!({"op": "purchase", "key": "twice", "amount_cents": 7, "partition_key": "batch-twice", "qty": 1}),
+        end("confirm", "batch-twice", "a"),
+        payment,
+        json!({"op": "cancel", "order_id": given_back}),
+    ];
+    let twice: Vec<Value> =
+        operations.iter().flat_map(|operation| [operation.clone(), operation.clone()]).collect();
+    let results = batch(&mut session, &twice);
+    for (pair, operation) in results.chunks(2).zip(&operations) {
+        assert_eq!(pair[0]["status"], 200, "{operation}: {pair:?}");
+        let shown = |result: &Value| {
+            let body = &result["body"];
+            (result["status"].clone(), body["OrderID"].clone(), body["Seats"].clone(), body["holds"].clone())
+        };
+        assert_eq!(shown(&pair[0]), shown(&pair[1]), "{operation}");
+    }
+    let free = session.get(Port::Inventory, "/inventory/availability?partition_key=batch-twice").ok();
+    assert_eq!(free["available"], 1, "three of four are sold, once");
+    assert!(session.refunds("required").iter().all(|refund| refund["order_id"] != order), "it was paid once");
+}
+
 /// Catches: a batch that loses operations, sells a seat twice, is not whole after a crash, or sells again when it is repeated.
 #[test]
 fn a_full_batch_is_durable_and_repeatable() {

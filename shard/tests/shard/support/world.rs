@@ -216,8 +216,7 @@ impl World {
         caller
     }
 
-    /// Commands for one core as one parcel.
-    #[track_caller]
+    /// Commands for one core as one parcel; a refusal at once is a reply to each.
     pub(crate) fn submit_batch(
         &mut self,
         core: u16,
@@ -227,8 +226,14 @@ impl World {
         let callers: Vec<Caller> = batch.iter().map(|called| called.caller).collect();
         let node = &mut self.nodes[usize::from(core)];
         node.woken = true;
-        node.accepted += batch.len() as u64;
-        assert!(node.shard.submit_batch(batch).is_ok(), "there is room for a batch");
+        match node.shard.submit_batch(batch) {
+            Ok(()) => node.accepted += callers.len() as u64,
+            Err(refused) => {
+                let refusals =
+                    refused.batch.into_iter().map(|called| (called.caller, Err(refused.rejection)));
+                self.replies.extend(refusals);
+            }
+        }
         callers
     }
 

@@ -16,7 +16,7 @@ use crate::support::catalogue::{Table, coaches, run};
 use crate::support::check;
 use crate::support::names::{APART, Names, hold, partition};
 use crate::support::world::{START, World};
-use crate::support::{kind, word};
+use crate::support::{said, since, word};
 
 const DAY_MS: u64 = 86_400_000;
 const KEY: &str = "T1|2027-01-15|2nd";
@@ -49,10 +49,6 @@ fn opened<'a>(world: &'a World, key: &str) -> Option<&'a Partition> {
 
 fn seq(world: &World, key: &str) -> u64 {
     opened(world, key).expect("it is open").seq()
-}
-
-fn since(world: &World, before: usize) -> Vec<&'static str> {
-    world.log[before..].iter().map(|record| kind(record)).filter(|kind| *kind != "TellsAcked").collect()
 }
 
 // Ended holds.
@@ -200,10 +196,7 @@ fn an_ad_hoc_partition_without_seats_gives_way_to_the_timetable() {
         world.run(try_hold(KEY, "h", 1)).unwrap();
         world.run(release(KEY, "h")).unwrap();
         world.catalogue = Rc::new(table());
-        let before = world.log.len();
-        let mut found = vec![word(&world.run(look))];
-        found.extend(since(&world, before).iter().map(|kind| (*kind).to_owned()));
-        assert_eq!(found.join(" "), expected, "{name}");
+        assert_eq!(said(&mut world, &look), expected, "{name}");
         assert_eq!(available(&mut world, KEY), if name == "hold" { "available 1" } else { "available 6" });
         check::replay(&world);
     }

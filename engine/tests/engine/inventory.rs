@@ -10,7 +10,7 @@ use crate::support::catalogue::Table;
 use crate::support::check;
 use crate::support::names::{APART, Names, hold, partition, span};
 use crate::support::world::{START, World};
-use crate::support::{available_of, kind, partition_of, word};
+use crate::support::{available_of, partition_of, said, said_twice, since, word};
 
 const HOUR_MS: u64 = 3_600_000;
 const TTL_MS: u64 = 120_000;
@@ -41,10 +41,6 @@ fn confirm(id: &str) -> Command {
 fn available(world: &mut World, on: Option<(u16, u16)>) -> u32 {
     let span = on.and_then(|(from, to)| span(from, to));
     available_of(&world.run(Command::Availability { partition: partition(P), span }))
-}
-
-fn since(world: &World, before: usize) -> Vec<&'static str> {
-    world.log[before..].iter().map(|record| kind(record)).filter(|kind| *kind != "TellsAcked").collect()
 }
 
 /// What has become of the hold `h`, two seats on the first two segments.
@@ -89,15 +85,7 @@ fn world_with(status: &str) -> World {
 fn row(command: &Command, expected: [&str; 9]) {
     for (status, expected) in STATUSES.iter().zip(expected) {
         let mut world = world_with(status);
-        let before = world.log.len();
-        let reply = world.run(command.clone());
-        let mut found = vec![word(&reply)];
-        found.extend(since(&world, before).iter().map(|kind| (*kind).into()));
-        assert_eq!(found.join(" "), expected, "{command:?} on {status}");
-        let before = world.log.len();
-        let again = world.run(command.clone());
-        assert_eq!(world.log.len(), before, "{command:?} twice on {status}");
-        assert_eq!(word(&again), word(&reply), "{command:?} twice on {status}");
+        assert_eq!(said_twice(&mut world, command), expected, "{command:?} on {status}");
         check::settled(&world);
         check::replay(&world);
     }
@@ -327,10 +315,7 @@ fn what_is_due_ends_before_anything_is_decided() {
         world.run(try_hold("a", 2, None)).unwrap();
         world.run(try_hold("b", 2, None)).unwrap();
         world.wait(TTL_MS);
-        let before = world.log.len();
-        let mut found = vec![word(&world.run(command.clone()))];
-        found.extend(since(&world, before).iter().map(|kind| (*kind).into()));
-        assert_eq!(found.join(" "), expected, "{command:?}");
+        assert_eq!(said(&mut world, &command), expected, "{command:?}");
         check::settled(&world);
     }
 }

@@ -10,7 +10,7 @@ use crate::support::catalogue::Table;
 use crate::support::check;
 use crate::support::names::{APART, Names, PLACEMENTS, create, hold, key, order_name, partition, span, txn};
 use crate::support::world::{START, World};
-use crate::support::{kind, order_of, partition_of, word};
+use crate::support::{kind, order_of, partition_of, said_twice, word};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -73,20 +73,8 @@ fn check(status: &str, name: &str, expected: &str) {
     for placement in PLACEMENTS {
         let names = Names::new(placement);
         let mut world = world_with(&names, status);
-        let before = world.log.len();
-        let reply = world.run(command(&names, name));
-        let mut found = word(&reply);
-        for record in world.log[before..].iter().filter(|record| kind(record) != "TellsAcked") {
-            found = found + " " + kind(record);
-        }
+        let found = said_twice(&mut world, &command(&names, name));
         assert_eq!(found, expected, "{name} on {status}, {placement:?}");
-        // The same again changes nothing more.
-        let before = world.log.len();
-        let again = world.run(command(&names, name));
-        assert_eq!(world.log.len(), before, "{name} twice on {status}, {placement:?}");
-        if status != "overdue" {
-            assert_eq!(word(&again), word(&reply), "{name} twice on {status}, {placement:?}");
-        }
         world.later(10 * HOUR_MS);
         check::settled(&world);
         check::replay(&world);

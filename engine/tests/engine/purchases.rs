@@ -1,6 +1,6 @@
 //! Purchases: every status against every command, where a key counts, and what the records say.
 
-use engine::answer::{CancelReason, HoldStatus, OrderStatus, Reply};
+use engine::answer::{CancelReason, HoldStatus, OrderStatus};
 use engine::command::{Cancel, Command, ExpectedHold, Pay, Purchase, Reserve, SeatRequest};
 use engine::ids::{Cents, OrderId, PartitionKey};
 use engine::limits::EXPIRED_PER_RECORD_MAX;
@@ -11,7 +11,7 @@ use crate::support::catalogue::Table;
 use crate::support::check;
 use crate::support::names::{Names, PLACEMENTS, TOGETHER, entropy, hold, key, partition, span};
 use crate::support::world::World;
-use crate::support::{kind, order_of, word};
+use crate::support::{kind, order_of, said_twice, word};
 
 const HOUR_MS: u64 = 3_600_000;
 const STATUSES: [&str; 7] = ["unknown", "reserved", "overdue", "paid", "ticketed", "requested", "expired"];
@@ -74,25 +74,15 @@ fn world_with(names: &Names, status: &str) -> World {
     world
 }
 
-fn said(world: &World, before: usize, reply: &Reply) -> String {
-    let records = world.log[before..].iter().map(|record| kind(record)).filter(|kind| *kind != "TellsAcked");
-    records.fold(word(reply), |found, kind| found + " " + kind)
-}
-
 /// Answers and records by status, in the order of [`STATUSES`].
 fn row(command: impl Fn(&World, &Names) -> Command, expected: [&str; 7]) {
     for (status, expected) in STATUSES.iter().zip(expected) {
         for placement in PLACEMENTS {
             let names = Names::new(placement);
             let mut world = world_with(&names, status);
-            let (before, command) = (world.log.len(), command(&world, &names));
-            let reply = world.run(command.clone());
-            assert_eq!(said(&world, before, &reply), expected, "{command:?} on {status}, {placement:?}");
-            // The same again changes nothing more.
-            let before = world.log.len();
-            let again = world.run(command.clone());
-            assert_eq!(world.log.len(), before, "{command:?} twice on {status}, {placement:?}");
-            assert_eq!(word(&again), word(&reply), "{command:?} twice on {status}, {placement:?}");
+            let command = command(&world, &names);
+            let found = said_twice(&mut world, &command);
+            assert_eq!(found, expected, "{command:?} on {status}, {placement:?}");
             world.later(10 * HOUR_MS);
             check::settled(&world);
             check::replay(&world);

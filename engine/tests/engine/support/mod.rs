@@ -36,7 +36,32 @@ pub(crate) fn available_of(reply: &Reply) -> u32 {
     }
 }
 
-/// What kind of record it is.
+/// The reply to a command in a word, and the records that it made.
+#[track_caller]
+pub(crate) fn said(world: &mut World, command: &Command) -> String {
+    let before = world.log.len();
+    let reply = word(&world.run(command.clone()));
+    since(world, before).iter().fold(reply, |found, kind| found + " " + kind)
+}
+
+/// As [`said`]; the same again says the same and changes nothing more.
+#[track_caller]
+pub(crate) fn said_twice(world: &mut World, command: &Command) -> String {
+    let before = world.log.len();
+    let reply = world.run(command.clone());
+    let records = since(world, before);
+    let after = world.log.len();
+    let again = world.run(command.clone());
+    assert_eq!((world.log.len(), word(&again)), (after, word(&reply)), "{command:?} twice");
+    records.iter().fold(word(&reply), |found, kind| found + " " + kind)
+}
+
+/// The records from that one on, acknowledgements left out.
+pub(crate) fn since(world: &World, before: usize) -> Vec<&'static str> {
+    world.log[before..].iter().map(|record| kind(record)).filter(|kind| *kind != "TellsAcked").collect()
+}
+
+/// The kind of a record.
 pub(crate) fn kind(record: &Record) -> &'static str {
     match record.body {
         Body::PartitionOpened(_) => "PartitionOpened",

@@ -15,7 +15,8 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// The same of a batch.
     pub batch_bytes_max: usize,
-    /// Batches under way on one core, from their heads to their answers; beyond: 503 with `Retry-After`. Each takes some 30 MB at most.
+    /// Batches under way on one core, from their heads to their answers; beyond: 503 with `Retry-After`. Each takes some 50 MB at most, and
+    /// 150 MB more while it confirms or pays as many holds as go at a time, each of as many seats as a hold may have.
     pub batches_max: usize,
     /// From the end of the body until the answer: beyond it 504, `outcome_unknown` where a write is under way.
     pub request_ms: u64,
@@ -84,6 +85,8 @@ pub const TRACE_HEADER_BYTES_MAX: usize = 128;
 pub const BATCH_OPERATIONS_MAX: usize = 8_192;
 /// Operations of a batch that are under way at a time.
 pub(crate) const BATCH_WAVE_MAX: usize = 2_048;
+/// Seats that these ask for: each is a text in their replies.
+pub(crate) const BATCH_WAVE_SEATS_MAX: u32 = 65_536;
 /// Operations of a batch that are read or answered before every other task comes first.
 pub(crate) const BATCH_PIECE: usize = 128;
 /// Bytes of a batch's answer from which on nothing more of it is begun.
@@ -147,6 +150,7 @@ impl Limits {
 }
 
 const _: () = assert!(BATCH_PIECE <= BATCH_WAVE_MAX && BATCH_WAVE_MAX <= BATCH_OPERATIONS_MAX);
+const _: () = assert!(engine::limits::QUANTITY_MAX <= BATCH_WAVE_SEATS_MAX);
 const _: () = assert!(REFUNDS_PAGE_DEFAULT <= REFUNDS_PAGE_MAX);
 const _: () = assert!(ORDERS_PAGE_DEFAULT <= ORDERS_PAGE_MAX);
 const _: () = assert!(HISTORY_PAGE_DEFAULT <= HISTORY_PAGE_MAX);

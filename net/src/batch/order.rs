@@ -8,6 +8,9 @@ use std::collections::HashMap;
 
 use engine::command::Command;
 use engine::ids::OrderId;
+use engine::limits::QUANTITY_MAX;
+
+use crate::limits::{BATCH_WAVE_MAX, BATCH_WAVE_SEATS_MAX};
 
 /// A thing that operations are about.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -42,6 +45,33 @@ pub(crate) fn levels<'c>(commands: impl Iterator<Item = Option<&'c Command>>) ->
         level
     };
     commands.map(level).collect()
+}
+
+/// Pieces of a level that go at a time: bounded in operations, and in the seats that these ask for.
+pub(crate) fn waves(level: &[usize], seats: impl Fn(usize) -> u32) -> impl Iterator<Item = &[usize]> {
+    let mut rest = level;
+    std::iter::from_fn(move || {
+        let mut asked = 0;
+        let fits = |nth: &&usize| {
+            asked += seats(**nth);
+            asked <= BATCH_WAVE_SEATS_MAX
+        };
+        let fitting = rest.iter().take(BATCH_WAVE_MAX).take_while(fits).count();
+        let (wave, more) = rest.split_at(fitting);
+        rest = more;
+        (!wave.is_empty()).then_some(wave)
+    })
+}
+
+/// The seats that a command asks for. More than a hold may have are refused.
+pub(crate) fn seats(command: &Command) -> u32 {
+    let asked = match command {
+        Command::TryHold(c) => c.quantity,
+        Command::Reserve(c) => c.seats.quantity,
+        Command::Purchase(c) => c.quantity,
+        _ => 0,
+    };
+    if asked > QUANTITY_MAX { 0 } else { asked }
 }
 
 /// It is done in its partition's slot, without asking another.
@@ -192,6 +222,27 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_wave_is_bounded_in_operations_and_in_seats() {
+        let of = |count: usize, each: u32| -> Vec<usize> {
+            let level: Vec<usize> = (0..count).collect();
+            let waves: Vec<&[usize]> = waves(&level, |_| each).collect();
+            assert_eq!(waves.concat(), level, "each once, in its order");
+            waves.iter().map(|wave| wave.len()).collect()
+        };
+        assert_eq!(of(0, 1), [0; 0]);
+        assert_eq!(of(2_049, 0), [2_048, 1]);
+        assert_eq!(of(4_096, 32), [2_048, 2_048]);
+        assert_eq!(of(100, QUANTITY_MAX), [32, 32, 32, 4]);
+        let mut large = seats(0);
+        for (quantity, expected) in
+            [(1, 1), (QUANTITY_MAX, QUANTITY_MAX), (QUANTITY_MAX + 1, 0), (u32::MAX, 0)]
+        {
+            large.quantity = quantity;
+            assert_eq!(super::seats(&Command::TryHold(large.clone())), expected);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::batch::answer::Results;
 use crate::batch::{envelope, order};
 use crate::errors::Problem;
 use crate::join::join_all;
-use crate::limits::{BATCH_ANSWER_BYTES_MAX, BATCH_LOOKUPS_AT_ONCE, BATCH_PIECE, BATCH_WAVE_MAX};
+use crate::limits::{BATCH_ANSWER_BYTES_MAX, BATCH_LOOKUPS_AT_ONCE, BATCH_PIECE};
 use crate::reply::{Answer, Outcome, Payload};
 use crate::router::Route;
 use crate::runtime::Breather;
@@ -44,8 +44,10 @@ pub(super) async fn batch<B: Backend>(app: &Rc<App<B>>, cx: &RequestContext<'_>,
     let levels = order::levels(operations.iter().map(|operation| operation.as_ref()?.command.as_ref()));
     let mut order: Vec<usize> = (0..operations.len()).filter(|nth| operations[*nth].is_some()).collect();
     order.sort_by_key(|nth| levels[*nth]);
+    let seats = |operation: &Option<Operation<'_>>| operation.as_ref()?.command.as_ref().map(order::seats);
+    let seats: Vec<u32> = operations.iter().map(|operation| seats(operation).unwrap_or(0)).collect();
     for level in order.chunk_by(|a, b| levels[*a] == levels[*b]) {
-        for wave in level.chunks(BATCH_WAVE_MAX) {
+        for wave in order::waves(level, |nth| seats[nth]) {
             run(app, cx, &breather, &mut operations, wave, &mut results).await;
         }
     }

@@ -187,3 +187,23 @@ fn a_full_batch_goes_in_waves() {
     let asked = server.script.asked();
     assert!(asked.iter().enumerate().all(|(nth, request)| word(&request.command) == format!("h-{nth}")));
 }
+
+/// Catches: an answer without bounds. What is not begun says so, and nothing of it is done.
+#[test]
+fn an_answer_that_is_too_long_ends_the_batch() {
+    let server = Server::start();
+    // 16 MiB are passed within the second wave.
+    let seats = vec![engine::text::Text::from("0123456789abcdefgh"); 250];
+    server.script.play(move |_| {
+        let Answer::Partition(mut view) = samples::held() else { unreachable!("that is a hold") };
+        view.hold.seats = seats.clone();
+        Played::Reply(Ok(Answer::Partition(view)))
+    });
+    let mut client = Client::connect(&server, Service::Gateway);
+    let operations: Vec<Value> = (0..8_192).map(|nth| hold("p", &format!("h-{nth}"))).collect();
+    let said = results(&mut client, &operations);
+    let done = said.iter().take_while(|(status, _)| *status == 200).count();
+    assert_eq!(done, 2 * 2_048);
+    assert!(said[done..].iter().all(|result| *result == (503, "busy".to_owned())));
+    assert_eq!(server.script.asked().len(), done);
+}

@@ -50,8 +50,9 @@ pub const RETRY_READ_MODEL_SECS: u16 = 10;
 /// Seconds for which a browser remembers what a page of another site may send.
 pub const PREFLIGHT_SECS: u16 = 600;
 
-/// Bytes that are read and dropped after an answer that closes, so that the client gets to see the answer.
-pub(crate) const LINGER_BYTES_MAX: usize = 1 << 20;
+/// Bytes that are read and dropped after an answer that closes, so that the client gets to see the answer: more than the rest of a body that
+/// is a little too large.
+pub(crate) const LINGER_BYTES_MAX: usize = 8 << 20;
 /// Time for the same.
 pub(crate) const LINGER_MS: u64 = 1_000;
 /// Pipelined requests of one connection before every other task and socket comes first.

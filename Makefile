@@ -14,7 +14,7 @@ SECONDS ?= 60
 CRATES ?= allocator shard engine wal
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test upgrade soak mutations mutants drill fuzz perf check fmt deny clean
+.PHONY: help run build test services services-down upgrade soak mutations mutants drill fuzz perf check fmt deny clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,13 @@ build: ## Build the release binary
 
 test: check ## Run every check and every test
 	@./scripts/test.sh
+
+services: ## Start MariaDB, Redis and Kafka for trying things out, and say where they are (stop: make services-down)
+	@./scripts/services.sh up target/services/local
+	@cat target/services/local/env
+
+services-down: ## Stop them
+	@./scripts/services.sh down target/services/local
 
 upgrade: build ## Prove that a data directory of an old version opens and answers the same (REV=2c25241; Python 3)
 	@CARGO="$(CARGO)" ./scripts/upgrade.sh $(REV)

@@ -16,6 +16,14 @@ build:
 test:
     @make test
 
+# Start MariaDB, Redis and Kafka for trying things out, and say where they are
+services:
+    @make services
+
+# Stop them
+services-down:
+    @make services-down
+
 # Prove that a data directory of an old version opens and answers the same (Python 3)
 upgrade REV="2c25241":
     @make upgrade REV="{{ REV }}"

@@ -8,6 +8,9 @@ if ! ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 && [ "$(id -u)" = 0
     { apt-get install -qqy libfaketime || { apt-get update -qq && apt-get install -qqy libfaketime; }; } >/dev/null 2>&1 ||
         echo "libfaketime cannot be installed: those tests say that they are skipped"
 fi
+services=target/services/shared
+trap './scripts/services.sh down "$services"' EXIT
+./scripts/services.sh up "$services"
 echo "checking that the deliberate faults of sim/mutations still apply"
 for fault in sim/mutations/*.patch; do git apply --check "$fault"; done
 echo "building the tests"

@@ -6,6 +6,7 @@
 pub mod events;
 pub mod health;
 pub mod ids;
+pub mod mysql;
 pub mod read_model;
 pub mod rows;
 pub mod runner;

@@ -99,8 +99,12 @@ pub enum Trouble {
     Behind,
     /// It has more than the log.
     Ahead,
+    /// Somebody else writes to it.
+    AnotherWriter,
     /// Somebody else has it locked.
     Busy,
+    /// It refuses a row: of a shape that its tables do not take.
+    Rejected,
     /// No space is left for it.
     Full,
     /// Any other error of it or of what is below it.
@@ -122,7 +126,9 @@ impl Trouble {
             Trouble::AnotherLife => "another_life",
             Trouble::Behind => "behind",
             Trouble::Ahead => "ahead",
+            Trouble::AnotherWriter => "another_writer",
             Trouble::Busy => "busy",
+            Trouble::Rejected => "rejected",
             Trouble::Full => "full",
             Trouble::Failed => "failed",
             Trouble::Source => "source",

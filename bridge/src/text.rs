@@ -2,16 +2,26 @@
 
 use engine::ids::Time;
 use engine::text::Text;
-use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
 
 /// Milliseconds always, so that texts sort as their times do.
 static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
+/// In UTC; what lies beyond the year 9999 is its end.
+pub(crate) fn civil_time(time: Time) -> civil::DateTime {
+    TimeZone::UTC.to_datetime(timestamp(time))
+}
+
+fn timestamp(time: Time) -> Timestamp {
+    let at = i64::try_from(time.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    at.unwrap_or(Timestamp::MAX)
+}
+
 /// `2026-02-11T08:30:00.125Z`; what lies beyond the year 9999 is its end.
 pub(crate) fn write_time(out: &mut String, time: Time) {
-    let at = i64::try_from(time.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    PRINTER.print_timestamp(&at.unwrap_or(Timestamp::MAX), out).expect("text is written to memory");
+    PRINTER.print_timestamp(&timestamp(time), out).expect("text is written to memory");
 }
 
 pub(crate) fn time(time: Time) -> String {

@@ -180,7 +180,13 @@ impl Conn {
 
     fn more(&mut self) -> io::Result<()> {
         let mut buffer = [0; 16 * 1_024];
-        let count = self.stream.read(&mut buffer)?;
+        // A read with a time limit is interrupted where the process was stopped and goes on.
+        let count = loop {
+            match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         if count == 0 {
             let cut = !self.received.is_empty();
             return Err(if cut { bad("an answer was cut off") } else { ErrorKind::UnexpectedEof.into() });

@@ -54,10 +54,8 @@ pub trait Backend: 'static {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dependency {
     Wal,
-    Mysql,
-    Redis,
-    Kafka,
-    ReadModel,
+    /// By its name.
+    Sink(&'static str),
 }
 
 impl Dependency {
@@ -65,10 +63,7 @@ impl Dependency {
     pub const fn name(self) -> &'static str {
         match self {
             Dependency::Wal => "wal",
-            Dependency::Mysql => "mysql",
-            Dependency::Redis => "redis",
-            Dependency::Kafka => "kafka",
-            Dependency::ReadModel => "read-model",
+            Dependency::Sink(name) => name,
         }
     }
 }

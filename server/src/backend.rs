@@ -75,11 +75,16 @@ impl Backend for CoreBackend {
         // A log that is full but for its reserve still takes payments and cancellations, which must find their way here.
         let process = &self.process;
         if process.shutdown.is_requested() || process.log_space.is_any_exhausted() {
-            Err(Dependency::Wal)
-        } else if service == Service::Gateway && process.sinks.is_any_down() {
-            Err(Dependency::ReadModel)
-        } else {
-            Ok(())
+            return Err(Dependency::Wal);
+        }
+        if service != Service::Gateway {
+            return Ok(());
+        }
+        match process.sinks.first_down() {
+            Some(sink) => Err(Dependency::Sink(sink)),
+            // One that nobody runs takes the room of the log.
+            None if process.sinks.fills_log().is_some() => Err(Dependency::Wal),
+            None => Ok(()),
         }
     }
 

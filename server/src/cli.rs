@@ -19,6 +19,8 @@ pub(crate) enum Action {
         dir: PathBuf,
         is_followed: bool,
     },
+    /// Brings the tables of MySQL up to date.
+    Migrate(Settings),
     Status(PathBuf),
     Sinks(PathBuf, SinkAction),
 }
@@ -37,6 +39,7 @@ pub(crate) fn read() -> Result<Action, SettingsError> {
             }
             _ => unreachable!("clap requires a subcommand"),
         },
+        Some(("migrate", matches)) => Ok(Action::Migrate(settings(matches)?)),
         Some(("status", matches)) => Ok(Action::Status(usual_dir(matches))),
         Some(("sink", matches)) => match matches.subcommand() {
             Some(("list", matches)) => Ok(Action::Sinks(usual_dir(matches), SinkAction::List)),
@@ -124,6 +127,9 @@ fn command() -> Command {
                         .arg(usual_dir()),
                 ),
         )
+        .subcommand(with_settings(
+            Command::new("migrate").about("Bring the tables of MYSQL_DSN up to date, as a start does"),
+        ))
         .subcommand(Command::new("status").about("One screen about a running server").arg(data_dir()))
         .subcommand(
             Command::new("sink")

@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use bridge::mysql::{Dsn, DsnError};
 use engine::decide::Policy;
 use engine::ids::PartitionKey;
 use engine::limits::{AD_HOC_CAPACITY_MAX, QUANTITY_MAX};
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     /// `None`: what the first start decides.
     pub(crate) read_model_bytes: Option<u64>,
     pub(crate) read_model: PathBuf,
+    /// The database that is filled, if one is.
+    pub(crate) mysql: Option<Dsn>,
     pub(crate) state_bytes: u64,
     pub(crate) policy: Policy,
     /// Milliseconds by which the clock may be ahead of the last record; `None`: as far as it likes.
@@ -155,6 +158,7 @@ impl Config {
                 Some(_) => Some(read.number("read_model_bytes", 1, u64::MAX)?),
                 None => None,
             },
+            mysql: read.mysql()?,
             state_bytes,
             policy,
             clock_gap_max_ms: Some(seconds("clock_gap_max", 0)?).filter(|ms| *ms > 0),
@@ -193,7 +197,8 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn refuse<T>(&self, name: &'static str, expected: impl Into<String>) -> Result<T, ConfigError> {
         let (value, source) = self.settings.get(name);
-        let (value, source_name) = (value.to_owned(), source.to_string());
+        let shown = if Settings::is_secret(name) { "(hidden)" } else { value };
+        let (value, source_name) = (shown.to_owned(), source.to_string());
         Err(ConfigError::Value { name, value, source_name, expected: expected.into() })
     }
 
@@ -228,6 +233,14 @@ impl<'a> Reader<'a> {
 
     fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
         self.word(name, &[("on", true), ("off", false), ("true", true), ("false", false)])
+    }
+
+    /// What is wrong with a DSN is said without it.
+    fn mysql(&self) -> Result<Option<Dsn>, ConfigError> {
+        let Some(dsn) = self.optional("mysql_dsn") else { return Ok(None) };
+        dsn.parse()
+            .map(Some)
+            .or_else(|error: DsnError| self.refuse("mysql_dsn", format!("a DSN of MySQL: {error}")))
     }
 
     /// Whoever has a timetable wants that and nothing else sold, unless he says so.

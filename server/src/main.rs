@@ -55,6 +55,9 @@ fn main() -> ExitCode {
         Ok(Action::LogCheck(dir)) => log_tools::check(&dir),
         Ok(Action::LogDump(dir)) => log_tools::dump(&dir),
         Ok(Action::LogEvents { dir, is_followed }) => log_events::print(&dir, is_followed),
+        Ok(Action::Migrate(settings)) => {
+            Config::new(&settings).map_err(Into::into).and_then(|config| sink_tools::migrate(&config))
+        }
         Ok(Action::Status(dir)) => sink_tools::status(&dir),
         Ok(Action::Sinks(dir, action)) => sink_tools::sinks(&dir, &action),
         Err(error) => Err(error.into()),

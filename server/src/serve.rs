@@ -36,7 +36,7 @@ use crate::metrics::Gauges;
 use crate::parents::make_parents;
 use crate::process::ProcessHandles;
 use crate::settings::{RETIRED_VARIABLES, Retired};
-use crate::sinks::{self, ReadDesk, Sinks};
+use crate::sinks::{self, Outer, ReadDesk, Sinks};
 use crate::ticket_status::TicketCell;
 
 type Error = Box<dyn std::error::Error>;
@@ -60,7 +60,8 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
 
     let cores = config.cores.get();
     let mut dir = open(config)?;
-    sinks::register(&mut dir)?;
+    let outer = outer(config, &timetable);
+    sinks::register(&mut dir, &outer)?;
     let budget_bytes_per_core = keep_log(&mut dir, config)?;
     let keep = keep_read_model(&mut dir, config)?;
     let disk = wal::disk::choose(&config.data_dir, config.disk)?;
@@ -90,6 +91,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         read_model: config.read_model.clone(),
         keep,
         budget_bytes_per_core,
+        outer,
     };
     let (links, core_disk) = (links::connect(&wakers), |core| dir.disk(core, &disk));
     let nodes = shard::start(&dir, recovered, &setup, clocks::read, core_disk, links, &shutdown)?;
@@ -201,6 +203,16 @@ fn load_timetable(config: &Config) -> Result<Timetable, Error> {
         tracing::warn!("the timetable has no runs: none of its trains can be sold");
     }
     Ok(timetable)
+}
+
+/// The sinks outside this machine's own files, where they are configured.
+fn outer(config: &Config, timetable: &Timetable) -> Outer {
+    if let Some(ignored) = config.mysql.as_ref().map(|dsn| &dsn.ignored).filter(|names| !names.is_empty()) {
+        tracing::warn!(setting = "MYSQL_DSN", "parameters that mean nothing here: {}", ignored.join(", "));
+    }
+    let stations = timetable.stations("", None, usize::MAX);
+    let stations = stations.into_iter().map(|station| (station.code.to_string(), station.name.to_string()));
+    Outer { mysql: config.mysql.clone(), stations: stations.collect() }
 }
 
 fn open(config: &Config) -> Result<DataDir, Error> {

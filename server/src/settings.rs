@@ -146,6 +146,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "BYTES",
         "what the read model may take before its oldest orders leave early; empty: a quarter of what is free at the first start",
     ),
+    secret(
+        "mysql_dsn",
+        "MYSQL_DSN",
+        "DSN",
+        "MySQL or MariaDB that is filled: user:password@tcp(host:port)/database?tls=true; empty: none",
+    ),
     setting(
         "state_bytes",
         "INTERLOCK_STATE_BYTES",
@@ -259,7 +265,6 @@ pub(crate) const RETIRED: &[Retired] = &[
 pub(crate) const RETIRED_VARIABLES: &[(&str, &str)] = &[
     ("INTERLOCK_PREFAULT_BYTES", "memory is taken as it is needed"),
     ("INTERLOCK_RETENTION_SECS", "an ended hold is remembered for --hold-memory-secs"),
-    ("MYSQL_DSN", "selling does not go through MySQL, and nothing follows the log into it yet"),
     ("REDIS_ADDR", "selling does not go through Redis, and nothing follows the log into it yet"),
     ("REDIS_PASSWORD", "selling does not go through Redis, and nothing follows the log into it yet"),
     ("REDIS_DB", "selling does not go through Redis, and nothing follows the log into it yet"),
@@ -357,6 +362,11 @@ impl Settings {
     /// Retired settings that were given, and where.
     pub(crate) fn retired(&self) -> &[(&'static Retired, Source)] {
         &self.retired
+    }
+
+    /// It is never printed.
+    pub(crate) fn is_secret(name: &str) -> bool {
+        SETTINGS.iter().any(|setting| setting.name == name && setting.secret)
     }
 
     /// # Panics

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use bridge::mysql::MySql;
 use bridge::read_model;
 use serde_json::{Value, json};
 use wal::{DataDir, Options, inspect};
 
+use crate::config::Config;
 use crate::control::{Answered, ask};
 use crate::log_tools::say;
 use crate::sinks::READ_MODEL;
@@ -29,6 +31,19 @@ pub(crate) fn status(dir: &Path) -> Result<(), Error> {
         Answered::By(answer) => say(text(&answer)),
         Answered::NobodyThere => Err(format!("no server has {} open", dir.display()).into()),
     }
+}
+
+/// Brings the tables of MySQL up to date.
+///
+/// # Errors
+/// There is none, or it cannot be reached.
+pub(crate) fn migrate(config: &Config) -> Result<(), Error> {
+    let Some(dsn) = &config.mysql else { return Err("no MYSQL_DSN is set".into()) };
+    let run = MySql::migrate(dsn)?;
+    if run.is_empty() {
+        return say(&format!("{dsn} is up to date\n"));
+    }
+    say(&format!("{dsn}: {}\n", run.join(", ")))
 }
 
 /// Lists or changes the sinks of a directory.
@@ -84,18 +99,20 @@ fn stopped(dir: &Path, action: &SinkAction) -> Result<(), Error> {
             say(&format!("{name} is detached: nothing is kept for it any more\n"))?;
         }
         SinkAction::Rebuild { name, accept_loss, read_model: path } => {
-            if name == READ_MODEL {
-                if !accept_loss {
-                    return Err("the read model has what the engine no longer has: histories, and orders that have left. A rebuild \
-                         throws it away and fills a new one from the engine. Restore the file instead, or say --accept-loss"
-                        .into());
-                }
-                registry.forget(name)?;
-                let path = path.clone().unwrap_or_else(|| dir.join(crate::config::READ_MODEL_FILE));
-                read_model::remove(&path)?;
-            } else {
-                registry.forget(name)?;
+            if name != READ_MODEL {
+                return Err(format!(
+                    "{name} is filled anew by a running server: start it, whatever state {name} is in"
+                )
+                .into());
             }
+            if !accept_loss {
+                return Err("the read model has what the engine no longer has: histories, and orders that have left. A rebuild \
+                     throws it away and fills a new one from the engine. Restore the file instead, or say --accept-loss"
+                    .into());
+            }
+            registry.forget(name)?;
+            let path = path.clone().unwrap_or_else(|| dir.join(crate::config::READ_MODEL_FILE));
+            read_model::remove(&path)?;
             say(&format!("{name} is filled anew by the next start\n"))?;
         }
     }

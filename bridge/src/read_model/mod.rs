@@ -4,7 +4,7 @@
 //! transactions, with the cursor in them.
 
 mod cursor;
-mod gathered;
+
 mod history;
 mod limits;
 mod open;
@@ -14,6 +14,7 @@ mod plans;
 mod read_error;
 mod reader;
 mod refunds;
+pub mod stored;
 mod tidy;
 mod write;
 
@@ -31,8 +32,8 @@ pub use tidy::Keep;
 
 use crate::ids::Origin;
 use crate::rows;
+use crate::rows::gathered::Gathered;
 use crate::sink::{Batch, Sink, SinkError, Trouble};
-use gathered::Gathered;
 
 /// The place of the read model, and its owner.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use super::read_error::ReadError;
 use crate::text::{parse_list, parse_time, time};
 
 /// The columns of a view. Refunds are few, and looked up by the start of their key: 2 where one is owed, 1 where all are settled.
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "order_id, idempotency_key, status, amount_cents, created_at, updated_at, partition_key, hold_id, qty,
     from_index, to_index, seats, expires_at, cancel_reason, provider_txn_id,
     (SELECT max(CASE refunds.status WHEN 'REQUIRED' THEN 2 ELSE 1 END) FROM refunds
@@ -129,7 +129,7 @@ fn senseless(row: &Row<'_>, column: usize) -> ReadError {
     ReadError::Row(format!("{name} of {of}"))
 }
 
-fn view(row: &Row<'_>) -> Result<OrderView, ReadError> {
+pub(super) fn view(row: &Row<'_>) -> Result<OrderView, ReadError> {
     let reservation = maybe(row, 6, |text| PartitionKey::parse(text).ok())?
         .map(|partition| reservation(row, partition))
         .transpose()?;

@@ -86,7 +86,7 @@ fn view(row: &Row<'_>) -> Result<RefundView, ReadError> {
     })
 }
 
-fn refund_reason(text: &str) -> Option<RefundReason> {
+pub(super) fn refund_reason(text: &str) -> Option<RefundReason> {
     use RefundReason::{AlreadyPaid, HoldExpired, InvalidState, Unmatched};
     let all = [AlreadyPaid, HoldExpired, InvalidState, Unmatched];
     all.into_iter().find(|reason| reason.wire_name() == text)

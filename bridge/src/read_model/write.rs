@@ -7,7 +7,7 @@ use engine::status::CancelReason;
 use engine::text::Text;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::gathered::{Gathered, OfRefund, OrderChange};
+use crate::rows::gathered::{Gathered, OfRefund, OrderChange};
 use crate::rows::{EventRow, OrderRow, PaymentRow, RefundRow, RowSeq, TicketRow};
 use crate::text::{time, write_list};
 

@@ -4,6 +4,7 @@
 //! that any record may be written twice, and a copy of the state may overlap with what is followed. Events of histories are
 //! written once each, by their position.
 
+pub(crate) mod gathered;
 mod of_record;
 mod of_slot;
 

@@ -1,8 +1,9 @@
-//! The bridge by its public interface, with real SQLite files.
+//! The bridge by its public interface, with real SQLite files and real servers.
 
 mod events;
 mod left;
 mod listings;
+mod mysql;
 mod opening;
 // The operations of the engine's own random histories.
 #[path = "../../../engine/tests/engine/model/ops.rs"]

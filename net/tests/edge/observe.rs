@@ -60,7 +60,7 @@ fn the_sinks_are_shown_where_the_whole_is_asked_for() {
     assert_eq!(worker.get("/readyz").body, r#"{"status":"ready"}"#);
     let mut gateway = Client::connect(&server, Service::Gateway);
     assert_eq!(gateway.get("/readyz").body, format!(r#"{{"status":"ready",{sinks}}}"#));
-    server.script.set_down(Some(Dependency::ReadModel));
+    server.script.set_down(Some(Dependency::Sink("read-model")));
     let reply = gateway.get("/readyz");
     let expected = format!(r#"{{"status":"not_ready","dependency":"read-model",{sinks}}}"#);
     assert_eq!((reply.status, reply.body), (503, expected));

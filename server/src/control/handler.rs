@@ -111,13 +111,18 @@ impl Handler {
             let text = format!("{name} is being filled anew ({state}): see `interlock sink list`\n");
             return Ok(json!({ "text": text }));
         }
+        let text =
+            if name == READ_MODEL { self.read_model_rebuilt()? } else { format!("{name} is filled anew\n") };
+        Ok(json!({ "text": text }))
+    }
+
+    fn read_model_rebuilt(&self) -> Result<String, String> {
         let orders = read_model::count_orders(&self.read_model).map_err(|error| error.to_string())?;
-        let text = format!(
-            "{name} is filled anew. It has the {orders} orders that the engine has; what was recorded before {} is missing from the \
+        Ok(format!(
+            "{READ_MODEL} is filled anew. It has the {orders} orders that the engine has; what was recorded before {} is missing from the \
              histories, but for what is still in the log\n",
             jiff::Timestamp::now().strftime("%FT%TZ")
-        );
-        Ok(json!({ "text": text }))
+        ))
     }
 
     fn registry(&self) -> std::sync::MutexGuard<'_, SinkRegistry> {

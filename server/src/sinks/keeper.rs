@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bridge::health::State;
 use bridge::runner::Stop;
 use net::runtime::CoreWaker;
 use wal::SinkRegistry;
@@ -60,8 +61,10 @@ impl Keeper {
         }
         let slowest = registry.slowest().map(str::to_owned);
         let registered = registry.sinks().sinks.iter().map(|sink| sink.name.clone()).collect();
+        // Of one that is down nothing will be known soon.
         let is_known = |sink: &SinkHandle| {
-            registry.sinks().get(sink.name).is_none_or(|registered| registered.relied.is_some())
+            sink.health.report().state == State::Down
+                || registry.sinks().get(sink.name).is_none_or(|registered| registered.relied.is_some())
         };
         let all_known = registry.problem().is_some() || self.handles.sinks.iter().all(is_known);
         drop(registry);

@@ -2,6 +2,7 @@
 
 mod keeper;
 mod log_source;
+mod outer;
 mod posts;
 mod readers;
 mod room;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use bridge::health::State;
 use bridge::read_model::{self, Keep, ReadModel, Settings};
 use bridge::runner::{Runner, Stop};
-use bridge::sink::{Sink as _, Trouble};
+use bridge::sink::{Sink, Trouble};
 use engine::record::{Kind, Label};
 use net::runtime::CoreWaker;
 use wal::files::OsFiles;
@@ -25,6 +26,7 @@ use wal::{DataDir, OpenError, SinkRegistry};
 use keeper::Keeper;
 use log_source::LogSource;
 
+pub(crate) use outer::Outer;
 pub(crate) use posts::{LogSize, Posts};
 pub(crate) use readers::{CoreReads, ReadDesk};
 pub(crate) use status::{SinkHandle, SinkHandles};
@@ -44,6 +46,7 @@ pub(crate) struct Setup {
     pub(crate) read_model: PathBuf,
     pub(crate) keep: Keep,
     pub(crate) budget_bytes_per_core: u64,
+    pub(crate) outer: Outer,
 }
 
 /// The sinks while they run.
@@ -70,14 +73,13 @@ impl Sinks {
         let posts = Arc::new(Posts::new(reach.into_iter().zip(registry.floors())));
         let relied = registry.sinks().get(READ_MODEL).is_some_and(|sink| sink.relied.is_some());
         let registry = Arc::new(Mutex::new(registry));
-        let stop = Arc::new(Stop::default());
-        let source = LogSource {
-            files: files.clone(),
+        let mut starter = Starter {
+            files,
             posts: posts.clone(),
             registry: registry.clone(),
-            name: READ_MODEL,
-            wants: read_model_wants,
-            follower: None,
+            stop: Arc::default(),
+            sinks: Vec::new(),
+            threads: Vec::new(),
         };
         // What was relied on is not made anew behind the operator's back.
         let settings = Settings {
@@ -92,20 +94,16 @@ impl Sinks {
             posts.clone(),
             setup.budget_bytes_per_core * u64::from(dir.cores()),
         );
-        let sink = ReadModel::new(settings).within(room);
-        debug_assert_eq!(sink.name(), READ_MODEL);
-        let runner = Runner::new(sink, source, stop.clone(), u64::from(std::process::id()));
-        let (health, requests) = (runner.health(), runner.requests());
-        let read_model = SinkHandle { name: READ_MODEL, health, requests };
+        starter.follow(READ_MODEL, ReadModel::new(settings).within(room), read_model_wants)?;
+        setup.outer.start(&mut starter, dir.id(), &setup.read_model)?;
+        let Starter { stop, sinks, mut threads, .. } = starter;
         let handles = Arc::new(SinkHandles {
             posts,
-            sinks: vec![read_model],
+            sinks,
             kept: Mutex::default(),
             budget_bytes_per_core: setup.budget_bytes_per_core,
             read_model: setup.read_model.clone(),
         });
-        let checked = handles.sinks[0].clone();
-        let (path, check_stop) = (setup.read_model.clone(), stop.clone());
         let keeper = Keeper {
             registry: registry.clone(),
             handles: handles.clone(),
@@ -113,26 +111,22 @@ impl Sinks {
             stop: stop.clone(),
             is_warned: false,
         };
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            thread::Builder::new().name(name.to_owned()).spawn(move || {
-                give_way();
-                run();
-            })
-        };
-        let threads =
-            vec![spawn(READ_MODEL, Box::new(|| runner.run()))?, spawn("keeper", Box::new(|| keeper.run()))?];
+        threads.push(spawn("keeper", || keeper.run())?);
+        let sinks = Sinks { handles, registry, stop, threads };
         // Nobody waits for it: it reads the whole file.
-        spawn("quick-check", Box::new(move || check(&path, &checked, &check_stop)))?;
-        Ok(Sinks { handles, registry, stop, threads })
+        let (read_model, path, stop) =
+            (sinks.read_model().clone(), setup.read_model.clone(), sinks.stop.clone());
+        spawn("quick-check", move || check(&path, &read_model, &stop))?;
+        Ok(sinks)
     }
 
-    /// Waits until the sinks are open and filled, or are known to be down: what is asked right after the start is then answered. A copy
+    /// Waits until the read model is open and filled, or is known to be down: what is asked right after the start is then answered. A copy
     /// that takes longer goes on beside the sale.
     pub(crate) fn wait_until_open(&self) {
         let since = Instant::now();
         let is_opening =
-            |sink: &SinkHandle| matches!(sink.health.report().state, State::Starting | State::Copying);
-        while self.handles.sinks.iter().any(is_opening) && since.elapsed() < OPEN_WAIT {
+            || matches!(self.read_model().health.report().state, State::Starting | State::Copying);
+        while is_opening() && since.elapsed() < OPEN_WAIT {
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -148,6 +142,48 @@ impl Sinks {
             let _ = thread.join();
         }
     }
+}
+
+/// Starts sinks, each on a thread of its own.
+struct Starter<'a> {
+    files: &'a OsFiles,
+    posts: Arc<Posts>,
+    registry: Arc<Mutex<SinkRegistry>>,
+    stop: Arc<Stop>,
+    sinks: Vec<SinkHandle>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Starter<'_> {
+    /// What `wants` does not want is passed over without being decoded.
+    fn follow(
+        &mut self,
+        name: &'static str,
+        sink: impl Sink + 'static,
+        wants: fn(Label) -> bool,
+    ) -> std::io::Result<()> {
+        debug_assert_eq!(sink.name(), name);
+        let source = LogSource {
+            files: self.files.clone(),
+            posts: self.posts.clone(),
+            registry: self.registry.clone(),
+            name,
+            wants,
+            follower: None,
+        };
+        let runner = Runner::new(sink, source, self.stop.clone(), u64::from(std::process::id()));
+        self.sinks.push(SinkHandle { name, health: runner.health(), requests: runner.requests() });
+        self.threads.push(spawn(name, || runner.run())?);
+        Ok(())
+    }
+}
+
+/// A thread that gives way to the cores.
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        give_way();
+        run();
+    })
 }
 
 /// A run's history has what was confirmed, whoever did; else only what is an order's counts.
@@ -183,13 +219,16 @@ fn give_way() {
 ///
 /// # Errors
 /// The file of sinks cannot be written.
-pub(crate) fn register(dir: &mut DataDir) -> Result<(), OpenError> {
-    dir.register_sink(READ_MODEL)?;
+pub(crate) fn register(dir: &mut DataDir, outer: &Outer) -> Result<(), OpenError> {
+    let names: Vec<&str> = [READ_MODEL].into_iter().chain(outer.names()).collect();
+    for name in &names {
+        dir.register_sink(name)?;
+    }
     let registry = dir.sink_registry();
     if let Some(problem) = registry.problem() {
         tracing::error!("NOTHING IS PRUNED, because nobody knows what sinks still need: {problem}");
     }
-    for sink in registry.sinks().sinks.iter().filter(|sink| sink.name != READ_MODEL) {
+    for sink in registry.sinks().sinks.iter().filter(|sink| !names.contains(&&sink.name[..])) {
         tracing::warn!(
             sink = sink.name,
             "the log is kept for {}, which is registered and not configured: configure it, or detach it",

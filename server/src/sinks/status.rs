@@ -109,13 +109,14 @@ impl SinkHandles {
         if is_full { self.kept().slowest.clone() } else { None }
     }
 
-    /// Some sink is down, or needs somebody to look at it, or takes the room of new sales.
-    pub(crate) fn is_any_down(&self) -> bool {
-        let is_down = |sink: &SinkHandle| {
+    /// The first sink that is down, or needs somebody to look at it, or takes the room of new sales.
+    pub(crate) fn first_down(&self) -> Option<&'static str> {
+        let filler = self.fills_log();
+        let is_down = |sink: &&SinkHandle| {
             let report = sink.health.report();
-            report.state == State::Down || report.notice.is_some()
+            report.state == State::Down || report.notice.is_some() || filler.as_deref() == Some(sink.name)
         };
-        self.sinks.iter().any(is_down) || self.fills_log().is_some()
+        self.sinks.iter().find(is_down).map(|sink| sink.name)
     }
 
     pub(crate) fn register(self: &Arc<Self>, registry: &mut Registry) {

@@ -4,35 +4,35 @@ use std::collections::HashMap;
 
 use engine::ids::{OrderId, PartitionKey};
 
-use crate::rows::{Change, EventRow, LeftRow, OrderRow, PaymentRow, RefundRow, TicketRow};
+use super::{Change, EventRow, LeftRow, OrderRow, PaymentRow, RefundRow, TicketRow};
 
 /// All of one life. Orders stand where they were named first, and others name them by their place.
 #[derive(Default)]
-pub(super) struct Gathered<'a> {
-    pub(super) orders: Vec<OrderChange<'a>>,
-    pub(super) left: Vec<(OrderId, LeftRow)>,
-    pub(super) refunds: Vec<OfRefund<'a>>,
-    pub(super) order_events: Vec<(usize, EventRow<'a>)>,
-    pub(super) run_events: Vec<(&'a PartitionKey, Option<usize>, EventRow<'a>)>,
+pub(crate) struct Gathered<'a> {
+    pub(crate) orders: Vec<OrderChange<'a>>,
+    pub(crate) left: Vec<(OrderId, LeftRow)>,
+    pub(crate) refunds: Vec<OfRefund<'a>>,
+    pub(crate) order_events: Vec<(usize, EventRow<'a>)>,
+    pub(crate) run_events: Vec<(&'a PartitionKey, Option<usize>, EventRow<'a>)>,
     places: HashMap<OrderId, usize>,
 }
 
 /// The last row of an order, and what it has once. Nothing of them: only events name it.
-pub(super) struct OrderChange<'a> {
-    pub(super) id: OrderId,
-    pub(super) row: Option<OrderRow<'a>>,
-    pub(super) payment: Option<PaymentRow<'a>>,
-    pub(super) ticket: Option<TicketRow<'a>>,
+pub(crate) struct OrderChange<'a> {
+    pub(crate) id: OrderId,
+    pub(crate) row: Option<OrderRow<'a>>,
+    pub(crate) payment: Option<PaymentRow<'a>>,
+    pub(crate) ticket: Option<TicketRow<'a>>,
 }
 
-pub(super) enum OfRefund<'a> {
+pub(crate) enum OfRefund<'a> {
     Row(RefundRow<'a>),
     /// By its number.
     Left(u64, LeftRow),
 }
 
 impl<'a> Gathered<'a> {
-    pub(super) fn add(&mut self, change: Change<'a>) {
+    pub(crate) fn add(&mut self, change: Change<'a>) {
         match change {
             Change::Order(row) => {
                 let known = &mut self.order(row.order.order).row;

@@ -1,0 +1,6 @@
+//! The MySQL sink on a real server.
+
+mod database;
+mod rows;
+mod taking_over;
+mod writers;

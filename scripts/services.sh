@@ -1,0 +1,196 @@
+#!/bin/bash
+# MariaDB, Redis and Apache Kafka for tests and for trying things out: real servers on free ports of this machine, with everything
+# they keep in one directory.
+#
+#   scripts/services.sh install                  what is missing on this machine (as root, on Debian)
+#   scripts/services.sh up DIR [SERVICE ...]     starts mysql, redis and kafka, or those that are named, and writes DIR/env
+#   scripts/services.sh down DIR [SERVICE ...]   stops them; what they keep stays
+#
+# A service that runs is left alone, and one that was killed comes back on its port with what it had. DIR/SERVICE/pid has its process.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+kafka_version=4.2.0
+kafka_jars="$here/../target/services/kafka-$kafka_version"
+all_services=(mysql redis kafka)
+
+say() { echo "services: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+install_packages() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+        fail "$* must be installed, which takes Debian's apt-get and root"
+    say "installing $*"
+    apt_install() { DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends "$@" >/dev/null 2>&1; }
+    apt_install "$@" || { apt-get update -qq && apt_install "$@"; } || fail "$* cannot be installed"
+}
+
+install() {
+    local missing=()
+    command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
+    command -v redis-server >/dev/null || missing+=(redis-server)
+    command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+    [ -e "$kafka_jars/complete" ] || command -v mvn >/dev/null || missing+=(maven)
+    [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+    if [ ! -e "$kafka_jars/complete" ]; then
+        say "fetching Apache Kafka $kafka_version"
+        mkdir -p "$kafka_jars"
+        mvn -q -f "$here/services/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+            -DoutputDirectory="$(cd "$kafka_jars" && pwd)" >&2 || fail "the jars of Apache Kafka cannot be fetched"
+        touch "$kafka_jars/complete"
+    fi
+}
+
+# Below the ports that the system gives out by itself.
+free_port() {
+    local port
+    while :; do
+        port=$(shuf -i 20000-32000 -n 1)
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+    done
+}
+
+# The port of a service: the same whenever it is started again.
+port_of() {
+    [ -s "$dir/$1/port" ] || free_port >"$dir/$1/port"
+    cat "$dir/$1/port"
+}
+
+runs() { [ -s "$dir/$1/pid" ] && kill -0 "$(cat "$dir/$1/pid")" 2>/dev/null; }
+
+# Starts a process that outlives this one, and keeps its number.
+start() {
+    local service=$1
+    shift
+    setsid "$@" >>"$dir/$service/log" 2>&1 </dev/null 9>&- &
+    echo $! >"$dir/$service/pid"
+}
+
+# Waits until a command succeeds.
+await() {
+    local service=$1 tries
+    shift
+    for tries in $(seq 600); do
+        "$@" >/dev/null 2>&1 && return
+        runs "$service" || break
+        sleep 0.1
+    done
+    tail -n 20 "$dir/$service/log" >&2
+    fail "$service does not come up; its log is $dir/$service/log"
+}
+
+up_mysql() {
+    local home=$dir/mysql port
+    port=$(port_of mysql)
+    if [ ! -e "$home/made" ]; then
+        rm -rf "$home/data"
+        mariadb-install-db --no-defaults --user="$(id -un)" --datadir="$home/data" --skip-test-db \
+            --auth-root-authentication-method=normal >"$home/log" 2>&1 || fail "mariadb-install-db: $home/log"
+        cat >"$home/init.sql" <<SQL
+CREATE DATABASE IF NOT EXISTS interlock;
+CREATE USER IF NOT EXISTS 'interlock'@'127.0.0.1' IDENTIFIED BY 'mysql-secret';
+GRANT ALL ON *.* TO 'interlock'@'127.0.0.1';
+SQL
+        touch "$home/made"
+    fi
+    start mysql /usr/sbin/mariadbd --no-defaults --user="$(id -un)" --datadir="$home/data" --init-file="$home/init.sql" \
+        --bind-address=127.0.0.1 --port="$port" --socket="$home/socket" --pid-file="$home/own.pid" --skip-name-resolve \
+        --innodb-buffer-pool-size=128M --innodb-log-file-size=64M
+    await mysql mariadb-admin --no-defaults --host=127.0.0.1 --port="$port" --user=interlock --password=mysql-secret ping
+}
+
+up_redis() {
+    local home=$dir/redis port
+    port=$(port_of redis)
+    start redis redis-server --bind 127.0.0.1 --port "$port" --dir "$home" --databases 1000 --save "" --appendonly no \
+        --requirepass redis-secret
+    await redis env REDISCLI_AUTH=redis-secret redis-cli -p "$port" ping
+}
+
+up_kafka() {
+    local home=$dir/kafka port controller_port
+    port=$(port_of kafka)
+    local java=(java -Xms256m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$kafka_jars/*")
+    if [ ! -e "$home/made" ]; then
+        rm -rf "$home/data"
+        controller_port=$(free_port)
+        cat >"$home/server.properties" <<PROPERTIES
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port
+advertised.listeners=PLAINTEXT://127.0.0.1:$port
+controller.listener.names=CONTROLLER
+controller.quorum.bootstrap.servers=127.0.0.1:$controller_port
+log.dirs=$home/data
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+PROPERTIES
+        "${java[@]}" kafka.tools.StorageTool format --standalone --cluster-id 4L6g3nShT-eMCtK--X86sw \
+            --config "$home/server.properties" >>"$home/log" 2>&1 || fail "Kafka's storage cannot be formatted: $home/log"
+        touch "$home/made"
+    fi
+    start kafka "${java[@]}" kafka.Kafka "$home/server.properties"
+    await kafka bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
+}
+
+write_env() {
+    local port
+    {
+        port=$(port_of mysql)
+        echo "MYSQL_DSN='interlock:mysql-secret@tcp(127.0.0.1:$port)/interlock'"
+        port=$(port_of redis)
+        echo "REDIS_ADDR=127.0.0.1:$port"
+        echo "REDIS_PASSWORD=redis-secret"
+        port=$(port_of kafka)
+        echo "KAFKA_BROKERS=127.0.0.1:$port"
+    } >"$dir/env"
+}
+
+up() {
+    local service pids=()
+    install
+    for service in "${all_services[@]}"; do mkdir -p "$dir/$service"; done
+    write_env
+    for service in "$@"; do
+        runs "$service" && continue
+        say "starting $service on port $(port_of "$service")"
+        "up_$service" &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || exit 1; done
+}
+
+down() {
+    local service pid tries
+    for service in "$@"; do
+        runs "$service" || continue
+        pid=$(cat "$dir/$service/pid")
+        kill -CONT "$pid"
+        kill "$pid"
+        for tries in $(seq 300); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL "$pid" 2>/dev/null || true
+    done
+}
+
+command=${1:-}
+[ "$command" = install ] && { install; exit; }
+[ $# -ge 2 ] || fail "usage: services.sh install | up DIR [SERVICE ...] | down DIR [SERVICE ...]"
+mkdir -p "$2"
+dir=$(cd "$2" && pwd)
+shift 2
+[ $# -gt 0 ] || set -- "${all_services[@]}"
+case "$command" in
+    up | down)
+        # One at a time: tests that run side by side ask for the same ones.
+        exec 9>"$dir/lock"
+        flock 9
+        "$command" "$@"
+        ;;
+    *) fail "there is no command $command" ;;
+esac

@@ -19,6 +19,8 @@ pub enum Topic {
 }
 
 impl Topic {
+    pub const ALL: [Topic; 3] = [Topic::Order, Topic::Inventory, Topic::Ticket];
+
     #[must_use]
     pub const fn wire_name(self) -> &'static str {
         match self {

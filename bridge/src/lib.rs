@@ -6,8 +6,10 @@
 pub mod events;
 pub mod health;
 pub mod ids;
+pub mod kafka;
 pub mod mysql;
 pub mod read_model;
+pub mod redis;
 pub mod rows;
 pub mod runner;
 pub mod sink;

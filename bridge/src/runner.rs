@@ -17,7 +17,7 @@ pub use requests::Requests;
 pub use stop::Stop;
 
 use crate::health::{Health, State};
-use crate::sink::{Batch, Sink, SinkError, Trouble};
+use crate::sink::{Batch, Sink, SinkError, Start, Trouble};
 use crate::source::{Followed, Source};
 use backoff::Backoff;
 
@@ -78,7 +78,7 @@ pub struct Runner<K, S> {
     health: Arc<Health>,
     backoff: Backoff,
     phase: Phase,
-    /// When what was kept for long enough is looked for next.
+    /// When it is looked after next, and what was kept for long enough is looked for.
     tidy_at: Duration,
 }
 
@@ -133,7 +133,7 @@ impl<K: Sink, S: Source> Runner<K, S> {
             _ if self.requests.is_pending() => self.discard(),
             _ if damage.is_some() => Err(SinkError::new(Trouble::Unreadable, damage.unwrap_or_default())),
             Phase::Closed => self.open(),
-            Phase::Empty => self.copy(now),
+            Phase::Empty => self.begin(now),
             Phase::Following(following) => self.follow(following, now),
         };
         match stepped {
@@ -155,8 +155,11 @@ impl<K: Sink, S: Source> Runner<K, S> {
     }
 
     fn open(&mut self) -> Result<(Phase, Next), SinkError> {
-        let cursor = self.sink.open()?;
-        self.source.admit(cursor.as_ref())?;
+        let mut cursor = self.sink.open()?;
+        match self.source.admit(cursor.as_ref()) {
+            Err(error) if error.trouble == Trouble::Behind && self.sink.is_refilled() => cursor = None,
+            admitted => admitted?,
+        }
         self.health.update(|report| report.position.clone_from(&cursor));
         let phase = match cursor {
             None => Phase::Empty,
@@ -166,7 +169,36 @@ impl<K: Sink, S: Source> Runner<K, S> {
         Ok((phase, Next::AtOnce))
     }
 
-    fn copy(&mut self, now: Now) -> Result<(Phase, Next), SinkError> {
+    fn begin(&mut self, now: Now) -> Result<(Phase, Next), SinkError> {
+        let cursor = match self.sink.start() {
+            Start::Copy => self.copy()?,
+            Start::OldestRecord => self.begin_with_oldest()?,
+        };
+        self.succeed(&cursor);
+        let backlog = self.source.backlog(&cursor);
+        self.health.update(|report| {
+            report.last_time = Some(now.wall);
+            report.backlog = backlog;
+        });
+        let following = Following { at: cursor.clone(), durable: cursor, written_at: now.running };
+        Ok((Phase::Following(following), Next::AtOnce))
+    }
+
+    fn begin_with_oldest(&mut self) -> Result<Cursor, SinkError> {
+        let Runner { sink, source, .. } = self;
+        let cursor = source.oldest()?;
+        sink.end_copy(&cursor)?;
+        let (sink, epoch, cores) = (sink.name(), cursor.epoch, &cursor.cores);
+        tracing::info!(
+            sink,
+            epoch,
+            ?cores,
+            "begins behind these records: what came before them is not in the log any more"
+        );
+        Ok(cursor)
+    }
+
+    fn copy(&mut self) -> Result<Cursor, SinkError> {
         let Runner { sink, source, stop, health, .. } = self;
         tracing::info!(sink = sink.name(), "copying the state");
         health.update(|report| {
@@ -184,14 +216,7 @@ impl<K: Sink, S: Source> Runner<K, S> {
         })?;
         sink.end_copy(&cursor)?;
         tracing::info!(sink = sink.name(), "the state is copied");
-        self.succeed(&cursor);
-        let backlog = self.source.backlog(&cursor);
-        self.health.update(|report| {
-            report.last_time = Some(now.wall);
-            report.backlog = backlog;
-        });
-        let following = Following { at: cursor.clone(), durable: cursor, written_at: now.running };
-        Ok((Phase::Following(following), Next::AtOnce))
+        Ok(cursor)
     }
 
     fn follow(&mut self, mut following: Following, now: Now) -> Result<(Phase, Next), SinkError> {
@@ -201,6 +226,9 @@ impl<K: Sink, S: Source> Runner<K, S> {
         let is_due = following.at != following.durable
             && now.running.saturating_sub(following.written_at) >= CURSOR_INTERVAL;
         if !batch.records.is_empty() || is_due {
+            // A write may wait for long: what it has not is said meanwhile.
+            let backlog = self.source.backlog(&following.durable);
+            self.health.update(|report| report.backlog = backlog);
             self.write(&mut following, &batch, now)?;
         }
         self.succeed(&following.durable);
@@ -210,7 +238,7 @@ impl<K: Sink, S: Source> Runner<K, S> {
             report.backlog = backlog;
             report.last_time = last_time.or(report.last_time);
         });
-        self.tidy(backlog, now)?;
+        self.look_after(backlog, now)?;
         let next = match (has_moved, backlog) {
             (false, _) => Next::WaitForMore(WAIT_MAX),
             (true, ..BACKLOG_AT_ONCE) => Next::Pause(GATHER),
@@ -220,12 +248,13 @@ impl<K: Sink, S: Source> Runner<K, S> {
     }
 
     /// Only while nothing waits to be written. By the time of what was recorded last, however far the wall clock is.
-    fn tidy(&mut self, backlog: u64, now: Now) -> Result<(), SinkError> {
-        let Some(last_time) = self.health.report().last_time else { return Ok(()) };
+    fn look_after(&mut self, backlog: u64, now: Now) -> Result<(), SinkError> {
         if now.running < self.tidy_at || backlog >= BACKLOG_AT_ONCE {
             return Ok(());
         }
-        let has_more = self.sink.tidy(last_time.min(now.wall))?;
+        self.sink.check()?;
+        let last_time = self.health.report().last_time;
+        let has_more = last_time.map_or(Ok(false), |last_time| self.sink.tidy(last_time.min(now.wall)))?;
         self.tidy_at = now.running + if has_more { GATHER } else { TIDY_INTERVAL };
         Ok(())
     }

@@ -12,18 +12,45 @@ pub struct Batch {
     pub records: Vec<Record>,
 }
 
+/// Where a sink begins that has nothing yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// With a copy of the state.
+    Copy,
+    /// With the oldest record that is still in the log.
+    OldestRecord,
+}
+
 /// A destination of what is followed. Everything that reaches it may reach it again; in effect it has it once.
 ///
 /// After an error nothing but [`Sink::open`] is called.
 pub trait Sink: Send {
     fn name(&self) -> &'static str;
 
+    /// Where it begins. One that begins with the oldest record is told so by [`Sink::end_copy`] alone.
+    fn start(&self) -> Start {
+        Start::Copy
+    }
+
     /// Opens, or opens again after an error: how far it is durable. `None` where it has nothing yet, or a copy that is not whole:
-    /// it wants a copy of the state.
+    /// it wants to [start](Sink::start).
     ///
     /// # Errors
     /// It cannot be opened now.
     fn open(&mut self) -> Result<Option<Cursor>, SinkError>;
+
+    /// All that it ever had is made of the engine's state: where it has lost something, it is filled again without being asked.
+    fn is_refilled(&self) -> bool {
+        false
+    }
+
+    /// Looks whether it is still there and has what it had. Asked now and then while nothing is to be written.
+    ///
+    /// # Errors
+    /// It is not, or has not.
+    fn check(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Something that is not right although it goes on.
     fn notice(&self) -> Option<String> {

@@ -31,6 +31,12 @@ pub trait Source: Send {
     fn copy(&mut self, each: &mut dyn FnMut(Slot, u64) -> Result<(), SinkError>)
     -> Result<Cursor, SinkError>;
 
+    /// The place before the oldest record that is still there.
+    ///
+    /// # Errors
+    /// The log cannot be read now.
+    fn oldest(&mut self) -> Result<Cursor, SourceError>;
+
     /// Records that are durable behind `at`, as far as that is known without looking. 0 where the end is reached.
     fn backlog(&mut self, at: &Cursor) -> u64;
 

@@ -28,6 +28,7 @@ pub mod http;
 pub mod pause;
 pub mod power;
 pub mod process;
+pub mod services;
 pub mod session;
 pub mod time;
 

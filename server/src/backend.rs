@@ -93,7 +93,7 @@ impl Backend for CoreBackend {
     }
 
     fn sinks(&self) -> Vec<SinkStatus> {
-        self.process.sinks.statuses(self.now.get())
+        self.process.sinks.statuses()
     }
 }
 

@@ -5,7 +5,9 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use bridge::kafka::Cluster;
 use bridge::mysql::{Dsn, DsnError};
+use bridge::redis::Place;
 use engine::decide::Policy;
 use engine::ids::PartitionKey;
 use engine::limits::{AD_HOC_CAPACITY_MAX, QUANTITY_MAX};
@@ -43,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) read_model: PathBuf,
     /// The database that is filled, if one is.
     pub(crate) mysql: Option<Dsn>,
+    pub(crate) redis: Option<Place>,
+    pub(crate) kafka: Option<Cluster>,
     pub(crate) state_bytes: u64,
     pub(crate) policy: Policy,
     /// Milliseconds by which the clock may be ahead of the last record; `None`: as far as it likes.
@@ -91,6 +95,8 @@ const DAY_MS: u64 = 86_400_000;
 /// The longest that the log may be kept for nobody.
 const HOURS_MAX: u64 = 24 * DAYS_MAX;
 const HOUR_MS: u64 = 3_600_000;
+/// The highest database of a Redis that has the most of them.
+const REDIS_DB_MAX: u16 = 16_383;
 /// In the data directory.
 pub(crate) const READ_MODEL_FILE: &str = "read-model.db";
 /// Standard ports are moved up to here at most, so that they stay ports.
@@ -159,6 +165,8 @@ impl Config {
                 None => None,
             },
             mysql: read.mysql()?,
+            redis: read.redis()?,
+            kafka: read.kafka()?,
             state_bytes,
             policy,
             clock_gap_max_ms: Some(seconds("clock_gap_max", 0)?).filter(|ms| *ms > 0),
@@ -241,6 +249,26 @@ impl<'a> Reader<'a> {
         dsn.parse()
             .map(Some)
             .or_else(|error: DsnError| self.refuse("mysql_dsn", format!("a DSN of MySQL: {error}")))
+    }
+
+    fn redis(&self) -> Result<Option<Place>, ConfigError> {
+        let db = self.number("redis_db", 0, REDIS_DB_MAX)?;
+        let Some(address) = self.optional("redis_addr") else { return Ok(None) };
+        let place = Place::new(address, self.optional("redis_password"), db);
+        place.map(Some).or_else(|error| self.refuse("redis_addr", error.to_string()))
+    }
+
+    fn kafka(&self) -> Result<Option<Cluster>, ConfigError> {
+        let Some(brokers) = self.optional("kafka_brokers") else { return Ok(None) };
+        let cluster = Cluster::new(brokers, self.optional("kafka_topic_prefix").unwrap_or_default());
+        let Some(path) = self.optional("kafka_config") else { return Ok(Some(cluster)) };
+        let with_file = match std::fs::read_to_string(path) {
+            Ok(text) => cluster.with_file(&text).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        with_file
+            .map(Some)
+            .or_else(|why| self.refuse("kafka_config", format!("a file of client settings: {why}")))
     }
 
     /// Whoever has a timetable wants that and nothing else sold, unless he says so.

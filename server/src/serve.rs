@@ -212,7 +212,8 @@ fn outer(config: &Config, timetable: &Timetable) -> Outer {
     }
     let stations = timetable.stations("", None, usize::MAX);
     let stations = stations.into_iter().map(|station| (station.code.to_string(), station.name.to_string()));
-    Outer { mysql: config.mysql.clone(), stations: stations.collect() }
+    let (mysql, redis, kafka) = (config.mysql.clone(), config.redis.clone(), config.kafka.clone());
+    Outer { mysql, redis, kafka, stations: stations.collect() }
 }
 
 fn open(config: &Config) -> Result<DataDir, Error> {

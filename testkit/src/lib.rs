@@ -1,5 +1,5 @@
 //! The common ground of tests: for those of engine and shard names and the commands made of them, a timetable by table, views of orders, and what must
-//! hold of any state; the national feed for whoever needs a real timetable; real servers of MySQL, Redis and Kafka. Nothing here is shipped.
+//! hold of any state; the national feed for whoever needs a real timetable. Nothing here is shipped.
 //!
 //! The simulator has none of it: it would share mistakes with what it checks.
 
@@ -7,5 +7,4 @@ pub mod catalogue;
 pub mod check;
 pub mod names;
 pub mod national_feed;
-pub mod services;
 pub mod views;

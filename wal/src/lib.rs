@@ -36,6 +36,6 @@ pub use log::{Log, SlotWriter, SnapshotState, Space, Stats};
 pub use options::Options;
 pub use recover::{Cut, Recovered};
 pub use replay::Recover;
-pub use sinks::{Sink, SinkRegistry, Sinks};
+pub use sinks::{CursorFile, Sink, SinkRegistry, Sinks};
 pub use snapshot::SnapshotInfo;
 pub use types::{Lsn, Millis};

@@ -7,7 +7,6 @@ pub(crate) const SUPERBLOCK_NEW: &str = "superblock.new";
 pub(crate) const PROBE: &str = "probe.new";
 /// The file of sinks: who follows the log, and how far each is relied on.
 pub(crate) const SINKS: &str = "sinks";
-pub(crate) const SINKS_NEW: &str = "sinks.new";
 /// In the directory of an epoch: where it comes from.
 pub(crate) const ORIGIN: &str = "origin";
 pub(crate) const SNAPSHOT_NEW: &str = "snapshot.new";

@@ -1,6 +1,7 @@
 //! The bridge by its public interface, with real SQLite files and real servers.
 
 mod events;
+mod kafka;
 mod left;
 mod listings;
 mod mysql;
@@ -10,6 +11,7 @@ mod opening;
 #[allow(dead_code, reason = "the read model's tests use a part of them")]
 mod ops;
 mod page;
+mod redis;
 mod rows;
 mod runner;
 mod samples;

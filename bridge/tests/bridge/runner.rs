@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bridge::health::State;
 use bridge::read_model::ReadModel;
 use bridge::runner::{BACKOFF_MAX, CURSOR_INTERVAL, GATHER, Next, Now, Runner, Stop, WAIT_MAX};
-use bridge::sink::Trouble;
+use bridge::sink::{Start, Trouble};
 use engine::ids::Time;
 
 use crate::ops::Op;
@@ -108,6 +108,44 @@ fn stopping_at_every_step() {
         run(&mut runner(&memory, &log, Failure::Never));
         memory.assert_has_all_of(&log);
     }
+}
+
+/// Catches: a mirror that somebody has to rebuild by hand; a database that is filled over what the engine no longer has.
+#[test]
+fn what_is_made_of_the_state_alone_is_filled_again_when_it_lost_something() {
+    for (is_refilled, trouble, is_filled) in
+        [(true, Trouble::Behind, true), (true, Trouble::Ahead, false), (false, Trouble::Behind, false)]
+    {
+        let (memory, log) = (Memory::default(), log());
+        log.refuse(Some(trouble));
+        let mut sink = FakeSink::new(&memory, Failure::Never);
+        sink.is_refilled = is_refilled;
+        let source = FakeSource::new(&log, Failure::Never);
+        let mut runner = Runner::new(sink, source, Arc::new(Stop::default()), 1);
+        for step in 0..20 {
+            runner.step(now(step * 1_000));
+        }
+        let report = runner.health().report();
+        assert_eq!(report.state == State::Following, is_filled, "{is_refilled} {trouble:?}: {report:?}");
+        if is_filled {
+            memory.assert_has_all_of(&log);
+        }
+    }
+}
+
+/// Catches: events that are made of a state; a sink that begins elsewhere than it is told.
+#[test]
+fn one_that_keeps_what_was_recorded_begins_with_the_oldest_record() {
+    let (memory, log) = (Memory::default(), log());
+    let mut sink = FakeSink::new(&memory, Failure::Never);
+    sink.start = Start::OldestRecord;
+    let source = FakeSource::new(&log, Failure::Never);
+    let mut runner = Runner::new(sink, source, Arc::new(Stop::default()), 1);
+    run(&mut runner);
+    // Two records of each core are gone, and nobody wants the third.
+    assert_eq!(memory.first_record(), Some((0, 4)));
+    let report = runner.health().report();
+    assert_eq!((report.slots_copied, report.backlog, report.position), (0, 0, memory.cursor()));
 }
 
 /// A copy takes long: it is given up when it is told to stop, and counts as nothing.

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use wal::Lsn;
 use wal::follow::Cursor;
 
-pub(crate) use history::{History, RUN};
+pub(crate) use history::{History, RUN, some_history};
 pub(crate) use testkit::{catalogue, names};
 use world::World;
 

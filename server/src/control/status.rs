@@ -1,9 +1,8 @@
 //! The screen of `interlock status`: all of the server at a glance.
 
 use std::fmt::Write as _;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use engine::ids::Time;
 use net::Service;
 use net::metrics::Metrics;
 
@@ -77,8 +76,7 @@ pub(super) fn screen(glance: &Glance<'_>) -> String {
 
 /// A table of the sinks.
 pub(super) fn sinks(sinks: &SinkHandles) -> String {
-    let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let sinks = sinks.statuses(Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)));
+    let sinks = sinks.statuses();
     let mut text = format!("{:<12} {:<15} {:>10} {:>10}  {}\n", "SINK", "STATE", "BACKLOG", "LAG", "ERROR");
     for sink in sinks {
         let lag = format!("{} ms", sink.lag_ms);

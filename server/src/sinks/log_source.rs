@@ -9,7 +9,7 @@ use engine::ids::{SlotId, Time};
 use engine::record::{Label, Record};
 use engine::state::Slot;
 use wal::files::OsFiles;
-use wal::follow::{Cursor, Follower, read_snapshot};
+use wal::follow::{Cursor, Follower, earliest, read_snapshot};
 use wal::{Lsn, OpenError, Recover, SinkRegistry};
 
 use super::posts::Posts;
@@ -105,6 +105,11 @@ impl Source for LogSource {
             cursor.cores[core] = begin;
         }
         Ok(cursor)
+    }
+
+    fn oldest(&mut self) -> Result<Cursor, SourceError> {
+        self.follower = None;
+        earliest(&self.files, &self.beginning()).map_err(|error| SourceError(error.to_string()))
     }
 
     fn backlog(&mut self, at: &Cursor) -> u64 {

@@ -72,7 +72,8 @@ impl SinkHandles {
     }
 
     /// Each sink that runs, then those that the log is kept for although nobody runs them.
-    pub(crate) fn statuses(&self, now: Time) -> Vec<SinkStatus> {
+    pub(crate) fn statuses(&self) -> Vec<SinkStatus> {
+        let now = wall_clock();
         let filler = self.fills_log();
         let kept = self.kept();
         let running = self.sinks.iter().map(|SinkHandle { name, health, .. }| {

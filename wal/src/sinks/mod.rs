@@ -1,6 +1,7 @@
 //! The sinks of a directory: who follows its log, and how far that is relied on. What a sink has not got is kept for it, whether it
 //! runs or not, until it is detached.
 
+mod cursor_file;
 mod format;
 mod registry;
 
@@ -12,6 +13,7 @@ use crate::types::Lsn;
 
 use format::Defect;
 
+pub use cursor_file::CursorFile;
 pub use registry::SinkRegistry;
 
 /// One sink that is registered with a directory.
@@ -60,12 +62,16 @@ impl Sinks {
 
 /// Reads the file of sinks. `None`: there is none, and so no sink.
 pub(crate) fn read<F: Files>(files: &F, directory: [u8; 16]) -> Result<Option<Sinks>, OpenError> {
+    read_file(files, names::SINKS, directory)
+}
+
+fn read_file<F: Files>(files: &F, file: &str, directory: [u8; 16]) -> Result<Option<Sinks>, OpenError> {
     let root = files.display("");
     let listed = files.list("").during("list", &root)?.unwrap_or_default();
-    if !listed.iter().any(|name| name == names::SINKS) {
+    if !listed.iter().any(|name| name == file) {
         return Ok(None);
     }
-    let (file, name, size) = open_listed(files, names::SINKS)?;
+    let (file, name, size) = open_listed(files, file)?;
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(format::FILE_BYTES_MAX)];
     let length = file.read_at(&mut bytes, 0).during("read", &name)?;
     bytes.truncate(length);
@@ -77,10 +83,15 @@ pub(crate) fn read<F: Files>(files: &F, directory: [u8; 16]) -> Result<Option<Si
 
 /// Replaces the file. Durable when it returns.
 fn write<F: Files>(files: &F, directory: [u8; 16], sinks: &Sinks) -> Result<(), OpenError> {
-    let name = files.display(names::SINKS_NEW);
-    let file = files.create(names::SINKS_NEW).during("create", &name)?;
-    file.write_at(&format::encode(sinks, directory), 0).during("write", &name)?;
-    file.sync().during("sync", &name)?;
-    files.rename(names::SINKS_NEW, names::SINKS).during("rename", &name)?;
+    write_file(files, names::SINKS, &format::encode(sinks, directory))
+}
+
+fn write_file<F: Files>(files: &F, file: &str, bytes: &[u8]) -> Result<(), OpenError> {
+    let new = format!("{file}{}", names::NEW);
+    let name = files.display(&new);
+    let written = files.create(&new).during("create", &name)?;
+    written.write_at(bytes, 0).during("write", &name)?;
+    written.sync().during("sync", &name)?;
+    files.rename(&new, file).during("rename", &name)?;
     files.sync_dir("").during("sync", &files.display(""))
 }

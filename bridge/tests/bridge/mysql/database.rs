@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bridge::mysql::{Dsn, MySql, Settings};
 use bridge::runner::Stop;
 use bridge::sink::Sink;
+use drill::services::Services;
 use engine::record::Record;
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, OptsBuilder, Row, Value};
-use testkit::services::Services;
 use tokio::runtime::Runtime;
 
 use crate::support::{DIRECTORY, Filled, batch, cursor};

@@ -8,8 +8,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row};
 
 use super::database::{Database, begin, follow};
-use crate::ops::{self, HoldName, Op, Place};
-use crate::support::{Filled, History, LIFE, cursor};
+use crate::ops;
+use crate::support::{Filled, History, LIFE, cursor, some_history};
 
 /// The same rows of the same tables, of SQLite and of MySQL. Times are texts of the same form.
 const TABLES: [(&str, &str, &str); 5] = [
@@ -135,22 +135,6 @@ proptest! {
         follow(&mut sink, &history.world.log, from, 10);
         assert_same_rows(&filled, &mut database);
     }
-}
-
-/// An order with a ticket, one that expired and was paid too late, and one that was cancelled.
-pub(super) fn some_history() -> History {
-    let mut history = History::new();
-    for order in 0..3 {
-        history.step(&Op::Create { order, amount: 250 });
-        let hold = HoldName::Own(order);
-        history.step(&Op::Reserve { order, place: Place::Run, hold, quantity: 1, span: None });
-    }
-    history.step(&Op::Pay { who: ops::Who::Order(0), txn: 0, verified: true, named: None });
-    history.step(&Op::Ticket { order: 0 });
-    history.step(&Op::Cancel { order: 1, named: None });
-    history.world.later(history.world.policy.hold_ttl_ms);
-    history.step(&Op::Pay { who: ops::Who::Order(2), txn: 1, verified: true, named: None });
-    history
 }
 
 /// Catches: a copy that lacks what the engine has let go.

@@ -4,8 +4,7 @@ use bridge::mysql::MySql;
 use bridge::sink::{Sink, Trouble};
 
 use super::database::{Database, begin, follow};
-use super::rows::some_history;
-use crate::support::Filled;
+use crate::support::{Filled, some_history};
 
 /// The tables of the system before, with indexes of its own names and the server's usual collation.
 const OLD: &str = "

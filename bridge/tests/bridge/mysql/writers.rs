@@ -7,8 +7,8 @@ use std::time::Duration;
 use bridge::sink::{Sink, Trouble};
 
 use super::database::{Database, begin, follow};
-use super::rows::{assert_same_rows, some_history};
-use crate::support::{Filled, batch, cursor};
+use super::rows::assert_same_rows;
+use crate::support::{Filled, batch, cursor, some_history};
 
 /// Catches: two directories in one database.
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bridge::health::Health;
 use bridge::runner::Stop;
-use bridge::sink::{Batch, Sink, SinkError, Trouble};
+use bridge::sink::{Batch, Sink, SinkError, Start, Trouble};
 use bridge::source::{Followed, Source, SourceError};
 use engine::ids::{SlotId, Time};
 use engine::record::{Body, Record, TellId};
@@ -56,6 +56,11 @@ struct Kept {
 }
 
 impl Memory {
+    /// Core and sequence.
+    pub(crate) fn first_record(&self) -> Option<(u16, u64)> {
+        self.lock().records.first().copied()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap()
     }
@@ -105,11 +110,13 @@ pub(crate) struct FakeSink {
     memory: Memory,
     failure: Failure,
     is_open: bool,
+    pub(crate) is_refilled: bool,
+    pub(crate) start: Start,
 }
 
 impl FakeSink {
     pub(crate) fn new(memory: &Memory, failure: Failure) -> FakeSink {
-        FakeSink { memory: memory.clone(), failure, is_open: false }
+        FakeSink { memory: memory.clone(), failure, is_open: false, is_refilled: false, start: Start::Copy }
     }
 
     fn call<T>(&mut self, work: impl FnOnce(&mut Kept) -> T) -> Result<T, SinkError> {
@@ -133,6 +140,14 @@ impl FakeSink {
 impl Sink for FakeSink {
     fn name(&self) -> &'static str {
         "fake"
+    }
+
+    fn start(&self) -> Start {
+        self.start
+    }
+
+    fn is_refilled(&self) -> bool {
+        self.is_refilled
     }
 
     fn open(&mut self) -> Result<Option<Cursor>, SinkError> {
@@ -261,6 +276,12 @@ fn time_of(lsn: usize) -> Time {
 }
 
 impl Source for FakeSource {
+    fn oldest(&mut self) -> Result<Cursor, SourceError> {
+        self.call()?;
+        let cores = self.log.lock().cores.len();
+        Ok(cursor(std::iter::repeat_n(self.log.lock().copied_at, cores)))
+    }
+
     fn admit(&mut self, _: Option<&Cursor>) -> Result<(), SinkError> {
         self.call()?;
         match self.log.lock().refuses {
@@ -354,6 +375,10 @@ impl WorldSource {
 }
 
 impl Source for WorldSource {
+    fn oldest(&mut self) -> Result<Cursor, SourceError> {
+        unreachable!("it is copied")
+    }
+
     fn admit(&mut self, _: Option<&Cursor>) -> Result<(), SinkError> {
         Ok(())
     }

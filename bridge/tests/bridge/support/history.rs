@@ -143,3 +143,19 @@ impl History {
         })
     }
 }
+
+/// An order with a ticket, one that expired and was paid too late, and one that was cancelled.
+pub(crate) fn some_history() -> History {
+    let mut history = History::new();
+    for order in 0..3 {
+        history.step(&Op::Create { order, amount: 250 });
+        let hold = HoldName::Own(order);
+        history.step(&Op::Reserve { order, place: Place::Run, hold, quantity: 1, span: None });
+    }
+    history.step(&Op::Pay { who: Who::Order(0), txn: 0, verified: true, named: None });
+    history.step(&Op::Ticket { order: 0 });
+    history.step(&Op::Cancel { order: 1, named: None });
+    history.world.later(history.world.policy.hold_ttl_ms);
+    history.step(&Op::Pay { who: Who::Order(2), txn: 1, verified: true, named: None });
+    history
+}

@@ -1,7 +1,14 @@
-//! Real servers for tests: MariaDB, Redis and Apache Kafka, as `scripts/services.sh` starts them.
+//! Real servers around the engine: MariaDB, Redis and Apache Kafka, as `scripts/services.sh` starts them, and what their own clients say that
+//! they have.
+
+mod kafka;
+mod mysql;
+mod redis;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+
+pub use kafka::Message;
 
 /// Servers that keep everything in one directory. They outlive the tests: the script stops them.
 #[derive(Debug)]
@@ -10,14 +17,19 @@ pub struct Services {
 }
 
 impl Services {
+    /// In this directory. Nothing is started yet.
+    #[must_use]
+    pub fn at(dir: &Path) -> Services {
+        Services { dir: dir.to_owned() }
+    }
+
     /// The ones that all tests of the workspace share, with this one running.
     ///
     /// # Panics
     /// It cannot be started.
     #[must_use]
     pub fn shared(service: &str) -> Services {
-        let dir = root().join("target/services/shared");
-        let services = Services { dir };
+        let services = Services::at(&root().join("target/services/shared"));
         services.up(service);
         services
     }
@@ -28,6 +40,25 @@ impl Services {
     /// It cannot be started.
     pub fn up(&self, service: &str) {
         self.script("up", service);
+    }
+
+    /// Stops a service; what it keeps stays.
+    ///
+    /// # Panics
+    /// The script fails.
+    pub fn down(&self, service: &str) {
+        self.script("down", service);
+    }
+
+    /// Sends a signal to the process of a service.
+    ///
+    /// # Panics
+    /// It has none.
+    pub fn signal(&self, service: &str, signal: rustix::process::Signal) {
+        let file = self.dir.join(service).join("pid");
+        let pid = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let pid = rustix::process::Pid::from_raw(pid.trim().parse().expect("a process")).expect("a process");
+        rustix::process::kill_process(pid, signal).expect("a process that runs");
     }
 
     /// The value of a line of the file that says where they are, as `MYSQL_DSN`.
@@ -48,6 +79,14 @@ impl Services {
         let status = status.unwrap_or_else(|error| panic!("{}: {error}", script.display()));
         assert!(status.success(), "{} {command} {service}: {status}", script.display());
     }
+}
+
+/// What a client printed.
+fn output(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } =
+        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).expect("texts")
 }
 
 fn root() -> &'static Path {

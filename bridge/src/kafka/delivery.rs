@@ -1,0 +1,73 @@
+//! What became of the messages of one producer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+
+/// Counts of messages, and the first that failed.
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    sent: AtomicU64,
+    delivered: AtomicU64,
+    failure: Mutex<Option<String>>,
+    /// Of the client; it goes on by itself.
+    last_error: Mutex<Option<String>>,
+}
+
+impl Delivery {
+    pub(super) fn sent(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn under_way(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed) - self.delivered()
+    }
+
+    pub(super) fn failure(&self) -> Option<String> {
+        lock(&self.failure).clone()
+    }
+
+    pub(super) fn last_error(&self) -> Option<String> {
+        lock(&self.last_error).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ClientContext for Delivery {
+    /// The sink says itself, once, that it is down.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, "librdkafka: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, "librdkafka: {reason}");
+        *lock(&self.last_error) = Some(reason.to_owned());
+    }
+}
+
+impl ProducerContext for Delivery {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(_) => _ = self.delivered.fetch_add(1, Ordering::Relaxed),
+            Err((error, message)) => {
+                let key = message.key().map(String::from_utf8_lossy).unwrap_or_default();
+                let text = format!("a message of {key} was not delivered to {}: {error}", message.topic());
+                lock(&self.failure).get_or_insert(text);
+            }
+        }
+    }
+}

@@ -126,6 +126,16 @@ CREATE TABLE run_events (
     PRIMARY KEY (run, at, slot, seq, idx, life)
 ) STRICT, WITHOUT ROWID;
 
+-- Partitions that the engine does not have since `at`, until their events leave: a run's, or an ad hoc one's with its key as `run`. `class` is
+-- empty where the key has none.
+CREATE TABLE partitions_left (
+    run TEXT NOT NULL,
+    class TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (run, class)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX partitions_left_by_time ON partitions_left (at);
+
 CREATE VIEW orders AS
 SELECT
     id, order_id, idempotency_key, status, amount_cents, created_at, updated_at, partition_key, train, travel_date, class,

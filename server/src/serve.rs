@@ -252,8 +252,7 @@ fn keep_read_model(dir: &mut DataDir, config: &Config) -> Result<Keep, Error> {
         Some(bytes) => bytes,
         None => dir.read_model_bytes(quarter_of_free)?,
     };
-    let ad_hoc_keep_ms = config.policy.ad_hoc_keep_ms;
-    Ok(Keep { rows_ms: config.read_model_keep_ms, bytes: Some(bytes), ad_hoc_keep_ms })
+    Ok(Keep { rows_ms: config.read_model_keep_ms, bytes: Some(bytes) })
 }
 
 /// The least that the read model may take where the operator says nothing.

@@ -25,11 +25,9 @@ pub(super) const READER_CACHE_KIB: u32 = 4 << 10;
 pub(super) const COPIED_ROWS_PER_TRANSACTION: usize = 20_000;
 /// Orders that leave in one transaction, and orders whose events do.
 pub(super) const TIDIED_PER_STEP: usize = 200;
-/// Runs whose events are looked at in one transaction.
-pub(super) const RUNS_SEEN_PER_STEP: usize = 200;
-/// Histories are kept for so long after their order or run has gone.
+/// Partitions whose events leave in one transaction.
+pub(super) const PARTITIONS_TIDIED_PER_STEP: usize = 20;
+/// Histories are kept for so long after their order or partition has left the engine.
 pub(super) const HISTORY_KEEP_MS: u64 = 30 * 86_400_000;
-/// A run is gone so long after its date begins: it may end a day later, and is sold three more.
-pub(super) const RUN_GONE_MS: u64 = 5 * 86_400_000;
 /// Statements that a connection keeps prepared.
 pub(super) const STATEMENTS_MAX: usize = 64;

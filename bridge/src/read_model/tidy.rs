@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use engine::ids::{PartitionKey, Time};
+use engine::ids::Time;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::limits::{HISTORY_KEEP_MS, RUN_GONE_MS, RUNS_SEEN_PER_STEP, TIDIED_PER_STEP};
+use super::limits::{HISTORY_KEEP_MS, PARTITIONS_TIDIED_PER_STEP, TIDIED_PER_STEP};
 use super::write;
 use crate::text::time;
 
@@ -16,8 +16,6 @@ pub struct Keep {
     pub rows_ms: Option<u64>,
     /// The oldest leave early where more is used; `None`: no matter how much.
     pub bytes: Option<u64>,
-    /// An ad hoc partition is there for so long after its last change.
-    pub ad_hoc_keep_ms: u64,
 }
 
 /// The interval at which it is said that rows leave early.
@@ -28,8 +26,6 @@ const WARNED_INTERVAL: Duration = Duration::from_secs(3_600);
 pub(super) struct Tidy {
     /// The last order whose events were looked at, by when it left.
     left: (String, i64),
-    /// The last run whose events were looked at; they come round.
-    run: String,
     warned: Option<Instant>,
 }
 
@@ -54,8 +50,8 @@ impl Tidy {
         }
         if let Some(before) = now.minus(HISTORY_KEEP_MS) {
             is_full |= self.leave_order_events(&transaction, before)?;
+            is_full |= Tidy::leave_run_events(&transaction, before)?;
         }
-        self.leave_run_events(&transaction, keep, now)?;
         transaction.commit()?;
         Ok(is_full)
     }
@@ -94,31 +90,20 @@ impl Tidy {
         Ok(rows.len() == TIDIED_PER_STEP)
     }
 
-    /// Events of runs that are gone for as long. They come round: some are looked at in each step.
-    fn leave_run_events(&mut self, connection: &Connection, keep: &Keep, now: Time) -> rusqlite::Result<()> {
-        let mut next = connection.prepare_cached("SELECT min(run) FROM run_events WHERE run > ?1")?;
-        let mut last = connection.prepare_cached("SELECT max(at) FROM run_events WHERE run = ?1")?;
-        let mut delete = connection.prepare_cached("DELETE FROM run_events WHERE run = ?1")?;
-        for _ in 0..RUNS_SEEN_PER_STEP {
-            let Some(run) = next.query_row([&self.run], |row| row.get::<_, Option<String>>(0))? else {
-                self.run.clear();
-                return Ok(());
-            };
-            // As the key of any of its classes.
-            let date = PartitionKey::parse(&format!("{run}|-")).ok().and_then(|key| key.date_start());
-            let gone_at = match date {
-                Some(date) => date.plus(RUN_GONE_MS),
-                None => {
-                    let at: i64 = last.query_row([&run], |row| row.get(0))?;
-                    Time(at.unsigned_abs()).plus(keep.ad_hoc_keep_ms)
-                }
-            };
-            if gone_at.plus(HISTORY_KEEP_MS) < now {
-                delete.execute([&run])?;
-            }
-            self.run = run;
+    /// Events of partitions that left the engine before then. What came behind that is of one that was opened again.
+    fn leave_run_events(connection: &Connection, before: Time) -> rusqlite::Result<bool> {
+        let sql = "SELECT run, class, at FROM partitions_left WHERE at < ?1 ORDER BY at LIMIT ?2";
+        let mut statement = connection.prepare_cached(sql)?;
+        let limits = params![before.0 as i64, PARTITIONS_TIDIED_PER_STEP as i64];
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let left: Vec<(String, String, i64)> = statement.query_map(limits, row)?.collect::<Result<_, _>>()?;
+        let events = "DELETE FROM run_events WHERE run = ?1 AND coalesce(class, '') = ?2 AND at <= ?3";
+        let partition = "DELETE FROM partitions_left WHERE run = ?1 AND class = ?2";
+        for (run, class, at) in &left {
+            connection.prepare_cached(events)?.execute(params![run, class, at])?;
+            connection.prepare_cached(partition)?.execute(params![run, class])?;
         }
-        Ok(())
+        Ok(left.len() == PARTITIONS_TIDIED_PER_STEP)
     }
 }
 

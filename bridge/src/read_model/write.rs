@@ -13,7 +13,9 @@ use crate::text::{time, write_list};
 
 /// All rows and the cursor go.
 pub(super) fn empty(connection: &Connection) -> rusqlite::Result<()> {
-    for table in ["cursor", "lost_history", "order_rows", "refunds", "order_events", "run_events"] {
+    for table in
+        ["cursor", "lost_history", "order_rows", "refunds", "order_events", "run_events", "partitions_left"]
+    {
         connection.execute(&format!("DELETE FROM {table}"), [])?;
     }
     Ok(())
@@ -71,6 +73,11 @@ const ADD_RUN_EVENT: &str = "INSERT INTO run_events (
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
     ON CONFLICT DO NOTHING";
 
+/// Of a partition that nobody bought of there is nothing to keep.
+const LEAVE_PARTITION: &str = "INSERT INTO partitions_left (run, class, at)
+    SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM run_events WHERE run = ?1)
+    ON CONFLICT (run, class) DO UPDATE SET at = max(at, excluded.at)";
+
 /// Writes changes in the caller's transaction.
 pub(super) struct Writer<'c> {
     connection: &'c Connection,
@@ -93,6 +100,7 @@ struct Statements<'c> {
     leave_refund: CachedStatement<'c>,
     add_order_event: CachedStatement<'c>,
     add_run_event: CachedStatement<'c>,
+    leave_partition: CachedStatement<'c>,
 }
 
 /// The row of an order, as far as a change depends on it.
@@ -132,13 +140,14 @@ impl<'c> Writer<'c> {
             leave_refund: prepare(LEAVE_REFUND)?,
             add_order_event: prepare(ADD_ORDER_EVENT)?,
             add_run_event: prepare(ADD_RUN_EVENT)?,
+            leave_partition: prepare(LEAVE_PARTITION)?,
         };
         Ok(Writer { connection, statements, room: Room::default() })
     }
 
     /// Events are written in the order of their tables: what comes one behind the other costs least.
     pub(super) fn write(&mut self, gathered: &mut Gathered<'_>) -> rusqlite::Result<()> {
-        let Gathered { orders, left, refunds, order_events, run_events, .. } = gathered;
+        let Gathered { orders, left, refunds, partitions_left, order_events, run_events, .. } = gathered;
         let rows: Vec<i64> = orders.iter().map(|order| self.order(order)).collect::<Result<_, _>>()?;
         for (order, row) in left {
             let order = id_text(&mut self.room.id, *order);
@@ -154,6 +163,10 @@ impl<'c> Writer<'c> {
         run_events.sort_unstable_by_key(|(partition, _, event)| (run(partition), event.position));
         for (partition, order, event) in run_events {
             self.run_event(partition, order.map(|order| rows[order]), event)?;
+        }
+        for (partition, at) in partitions_left {
+            let class = parts(Some(partition)).2.unwrap_or_default();
+            self.statements.leave_partition.execute(params![run(partition), class, number(at.0)])?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use engine::ids::{OrderId, PartitionKey};
+use engine::ids::{OrderId, PartitionKey, Time};
 
 use super::{Change, EventRow, LeftRow, OrderRow, PaymentRow, RefundRow, TicketRow};
 
@@ -12,6 +12,7 @@ pub(crate) struct Gathered<'a> {
     pub(crate) orders: Vec<OrderChange<'a>>,
     pub(crate) left: Vec<(OrderId, LeftRow)>,
     pub(crate) refunds: Vec<OfRefund<'a>>,
+    pub(crate) partitions_left: Vec<(&'a PartitionKey, Time)>,
     pub(crate) order_events: Vec<(usize, EventRow<'a>)>,
     pub(crate) run_events: Vec<(&'a PartitionKey, Option<usize>, EventRow<'a>)>,
     places: HashMap<OrderId, usize>,
@@ -44,6 +45,7 @@ impl<'a> Gathered<'a> {
             Change::Ticket(row) => _ = self.order(row.order).ticket.get_or_insert(row),
             Change::Refund(row) => self.refunds.push(OfRefund::Row(row)),
             Change::OrderLeft(order, row) => self.left.push((order, row)),
+            Change::PartitionLeft(partition, at) => self.partitions_left.push((partition, at)),
             Change::RefundLeft(number, row) => self.refunds.push(OfRefund::Left(number, row)),
             Change::OrderEvent(order, row) => {
                 let order = self.place(order);

@@ -42,6 +42,8 @@ pub enum Change<'a> {
     OrderLeft(OrderId, LeftRow),
     /// `refunds`, by number: likewise, of an order that had left before or that nobody knew.
     RefundLeft(u64, LeftRow),
+    /// `run_history`: the engine does not have the partition any more.
+    PartitionLeft(&'a PartitionKey, Time),
     /// `order_history`
     OrderEvent(OrderId, EventRow<'a>),
     /// `run_history`

@@ -38,8 +38,8 @@ pub fn of_record(origin: Origin, record: &Record) -> Vec<Change<'_>> {
         Body::RefundsForgotten { numbers } => {
             numbers.iter().map(|number| Change::RefundLeft(*number, from.leaving())).collect()
         }
+        Body::PartitionForgotten { partition } => vec![Change::PartitionLeft(partition, record.time)],
         Body::PartitionOpened(_)
-        | Body::PartitionForgotten { .. }
         | Body::HoldsForgotten { .. }
         | Body::TxnClaimed { .. }
         | Body::ClaimForgotten { .. }

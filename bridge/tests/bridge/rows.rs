@@ -31,6 +31,7 @@ fn line(change: &Change<'_>) -> String {
         }
         Change::OrderLeft(order, row) => format!("left {order} at {}", row.at.0),
         Change::RefundLeft(number, row) => format!("left {number} at {}", row.at.0),
+        Change::PartitionLeft(partition, at) => format!("left {partition} at {}", at.0),
         Change::OrderEvent(order, event) => format!(
             "of order {order}: {} {} {:?} {:?} {:?} {:?} {}",
             event.position.index,
@@ -217,6 +218,8 @@ fn what_leaves() {
     let orders = vec![order(), OrderId::parse(OTHER).unwrap()];
     check(Body::OrdersForgotten { orders }, &["left ORDER at 5000", "left OTHER at 5000"]);
     check(Body::RefundsForgotten { numbers: vec![3] }, &["left 3 at 5000"]);
+    let partition = partition("G1|2026-02-11|2nd");
+    check(Body::PartitionForgotten { partition }, &["left G1|2026-02-11|2nd at 5000"]);
 }
 
 #[test]
@@ -225,7 +228,6 @@ fn what_only_the_engine_needs() {
     let layout = crate::support::catalogue::coaches(&["05"]);
     let opened = PartitionOpened { partition: partition(), layout, segments: 2, run: None, seq: 0 };
     check(Body::PartitionOpened(opened), &[]);
-    check(Body::PartitionForgotten { partition: partition() }, &[]);
     check(Body::HoldsForgotten { partition: partition(), holds: vec![hold("h")] }, &[]);
     check(Body::TxnClaimed { txn: txn("p-1"), order: order() }, &[]);
     check(Body::ClaimForgotten { txn: txn("p-1"), order: order(), tell: None }, &[]);

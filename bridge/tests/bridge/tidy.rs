@@ -1,5 +1,6 @@
 //! Rows that leave the read model: none that the engine has or owes money for, the oldest first, and histories before their orders.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,11 +9,13 @@ use bridge::sink::{Sink, Trouble};
 use engine::command::{Command, Found};
 use engine::ids::{Reference, Time};
 use engine::read_model::{Question, Reading};
+use engine::record::{Body, Record};
 use rusqlite::Connection;
 
 use crate::ops::{HoldName, Op, Place, Who};
+use crate::samples;
 use crate::support::names::partition;
-use crate::support::{Filled, History, RUN, settings};
+use crate::support::{Filled, History, RUN, batch, cursor, settings};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -143,7 +146,7 @@ fn a_number_never_comes_twice() {
     assert_eq!(count(&tables, "order_rows"), 1);
 }
 
-/// Thirty days after an order has left its history goes; that of a run, thirty-five days after its date.
+/// Thirty days after an order has left its history goes.
 #[test]
 fn histories_leave_before_their_orders() {
     let history = history();
@@ -153,9 +156,46 @@ fn histories_leave_before_their_orders() {
     let of_others = "order_events WHERE order_row IN (SELECT id FROM order_rows WHERE left_at IS NULL)";
     assert_eq!(count(&late, "order_events"), count(&late, of_others));
     assert!(count(&late, "order_events") < count(&early, "order_events"));
-    let gone = partition(RUN).date_start().unwrap().plus(35 * DAY_MS);
-    let (_filled, kept) = tidied_at(&history, Keep::default(), gone);
-    assert!(count(&kept, "run_events") > 0);
-    let (_filled, none) = tidied_at(&history, Keep::default(), gone.plus(1));
-    assert_eq!(count(&none, "run_events"), 0);
+    // The run's partition was forgotten before its last order left.
+    assert!(count(&early, "run_events") > 0);
+    assert_eq!(count(&late, "run_events"), 0);
+}
+
+/// Catches: events of a run that the engine still sells; those of one that was opened again; those of another class.
+#[test]
+fn the_history_of_a_partition_leaves_thirty_days_after_it() {
+    let mut history = History::new();
+    let reserve = |history: &mut History, order: usize, place: Place| {
+        history.step(&Op::Create { order, amount: 250 });
+        let (quantity, hold) = (1, HoldName::Own(order));
+        history.step(&Op::Reserve { order, place, hold, quantity, span: None });
+        history.world.later(1);
+    };
+    reserve(&mut history, 0, Place::Run);
+    reserve(&mut history, 1, Place::AdHoc);
+    history.world.later(10);
+    let left_at = history.world.now;
+    history.world.later(10);
+    reserve(&mut history, 2, Place::Run);
+
+    let mut filled = Filled::of(&history.world.log);
+    let tables = Connection::open(filled.reader.path()).unwrap();
+    let events = || count(&tables, "run_events");
+    let all = events();
+    let later = format!("run_events WHERE at > {}", left_at.0);
+    let of_ad_hoc = "run_events WHERE run <> 'G1|2026-02-11'";
+    let stay = count(&tables, &later) + count(&tables, of_ad_hoc);
+    assert!(0 < stay && stay < all, "{stay} of {all}");
+    let forgotten = |name: &str| {
+        let partition = partition(name);
+        Rc::new(Record { time: left_at, ..samples::record(Body::PartitionForgotten { partition }) })
+    };
+    let records = [forgotten(RUN), forgotten("G1|2026-02-11|1st"), forgotten("never|seen")];
+    filled.model.write(&batch(&records), &cursor(1_000)).unwrap();
+    assert_eq!(count(&tables, "partitions_left"), 2, "of those that have a history");
+    let mut tidy_at = |now: Time| while filled.model.tidy(now).unwrap() {};
+    tidy_at(left_at.plus(30 * DAY_MS));
+    assert_eq!(events(), all);
+    tidy_at(left_at.plus(30 * DAY_MS + 1));
+    assert_eq!((events(), count(&tables, "partitions_left")), (stay, 0));
 }

@@ -186,9 +186,9 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
     })
 }
 
-/// A run's history has what was confirmed, whoever did; else only what is an order's counts.
+/// A run's history has what was confirmed, whoever did, and leaves after its partition; else only what is an order's counts.
 fn read_model_wants(label: Label) -> bool {
-    label.is_of_order || label.kind == Kind::HoldConfirmed
+    label.is_of_order || matches!(label.kind, Kind::HoldConfirmed | Kind::PartitionForgotten)
 }
 
 /// Reads all of the read model once it is open, and says what is wrong with it. It is not trusted any more then.

@@ -146,7 +146,9 @@ write_env() {
         echo "REDIS_PASSWORD=redis-secret"
         port=$(port_of kafka)
         echo "KAFKA_BROKERS=127.0.0.1:$port"
-    } >"$dir/env"
+    } >"$dir/env.new"
+    # Others may be reading it.
+    mv "$dir/env.new" "$dir/env"
 }
 
 up() {

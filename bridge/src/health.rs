@@ -21,7 +21,9 @@ pub struct Report {
     pub notice: Option<String>,
     /// The durable position.
     pub position: Option<Cursor>,
-    /// Records that are durable in the log behind that, as far as is known.
+    /// It has, or does not want, everything up to here.
+    pub seen: Option<Cursor>,
+    /// Records that are durable in the log behind that, when it was looked at last.
     pub backlog: u64,
     /// The time of the last record up to the position.
     pub last_time: Option<Time>,

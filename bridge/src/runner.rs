@@ -149,7 +149,7 @@ impl<K: Sink, S: Source> Runner<K, S> {
     /// From here on nothing is known of it; it is opened next.
     fn discard(&mut self) -> Result<(Phase, Next), SinkError> {
         self.sink.discard()?;
-        self.health.update(|report| report.position = None);
+        self.health.update(|report| (report.position, report.seen) = (None, None));
         self.requests.done();
         Ok((Phase::Closed, Next::AtOnce))
     }
@@ -160,7 +160,10 @@ impl<K: Sink, S: Source> Runner<K, S> {
             Err(error) if error.trouble == Trouble::Behind && self.sink.is_refilled() => cursor = None,
             admitted => admitted?,
         }
-        self.health.update(|report| report.position.clone_from(&cursor));
+        self.health.update(|report| {
+            report.position.clone_from(&cursor);
+            report.seen.clone_from(&cursor);
+        });
         let phase = match cursor {
             None => Phase::Empty,
             // Written long ago, for all that is known.
@@ -179,6 +182,7 @@ impl<K: Sink, S: Source> Runner<K, S> {
         self.health.update(|report| {
             report.last_time = Some(now.wall);
             report.backlog = backlog;
+            report.seen = Some(cursor.clone());
         });
         let following = Following { at: cursor.clone(), durable: cursor, written_at: now.running };
         Ok((Phase::Following(following), Next::AtOnce))
@@ -226,9 +230,6 @@ impl<K: Sink, S: Source> Runner<K, S> {
         let is_due = following.at != following.durable
             && now.running.saturating_sub(following.written_at) >= CURSOR_INTERVAL;
         if !batch.records.is_empty() || is_due {
-            // A write may wait for long: what it has not is said meanwhile.
-            let backlog = self.source.backlog(&following.durable);
-            self.health.update(|report| report.backlog = backlog);
             self.write(&mut following, &batch, now)?;
         }
         self.succeed(&following.durable);
@@ -236,6 +237,7 @@ impl<K: Sink, S: Source> Runner<K, S> {
         self.health.update(|report| {
             report.state = State::Following;
             report.backlog = backlog;
+            report.seen = Some(following.at.clone());
             report.last_time = last_time.or(report.last_time);
         });
         self.look_after(backlog, now)?;

@@ -11,6 +11,7 @@
 //! | full | the disk fills up, and has room again | [`full`] |
 //! | pause | the process is stopped for longer than its holds last | [`pause`] |
 //! | bridge | its read model is locked, full or behind while the server is killed; HTTP and SQLite must agree | [`bridge`] |
+//! | outage | MySQL, Redis and Kafka each go away while it sells; everything arrives once | [`outage`] |
 //! | clock | its wall clock jumps back and forward | [`clock`] |
 //!
 //! power, fault and full mount by FUSE and need root or `fusermount3`; bridge fills a disk only where it may mount one (root); clock needs
@@ -25,6 +26,7 @@ pub mod clock;
 pub mod crash;
 pub mod full;
 pub mod http;
+pub mod outage;
 pub mod pause;
 pub mod power;
 pub mod process;

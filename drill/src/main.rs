@@ -12,7 +12,7 @@ use drill::crash::fault_injector::{FaultInjector, ProcessKills};
 use drill::crash::{Settings, with_small_limits};
 use drill::pause::Pauses;
 use drill::power::{DiskFaults, PowerCuts};
-use drill::{Launch, bridge, crash, full};
+use drill::{Launch, bridge, crash, full, outage};
 
 struct Drill {
     name: &'static str,
@@ -25,7 +25,7 @@ struct Drill {
 }
 
 /// In the order of `drill all`. The clock is last: from then on times in answers cannot be compared with ours.
-const DRILLS: [Drill; 7] = [
+const DRILLS: [Drill; 8] = [
     Drill {
         name: "kill",
         cycles: "100",
@@ -67,6 +67,16 @@ const DRILLS: [Drill; 7] = [
         has_driver: false,
         run: |settings, launch| println!("{}", bridge::run(settings, launch)),
         about: "Kills the server, locks and fills its read model while it sells, and compares HTTP, SQLite and what clients were told; a cycle is 1,000 orders (root, to fill a disk)",
+    },
+    Drill {
+        name: "outage",
+        cycles: "3",
+        has_driver: false,
+        run: |settings, launch| {
+            let launch = launch.clone().env("PAYMENT_CALLBACK_SIGN_KEY", "the drill's");
+            println!("{}", outage::run(&launch, &launch.home().join("services"), settings.cycles));
+        },
+        about: "Stops MySQL, Redis and Kafka one after the other while orders are paid; everything arrives once (Debian, as root, where they are not installed)",
     },
     Drill {
         name: "clock",

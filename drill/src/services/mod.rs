@@ -3,12 +3,14 @@
 
 mod kafka;
 mod mysql;
+mod place;
 mod redis;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 pub use kafka::Message;
+pub use place::{Place, SINKS};
 
 /// Servers that keep everything in one directory. They outlive the tests: the script stops them.
 #[derive(Debug)]

@@ -5,16 +5,15 @@ use std::process::Command;
 use super::{Services, output};
 
 impl Services {
-    /// The rows that a query gives, `None` for NULL. The database is that of `MYSQL_DSN`.
+    /// The rows that a query of a database gives, `None` for NULL.
     ///
     /// # Panics
     /// The client fails.
-    #[must_use]
-    pub fn mysql(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+    pub fn mysql(&self, database: &str, sql: &str) -> Vec<Vec<Option<String>>> {
         let dsn = self.setting("MYSQL_DSN");
         let (account, place) = dsn.split_once("@tcp(").expect("an address");
         let (user, password) = account.split_once(':').expect("a password");
-        let (address, database) = place.split_once(")/").expect("a database");
+        let (address, _) = place.split_once(")/").expect("a database");
         let (host, port) = address.split_once(':').expect("a port");
         let mut client = Command::new("mariadb");
         client.args(["--no-defaults", "--batch", "--skip-column-names", "--default-character-set=utf8mb4"]);

@@ -100,7 +100,7 @@ impl Handler {
         tracing::warn!(sink = name, "rebuilt by the operator: it is filled anew from the engine's state");
         let since = Instant::now();
         let is_filled = || {
-            let report = sink.health.report();
+            let report = self.sinks.report(sink);
             !sink.requests.is_pending() && report.state == State::Following && report.backlog == 0
         };
         while !is_filled() && since.elapsed() < REBUILD_WAIT {

@@ -72,6 +72,7 @@ impl Sinks {
         let registry = dir.sink_registry();
         let posts = Arc::new(Posts::new(reach.into_iter().zip(registry.floors())));
         let relied = registry.sinks().get(READ_MODEL).is_some_and(|sink| sink.relied.is_some());
+        let beginning = registry.beginning();
         let registry = Arc::new(Mutex::new(registry));
         let mut starter = Starter {
             files,
@@ -100,6 +101,7 @@ impl Sinks {
         let handles = Arc::new(SinkHandles {
             posts,
             sinks,
+            beginning,
             kept: Mutex::default(),
             budget_bytes_per_core: setup.budget_bytes_per_core,
             read_model: setup.read_model.clone(),

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use bridge::health::{Health, State};
+use bridge::health::{Health, Report, State};
 use bridge::runner::Requests;
 use bridge::sink::Trouble;
 use engine::ids::Time;
 use net::SinkStatus;
 use net::metrics::Registry;
+use wal::Lsn;
+use wal::follow::Cursor;
 
 use super::posts::Posts;
 
@@ -56,6 +58,8 @@ impl SinkHandle {
 pub(crate) struct SinkHandles {
     pub(crate) posts: Arc<Posts>,
     pub(crate) sinks: Vec<SinkHandle>,
+    /// Of the epoch.
+    pub(crate) beginning: Cursor,
     pub(crate) kept: Mutex<Kept>,
     pub(crate) budget_bytes_per_core: u64,
     pub(crate) read_model: PathBuf,
@@ -71,22 +75,33 @@ impl SinkHandles {
         self.sinks.iter().find(|sink| sink.name == name)
     }
 
+    /// The report of a sink, with what is behind it now.
+    pub(crate) fn report(&self, sink: &SinkHandle) -> Report {
+        let mut report = sink.health.report();
+        let Cursor { life, epoch, .. } = self.beginning;
+        if let Some(seen) = report.seen.as_ref().filter(|seen| (seen.life, seen.epoch) == (life, epoch)) {
+            let behind = |(durable, seen): (Lsn, &Lsn)| durable.0.saturating_sub(seen.0);
+            report.backlog = self.posts.durable().into_iter().zip(&seen.cores).map(behind).sum();
+        }
+        report
+    }
+
     /// Each sink that runs, then those that the log is kept for although nobody runs them.
     pub(crate) fn statuses(&self) -> Vec<SinkStatus> {
         let now = wall_clock();
         let filler = self.fills_log();
         let kept = self.kept();
-        let running = self.sinks.iter().map(|SinkHandle { name, health, .. }| {
-            let report = health.report();
+        let running = self.sinks.iter().map(|sink| {
+            let (name, report) = (sink.name, self.report(sink));
             let fault = report.fault.as_ref().filter(|_| report.state == State::Down);
             let last_error = fault.map(|fault| fault.text.clone()).or_else(|| report.notice.clone());
             SinkStatus {
-                name: (*name).to_owned(),
+                name: name.to_owned(),
                 state: report.state.wire_name(),
                 backlog: report.backlog,
                 lag_ms: report.lag_ms(now),
                 last_error,
-                fills_log: filler.as_deref() == Some(*name),
+                fills_log: filler.as_deref() == Some(name),
             }
         });
         let others = kept.registered.iter().filter(|name| self.sink(name).is_none());
@@ -121,38 +136,38 @@ impl SinkHandles {
     }
 
     pub(crate) fn register(self: &Arc<Self>, registry: &mut Registry) {
-        for SinkHandle { name, health, .. } in &self.sinks {
-            let labels = [("sink", *name)];
-            let gauge = |registry: &mut Registry, name, help, read: fn(&Health) -> u64| {
-                let health = health.clone();
-                registry.gauge_of(name, help, &labels, move || read(&health));
+        for sink in &self.sinks {
+            let labels = [("sink", sink.name)];
+            let gauge = |registry: &mut Registry, name, help, read: fn(&Report) -> u64| {
+                let (handles, sink) = (self.clone(), sink.clone());
+                registry.gauge_of(name, help, &labels, move || read(&handles.report(&sink)));
             };
             gauge(
                 registry,
                 "interlock_sink_up",
                 "Whether a sink is filled: 1, or 0 while it is down.",
-                |health| u64::from(health.report().state != State::Down),
+                |report| u64::from(report.state != State::Down),
             );
             gauge(
                 registry,
                 "interlock_sink_backlog_records",
                 "Records of the log that a sink has not got, as far as is known.",
-                |health| health.report().backlog,
+                |report| report.backlog,
             );
             gauge(
                 registry,
                 "interlock_sink_lag_seconds",
                 "How old the last record is that a sink has; 0 if it has all.",
-                |health| health.report().lag_ms(wall_clock()) / 1_000,
+                |report| report.lag_ms(wall_clock()) / 1_000,
             );
-            let written = health.clone();
+            let written = sink.health.clone();
             registry.counter_of(
                 "interlock_sink_records_total",
                 "Records that a sink wrote.",
                 &labels,
                 move || written.report().records_written,
             );
-            let (handles, name) = (self.clone(), *name);
+            let (handles, name) = (self.clone(), sink.name);
             registry.gauge_of(
                 "interlock_sink_fills_log",
                 "1 while the log is full of what is kept for a sink, and new sales are refused.",

@@ -9,6 +9,7 @@ mod crowds;
 mod expiry;
 mod memory;
 mod national;
+mod outer;
 mod process;
 mod readme;
 mod retention;

@@ -1,0 +1,127 @@
+//! MySQL, Redis and Kafka beside the sale.
+
+use drill::outage;
+use drill::services::{Place, SINKS, Services};
+use serde_json::{Value, json};
+
+use crate::support::process::CommandOutput;
+use crate::support::session::{list, text};
+use crate::support::{Launch, Port, Server, Session, until};
+
+const SIGN_KEY: &str = "the sinks'";
+
+/// On the services that all tests share.
+fn place() -> Place {
+    SINKS.iter().for_each(|service| drop(Services::shared(service)));
+    Place::new(Services::shared("mysql"))
+}
+
+fn operator(server: &Server, args: &[&str]) -> CommandOutput {
+    let dir = server.launch().dir().display().to_string();
+    server.launch().run(&[args, &["--data-dir", &dir]].concat())
+}
+
+fn until_all_have_all(session: &mut Session) {
+    until("every sink to have everything", || {
+        let answer = session.get(Port::Gateway, "/readyz").json();
+        let has_all = |sink: &Value| sink["state"] == "following" && sink["backlog"] == 0;
+        list(&answer, "sinks").iter().all(has_all).then_some(())
+    });
+}
+
+/// The flow of the old system's end-to-end test, by the services' own ports.
+fn buy(session: &mut Session, key: &str) -> Value {
+    let order = session.reserved(key, &format!("{key}|2099-01-01|2nd"), 2);
+    let id = text(&order, "OrderID");
+    session.pay(id, &format!("txn-{key}")).ok();
+    session.until_ticketed(id);
+    session.order(id)
+}
+
+/// Catches: a sink that works only beside another one; a start that waits for what is not configured.
+#[test]
+fn the_old_flow_runs_with_each_combination_of_sinks() {
+    let place = place();
+    for combination in 0..1_u32 << SINKS.len() {
+        let chosen: Vec<&str> =
+            (0..).zip(SINKS).filter(|(bit, _)| combination & 1 << bit != 0).map(|(_, sink)| sink).collect();
+        // Another directory each time: what the one before filled is this one's by a rebuild.
+        let launch = Launch::new().env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY);
+        let server = place.configure(launch, &chosen).start();
+        let mut session = server.session();
+        for sink in chosen.iter().filter(|sink| **sink != "kafka") {
+            let rebuilt = operator(&server, &["sink", "rebuild", sink]);
+            assert!(rebuilt.status.success(), "{}", rebuilt.said());
+        }
+        let order = buy(&mut session, &format!("with-{}", chosen.join("-")));
+        until_all_have_all(&mut session);
+        let status = session.get(Port::Gateway, "/readyz").json();
+        let names: Vec<&str> = list(&status, "sinks").iter().map(|sink| text(sink, "name")).collect();
+        assert_eq!(names, [&["read-model"], &chosen[..]].concat());
+        chosen.iter().for_each(|sink| place.assert_has_ticketed(sink, std::slice::from_ref(&order)));
+        server.stop();
+    }
+}
+
+/// Catches: entries that are not what HTTP says; ones that stay when a hold has ended.
+#[test]
+fn redis_has_what_http_says() {
+    let place = place();
+    let server = place.configure(Launch::new(), &["redis"]).start();
+    let mut session = server.session();
+    let redis = |words: &[&str]| place.services.redis(place.redis_db, words);
+    let held = session.held("redis|train", "a|b%c", 3, 100);
+    let order = session.reserved("redis-order", "redis|train", 2);
+    let id = text(&order, "OrderID");
+    until_all_have_all(&mut session);
+
+    let free = "redis|train|a%7Cb%25c";
+    let entry = |member: &str| {
+        let entry = redis(&["GET", &format!("inventory:hold:{member}")]);
+        serde_json::from_str::<Value>(entry.as_str().expect("an entry")).expect("JSON")
+    };
+    assert_eq!(entry(free), json!({"partition_key": "redis|train", "hold_id": "a|b%c", "qty": 3}));
+    assert_eq!(entry(id), json!({"partition_key": "redis|train", "hold_id": id, "qty": 2}));
+    let expires_at = text(&held["holds"]["a|b%c"], "expires_at");
+    let expires_ms = crate::support::time::rfc3339_ms(expires_at);
+    assert_eq!(redis(&["PEXPIRETIME", &format!("inventory:hold:{free}")]), expires_ms);
+    let score = redis(&["ZSCORE", "inventory:holds:delay_queue", free]);
+    assert_eq!(score.as_f64(), Some((expires_ms / 1_000) as f64));
+    let view = redis(&["GET", &format!("query:order:{id}")]);
+    let view: Value = serde_json::from_str(view.as_str().expect("a view")).expect("JSON");
+    assert_eq!(view, session.view(id));
+
+    session.confirm("redis|train", "a|b%c");
+    session.cancel(id).ok();
+    until_all_have_all(&mut session);
+    assert_eq!(redis(&["KEYS", "inventory:*"]), json!([]));
+    let view = redis(&["GET", &format!("query:order:{id}")]);
+    let view: Value = serde_json::from_str(view.as_str().expect("a view")).expect("JSON");
+    assert_eq!(view, session.view(id));
+    server.stop();
+}
+
+/// Catches: a buyer who notices that something is away; an order that does not arrive, or twice; a password that is told.
+#[test]
+fn what_was_away_gets_everything_once() {
+    let launch = Launch::new().env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY);
+    let report = outage::run(&launch, &launch.home().join("services"), 1);
+    assert_eq!((report.outages, report.orders), (3, 12));
+}
+
+/// Catches: tables that only a start can make; a password in an answer.
+#[test]
+fn migrations_run_by_themselves() {
+    let place = place();
+    let launch = place.configure(Launch::new(), &["mysql"]);
+    let first = launch.run(&["migrate"]);
+    assert!(first.status.success() && first.said().contains("0002_interlock"), "{}", first.said());
+    let second = launch.run(&["migrate"]);
+    assert!(second.said().contains("is up to date"), "{}", second.said());
+    assert!(!(first.said() + &second.said()).contains("mysql-secret"));
+    Launch::new().run(&["migrate"]).assert_refused(&["MYSQL_DSN"]);
+    Launch::new()
+        .env("MYSQL_DSN", "u:hush@nowhere")
+        .run(&["migrate"])
+        .assert_refused(&["mysql_dsn", "(hidden)"]);
+}

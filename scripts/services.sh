@@ -56,7 +56,9 @@ port_of() {
     cat "$dir/$1/port"
 }
 
-runs() { [ -s "$dir/$1/pid" ] && kill -0 "$(cat "$dir/$1/pid")" 2>/dev/null; }
+# One that has ended and that nobody has asked after yet (a zombie) does not run.
+is_alive() { grep -qE '^State:[[:space:]]+[^ZX[:space:]]' "/proc/$1/status" 2>/dev/null; }
+runs() { [ -s "$dir/$1/pid" ] && is_alive "$(cat "$dir/$1/pid")"; }
 
 # Starts a process that outlives this one, and keeps its number.
 start() {
@@ -173,7 +175,7 @@ down() {
         kill -CONT "$pid"
         kill "$pid"
         for tries in $(seq 300); do
-            kill -0 "$pid" 2>/dev/null || break
+            is_alive "$pid" || break
             sleep 0.1
         done
         kill -KILL "$pid" 2>/dev/null || true

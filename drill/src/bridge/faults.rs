@@ -6,13 +6,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
+use rustix::process::Signal;
+use serde_json::Value;
 
 use super::LAG;
 use super::budget::Budget;
 use super::caller::{Counts, Downs};
 use super::disk::SmallDisk;
 use super::figures::Figures;
-use super::plan::{Fault, Step};
+use super::plan::{Fault, Harm, Step};
+use crate::services::Place;
+use crate::session::list;
 use crate::{Launch, Port, Server, until};
 
 /// The read model notices that it is down once it has something to write; it is waited for so long.
@@ -24,6 +28,7 @@ pub struct Nemesis<'a> {
     pub launch: Launch,
     pub database: PathBuf,
     pub disk: Option<&'a SmallDisk>,
+    pub place: &'a Place,
     pub downs: &'a Downs,
     pub counts: &'a Counts,
     pub budget: &'a Budget,
@@ -93,6 +98,12 @@ impl Nemesis<'_> {
                 self.sell(step, said);
                 self.small_disk().free();
             }
+            Fault::MysqlKilled
+            | Fault::MysqlPaused
+            | Fault::RedisKilled
+            | Fault::RedisFlushed
+            | Fault::KafkaKilled
+            | Fault::KafkaPaused => self.hurt_service(step),
         }
         self.figures.add_fault(step.fault, self.acknowledged() - acknowledged);
     }
@@ -114,11 +125,37 @@ impl Nemesis<'_> {
         thread::sleep(step.length.saturating_sub(started.elapsed()));
     }
 
+    /// Sales go on as if nothing were.
+    fn hurt_service(&mut self, step: &Step) {
+        let (service, harm) = step.fault.of_service().expect("a fault of a service");
+        let services = &self.place.services;
+        match harm {
+            Harm::Kill => {
+                services.signal(service, Signal::KILL);
+                self.sell(step, 0);
+                services.up(service);
+            }
+            Harm::Pause => {
+                services.signal(service, Signal::STOP);
+                self.sell(step, 0);
+                services.signal(service, Signal::CONT);
+            }
+            Harm::Flush => {
+                services.redis(self.place.redis_db, &["FLUSHALL"]);
+                self.sell(step, 0);
+            }
+        }
+    }
+
     /// Waits until the read model has everything.
     fn until_up(&self) {
         let mut session = self.launch.session();
         until("the read model to go on after a fault", || {
-            let is_up = session.get(Port::Gateway, "/readyz").status == 200;
+            let sinks = session.get(Port::Gateway, "/readyz").json();
+            let is_read_model = |sink: &&Value| sink["name"] == "read-model";
+            let read_model = list(&sinks, "sinks").iter().find(is_read_model).cloned();
+            let is_up =
+                read_model.is_some_and(|sink| sink["state"] == "following" && sink["last_error"].is_null());
             let answer = session.get(Port::Gateway, "/v1/orders?limit=1");
             (is_up && answer.status == 200 && answer.header(LAG) == Some("0")).then_some(())
         });

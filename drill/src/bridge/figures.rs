@@ -40,6 +40,9 @@ pub struct Found {
     pub free_holds: u64,
     /// Seats sold, counted by segment.
     pub seats_sold: u64,
+    /// Of Kafka, and how many different ones they are.
+    pub messages: u64,
+    pub events: u64,
 }
 
 impl Figures {
@@ -75,7 +78,7 @@ impl fmt::Display for Figures {
             (self.late, "requests not answered in time and sent again"),
             (
                 orders.values().sum(),
-                "orders agree: HTTP by id, listing, both exports, SQLite, and what clients were told",
+                "orders agree: HTTP by id, listing, both exports, SQLite, MySQL, Kafka, and what clients were told",
             ),
             (self.found.given_up, "of them creations that were cut off and given up"),
             (self.found.left, "orders had left the engine"),
@@ -86,6 +89,11 @@ impl fmt::Display for Figures {
             (self.found.run_events, "events of runs, which give exactly the seats of the orders"),
             (self.found.free_holds, "holds without an order sold"),
             (self.found.seats_sold, "seats sold by segment, none twice"),
+            (
+                self.found.events,
+                "events of Kafka, each by one id; MySQL has the rows of SQLite, and Redis no hold that has ended",
+            ),
+            (self.found.messages - self.found.events, "messages that came again"),
         ];
         for (count, what) in counts {
             writeln!(f, "  {count:>7} {what}")?;

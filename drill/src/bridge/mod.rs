@@ -33,6 +33,7 @@ use std::time::Instant;
 
 use crate::crash::partitions::{Partition, Runs, ad_hoc};
 use crate::crash::{RepeatHint, Settings};
+use crate::services::{Place, SINKS, Services};
 use crate::session::SIGN_KEY;
 use crate::{Launch, Rng, Server, chance};
 use audit::Evidence;
@@ -65,6 +66,7 @@ pub fn run(settings: &Settings, launch: &Launch) -> Figures {
     let mut figures = Figures::default();
     let started = Instant::now();
     let end = settings.first + settings.cycles;
+    let services = launch.home().join("services");
     let mut first = settings.first;
     while first < end {
         let last = end.min((first / settings.cycles_per_directory + 1) * settings.cycles_per_directory);
@@ -73,7 +75,10 @@ pub fn run(settings: &Settings, launch: &Launch) -> Figures {
         if let Err(error) = &disk {
             println!("nothing can be mounted here ({error}): the disk of the database is not filled");
         }
-        let mut life = DirectoryLife::begin(settings, launch, first, disk.as_ref().ok(), &mut figures);
+        let services = Services::at(&services);
+        SINKS.iter().for_each(|service| services.up(service));
+        let place = Place::new(services);
+        let mut life = DirectoryLife::begin(settings, launch, first, disk.as_ref().ok(), place, &mut figures);
         for cycle in first..last {
             hint.cycle = cycle;
             life.run_cycle(cycle);
@@ -87,6 +92,8 @@ pub fn run(settings: &Settings, launch: &Launch) -> Figures {
         life.end();
         first = last;
     }
+    let services = Services::at(&services);
+    SINKS.iter().for_each(|service| services.down(service));
     figures
 }
 
@@ -95,6 +102,8 @@ struct DirectoryLife<'a> {
     settings: &'a Settings,
     figures: &'a mut Figures,
     disk: Option<&'a SmallDisk>,
+    /// The tables, keys and topics that the server fills.
+    place: Place,
     launch: Launch,
     /// Running between cycles.
     server: Option<Server>,
@@ -109,15 +118,17 @@ impl<'a> DirectoryLife<'a> {
         launch: &Launch,
         first: u64,
         disk: Option<&'a SmallDisk>,
+        place: Place,
         figures: &'a mut Figures,
     ) -> DirectoryLife<'a> {
         let data = launch.home().join(format!("data-{first}"));
         let database = disk.map_or(data.join("read-model.db"), |disk| disk.path().join("read-model.db"));
         let launch = with_small_limits(launch, &data, &database).cores(settings.cores[0]);
+        let launch = place.configure(launch, &SINKS);
         let server = launch.start();
         let runs = Runs::find(&mut server.session());
         let (told, evidence) = (Told::default(), Evidence::default());
-        DirectoryLife { settings, figures, disk, launch, server: Some(server), runs, told, evidence }
+        DirectoryLife { settings, figures, disk, place, launch, server: Some(server), runs, told, evidence }
     }
 
     fn database(&self) -> &Path {
@@ -141,6 +152,7 @@ impl<'a> DirectoryLife<'a> {
             launch: self.launch.clone(),
             database,
             disk: self.disk,
+            place: &self.place,
             downs: &downs,
             counts: &counts,
             budget: &workload.budget,
@@ -193,7 +205,7 @@ impl<'a> DirectoryLife<'a> {
         let database = self.database().to_owned();
         let server = self.server.take().expect("a server between cycles");
         self.evidence.told = self.told.take_all();
-        audit::run(&server, &database, self.evidence, &mut self.figures.found);
+        audit::run(&server, &database, &self.place, self.evidence, &mut self.figures.found);
         server.stop().check_log();
     }
 }

@@ -13,7 +13,7 @@ const MOMENT_US: u64 = 60_000;
 /// A start that is killed is so within this time.
 const KILLED_START_MS: u64 = 400;
 
-/// A fault: what is done to the server, or to the database under it.
+/// A fault: what is done to the server, to the database under it, or to a service around it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Fault {
     /// SIGKILL, and a start with as many cores.
@@ -36,10 +36,30 @@ pub enum Fault {
     FullDisk,
     /// It is full, and the server is killed and started meanwhile.
     KillOnFullDisk,
+    /// MySQL is killed (SIGKILL), and started later.
+    MysqlKilled,
+    /// MySQL stands still (SIGSTOP), and goes on later.
+    MysqlPaused,
+    /// Redis is killed, and started later with nothing.
+    RedisKilled,
+    /// Redis has lost everything from one moment to the next.
+    RedisFlushed,
+    /// Kafka is killed, and started later.
+    KafkaKilled,
+    /// Kafka stands still, and goes on later.
+    KafkaPaused,
+}
+
+/// What is done to a service around the engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Harm {
+    Kill,
+    Pause,
+    Flush,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 10] = [
+    pub const ALL: [Fault; 16] = [
         Fault::Kill,
         Fault::KillToOtherCores,
         Fault::Stop,
@@ -50,6 +70,12 @@ impl Fault {
         Fault::OldReader,
         Fault::FullDisk,
         Fault::KillOnFullDisk,
+        Fault::MysqlKilled,
+        Fault::MysqlPaused,
+        Fault::RedisKilled,
+        Fault::RedisFlushed,
+        Fault::KafkaKilled,
+        Fault::KafkaPaused,
     ];
 
     #[must_use]
@@ -65,6 +91,12 @@ impl Fault {
             Fault::OldReader => "an old moment of the database was being read",
             Fault::FullDisk => "disk of the database full",
             Fault::KillOnFullDisk => "killed and started while the disk of the database was full",
+            Fault::MysqlKilled => "MySQL killed and started",
+            Fault::MysqlPaused => "MySQL stood still",
+            Fault::RedisKilled => "Redis killed and started empty",
+            Fault::RedisFlushed => "Redis flushed",
+            Fault::KafkaKilled => "Kafka killed and started",
+            Fault::KafkaPaused => "Kafka stood still",
         }
     }
 
@@ -74,14 +106,29 @@ impl Fault {
         match self {
             Fault::WriteLock | Fault::KillUnderWriteLock | Fault::ExclusiveLock => Some("busy"),
             Fault::FullDisk | Fault::KillOnFullDisk => Some("full"),
-            Fault::Kill | Fault::KillToOtherCores | Fault::Stop | Fault::Pause | Fault::OldReader => None,
+            _ => None,
+        }
+    }
+
+    /// The service that is hurt, and how.
+    #[must_use]
+    pub fn of_service(self) -> Option<(&'static str, Harm)> {
+        match self {
+            Fault::MysqlKilled => Some(("mysql", Harm::Kill)),
+            Fault::MysqlPaused => Some(("mysql", Harm::Pause)),
+            Fault::RedisKilled => Some(("redis", Harm::Kill)),
+            Fault::RedisFlushed => Some(("redis", Harm::Flush)),
+            Fault::KafkaKilled => Some(("kafka", Harm::Kill)),
+            Fault::KafkaPaused => Some(("kafka", Harm::Pause)),
+            _ => None,
         }
     }
 
     /// True where the server is ended at some moment of its work.
     #[must_use]
     pub fn ends_server(self) -> bool {
-        !matches!(self, Fault::Pause | Fault::WriteLock | Fault::OldReader | Fault::FullDisk)
+        let stays = matches!(self, Fault::Pause | Fault::WriteLock | Fault::OldReader | Fault::FullDisk);
+        !stays && self.of_service().is_none()
     }
 
     #[must_use]

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Services, root};
+use super::{Services, output, root};
 
 /// A message of a topic.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,37 +17,51 @@ pub struct Message {
     pub value: Value,
 }
 
-/// How long the consumer waits for a message that does not come, in milliseconds.
-const TIMEOUT_MS: &str = "3000";
+/// The consumer waits for a message no longer than this, in milliseconds.
+const TIMEOUT_MS: &str = "60000";
 
 impl Services {
     /// Everything that a topic has, each partition in its order.
     ///
     /// # Panics
-    /// The consumer prints what is no message.
+    /// The consumer prints what is no message, or does not come to the end of the topic.
     #[must_use]
     pub fn kafka(&self, topic: &str) -> Vec<Message> {
-        let jars = std::fs::read_dir(root().join("target/services")).expect("what the script fetched");
-        let jars = jars.map(|jars| jars.expect("a directory").path());
-        let jars = jars.into_iter().find(|path| path.join("complete").exists()).expect("the jars of Kafka");
-        let mut consumer = Command::new("java");
-        consumer.args([
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            &format!("{}/*", jars.display()),
-        ]);
-        consumer.arg("org.apache.kafka.tools.consumer.ConsoleConsumer");
-        consumer.args(["--bootstrap-server", &self.setting("KAFKA_BROKERS"), "--topic", topic]);
-        consumer.args(["--from-beginning", "--timeout-ms", TIMEOUT_MS]);
+        let of_topic = ["--bootstrap-server", &self.setting("KAFKA_BROKERS"), "--topic", topic];
+        // A line for each partition: topic, partition, offset.
+        let ends = output(tool("org.apache.kafka.tools.GetOffsetShell").args(of_topic));
+        let end =
+            |line: &str| -> u64 { line.rsplit(':').next().expect("an offset").parse().expect("a number") };
+        let count: u64 = ends.lines().map(end).sum();
+        if count == 0 {
+            return Vec::new();
+        }
+        let mut consumer = tool("org.apache.kafka.tools.consumer.ConsoleConsumer");
+        consumer.args(of_topic).args(["--from-beginning", "--timeout-ms", TIMEOUT_MS]);
+        consumer.args(["--max-messages", &count.to_string()]);
         for what in ["partition", "offset", "headers", "key"] {
             consumer.args(["--formatter-property", &format!("print.{what}=true")]);
         }
-        // It ends with an error, because nothing more came.
-        let printed = consumer.output().expect("java");
-        let printed = String::from_utf8(printed.stdout).expect("texts");
-        printed.lines().map(message).collect()
+        let messages: Vec<Message> = output(&mut consumer).lines().map(message).collect();
+        assert_eq!(messages.len() as u64, count, "messages of {topic}");
+        messages
     }
+}
+
+/// A program of Kafka's own.
+fn tool(class: &str) -> Command {
+    let jars = std::fs::read_dir(root().join("target/services")).expect("what the script fetched");
+    let mut jars = jars.map(|jars| jars.expect("a directory").path());
+    let jars = jars.find(|path| path.join("complete").exists()).expect("the jars of Kafka");
+    let mut java = Command::new("java");
+    java.args([
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        &format!("{}/*", jars.display()),
+        class,
+    ]);
+    java
 }
 
 fn message(line: &str) -> Message {

@@ -37,6 +37,8 @@ pub(crate) const READ_MODEL: &str = "read-model";
 const NICENESS: i32 = 10;
 /// A check looks so often whether the read model is open.
 const CHECK_PAUSE: Duration = Duration::from_millis(200);
+/// A stop waits so long for its sinks at most.
+const STOP_WAIT: Duration = Duration::from_secs(3);
 /// A start waits so long for its sinks at most.
 const OPEN_WAIT: Duration = Duration::from_secs(3);
 
@@ -137,10 +139,15 @@ impl Sinks {
         self.handles.sink(READ_MODEL).expect("it always runs")
     }
 
-    /// Stops them. What they have not got they get after the next start.
+    /// Stops them. What they have not got they get after the next start. One that waits for something outside is not waited for without end:
+    /// a batch that is cut off counts as none.
     pub(crate) fn stop(self) {
         self.stop.set();
-        for thread in self.threads {
+        let since = Instant::now();
+        while !self.threads.iter().all(JoinHandle::is_finished) && since.elapsed() < STOP_WAIT {
+            thread::sleep(Duration::from_millis(1));
+        }
+        for thread in self.threads.into_iter().filter(JoinHandle::is_finished) {
             let _ = thread.join();
         }
     }

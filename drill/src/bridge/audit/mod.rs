@@ -6,6 +6,8 @@
 //! 3. [`refunds`]: exactly those that were announced, and what became of them.
 //! 4. [`histories`]: each order's events give its status, each change once and in order; HTTP pages have the same.
 //! 5. [`seats`]: each run's events, played back, give exactly the seats of the orders, and no seat is two people's.
+//! 6. [`tables`]: MySQL has the rows of SQLite; [`events`]: Kafka has of each order what became of it, of each partition its seats, and each
+//!    event id stands for one event; [`keys`]: Redis has no hold that has ended.
 //!
 //! | defect | found by |
 //! |---|---|
@@ -16,11 +18,14 @@
 //! | seats of an order and of its run disagree | [`seats`] |
 
 pub mod database;
+pub mod events;
 pub mod files;
 pub mod histories;
+pub mod keys;
 pub mod orders;
 pub mod refunds;
 pub mod seats;
+pub mod tables;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -36,7 +41,8 @@ use super::told::Known;
 use crate::crash::history::read_now;
 use crate::crash::partitions::{Partition, SeatRequest};
 use crate::crash::pool::each;
-use crate::session::text;
+use crate::services::Place;
+use crate::session::{list, text};
 use crate::{Port, Server, until};
 use database::Database;
 
@@ -71,7 +77,7 @@ impl Evidence {
 ///
 /// # Panics
 /// When anything disagrees, with what it is.
-pub fn run(server: &Server, path: &Path, mut evidence: Evidence, found: &mut Found) {
+pub fn run(server: &Server, path: &Path, place: &Place, mut evidence: Evidence, found: &mut Found) {
     until_ended(server, &evidence);
     catch_up(server, path, &mut evidence);
     let database = Database::open(path);
@@ -84,6 +90,20 @@ pub fn run(server: &Server, path: &Path, mut evidence: Evidence, found: &mut Fou
     histories::check(server, &database, &evidence, &truth, found);
     seats::check(server, &database, &evidence, &truth, found);
     database.check();
+    until_everywhere(server);
+    tables::check(place, &database, &truth);
+    events::check(place, &evidence, &truth, found);
+    keys::check(place);
+}
+
+/// Waits until every sink has everything.
+fn until_everywhere(server: &Server) {
+    let mut session = server.session();
+    until("every sink to have everything", || {
+        let answer = session.get(Port::Gateway, "/readyz");
+        let has_all = |sink: &Value| sink["state"] == "following" && sink["backlog"] == 0;
+        (answer.status == 200 && list(&answer.json(), "sinks").iter().all(has_all)).then_some(())
+    });
 }
 
 /// Waits until nothing is under way any more.

@@ -20,15 +20,15 @@ const RUN_PAGE: usize = 211;
 
 /// What somebody has of a partition.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Held {
+pub struct Held {
     order: Option<String>,
-    seats: Vec<String>,
+    pub seats: Vec<String>,
     from: i64,
     to: i64,
 }
 
 /// The holds of a partition, by id.
-type Holds = BTreeMap<String, Held>;
+pub type Holds = BTreeMap<String, Held>;
 
 pub fn check(server: &Server, database: &Database, evidence: &Evidence, truth: &Truth, found: &mut Found) {
     let mut by_partition: BTreeMap<String, Vec<Event>> = BTreeMap::new();
@@ -52,7 +52,7 @@ pub fn check(server: &Server, database: &Database, evidence: &Evidence, truth: &
 }
 
 /// What was sold, by partition and hold.
-fn expected(evidence: &Evidence, truth: &Truth) -> BTreeMap<String, Holds> {
+pub fn expected(evidence: &Evidence, truth: &Truth) -> BTreeMap<String, Holds> {
     let mut sold: BTreeMap<String, Holds> = BTreeMap::new();
     for order in truth.values().filter(|order| order["Status"] == "TICKETED") {
         let held = Held {

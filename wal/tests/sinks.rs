@@ -5,7 +5,7 @@ mod common;
 use common::{Pair, beginning, crash_everywhere, numbers, options, redistribute};
 use wal::files::{Files, MemoryFiles};
 use wal::follow::Cursor;
-use wal::{DataDir, Lsn, OpenError, Sink, SinkRegistry, limits};
+use wal::{CursorFile, DataDir, Lsn, OpenError, Sink, SinkRegistry, limits};
 
 fn registry(files: &MemoryFiles) -> SinkRegistry<MemoryFiles> {
     DataDir::open_on(files.clone(), &options()).unwrap().sink_registry()
@@ -57,6 +57,37 @@ fn what_was_registered_and_relied_on_is_there_after_every_crash() {
         seen.insert(sinks);
     });
     assert_eq!(seen.len(), 3, "before, between and after: {seen:?}");
+}
+
+/// Catches: a place of a sink that a crash leaves cut off, or further than it was; one of another directory or sink that is believed.
+#[test]
+fn a_cursor_of_its_own_is_the_old_one_or_the_new_one_after_every_crash() {
+    let begin = MemoryFiles::new();
+    drop(registry(&begin));
+    let id = beginning(&begin).directory;
+    let places = [3, 8].map(|lsn| at(&begin, lsn));
+    let cursor_file = |files: &MemoryFiles| CursorFile::new(files, id, "far");
+    assert_eq!(cursor_file(&begin).read().unwrap(), None);
+    cursor_file(&begin).write(&places[0]).unwrap();
+    assert_eq!(cursor_file(&begin).read().unwrap().as_ref(), Some(&places[0]));
+    let begin = begin.restart();
+    let mut seen = std::collections::BTreeSet::new();
+    let work = |files: &MemoryFiles| drop(cursor_file(files).write(&places[1]));
+    crash_everywhere(&begin, work, |files| {
+        let found = cursor_file(&files).read().unwrap().expect("one of them");
+        seen.insert(places.iter().position(|place| *place == found).expect("no other place"));
+    });
+    assert_eq!(seen.len(), 2, "before and after: {seen:?}");
+
+    let other = CursorFile::new(&begin, [7; 16], "far").read();
+    assert!(matches!(other, Err(OpenError::Damaged { .. })), "{other:?}");
+    assert_eq!(CursorFile::new(&begin, id, "near").read().unwrap(), None);
+    begin.rename("cursor-far", "cursor-near").unwrap();
+    let renamed = CursorFile::new(&begin, id, "near").read();
+    assert!(matches!(renamed, Err(OpenError::Damaged { .. })), "{renamed:?}");
+    CursorFile::new(&begin, id, "near").remove().unwrap();
+    CursorFile::new(&begin, id, "near").remove().unwrap();
+    assert_eq!(CursorFile::new(&begin, id, "near").read().unwrap(), None);
 }
 
 #[test]

@@ -91,8 +91,18 @@ fn redis_has_what_http_says() {
     let view: Value = serde_json::from_str(view.as_str().expect("a view")).expect("JSON");
     assert_eq!(view, session.view(id));
 
+    // It is flushed, and filled again before the next change is there.
+    redis(&["FLUSHALL"]);
+    let other = session.reserved("redis-other", "redis|train", 1);
+    until("Redis to be filled again", || {
+        (redis(&["ZCARD", "inventory:holds:delay_queue"]) == 3).then_some(())
+    });
+    assert_eq!(entry(free)["qty"], 3);
+    assert_eq!(entry(text(&other, "OrderID"))["qty"], 1);
+
     session.confirm("redis|train", "a|b%c");
     session.cancel(id).ok();
+    session.cancel(text(&other, "OrderID")).ok();
     until_all_have_all(&mut session);
     assert_eq!(redis(&["KEYS", "inventory:*"]), json!([]));
     let view = redis(&["GET", &format!("query:order:{id}")]);
@@ -124,4 +134,42 @@ fn migrations_run_by_themselves() {
         .env("MYSQL_DSN", "u:hush@nowhere")
         .run(&["migrate"])
         .assert_refused(&["mysql_dsn", "(hidden)"]);
+}
+
+/// Catches: a copy of a directory that sells beside the original, and both fill the same tables.
+#[test]
+fn a_copy_of_the_directory_is_stopped_by_the_cursor() {
+    let place = place();
+    let launch = place.configure(Launch::new(), &["mysql", "redis"]);
+    let server = launch.start();
+    let mut session = server.session();
+    buy(&mut session, "before");
+    until_all_have_all(&mut session);
+    let launch = server.stop();
+    let copy = launch.home().join("copy");
+    let copied = std::process::Command::new("cp").arg("-r").arg(launch.dir()).arg(&copy).status();
+    assert!(copied.expect("cp").success());
+
+    let (original, other) = (launch.start(), launch.clone().other_ports().data_dir(&copy).start());
+    let (mut session, mut of_copy) = (original.session(), other.session());
+    let order = buy(&mut session, "original");
+    until_all_have_all(&mut session);
+    buy(&mut of_copy, "copy");
+    until("the copy's sinks to be stopped", || {
+        let answer = of_copy.get(Port::Gateway, "/readyz").json();
+        let is_stopped = |sink: &Value| {
+            let said = sink["last_error"].as_str().unwrap_or_default();
+            sink["state"] == "down"
+                && (said.contains("a copy of this data directory") || said.contains("more than the log"))
+        };
+        let outer = list(&answer, "sinks").iter().filter(|sink| sink["name"] != "read-model");
+        (outer.filter(|sink| is_stopped(sink)).count() == 2).then_some(())
+    });
+    buy(&mut session, "later");
+    until_all_have_all(&mut session);
+    place.assert_has_ticketed("mysql", std::slice::from_ref(&order));
+    assert_eq!(
+        place.rows("SELECT COUNT(*) FROM orders WHERE idempotency_key = 'copy'"),
+        [[Some("0".to_owned())]]
+    );
 }

@@ -22,7 +22,7 @@ use wal::follow::Cursor;
 
 pub use settings::{Cluster, SettingsError};
 
-use crate::events::{self, Envelope};
+use crate::events::{self, Topic};
 use crate::ids::Origin;
 use crate::runner::Stop;
 use crate::sink::{Batch, Sink, SinkError, Start, Trouble};
@@ -37,6 +37,8 @@ const TRACE_ID: &str = "trace_id";
 /// The writer. After an error it has no producer until it is opened again.
 pub struct Kafka {
     cluster: Cluster,
+    /// The names of the topics, in the order of [`Topic::ALL`].
+    topics: [String; 3],
     /// The id of the data directory.
     directory: [u8; 16],
     file: CursorFile,
@@ -54,7 +56,8 @@ impl Kafka {
     /// Opens nothing yet. `file` keeps its cursor. What it waits for ends when `stop` is set.
     #[must_use]
     pub fn new(cluster: Cluster, directory: [u8; 16], file: CursorFile, stop: Arc<Stop>) -> Kafka {
-        Kafka { cluster, directory, file, stop, producer: None }
+        let topics = topics::names(&cluster);
+        Kafka { cluster, topics, directory, file, stop, producer: None }
     }
 
     fn send(
@@ -70,11 +73,11 @@ impl Kafka {
                 "" => headers,
                 trace => headers.insert(Header { key: TRACE_ID, value: Some(trace) }),
             };
-            let topic = self.topic(envelope);
+            let topic = self.topic(envelope.topic);
             // Its timestamp is that of its sending: a broker refuses one that is ahead of its own clock, and the engine's time may be.
             let json = envelope.to_json();
             let mut message =
-                BaseRecord::to(&topic).key(&envelope.aggregate_id).payload(&json).headers(headers);
+                BaseRecord::to(topic).key(&envelope.aggregate_id).payload(&json).headers(headers);
             // Its queue is full: some of it has to be delivered first.
             while let Err((error, refused)) = producer.send(message) {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
@@ -88,8 +91,9 @@ impl Kafka {
         Ok(())
     }
 
-    fn topic(&self, envelope: &Envelope<'_>) -> String {
-        format!("{}{}", self.cluster.topic_prefix, envelope.topic.wire_name())
+    fn topic(&self, topic: Topic) -> &str {
+        let place = Topic::ALL.iter().position(|other| *other == topic).expect("all are there");
+        &self.topics[place]
     }
 
     /// Waits until at least so many messages are delivered, or all that are under way.

@@ -14,13 +14,18 @@ use crate::sink::{SinkError, Trouble};
 /// As many copies as the brokers make of themselves.
 const REPLICATION_OF_BROKER: i32 = -1;
 
+/// In the order of [`Topic::ALL`].
+pub(super) fn names(cluster: &Cluster) -> [String; 3] {
+    Topic::ALL.map(|topic| format!("{}{}", cluster.topic_prefix, topic.wire_name()))
+}
+
 /// One that is there stays as it is.
 pub(super) fn make_missing(cluster: &Cluster, producer: &BaseProducer<Delivery>) -> Result<(), SinkError> {
     let metadata = producer
         .client()
         .fetch_metadata(None, ANSWER_TIMEOUT)
         .map_err(|error| failed("the cluster does not answer", &error))?;
-    let names = Topic::ALL.map(|topic| format!("{}{}", cluster.topic_prefix, topic.wire_name()));
+    let names = names(cluster);
     let is_there = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);
     let missing: Vec<NewTopic<'_>> = names
         .iter()

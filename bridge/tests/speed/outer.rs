@@ -16,6 +16,7 @@ use engine::status::OrderStatus;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, Params, Value};
 use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -168,6 +169,10 @@ struct Event {
     payload: serde_json::Value,
     #[serde(skip)]
     topic: String,
+    #[serde(skip)]
+    position: String,
+    #[serde(skip)]
+    trace: String,
 }
 
 #[test]
@@ -192,6 +197,8 @@ fn kafka() {
                     event_type: envelope.event_type.to_owned(),
                     occurred_at: envelope.occurred_at.clone(),
                     payload: serde_json::to_value(&envelope.payload).unwrap(),
+                    position: format!("{:016x}/{}/{}/0", 1, record.slot.get(), record.seq),
+                    trace: record.trace.as_str().to_owned(),
                     topic: format!("{prefix}{}", envelope.topic.wire_name()),
                 });
             }
@@ -215,7 +222,11 @@ fn produce_plainly(brokers: &str, events: &[Event]) {
         .unwrap();
     for event in events {
         let json = serde_json::to_string(event).unwrap();
-        let mut message = BaseRecord::to(&event.topic).key(&event.aggregate_id).payload(&json);
+        let headers = OwnedHeaders::new()
+            .insert(Header { key: "position", value: Some(&event.position) })
+            .insert(Header { key: "trace_id", value: Some(&event.trace) });
+        let mut message =
+            BaseRecord::to(&event.topic).key(&event.aggregate_id).payload(&json).headers(headers);
         while let Err((_, refused)) = producer.send(message) {
             producer.poll(Duration::from_millis(5));
             message = refused;

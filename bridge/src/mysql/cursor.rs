@@ -63,7 +63,7 @@ pub(super) async fn advance(
     if conn.affected_rows() == 1 { Ok(()) } else { Err(another_writer().into()) }
 }
 
-fn another_writer() -> SinkError {
+pub(super) fn another_writer() -> SinkError {
     let text = "somebody else has moved its cursor: a copy of this data directory runs. Stop one of the two, then `interlock sink rebuild mysql`";
     SinkError::new(Trouble::AnotherWriter, text)
 }

@@ -229,6 +229,23 @@ impl Sink for MySql {
         Ok(cursor)
     }
 
+    fn check(&mut self) -> Result<(), SinkError> {
+        let mut open = self.take_open()?;
+        let owned = self.wait_for("look after it", cursor::read(&mut open.conn))?;
+        match owned {
+            Some(owned) if owned.version == open.version => {
+                self.open = Some(open);
+                Ok(())
+            }
+            Some(_) => {
+                let error = cursor::another_writer();
+                self.lost = Some(error.clone());
+                Err(error)
+            }
+            None => Err(SinkError::new(Trouble::Missing, "its cursor is gone")),
+        }
+    }
+
     /// The rows stay: those of orders that the engine no longer has are nowhere else. The copy replaces what it has a row of.
     fn discard(&mut self) -> Result<(), SinkError> {
         (self.open, self.lost) = (None, None);

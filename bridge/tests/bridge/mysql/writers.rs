@@ -44,12 +44,14 @@ fn the_second_writer_is_stopped_until_somebody_looks() {
     assert_eq!(error.trouble, Trouble::AnotherWriter);
     assert_eq!(other.open().expect_err("it stays stopped"), error);
     one.write(&batch(&[]), &cursor(99)).unwrap();
+    one.check().unwrap();
 
     other.discard().unwrap();
     assert_eq!(other.open().unwrap(), None);
     other.begin_copy().unwrap();
-    let error = one.write(&batch(&log[..1]), &cursor(1)).expect_err("now it is the other's");
+    let error = one.check().expect_err("now it is the other's");
     assert_eq!(error.trouble, Trouble::AnotherWriter);
+    assert_eq!(one.open().expect_err("it stays stopped"), error);
 }
 
 /// Catches: a row that is skipped; an error that does not say which row it is.

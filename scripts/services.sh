@@ -29,6 +29,7 @@ install() {
     local missing=()
     command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
     command -v redis-server >/dev/null || missing+=(redis-server)
+    command -v openssl >/dev/null || missing+=(openssl)
     command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
     [ -e "$kafka_jars/complete" ] || command -v mvn >/dev/null || missing+=(maven)
     [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
@@ -50,10 +51,21 @@ free_port() {
     done
 }
 
-# The port of a service: the same whenever it is started again.
+# The port of a service, or its second one for TLS: the same whenever it is started again.
 port_of() {
-    [ -s "$dir/$1/port" ] || free_port >"$dir/$1/port"
-    cat "$dir/$1/port"
+    local file=$dir/$1/${2:-}port
+    [ -s "$file" ] || free_port >"$file"
+    cat "$file"
+}
+
+# A certificate of this machine that nobody has signed but itself: $dir/tls/cert.pem, with its key beside it and before it.
+make_certificate() {
+    [ -e "$dir/tls/both.pem" ] && return
+    mkdir -p "$dir/tls"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=localhost \
+        -addext subjectAltName=IP:127.0.0.1,DNS:localhost \
+        -keyout "$dir/tls/key.pem" -out "$dir/tls/cert.pem" 2>"$dir/tls/log" || fail "no certificate can be made: $dir/tls/log"
+    cat "$dir/tls/key.pem" "$dir/tls/cert.pem" >"$dir/tls/both.pem"
 }
 
 # One that has ended and that nobody has asked after yet (a zombie) does not run.
@@ -91,13 +103,14 @@ up_mysql() {
         cat >"$home/init.sql" <<SQL
 CREATE DATABASE IF NOT EXISTS interlock;
 CREATE USER IF NOT EXISTS 'interlock'@'127.0.0.1' IDENTIFIED BY 'mysql-secret';
-GRANT ALL ON *.* TO 'interlock'@'127.0.0.1';
+GRANT ALL ON *.* TO 'interlock'@'127.0.0.1' WITH GRANT OPTION;
 SQL
         touch "$home/made"
     fi
     start mysql /usr/sbin/mariadbd --no-defaults --user="$(id -un)" --datadir="$home/data" --init-file="$home/init.sql" \
         --bind-address=127.0.0.1 --port="$port" --socket="$home/socket" --pid-file="$home/own.pid" --skip-name-resolve \
-        --innodb-buffer-pool-size=128M --innodb-log-file-size=64M
+        --innodb-buffer-pool-size=128M --innodb-log-file-size=64M \
+        --ssl-cert="$dir/tls/cert.pem" --ssl-key="$dir/tls/key.pem"
     await mysql mariadb-admin --no-defaults --host=127.0.0.1 --port="$port" --user=interlock --password=mysql-secret ping
 }
 
@@ -105,13 +118,15 @@ up_redis() {
     local home=$dir/redis port
     port=$(port_of redis)
     start redis redis-server --bind 127.0.0.1 --port "$port" --dir "$home" --databases 1000 --save "" --appendonly no \
-        --requirepass redis-secret
+        --requirepass redis-secret \
+        --tls-port "$(port_of redis tls-)" --tls-cert-file "$dir/tls/cert.pem" --tls-key-file "$dir/tls/key.pem" --tls-auth-clients no
     await redis env REDISCLI_AUTH=redis-secret redis-cli -p "$port" ping
 }
 
 up_kafka() {
-    local home=$dir/kafka port controller_port
+    local home=$dir/kafka port tls_port controller_port
     port=$(port_of kafka)
+    tls_port=$(port_of kafka tls-)
     local java=(java -Xms256m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$kafka_jars/*")
     if [ ! -e "$home/made" ]; then
         rm -rf "$home/data"
@@ -119,8 +134,11 @@ up_kafka() {
         cat >"$home/server.properties" <<PROPERTIES
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+listeners=PLAINTEXT://127.0.0.1:$port,SSL://127.0.0.1:$tls_port,CONTROLLER://127.0.0.1:$controller_port
+advertised.listeners=PLAINTEXT://127.0.0.1:$port,SSL://127.0.0.1:$tls_port
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT
+ssl.keystore.type=PEM
+ssl.keystore.location=$dir/tls/both.pem
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers=127.0.0.1:$controller_port
 log.dirs=$home/data
@@ -148,6 +166,11 @@ write_env() {
         echo "REDIS_PASSWORD=redis-secret"
         port=$(port_of kafka)
         echo "KAFKA_BROKERS=127.0.0.1:$port"
+        port=$(port_of redis tls-)
+        echo "REDIS_TLS_ADDR=127.0.0.1:$port"
+        port=$(port_of kafka tls-)
+        echo "KAFKA_TLS_BROKERS=127.0.0.1:$port"
+        echo "TLS_CERTIFICATE='$dir/tls/cert.pem'"
     } >"$dir/env.new"
     # Others may be reading it.
     mv "$dir/env.new" "$dir/env"
@@ -157,6 +180,7 @@ up() {
     local service pids=()
     install
     for service in "${all_services[@]}"; do mkdir -p "$dir/$service"; done
+    make_certificate
     write_env
     for service in "$@"; do
         runs "$service" && continue

@@ -5,8 +5,9 @@ mod topics;
 use std::rc::Rc;
 
 use bridge::events::Topic;
-use bridge::kafka::Kafka;
+use bridge::kafka::{Cluster, Kafka};
 use bridge::sink::{Sink, Start, Trouble};
+use drill::services::Services;
 use engine::record::Record;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -158,6 +159,29 @@ fn the_cursor_is_a_file_of_its_own() {
     sink.discard().unwrap();
     assert_eq!(sink.open().unwrap(), None);
     sink.discard().unwrap();
+}
+
+/// Catches: client settings that do not get through; a server that nobody vouches for and that is believed.
+#[test]
+fn tls_is_a_matter_of_client_settings() {
+    let services = Services::shared("kafka");
+    let brokers = services.setting("KAFKA_TLS_BROKERS");
+    let history = some_history();
+    let settings =
+        format!("security.protocol=SSL\nssl.ca.location={}\n", services.setting("TLS_CERTIFICATE"));
+    let mut topics = Topics::on(&brokers);
+    topics.cluster = topics.cluster.clone().with_file(&settings).unwrap();
+    let mut sink = topics.sink();
+    begin(&mut sink);
+    follow(&mut sink, &history.world.log, 0, 100);
+    let plain = Topics {
+        cluster: Cluster::new(&services.setting("KAFKA_BROKERS"), &topics.cluster.topic_prefix),
+        ..Topics::new()
+    };
+    assert_eq!(by_key(&plain.consume()), topics.expected(&history.world.log));
+
+    topics.cluster = Cluster::new(&brokers, "").with_file("security.protocol=SSL").unwrap();
+    assert_eq!(topics.sink().open().expect_err("it is not verified").trouble, Trouble::Failed);
 }
 
 /// Catches: a cluster that is away and taken for one that is there.

@@ -20,6 +20,7 @@ pub(crate) struct Database {
     conn: Conn,
     name: String,
     pub(crate) dsn: Dsn,
+    pub(crate) dsn_text: String,
 }
 
 impl Database {
@@ -32,8 +33,9 @@ impl Database {
         let (before, _) = server.rsplit_once('/').expect("a database");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let conn = runtime.block_on(Conn::new(options(&server))).unwrap();
-        let mut database =
-            Database { runtime, conn, dsn: format!("{before}/{name}").parse().unwrap(), name: name.clone() };
+        let dsn_text = format!("{before}/{name}");
+        let dsn = dsn_text.parse().unwrap();
+        let mut database = Database { runtime, conn, dsn, dsn_text, name: name.clone() };
         database.run(&format!("DROP DATABASE IF EXISTS {name}"));
         database.run(&format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"));
         database.run(&format!("USE {name}"));

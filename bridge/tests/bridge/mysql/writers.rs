@@ -136,6 +136,30 @@ fn a_connection_that_is_lost_is_opened_again() {
     assert_same_rows(&filled, &mut database);
 }
 
+/// Catches: a connection that is not encrypted although it is to be, or to whoever answers.
+#[test]
+fn tls_is_verified_unless_told_otherwise() {
+    let mut database = Database::new();
+    let plain = database.dsn_text.clone();
+    let filled = Filled::new();
+    database.dsn = format!("{plain}?tls=skip-verify").parse().unwrap();
+    let mut sink = database.sink(&filled);
+    begin(&mut sink);
+    database.run("CREATE USER IF NOT EXISTS 'needs_tls'@'127.0.0.1' IDENTIFIED BY 's' REQUIRE SSL");
+    database.run("GRANT ALL ON *.* TO 'needs_tls'@'127.0.0.1'");
+    let place = plain.split_once('@').unwrap().1.to_owned();
+    let of = |parameters: &str| format!("needs_tls:s@{place}{parameters}").parse().unwrap();
+    database.dsn = of("?tls=skip-verify");
+    database.sink(&filled).open().unwrap();
+    database.dsn = of("");
+    let error = database.sink(&filled).open().expect_err("it is not encrypted");
+    assert!(error.text.contains("Access denied"), "{error}");
+    // Nobody vouches for the server.
+    database.dsn = of("?tls=true");
+    let error = database.sink(&filled).open().expect_err("it is not verified");
+    assert!(error.text.contains("certificate"), "{error}");
+}
+
 /// Catches: an error that tells a password.
 #[test]
 fn no_error_tells_the_password() {

@@ -13,7 +13,7 @@ pub(crate) struct Database {
     connection: Connection,
     address: String,
     password: String,
-    number: u16,
+    pub(crate) number: u16,
 }
 
 impl Database {
@@ -37,6 +37,11 @@ impl Database {
         let mut command = redis::cmd(words[0]);
         words[1..].iter().for_each(|word| _ = command.arg(word));
         command.query(&mut self.connection).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// The address for TLS, and the password.
+    pub(crate) fn tls(&self) -> (String, String) {
+        (Services::shared("redis").setting("REDIS_TLS_ADDR"), self.password.clone())
     }
 
     pub(crate) fn sink(&self) -> Redis {

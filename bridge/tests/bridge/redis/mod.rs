@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use bridge::redis::{Place, Redis};
 use bridge::sink::{Sink, Trouble};
 use engine::record::{Body, Record};
 use engine::status::HoldStatus;
@@ -13,8 +14,8 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use serde_json::json;
 
-use crate::ops::{self, HoldName, Op, Place, Who};
-use crate::support::{History, LIFE, batch, cursor};
+use crate::ops::{self, HoldName, Op, Who};
+use crate::support::{DIRECTORY, History, LIFE, batch, cursor};
 use database::{Database, begin};
 
 /// A hold in the queue, by its member: the second of its deadline; what is under its key, and until when.
@@ -126,7 +127,7 @@ fn a_view_of_an_order_stays_for_half_a_minute() {
     let mut history = History::new();
     history.step(&Op::Create { order: 0, amount: 250 });
     let hold = HoldName::Own(0);
-    history.step(&Op::Reserve { order: 0, place: Place::Run, hold, quantity: 1, span: None });
+    history.step(&Op::Reserve { order: 0, place: ops::Place::Run, hold, quantity: 1, span: None });
     history.step(&Op::Pay { who: Who::Order(0), txn: 0, verified: true, named: None });
     history.step(&Op::Ticket { order: 0 });
     let log: Vec<Rc<Record>> = history.world.log.iter().map(|record| later(record, LATER_MS)).collect();
@@ -205,6 +206,20 @@ fn others_are_refused_and_stopped() {
     other.discard().unwrap();
     begin(&mut other);
     assert_eq!(one.check().expect_err("now it is the other's").trouble, Trouble::AnotherWriter);
+}
+
+/// Catches: a server that nobody vouches for and that is believed.
+#[test]
+fn tls_is_verified_unless_told_otherwise() {
+    let database = Database::new();
+    let (address, password) = database.tls();
+    let sink = |address: &str| {
+        let place = Place::new(address, Some(&password), database.number).unwrap();
+        Redis::new(place, DIRECTORY)
+    };
+    begin(&mut sink(&format!("rediss://{address}/#insecure")));
+    let error = sink(&format!("rediss://{address}")).open().expect_err("it is not verified");
+    assert!(error.text.contains("certificate"), "{error}");
 }
 
 /// Catches: a connection that is lost and never opened again.

@@ -19,6 +19,8 @@ pub struct Report {
     pub fault: Option<Fault>,
     /// A notice: something is not right although it goes on.
     pub notice: Option<String>,
+    /// Since the start it began with the oldest record that the log had, behind this place.
+    pub began_behind: Option<Cursor>,
     /// The durable position.
     pub position: Option<Cursor>,
     /// It has, or does not want, everything up to here.

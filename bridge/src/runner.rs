@@ -189,9 +189,10 @@ impl<K: Sink, S: Source> Runner<K, S> {
     }
 
     fn begin_with_oldest(&mut self) -> Result<Cursor, SinkError> {
-        let Runner { sink, source, .. } = self;
+        let Runner { sink, source, health, .. } = self;
         let cursor = source.oldest()?;
         sink.end_copy(&cursor)?;
+        health.update(|report| report.began_behind = Some(cursor.clone()));
         let (sink, epoch, cores) = (sink.name(), cursor.epoch, &cursor.cores);
         tracing::info!(
             sink,

@@ -11,6 +11,7 @@ use bridge::read_model::ReadModel;
 use bridge::runner::{BACKOFF_MAX, CURSOR_INTERVAL, GATHER, Next, Now, Runner, Stop, WAIT_MAX};
 use bridge::sink::{Start, Trouble};
 use engine::ids::Time;
+use wal::Lsn;
 
 use crate::ops::Op;
 use crate::support::{Filled, History, cursor, engine_view};
@@ -146,6 +147,7 @@ fn one_that_keeps_what_was_recorded_begins_with_the_oldest_record() {
     assert_eq!(memory.first_record(), Some((0, 4)));
     let report = runner.health().report();
     assert_eq!((report.slots_copied, report.backlog, report.position), (0, 0, memory.cursor()));
+    assert_eq!(report.began_behind.unwrap().cores, [Lsn(2), Lsn(2)]);
 }
 
 /// A copy takes long: it is given up when it is told to stop, and counts as nothing.

@@ -9,7 +9,8 @@ use bridge::health::State;
 use bridge::read_model;
 use net::metrics::Metrics;
 use serde_json::{Value, json};
-use wal::SinkRegistry;
+use wal::follow::Cursor;
+use wal::{Lsn, SinkRegistry};
 
 use super::status::{self, Glance};
 use crate::sinks::{READ_MODEL, SinkHandles};
@@ -111,8 +112,11 @@ impl Handler {
             let text = format!("{name} is being filled anew ({state}): see `interlock sink list`\n");
             return Ok(json!({ "text": text }));
         }
-        let text =
-            if name == READ_MODEL { self.read_model_rebuilt()? } else { format!("{name} is filled anew\n") };
+        let text = match (name, sink.health.report().began_behind) {
+            (READ_MODEL, _) => self.read_model_rebuilt()?,
+            (_, Some(place)) => sent_again(name, &place),
+            (_, None) => format!("{name} is filled anew\n"),
+        };
         Ok(json!({ "text": text }))
     }
 
@@ -129,3 +133,22 @@ impl Handler {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What is missing is said by its records.
+fn sent_again(name: &str, place: &Cursor) -> String {
+    let mut text = format!("{name} was sent again what is still in the log.");
+    for (core, lsn) in place.cores.iter().enumerate().filter(|(_, lsn)| **lsn > Lsn::NONE) {
+        text.push_str(&format!(
+            " Records up to {} of core {core} in epoch {} are missing.",
+            lsn.0, place.epoch
+        ));
+    }
+    if place.epoch > FIRST_EPOCH {
+        text.push_str(&format!(" So are all epochs before {}.", place.epoch));
+    }
+    text.push('\n');
+    text
+}
+
+/// The number of a directory's first epoch.
+const FIRST_EPOCH: u32 = 1;

@@ -1,7 +1,7 @@
 //! MySQL, Redis and Kafka beside the sale.
 
 use drill::outage;
-use drill::services::{Place, SINKS, Services};
+use drill::services::{Message, Place, SINKS, Services};
 use serde_json::{Value, json};
 
 use crate::support::process::CommandOutput;
@@ -134,6 +134,30 @@ fn migrations_run_by_themselves() {
         .env("MYSQL_DSN", "u:hush@nowhere")
         .run(&["migrate"])
         .assert_refused(&["mysql_dsn", "(hidden)"]);
+}
+
+/// Catches: a topic that is not sent again what the log has, or under other ids; a rebuild that does not say what is missing.
+#[test]
+fn a_topic_is_sent_again_what_is_still_in_the_log() {
+    let place = place();
+    let server = place.configure(Launch::new(), &["kafka"]).start();
+    let mut session = server.session();
+    let order = buy(&mut session, "again");
+    until_all_have_all(&mut session);
+    let before = place.topic("order.events");
+    let rebuilt = operator(&server, &["sink", "rebuild", "kafka"]);
+    assert!(rebuilt.status.success(), "{}", rebuilt.said());
+    assert_eq!(rebuilt.stdout, "kafka was sent again what is still in the log.\n", "the log has everything");
+    let after = place.topic("order.events");
+    let events =
+        |messages: &[Message]| messages.iter().map(|message| message.value.clone()).collect::<Vec<_>>();
+    assert_eq!(events(&after), [events(&before), events(&before)].concat());
+    place.assert_has_ticketed("kafka", std::slice::from_ref(&order));
+
+    // On a stopped directory nobody can.
+    let launch = server.stop();
+    let dir = launch.dir().display().to_string();
+    launch.run(&["sink", "rebuild", "kafka", "--data-dir", &dir]).assert_refused(&["running server"]);
 }
 
 /// Catches: a copy of a directory that sells beside the original, and both fill the same tables.

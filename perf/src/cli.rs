@@ -174,6 +174,19 @@ pub(crate) fn command() -> Command {
                 ]),
         )
         .subcommand(
+            Command::new("outage")
+                .about("What a sale notices while MySQL, Redis and Kafka stand still, and while what they missed drains (services of `scripts/services.sh`)")
+                .args(load())
+                .args(common("target/perf/outage"))
+                .args([
+                    path("server", "the binary to measure").default_value("target/release/interlock"),
+                    connections("64"),
+                    seconds("60"),
+                    option("orders", "orders a second").value_parser(value_parser!(u32).range(10..)).default_value("1500"),
+                    option("rounds", "how often they stand still").value_parser(value_parser!(u32).range(1..)).default_value("2"),
+                ]),
+        )
+        .subcommand(
             Command::new("batch")
                 .about("Batches beside the same operations alone, what others notice of them, and purchases beside orders")
                 .args(load())
@@ -261,6 +274,7 @@ pub(crate) fn setting(matches: &ArgMatches, scratch: &Path) -> io::Result<Settin
             hold_ttl_secs: get(matches, "hold-ttl-secs"),
             state_bytes: get(matches, "state-bytes"),
             more: all(matches, "serve"),
+            env: Vec::new(),
         },
         feed: get(matches, "feed"),
         load: Load {

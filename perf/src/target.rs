@@ -25,6 +25,8 @@ pub struct Start {
     pub hold_ttl_secs: u32,
     pub state_bytes: u64,
     pub more: Vec<String>,
+    /// Of the process, beyond ours.
+    pub env: Vec<(&'static str, String)>,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,10 @@ impl Target {
             ]);
         }
         args.extend(start.more.iter().map(String::as_str));
-        let launch = Launch::of(&start.binary, &start.parent)
+        let launch = start
+            .env
+            .iter()
+            .fold(Launch::of(&start.binary, &start.parent), |launch, (name, value)| launch.env(name, value))
             .without_env("INTERLOCK_SEGMENT_BYTES")
             // Old segments are used again, as a server does once its log has its budget.
             .env("INTERLOCK_LOG_KEEP_HOURS", "0")

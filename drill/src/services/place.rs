@@ -46,22 +46,31 @@ impl Place {
     /// The server has these sinks.
     #[must_use]
     pub fn configure(&self, launch: Launch, sinks: &[&str]) -> Launch {
-        let setting = |name| self.services.setting(name);
-        sinks.iter().fold(launch, |launch, sink| match *sink {
+        self.settings(sinks).iter().fold(launch, |launch, (name, value)| launch.env(name, value))
+    }
+
+    /// The environment of a server that has these sinks.
+    ///
+    /// # Panics
+    /// There is no such sink.
+    #[must_use]
+    pub fn settings(&self, sinks: &[&str]) -> Vec<(&'static str, String)> {
+        let own = |name: &'static str| (name, self.services.setting(name));
+        let of_sink = |sink: &&str| match *sink {
             "mysql" => {
-                let dsn = setting("MYSQL_DSN");
+                let (name, dsn) = own("MYSQL_DSN");
                 let (server, _) = dsn.rsplit_once('/').expect("a database");
-                launch.env("MYSQL_DSN", &format!("{server}/{}", self.database))
+                vec![(name, format!("{server}/{}", self.database))]
             }
-            "redis" => launch
-                .env("REDIS_ADDR", &setting("REDIS_ADDR"))
-                .env("REDIS_PASSWORD", &setting("REDIS_PASSWORD"))
-                .env("REDIS_DB", &self.redis_db.to_string()),
-            "kafka" => launch
-                .env("KAFKA_BROKERS", &setting("KAFKA_BROKERS"))
-                .env("INTERLOCK_KAFKA_TOPIC_PREFIX", &self.prefix),
+            "redis" => {
+                vec![own("REDIS_ADDR"), own("REDIS_PASSWORD"), ("REDIS_DB", self.redis_db.to_string())]
+            }
+            "kafka" => {
+                vec![own("KAFKA_BROKERS"), ("INTERLOCK_KAFKA_TOPIC_PREFIX", self.prefix.clone())]
+            }
             other => panic!("no sink {other}"),
-        })
+        };
+        sinks.iter().flat_map(of_sink).collect()
     }
 
     #[must_use]

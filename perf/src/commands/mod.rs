@@ -6,6 +6,7 @@ pub mod engine;
 pub mod floor;
 pub mod http;
 pub mod index;
+pub mod outage;
 pub mod pipeline;
 pub mod read_model;
 pub mod recovery;

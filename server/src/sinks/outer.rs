@@ -63,33 +63,38 @@ impl Outer {
 /// What changes a row. Histories are kept in the read model alone.
 fn mysql_wants(label: Label) -> bool {
     match label.kind {
-        Kind::OrderCreated
-        | Kind::OrderReserved
-        | Kind::OrderPaid
-        | Kind::OrderTicketed
-        | Kind::OrderCancelled
-        | Kind::OrdersAbandoned
-        | Kind::PurchaseMade
-        | Kind::PurchasePaid
-        | Kind::PurchaseCancelled
-        | Kind::RefundOwed
-        | Kind::RefundSettled => true,
+        Kind::RefundOwed | Kind::RefundSettled => true,
         // A purchase ends with its hold.
         Kind::HoldsExpired => label.is_of_order,
-        _ => false,
+        kind => changes_order(kind),
     }
 }
 
 /// What changes a hold or the view of an order.
 fn redis_wants(label: Label) -> bool {
-    matches!(
-        label.kind,
+    match label.kind {
         Kind::HoldMade
-            | Kind::HoldAdopted
-            | Kind::HoldConfirmed
-            | Kind::HoldReleased
-            | Kind::HoldsExpired
-            | Kind::OrderCreated
+        | Kind::HoldAdopted
+        | Kind::HoldConfirmed
+        | Kind::HoldReleased
+        | Kind::HoldsExpired => true,
+        kind => changes_order(kind),
+    }
+}
+
+/// What has an event.
+fn kafka_wants(label: Label) -> bool {
+    match label.kind {
+        Kind::RefundOwed => true,
+        Kind::HoldAdopted => false,
+        _ => redis_wants(label),
+    }
+}
+
+fn changes_order(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::OrderCreated
             | Kind::OrderReserved
             | Kind::OrderPaid
             | Kind::OrderTicketed
@@ -99,9 +104,4 @@ fn redis_wants(label: Label) -> bool {
             | Kind::PurchasePaid
             | Kind::PurchaseCancelled
     )
-}
-
-/// What has an event.
-fn kafka_wants(label: Label) -> bool {
-    (redis_wants(label) && label.kind != Kind::HoldAdopted) || label.kind == Kind::RefundOwed
 }

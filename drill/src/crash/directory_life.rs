@@ -1,5 +1,6 @@
 //! The life of one data directory: its first start, its cycles, and the audit of everything at its end.
 
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +14,6 @@ use super::ledger::SeatLedger;
 use super::partitions::Runs;
 use super::plan::{CyclePlan, KilledStart};
 use super::{Settings, audit, pool};
-use crate::process::files;
 use crate::{Launch, Rng, Server, chance, until};
 
 const CLIENTS: usize = 32;
@@ -26,8 +26,10 @@ const REDISTRIBUTION_WAIT: Duration = Duration::from_secs(1);
 /// Journeys of earlier cycles that are repeated in each one, and partitions of earlier cycles whose seats are counted.
 const SAMPLE: usize = 60;
 /// Limits on the data directory at the end of its life, and on its logs: far more is written to them.
-const DIRECTORY_BYTES_MAX: usize = 256 << 20;
-const LOG_BYTES_MAX: usize = 16 << 20;
+const DIRECTORY_BYTES_MAX: u64 = 256 << 20;
+const LOG_BYTES_MAX: u64 = 16 << 20;
+/// A snapshot is due once the log is twice as large as the last one; some are cut off by crashes.
+const LOG_PER_SNAPSHOT_MAX: u64 = 5;
 
 /// A data directory and everything that is known of it.
 ///
@@ -92,13 +94,15 @@ impl<'a> DirectoryLife<'a> {
         self.figures.seats_sold += self.ledger.seats_sold() as u64;
         let launch = server.stop();
         launch.check_log();
-        let (mut all, mut logs) = (0, 0);
-        for (path, bytes) in files(launch.dir()) {
-            all += bytes.len();
-            let is_log = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log-"));
-            logs += if is_log { bytes.len() } else { 0 };
-        }
-        assert!(logs < LOG_BYTES_MAX, "segments are not recycled: {logs} bytes of log");
+        let sizes = sizes(launch.dir());
+        let of = |prefix: &str| -> u64 {
+            let is_it =
+                |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
+            sizes.iter().filter(|(path, _)| is_it(path)).map(|(_, bytes)| bytes).sum()
+        };
+        let (all, logs, snapshots) = (of(""), of("log-"), of("snapshot-"));
+        let most = LOG_BYTES_MAX + LOG_PER_SNAPSHOT_MAX * snapshots;
+        assert!(logs < most, "segments are not recycled: {logs} bytes of log, {snapshots} of snapshots");
         assert!(all < DIRECTORY_BYTES_MAX, "the data directory has grown to {all} bytes");
     }
 
@@ -251,4 +255,19 @@ impl Drop for DoomedServer<'_> {
         self.workload.is_ending.store(true, Ordering::SeqCst);
         self.server.kill_now();
     }
+}
+
+/// The files below `dir` with their sizes.
+fn sizes(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let (mut found, mut waiting) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(dir) = waiting.pop() {
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(file) if file.is_dir() => waiting.push(entry.path()),
+                Ok(file) => found.push((entry.path(), file.len())),
+                Err(_) => {}
+            }
+        }
+    }
+    found
 }

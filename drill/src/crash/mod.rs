@@ -74,6 +74,8 @@ pub fn with_small_limits(launch: &Launch) -> Launch {
         .env("INVENTORY_HOLD_TTL_SECS", "1")
         .env("INTERLOCK_HOLD_MEMORY_SECS", HOLD_MEMORY_SECS)
         .env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY)
+        // What nobody needs goes at once: otherwise nothing is recycled for three days, and the size of the log is that of all writes.
+        .env("INTERLOCK_LOG_KEEP_HOURS", "0")
         .env("INTERLOCK_SEGMENT_BYTES", "262144")
         .env("INTERLOCK_SNAPSHOT_LOG_BYTES", "524288")
 }

@@ -78,7 +78,7 @@ pub struct Runner<K, S> {
     health: Arc<Health>,
     backoff: Backoff,
     phase: Phase,
-    /// When it is looked after next, and what was kept for long enough is looked for.
+    /// The next moment at which it is looked after, and what was kept for long enough is looked for.
     tidy_at: Duration,
 }
 

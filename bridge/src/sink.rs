@@ -12,7 +12,7 @@ pub struct Batch {
     pub records: Vec<Record>,
 }
 
-/// Where a sink begins that has nothing yet.
+/// The beginning of a sink that has nothing yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
     /// With a copy of the state.
@@ -27,7 +27,7 @@ pub enum Start {
 pub trait Sink: Send {
     fn name(&self) -> &'static str;
 
-    /// Where it begins. One that begins with the oldest record is told so by [`Sink::end_copy`] alone.
+    /// Its beginning. One that begins with the oldest record is told so by [`Sink::end_copy`] alone.
     fn start(&self) -> Start {
         Start::Copy
     }

@@ -56,8 +56,9 @@ pub fn run(launch: &Launch, dir: &Path, rounds: u64) -> Report {
     }
     assert_no_secret(&server, &place);
     server.stop().check_log();
-    SINKS.iter().for_each(|service| place.services.down(service));
-    std::mem::forget(place);
+    // Its database goes while there is a server of it.
+    drop(place);
+    SINKS.iter().for_each(|service| Services::at(dir).down(service));
     report
 }
 

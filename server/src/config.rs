@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
         self.word(name, &[("on", true), ("off", false), ("true", true), ("false", false)])
     }
 
-    /// What is wrong with a DSN is said without it.
+    /// The DSN of MySQL. A mistake in it is named without repeating it.
     fn mysql(&self) -> Result<Option<Dsn>, ConfigError> {
         let Some(dsn) = self.optional("mysql_dsn") else { return Ok(None) };
         dsn.parse()

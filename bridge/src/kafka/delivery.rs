@@ -1,4 +1,4 @@
-//! What became of the messages of one producer.
+//! Delivery reports: the messages of one producer, and what became of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(super) const PARTITIONS: i32 = 3;
 /// The wait for what the cluster says of itself, and for topics that are made.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Where nothing is delivered for so long, the cluster is down.
+/// The longest silence: if nothing is delivered for so long, the cluster is down.
 pub(super) const DELIVERY_PATIENCE: Duration = Duration::from_secs(15);
 /// Delivery reports are looked for so often.
 pub(super) const POLL: Duration = Duration::from_millis(5);

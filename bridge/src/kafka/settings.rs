@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::limits::SETTINGS_MAX;
 
-/// What delivery and its order rest on, and what the contract says: nobody changes it.
+/// Settings that delivery, its order and the contract rest on: nobody changes them.
 const OURS: [(&str, &str); 5] = [
     ("enable.idempotence", "true"),
     ("acks", "all"),

@@ -8,7 +8,7 @@ use wal::follow::Cursor;
 use super::trouble::{Failure, within};
 use crate::sink::{SinkError, Trouble};
 
-/// What the database says about its owner.
+/// The owner of the database, and how far it has come.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Owned {
     pub(super) directory: [u8; 16],

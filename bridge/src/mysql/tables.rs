@@ -153,7 +153,7 @@ impl Rows {
         }
     }
 
-    /// What leaves the engine stays in the tables, and histories are not kept in them.
+    /// Adds the rows of a batch. An order that leaves the engine stays in the tables, and histories are not kept in them.
     pub(super) fn add(&mut self, gathered: &Gathered<'_>) {
         for OrderChange { row, payment, ticket, .. } in &gathered.orders {
             if let Some(row) = row {

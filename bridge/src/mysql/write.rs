@@ -10,7 +10,7 @@ use super::tables::{Row, Rows, Table};
 use super::trouble::{Failure, is_of_a_row, within};
 use crate::sink::{SinkError, Trouble};
 
-/// What may be replaced.
+/// The rows that may be replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mode {
     /// An older row of the same life.

@@ -102,7 +102,7 @@ fn unreadable(error: &ReadError) -> SinkError {
     SinkError::new(Trouble::Source, error.to_string())
 }
 
-/// How many columns stand before those of a stored order.
+/// Columns that stand before those of a stored order.
 const VIEW_COLUMNS: usize = 16;
 
 fn order(row: &Row<'_>) -> Result<StoredOrder, ReadError> {

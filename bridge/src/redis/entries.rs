@@ -1,4 +1,4 @@
-//! What Redis has: holds that are alive, the queue of their deadlines, and views of orders for a while. Made from records and from slots; pure.
+//! Entries of Redis: holds that are alive, the queue of their deadlines, and views of orders for a while. Made from records and from slots; pure.
 
 use std::collections::HashMap;
 

@@ -25,7 +25,7 @@ const HOLD: &str = "inventory:hold:";
 const QUEUE: &str = "inventory:holds:delay_queue";
 /// An order's key is this and its id.
 const VIEW: &str = "query:order:";
-/// How far everything here is.
+/// The cursor: how far everything here is.
 const CURSOR: &str = "interlock:cursor";
 /// A cursor's text while a copy is not whole.
 const COPYING: &str = "copying";

@@ -1,4 +1,4 @@
-//! Where Redis is: `REDIS_ADDR`, `REDIS_PASSWORD`, `REDIS_DB`.
+//! The place of Redis: `REDIS_ADDR`, `REDIS_PASSWORD`, `REDIS_DB`.
 
 use std::fmt;
 

@@ -50,7 +50,7 @@ pub enum Fault {
     KafkaPaused,
 }
 
-/// What is done to a service around the engine.
+/// Harm that is done to a service around the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Harm {
     Kill,

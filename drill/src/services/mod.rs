@@ -83,7 +83,7 @@ impl Services {
     }
 }
 
-/// What a client printed.
+/// The output of a client.
 fn output(command: &mut Command) -> String {
     let Output { status, stdout, stderr } =
         command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -134,7 +134,7 @@ impl Handler {
     }
 }
 
-/// What is missing is said by its records.
+/// The answer to a topic that was sent again: what is missing is said by its records.
 fn sent_again(name: &str, place: &Cursor) -> String {
     let mut text = format!("{name} was sent again what is still in the log.");
     for (core, lsn) in place.cores.iter().enumerate().filter(|(_, lsn)| **lsn > Lsn::NONE) {

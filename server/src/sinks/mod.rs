@@ -164,7 +164,7 @@ struct Starter<'a> {
 }
 
 impl Starter<'_> {
-    /// What `wants` does not want is passed over without being decoded.
+    /// Starts one sink. A record that `wants` does not want is passed over without being decoded.
     fn follow(
         &mut self,
         name: &'static str,

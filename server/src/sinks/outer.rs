@@ -60,7 +60,7 @@ impl Outer {
     }
 }
 
-/// What changes a row. Histories are kept in the read model alone.
+/// Records that change a row. Histories are kept in the read model alone.
 fn mysql_wants(label: Label) -> bool {
     match label.kind {
         Kind::RefundOwed | Kind::RefundSettled => true,
@@ -70,7 +70,7 @@ fn mysql_wants(label: Label) -> bool {
     }
 }
 
-/// What changes a hold or the view of an order.
+/// Records that change a hold or the view of an order.
 fn redis_wants(label: Label) -> bool {
     match label.kind {
         Kind::HoldMade
@@ -82,7 +82,7 @@ fn redis_wants(label: Label) -> bool {
     }
 }
 
-/// What has an event.
+/// Records that have an event.
 fn kafka_wants(label: Label) -> bool {
     match label.kind {
         Kind::RefundOwed => true,

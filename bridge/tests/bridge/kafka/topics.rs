@@ -99,7 +99,7 @@ impl Topics {
         all
     }
 
-    /// What each key's messages are by the records, topic by topic.
+    /// The messages of each key by the records, topic by topic.
     pub(crate) fn expected(&self, log: &[Rc<Record>]) -> BTreeMap<(String, String), Vec<String>> {
         let mut all: BTreeMap<_, Vec<String>> = BTreeMap::new();
         for record in log {

@@ -1,7 +1,7 @@
-//! What the tables have: what the read model has, however it got there.
+//! Rows of the tables: those of the read model, however they got there.
 
 use bridge::mysql::MySql;
-use bridge::sink::Sink;
+use bridge::sink::{Sink, Trouble};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use rusqlite::types::Value;
@@ -146,6 +146,27 @@ fn a_copy_has_what_only_the_read_model_has() {
     let mut sink = database.sink(&filled);
     // The engine has nothing any more.
     begin(&mut sink);
+    assert_same_rows(&filled, &mut database);
+}
+
+/// Catches: a copy that counts as whole without what only the read model has.
+#[test]
+fn a_copy_waits_for_the_read_model() {
+    let history = some_history();
+    let filled = Filled::of(&history.world.log);
+    let mut database = Database::new();
+    let mut sink = database.sink(&filled);
+    let path = filled.reader.path().to_owned();
+    let away = path.with_extension("away");
+    std::fs::rename(&path, &away).unwrap();
+    assert_eq!(sink.open().unwrap(), None);
+    sink.begin_copy().unwrap();
+    let error = sink.end_copy(&cursor(0)).expect_err("it is away");
+    assert_eq!(error.trouble, Trouble::Source, "{error}");
+    assert_eq!(sink.open().unwrap(), None, "it is not whole");
+    std::fs::rename(&away, &path).unwrap();
+    sink.begin_copy().unwrap();
+    sink.end_copy(&cursor(0)).unwrap();
     assert_same_rows(&filled, &mut database);
 }
 

@@ -1,4 +1,4 @@
-//! Who else there is: other writers, other directories, and the database itself.
+//! Others at the database: other writers, other directories, and the database itself.
 
 use std::sync::mpsc;
 use std::thread;

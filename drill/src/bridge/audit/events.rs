@@ -50,7 +50,7 @@ pub fn check(place: &Place, evidence: &Evidence, truth: &Truth, found: &mut Foun
     assert!(sold.is_empty(), "seats were sold without an event: {:?}", sold.keys());
 }
 
-/// What came again is the same, and left out.
+/// Events at their first coming. One that came again is the same, and left out.
 fn first_times(topic: &str, messages: Vec<Message>, ids: &mut HashMap<String, Value>) -> ByKey {
     let mut by_key = ByKey::new();
     for Message { key, value, .. } in messages {

@@ -19,7 +19,7 @@ pub use stop::Stop;
 use crate::health::{Health, State};
 use crate::sink::{Batch, Sink, SinkError, Start, Trouble};
 use crate::source::{Followed, Source};
-use backoff::Backoff;
+pub(crate) use backoff::Backoff;
 
 /// Bytes of log that one batch is made of.
 pub const BATCH_BYTES_MAX: usize = 4 << 20;

@@ -84,8 +84,7 @@ pub struct SinkStatus {
     pub fills_log: bool,
 }
 
-/// Progress of tickets over all cores. Each paid order is ticketed by its own slot; the service keeps the name of the worker
-/// that once did it.
+/// Progress of tickets over all cores, whoever issues them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct WorkerStatus {
     /// Log records of all cores together up to which every paid order has its ticket.
@@ -94,6 +93,6 @@ pub struct WorkerStatus {
     pub backlog: u64,
     /// Wait of the oldest of them; 0 if there is none.
     pub lag_ms: u64,
-    /// The reason why no ticket can be recorded; `None` as soon as one can.
+    /// The reason why no ticket can be recorded, or no paid order heard of; `None` as soon as it is otherwise.
     pub last_error: Option<String>,
 }

@@ -187,6 +187,19 @@ pub(crate) fn command() -> Command {
                 ]),
         )
         .subcommand(
+            Command::new("sinks")
+                .about("Orders a second that MySQL, Redis and Kafka take, each alone beside a sale (services of `scripts/services.sh`)")
+                .args(load())
+                .args(common("target/perf/sinks"))
+                .args([
+                    path("server", "the binary to measure").default_value("target/release/interlock"),
+                    connections("64"),
+                    seconds("20"),
+                    option("orders", "orders a second").value_parser(value_parser!(u32).range(10..)).default_value("3500"),
+                    option("rounds", "how often each is measured").value_parser(value_parser!(u32).range(1..)).default_value("3"),
+                ]),
+        )
+        .subcommand(
             Command::new("batch")
                 .about("Batches beside the same operations alone, what others notice of them, and purchases beside orders")
                 .args(load())

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use perf::commands::engine::{self, Operation};
 use perf::commands::floor::{self, Floor};
-use perf::commands::{batch, compare, http, index, outage, pipeline, read_model, recovery, steady};
+use perf::commands::{batch, compare, http, index, outage, pipeline, read_model, recovery, sinks, steady};
 
 /// As the server's, so that memory and instructions are as there.
 #[global_allocator]
@@ -77,6 +77,10 @@ fn run(name: &str, matches: &ArgMatches) -> io::Result<ExitCode> {
         "outage" => {
             let (orders, rounds) = (cli::get(matches, "orders"), cli::get(matches, "rounds"));
             outage::run(&setting()?, cli::get(matches, "connections"), orders, rounds)?
+        }
+        "sinks" => {
+            let (orders, rounds) = (cli::get(matches, "orders"), cli::get(matches, "rounds"));
+            sinks::run(&setting()?, cli::get(matches, "connections"), orders, rounds)?
         }
         "batch" => {
             let (operations, rounds) = (cli::get(matches, "operations"), cli::get(matches, "rounds"));

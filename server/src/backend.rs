@@ -17,7 +17,6 @@ use timetable::Timetable;
 use crate::mailbox::Mailbox;
 use crate::process::ProcessHandles;
 use crate::sinks::{CoreReads, READ_MODEL};
-use crate::ticket_status;
 
 pub(crate) struct CoreBackend {
     pub(crate) mailbox: Rc<Mailbox>,
@@ -89,7 +88,7 @@ impl Backend for CoreBackend {
     }
 
     fn worker(&self) -> WorkerStatus {
-        ticket_status::status(&self.process.tickets, self.now.get())
+        self.process.tickets.status(self.now.get())
     }
 
     fn sinks(&self) -> Vec<SinkStatus> {

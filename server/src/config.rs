@@ -47,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) mysql: Option<Dsn>,
     pub(crate) redis: Option<Place>,
     pub(crate) kafka: Option<Cluster>,
+    /// The cluster that says which orders get their ticket; `None`: the engine issues them by itself.
+    pub(crate) tickets_from: Option<Cluster>,
     pub(crate) state_bytes: u64,
     pub(crate) policy: Policy,
     /// Milliseconds by which the clock may be ahead of the last record; `None`: as far as it likes.
@@ -113,6 +115,7 @@ impl Config {
             order_retention_ms: seconds("order_retention_secs", 1)?,
             sale_closes_ms: read.number("sale_closes_secs", SALE_CLOSES_SECS_MIN, SALE_CLOSES_SECS_MAX)?
                 * 1_000,
+            ticket_after_ms: read.ticket_after_ms()?,
             ad_hoc_keep_ms: read.number::<u64>("ad_hoc_keep_days", 1, DAYS_MAX)? * DAY_MS,
             ..Policy::default()
         };
@@ -167,6 +170,7 @@ impl Config {
             mysql: read.mysql()?,
             redis: read.redis()?,
             kafka: read.kafka()?,
+            tickets_from: if read.are_tickets_from_kafka()? { read.kafka()? } else { None },
             state_bytes,
             policy,
             clock_gap_max_ms: Some(seconds("clock_gap_max", 0)?).filter(|ms| *ms > 0),
@@ -269,6 +273,20 @@ impl<'a> Reader<'a> {
         with_file
             .map(Some)
             .or_else(|why| self.refuse("kafka_config", format!("a file of client settings: {why}")))
+    }
+
+    fn are_tickets_from_kafka(&self) -> Result<bool, ConfigError> {
+        let from_kafka = self.word("tickets", &[("engine", false), ("kafka", true)])?;
+        if from_kafka && self.optional("kafka_brokers").is_none() {
+            return self.refuse("tickets", "engine, where kafka_brokers is not set");
+        }
+        Ok(from_kafka)
+    }
+
+    /// The engine issues tickets at once, or those that the worker has not.
+    fn ticket_after_ms(&self) -> Result<u64, ConfigError> {
+        let sweep = self.number::<u64>("ticket_sweep_secs", 1, SECONDS_MAX)? * 1_000;
+        Ok(if self.are_tickets_from_kafka()? { sweep } else { 0 })
     }
 
     /// Whoever has a timetable wants that and nothing else sold, unless he says so.

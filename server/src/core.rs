@@ -15,6 +15,7 @@ use wal::{DiskError, Space};
 
 use crate::backend::CoreBackend;
 use crate::clocks;
+use crate::desk::Asked;
 use crate::links::Links;
 use crate::logging;
 use crate::mailbox::{Mailbox, Notify, PostedBatch};
@@ -161,6 +162,7 @@ struct CoreLoop {
 impl CoreLoop {
     async fn run(mut self) {
         loop {
+            self.take_from_desk();
             self.handles.mailbox.take(&mut self.posted);
             self.posted.drain(..).for_each(|posted| self.node.post(posted));
             for PostedBatch { owner, batch } in self.handles.mailbox.take_batches() {
@@ -183,11 +185,22 @@ impl CoreLoop {
         }
     }
 
+    /// Commands of threads that are no cores: a task for each waits for its reply.
+    fn take_from_desk(&self) {
+        for Asked { routed, answer } in self.process.desk.take(self.core) {
+            let call = self.handles.mailbox.call(self.core, routed);
+            runtime::spawn(async move {
+                // Whoever has gone away does not need it.
+                let _ = answer.send(call.await);
+            });
+        }
+    }
+
     /// Shows other threads how this core is.
     fn publish(&mut self) {
         let shard = self.node.shard();
         self.gauges.publish(shard);
-        self.process.tickets[usize::from(self.core)].publish(&shard.tickets());
+        self.process.tickets.cells[usize::from(self.core)].publish(&shard.tickets());
         let log = shard.log();
         let size = LogSize {
             needed_bytes: log.needed_bytes(),
@@ -210,6 +223,7 @@ impl CoreLoop {
                 "stopping while some work is still under way: the next start goes on with it"
             );
         }
+        self.process.desk.close(self.core);
         self.handles.done.throw();
     }
 

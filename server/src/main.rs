@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod core;
 mod descriptors;
+mod desk;
 mod links;
 mod log_events;
 mod log_space;
@@ -23,7 +24,7 @@ mod serve;
 mod settings;
 mod sink_tools;
 mod sinks;
-mod ticket_status;
+mod tickets;
 
 use std::process::ExitCode;
 

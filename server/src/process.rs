@@ -8,9 +8,10 @@ use net::metrics::Metrics;
 use shard::Shutdown;
 
 use crate::catalogue::OnSale;
+use crate::desk::CommandDesk;
 use crate::log_space::LogSpace;
 use crate::sinks::{ReadDesk, SinkHandles};
-use crate::ticket_status::TicketCell;
+use crate::tickets::TicketHandles;
 
 /// Shared by all cores of the process.
 #[derive(Clone)]
@@ -19,7 +20,8 @@ pub(crate) struct ProcessHandles {
     pub(crate) hash: SlotHash,
     pub(crate) on_sale: Arc<OnSale>,
     pub(crate) shutdown: Arc<Shutdown>,
-    pub(crate) tickets: Arc<[TicketCell]>,
+    pub(crate) tickets: TicketHandles,
+    pub(crate) desk: Arc<CommandDesk>,
     pub(crate) log_space: Arc<LogSpace>,
     pub(crate) sinks: Arc<SinkHandles>,
     pub(crate) read_desk: ReadDesk,

@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::control;
 use crate::core::{self, CoreSetup};
 use crate::descriptors;
+use crate::desk::CommandDesk;
 use crate::links;
 use crate::log_space::LogSpace;
 use crate::logging;
@@ -37,7 +38,7 @@ use crate::parents::make_parents;
 use crate::process::ProcessHandles;
 use crate::settings::{RETIRED_VARIABLES, Retired};
 use crate::sinks::{self, Outer, ReadDesk, Sinks};
-use crate::ticket_status::TicketCell;
+use crate::tickets::Tickets;
 
 type Error = Box<dyn std::error::Error>;
 
@@ -103,13 +104,17 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let gauges = Gauges::register(&mut registry);
     connections.register(&mut registry);
     sinks.handles.register(&mut registry);
+    let hash = SlotHash::new(dir.secret());
+    let desk = CommandDesk::new(hash.clone(), &wakers);
+    let tickets = Tickets::start(config.tickets_from.as_ref(), &desk, cores, &mut registry)?;
     let metrics = Metrics::new(usize::from(cores), registry);
     let process = ProcessHandles {
         cores,
-        hash: SlotHash::new(dir.secret()),
+        hash,
         on_sale,
         shutdown: shutdown.clone(),
-        tickets: (0..cores).map(|_| TicketCell::default()).collect(),
+        tickets: tickets.handles.clone(),
+        desk,
         log_space: Arc::new(LogSpace::new(cores)),
         sinks: sinks.handles.clone(),
         read_desk,
@@ -141,6 +146,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     sinks.wait_until_open();
     run(config, &addresses, setups)?;
     control::close(&config.data_dir);
+    tickets.stop();
     sinks.stop();
     logging::finish(|| tracing::info!("stopped: every accepted request was answered"));
     Ok(())

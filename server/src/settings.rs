@@ -183,6 +183,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "further client settings, as for TLS and SASL: name=value lines under librdkafka's names",
     ),
     setting(
+        "tickets",
+        "INTERLOCK_TICKETS",
+        "engine",
+        "engine|kafka",
+        "who issues tickets: the engine at once, or a worker that reads from Kafka which orders are paid",
+    ),
+    setting(
+        "ticket_sweep_secs",
+        "INTERLOCK_TICKET_SWEEP_SECS",
+        "60",
+        "SECS",
+        "with tickets from Kafka: how long after its payment an order that the worker has not seen gets its ticket",
+    ),
+    setting(
         "state_bytes",
         "INTERLOCK_STATE_BYTES",
         "",

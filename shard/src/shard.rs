@@ -500,7 +500,7 @@ impl<D: Disk> Shard<D> {
         let policy = &self.config.process.policy;
         let departure = state.next_departure(policy).map(|(at, _)| at);
         let leave = state.next_leave(policy);
-        self.due.set(place, slot, state.next_due());
+        self.due.set(place, slot, state.next_due(policy));
         self.departures.set(place, slot, departure);
         self.deadlines.set(place, slot, state.orders().next_deadline());
         self.leaves.set(place, slot, leave);

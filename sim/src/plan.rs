@@ -134,6 +134,7 @@ fn policy(rng: &mut Rng) -> Policy {
         hold_ttl_ms,
         hold_ttl_max_ms: 60_000,
         hold_memory_ms: *rng.pick(&[24 * HOUR_MS, 60_000, 2 * hold_ttl_ms, 1_000]),
+        ticket_after_ms: *rng.pick(&[0, 0, 2_000, hold_ttl_ms]),
         abandon_ms: *rng.pick(&[24 * HOUR_MS, 4 * hold_ttl_ms]),
         sale_closes_ms: *rng.pick(&[0, 0, 8_000, -8_000]),
         departed_ms: *rng.pick(&[72 * HOUR_MS, hold_ttl_ms]),

@@ -2,12 +2,17 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
+
+use super::limits::{DELIVERY_PATIENCE, POLL};
+use crate::runner::Stop;
+use crate::sink::{SinkError, Trouble};
 
 /// Counts of messages, and the first that failed.
 #[derive(Debug, Default)]
@@ -38,6 +43,41 @@ impl Delivery {
 
     pub(super) fn last_error(&self) -> Option<String> {
         lock(&self.last_error).clone()
+    }
+}
+
+/// Waits until at least so many messages are delivered, or all that are under way.
+pub(super) fn deliver(
+    producer: &BaseProducer<Delivery>,
+    stop: &Stop,
+    at_least: u64,
+) -> Result<(), SinkError> {
+    let delivery = producer.context();
+    let before = delivery.delivered();
+    let (mut seen, mut since) = (before, Instant::now());
+    loop {
+        producer.poll(POLL);
+        if let Some(error) = delivery.failure() {
+            return Err(SinkError::new(Trouble::Failed, error));
+        }
+        if let Some((code, text)) = producer.client().fatal_error() {
+            let text = format!("the producer is at its end: {code}: {text}");
+            return Err(SinkError::new(Trouble::Failed, text));
+        }
+        let delivered = delivery.delivered();
+        if delivery.under_way() == 0 || delivered - before >= at_least {
+            return Ok(());
+        }
+        if stop.is_set() {
+            return Err(SinkError::new(Trouble::Stopped, "told to stop"));
+        }
+        if delivered > seen {
+            (seen, since) = (delivered, Instant::now());
+        } else if since.elapsed() >= DELIVERY_PATIENCE {
+            let last = delivery.last_error().unwrap_or_else(|| "no broker answers".to_owned());
+            let text = format!("nothing was delivered for {} seconds: {last}", DELIVERY_PATIENCE.as_secs());
+            return Err(SinkError::new(Trouble::Failed, text));
+        }
     }
 }
 

@@ -12,3 +12,10 @@ pub(super) const DELIVERY_PATIENCE: Duration = Duration::from_secs(15);
 pub(super) const POLL: Duration = Duration::from_millis(5);
 /// Settings in one file.
 pub(super) const SETTINGS_MAX: usize = 200;
+/// Messages that the ticket worker deals with at once.
+pub(super) const MESSAGES_MAX: usize = 500;
+/// The ticket worker asks again after so long where a ticket cannot be issued, and begins anew from its last offset after so much longer.
+pub(super) const TICKET_RETRY_PAUSE: Duration = Duration::from_millis(200);
+pub(super) const TICKET_PATIENCE: Duration = Duration::from_secs(30);
+/// The ticket worker asks so often whether the cluster is still there.
+pub(super) const TICKET_CHECK_INTERVAL: Duration = Duration::from_secs(10);

@@ -7,10 +7,10 @@
 mod delivery;
 mod limits;
 mod settings;
+mod tickets;
 mod topics;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use engine::record::Record;
 use engine::state::Slot;
@@ -21,13 +21,14 @@ use wal::CursorFile;
 use wal::follow::Cursor;
 
 pub use settings::{Cluster, SettingsError};
+pub use tickets::{Issue, Outcome, TicketWorker, TicketWorkerStatus};
 
 use crate::events::{self, Topic};
 use crate::ids::Origin;
 use crate::runner::Stop;
 use crate::sink::{Batch, Sink, SinkError, Start, Trouble};
-use delivery::Delivery;
-use limits::{ANSWER_TIMEOUT, DELIVERY_PATIENCE, POLL};
+use delivery::{Delivery, deliver};
+use limits::ANSWER_TIMEOUT;
 
 /// Header: the event's place in the log, `life/slot/seq/index`, which its id is made from.
 const POSITION: &str = "position";
@@ -56,7 +57,7 @@ impl Kafka {
     /// Opens nothing yet. `file` keeps its cursor. What it waits for ends when `stop` is set.
     #[must_use]
     pub fn new(cluster: Cluster, directory: [u8; 16], file: CursorFile, stop: Arc<Stop>) -> Kafka {
-        let topics = topics::names(&cluster);
+        let topics = Topic::ALL.map(|topic| topics::name(&cluster, topic));
         Kafka { cluster, topics, directory, file, stop, producer: None }
     }
 
@@ -83,7 +84,7 @@ impl Kafka {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                     return Err(failed(&format!("event {} is refused", envelope.event_id), &error));
                 }
-                self.deliver(producer, 1)?;
+                deliver(producer, &self.stop, 1)?;
                 message = refused;
             }
             producer.context().sent();
@@ -94,40 +95,6 @@ impl Kafka {
     fn topic(&self, topic: Topic) -> &str {
         let place = Topic::ALL.iter().position(|other| *other == topic).expect("all are there");
         &self.topics[place]
-    }
-
-    /// Waits until at least so many messages are delivered, or all that are under way.
-    fn deliver(&self, producer: &BaseProducer<Delivery>, at_least: u64) -> Result<(), SinkError> {
-        let delivery = producer.context();
-        let before = delivery.delivered();
-        let (mut seen, mut since) = (before, Instant::now());
-        loop {
-            producer.poll(POLL);
-            if let Some(error) = delivery.failure() {
-                return Err(SinkError::new(Trouble::Failed, error));
-            }
-            if let Some((code, text)) = producer.client().fatal_error() {
-                return Err(SinkError::new(
-                    Trouble::Failed,
-                    format!("the producer is at its end: {code}: {text}"),
-                ));
-            }
-            let delivered = delivery.delivered();
-            if delivery.under_way() == 0 || delivered - before >= at_least {
-                return Ok(());
-            }
-            if self.stop.is_set() {
-                return Err(SinkError::new(Trouble::Stopped, "told to stop"));
-            }
-            if delivered > seen {
-                (seen, since) = (delivered, Instant::now());
-            } else if since.elapsed() >= DELIVERY_PATIENCE {
-                let last = delivery.last_error().unwrap_or_else(|| "no broker answers".to_owned());
-                let text =
-                    format!("nothing was delivered for {} seconds: {last}", DELIVERY_PATIENCE.as_secs());
-                return Err(SinkError::new(Trouble::Failed, text));
-            }
-        }
     }
 
     fn move_to(&self, cursor: &Cursor) -> Result<(), SinkError> {
@@ -154,7 +121,7 @@ impl Sink for Kafka {
             .config()
             .create_with_context(Delivery::default())
             .map_err(|error| failed("the producer cannot be made", &error))?;
-        topics::make_missing(&self.cluster, &producer)?;
+        topics::make_missing(&self.cluster, &producer, &self.topics)?;
         self.producer = Some(producer);
         Ok(cursor)
     }
@@ -193,7 +160,7 @@ impl Sink for Kafka {
         for record in &batch.records {
             self.send(&producer, origin, record)?;
         }
-        self.deliver(&producer, u64::MAX)?;
+        deliver(&producer, &self.stop, u64::MAX)?;
         self.move_to(cursor)?;
         self.producer = Some(producer);
         Ok(())

@@ -18,8 +18,15 @@ const OURS: [(&str, &str); 5] = [
     // One that fails stops those behind it.
     ("enable.gapless.guarantee", "true"),
 ];
+/// Those of a consumer: nothing counts as read before it is dealt with.
+const OURS_OF_CONSUMER: [(&str, &str); 3] = [
+    ("enable.auto.offset.store", "false"),
+    ("enable.auto.commit", "true"),
+    ("auto.offset.reset", "earliest"),
+];
 /// Other names of ours, and what we say once for all.
-const REFUSED: [&str; 6] = [
+const REFUSED: [&str; 7] = [
+    "group.id",
     "bootstrap.servers",
     "metadata.broker.list",
     "request.required.acks",
@@ -27,7 +34,10 @@ const REFUSED: [&str; 6] = [
     "transactional.id",
     "partitioner_cb",
 ];
-const DEFAULTS: [(&str, &str); 2] = [("client.id", "interlock"), ("linger.ms", "5")];
+const DEFAULTS: [(&str, &str); 1] = [("client.id", "interlock")];
+const DEFAULTS_OF_PRODUCER: [(&str, &str); 1] = [("linger.ms", "5")];
+/// After a crash the group waits so long before its partitions go to the next start.
+const DEFAULTS_OF_CONSUMER: [(&str, &str); 1] = [("session.timeout.ms", "10000")];
 
 /// The cluster, and how it is spoken to. It is shown as its brokers alone.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,7 +80,8 @@ impl Cluster {
             }
             let (name, value) = line.split_once('=').ok_or(SettingsError::Line(number))?;
             let (name, value) = (name.trim(), value.trim());
-            if OURS.iter().any(|(ours, _)| *ours == name) || REFUSED.contains(&name) {
+            let ours = OURS.iter().chain(&OURS_OF_CONSUMER);
+            if ours.into_iter().any(|(ours, _)| *ours == name) || REFUSED.contains(&name) {
                 return Err(SettingsError::Ours(name.to_owned()));
             }
             self.client.insert(name.to_owned(), value.to_owned());
@@ -86,10 +97,21 @@ impl Cluster {
     }
 
     pub(super) fn config(&self) -> ClientConfig {
+        self.config_with(&DEFAULTS_OF_PRODUCER, &OURS)
+    }
+
+    /// Of a consumer in this group. Groups are apart where topics are.
+    pub(super) fn consumer_config(&self, group: &str) -> ClientConfig {
+        let mut config = self.config_with(&DEFAULTS_OF_CONSUMER, &OURS_OF_CONSUMER);
+        config.set("group.id", format!("{}{group}", self.topic_prefix));
+        config
+    }
+
+    fn config_with(&self, defaults: &[(&str, &str)], ours: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
-        DEFAULTS.iter().for_each(|(name, value)| _ = config.set(*name, *value));
+        DEFAULTS.iter().chain(defaults).for_each(|(name, value)| _ = config.set(*name, *value));
         self.client.iter().for_each(|(name, value)| _ = config.set(name, value));
-        OURS.iter().for_each(|(name, value)| _ = config.set(*name, *value));
+        ours.iter().for_each(|(name, value)| _ = config.set(*name, *value));
         config.set("bootstrap.servers", &self.brokers);
         config
     }

@@ -14,21 +14,24 @@ use crate::sink::{SinkError, Trouble};
 /// As many copies as the brokers make of themselves.
 const REPLICATION_OF_BROKER: i32 = -1;
 
-/// In the order of [`Topic::ALL`].
-pub(super) fn names(cluster: &Cluster) -> [String; 3] {
-    Topic::ALL.map(|topic| format!("{}{}", cluster.topic_prefix, topic.wire_name()))
+pub(super) fn name(cluster: &Cluster, topic: Topic) -> String {
+    format!("{}{}", cluster.topic_prefix, topic.wire_name())
 }
 
 /// One that is there stays as it is.
-pub(super) fn make_missing(cluster: &Cluster, producer: &BaseProducer<Delivery>) -> Result<(), SinkError> {
+pub(super) fn make_missing(
+    cluster: &Cluster,
+    producer: &BaseProducer<Delivery>,
+    names: &[impl AsRef<str>],
+) -> Result<(), SinkError> {
     let metadata = producer
         .client()
         .fetch_metadata(None, ANSWER_TIMEOUT)
         .map_err(|error| failed("the cluster does not answer", &error))?;
-    let names = names(cluster);
-    let is_there = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);
+    let is_there = |name: &str| metadata.topics().iter().any(|topic| topic.name() == name);
     let missing: Vec<NewTopic<'_>> = names
         .iter()
+        .map(AsRef::as_ref)
         .filter(|name| !is_there(name))
         .map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(REPLICATION_OF_BROKER)))
         .collect();

@@ -8,22 +8,22 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(200);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     ceiling: Duration,
     random: fastrand::Rng,
 }
 
 impl Backoff {
-    pub(super) fn new(seed: u64) -> Backoff {
+    pub(crate) fn new(seed: u64) -> Backoff {
         Backoff { ceiling: BACKOFF_MIN, random: fastrand::Rng::with_seed(seed) }
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.ceiling = BACKOFF_MIN;
     }
 
     /// Between half the ceiling and the ceiling, so that sinks that went down together do not come back together.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let pause = self.ceiling.mul_f64(0.5 + self.random.f64() / 2.0);
         self.ceiling = (self.ceiling * 2).min(BACKOFF_MAX);
         pause

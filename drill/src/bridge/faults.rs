@@ -205,6 +205,9 @@ impl Nemesis<'_> {
         if let Some(cores) = cores {
             self.launch = self.launch.clone().cores(cores);
         }
+        // Tickets come from here and from there, start by start.
+        let from = ["engine", "kafka"][(self.figures.starts % 2) as usize];
+        self.launch = self.launch.clone().env("INTERLOCK_TICKETS", from);
         self.server = Some(self.launch.start());
         self.figures.starts += 1;
     }

@@ -50,9 +50,11 @@ use told::Told;
 pub(crate) const LAG: &str = "x-read-model-lag-ms";
 /// The life of holds.
 pub(crate) const HOLD_SECS: u64 = 2;
-/// Far more than the log needs while the read model is behind, and less than the small disk has: the read model leaves it free.
 /// Orders that were cancelled leave the engine while the drill goes on: they are then answered from the read model.
 pub(crate) const RETENTION_SECS: u64 = 3;
+/// With tickets from Kafka: so long does an order wait for its message.
+const TICKET_SWEEP_SECS: &str = "2";
+/// Far more than the log needs while the read model is behind, and less than the small disk has: the read model leaves it free.
 const LOG_BUDGET_BYTES: &str = "268435456";
 const CLIENTS: usize = 16;
 /// Runs that one cycle sells, and no other one: some of their classes are sold out, and others never.
@@ -219,6 +221,7 @@ fn with_small_limits(launch: &Launch, data: &Path, database: &Path) -> Launch {
         .env("INVENTORY_HOLD_TTL_SECS", &HOLD_SECS.to_string())
         .env("INTERLOCK_ORDER_RETENTION_SECS", &RETENTION_SECS.to_string())
         .env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY)
+        .env("INTERLOCK_TICKET_SWEEP_SECS", TICKET_SWEEP_SECS)
         .env("INTERLOCK_LOG_KEEP_HOURS", "0")
         .env("INTERLOCK_LOG_BUDGET_BYTES", LOG_BUDGET_BYTES)
         .env("INTERLOCK_SEGMENT_BYTES", "262144")

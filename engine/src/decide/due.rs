@@ -62,7 +62,7 @@ fn forget(key: &PartitionKey, p: &Partition, cx: &Context<'_>) -> Option<Body> {
 }
 
 fn ticket(slot: &Slot, cx: &Context<'_>) -> Option<Body> {
-    let (_, order) = slot.orders().next_ticket().filter(|(at, _)| *at <= cx.now)?;
+    let (_, order) = slot.orders().next_ticket(cx.policy).filter(|(at, _)| *at <= cx.now)?;
     Some(orders::ticketed(order))
 }
 

@@ -52,6 +52,8 @@ pub struct Policy {
     pub hold_ttl_max_ms: u64,
     /// An ended hold is remembered for so long, so that a repeat still finds it.
     pub hold_memory_ms: u64,
+    /// A paid order that nobody has asked a ticket for gets one so long after its payment.
+    pub ticket_after_ms: u64,
     /// An order without a reservation is kept for so long, before it is cancelled as abandoned.
     pub abandon_ms: u64,
     /// The sale of a span closes so long before its boarding stop's departure; after it where this is negative.
@@ -71,6 +73,7 @@ impl Default for Policy {
             hold_ttl_ms: 120_000,
             hold_ttl_max_ms: 900_000,
             hold_memory_ms: 60_000,
+            ticket_after_ms: 0,
             abandon_ms: 24 * HOUR_MS,
             sale_closes_ms: 0,
             departed_ms: 72 * HOUR_MS,

@@ -172,10 +172,10 @@ impl Orders {
         self.at(Step::Ticket)
     }
 
-    /// The order that waits longest for its ticket, and since when.
+    /// The order that waits longest for its ticket, and when it gets one unasked.
     #[must_use]
-    pub fn next_ticket(&self) -> Option<(Time, &Order)> {
-        self.first(Step::Ticket)
+    pub fn next_ticket(&self, policy: &Policy) -> Option<(Time, &Order)> {
+        self.first(Step::Ticket).map(|(paid_at, order)| (paid_at.plus(policy.ticket_after_ms), order))
     }
 
     /// The INIT order to be given up first, and when.

@@ -208,9 +208,9 @@ impl Slot {
 
     /// The engine time from which on `decide_due` has a record for this slot, beside what goes by the calendar.
     #[must_use]
-    pub fn next_due(&self) -> Option<Time> {
+    pub fn next_due(&self, policy: &Policy) -> Option<Time> {
         let hold = self.partitions.next_due().map(|(at, _)| at);
-        let ticket = self.orders.next_ticket().map(|(at, _)| at);
+        let ticket = self.orders.next_ticket(policy).map(|(at, _)| at);
         let order = self.orders.next_abandon().map(|(at, _)| at);
         hold.into_iter().chain(ticket).chain(order).min()
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use allocator::{Coach, Layout, RowBlock};
 use engine::answer::{CancelReason, HoldStatus, OrderStatus, RefundReason, Settlement};
 use engine::catalogue::RunDefinition;
+use engine::decide::Policy;
 use engine::ids::{Cents, OrderId, OrderKey, Reference, SlotId, Time};
 use engine::record::{
     Body, ExpiredHold, HoldRow, Kept, Kind, OrderRow, PartitionOpened, PurchaseRow, RECORD_VERSION, Record,
@@ -454,7 +455,7 @@ fn an_image_of_version_2_is_read_and_written_as_it_was() {
     assert!(image(&read) == bytes, "the image is written differently");
     assert!(image(&slot()) == bytes, "the records make another slot");
     // What is derived is there again: the agendas, the bitmaps.
-    assert_eq!(read.next_due(), slot().next_due());
+    assert_eq!(read.next_due(&Policy::default()), slot().next_due(&Policy::default()));
     let key = partition("G1|2027-01-15|2nd");
     let (p, live) = (read.partitions().get(&key).unwrap(), slot());
     assert_eq!(p.inventory(), live.partitions().get(&key).unwrap().inventory());

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use allocator::Layout;
 use engine::answer::{HoldStatus, OrderStatus, Settlement};
+use engine::decide::Policy;
 use engine::ids::{OrderId, Reference, SlotId, Time};
 use engine::record::{Body, HoldRow, OrderRow, PartitionOpened, RefundRow, ReleaseReason, Reservation};
 use engine::state::{Partition, Slot};
@@ -34,7 +35,7 @@ pub(crate) fn check(slot: &Slot, from: &dyn Fn() -> String) {
     }
     assert!(slot.outbox().keys().all(|id| *id < slot.next_tell()), "{}", from());
     // What the loop asks of every slot.
-    let due = slot.next_due();
+    let due = slot.next_due(&Policy::default());
     let all: Vec<_> = slot.partitions().iter().flat_map(|(_, p)| p.due(Time(u64::MAX))).collect();
     assert!(due.is_some() || all.is_empty(), "{}: live holds, and nothing is due", from());
     assert!(slot.is_blank() || slot.memory_estimate() >= bytes.len() / 4, "{}", from());

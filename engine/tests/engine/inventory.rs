@@ -391,7 +391,7 @@ fn one_record_forgets_a_bounded_number_of_holds() {
 fn the_slot_knows_when_it_is_due() {
     let mut world = world_with("held");
     let slot = world.hash().partition(&partition(P));
-    let due = |world: &World| world.slot(slot).unwrap().next_due();
+    let due = |world: &World| world.slot(slot).unwrap().next_due(&world.policy);
     assert_eq!(due(&world), Some(START.plus(TTL_MS)));
     world.later(TTL_MS);
     // The opener was released at the start, the hold has just expired.
@@ -402,7 +402,7 @@ fn the_slot_knows_when_it_is_due() {
     let names = Names::new(APART);
     world.run(names.create(0)).unwrap();
     let order = world.slot(SlotId::new(7)).unwrap();
-    assert_eq!(order.next_due(), Some(world.now.plus(24 * HOUR_MS)));
+    assert_eq!(order.next_due(&world.policy), Some(world.now.plus(24 * HOUR_MS)));
     world.run(names.cancel(0)).unwrap();
-    assert_eq!(world.slot(SlotId::new(7)).unwrap().next_due(), None);
+    assert_eq!(world.slot(SlotId::new(7)).unwrap().next_due(&world.policy), None);
 }

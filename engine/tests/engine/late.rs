@@ -43,7 +43,7 @@ fn a_hold_is_remembered_until_its_order_has_heard_all_of_it() {
     world.reload();
     world.mail.clear();
     let home = world.hash().partition(&names.partition);
-    assert_eq!(world.slot(home).unwrap().next_due(), None);
+    assert_eq!(world.slot(home).unwrap().next_due(&world.policy), None);
     assert_eq!(word(&world.run(names.reserve(0))), "!HoldExpired");
     // Of its beginning alone is not enough.
     world.resend();

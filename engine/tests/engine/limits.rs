@@ -141,10 +141,10 @@ fn ended_holds_of_a_partition() {
     }
     let expected = Body::HoldsForgotten { partition: key.clone(), holds: (0..3).map(id).collect() };
     assert_eq!(decide_due(&slot, &context), Some(expected.clone()));
-    assert!(slot.next_due().is_some_and(|at| at <= START));
+    assert!(slot.next_due(&policy).is_some_and(|at| at <= START));
     apply(&mut slot, expected);
     assert_eq!(decide_due(&slot, &context), None);
-    assert_eq!(slot.next_due(), Some(START.plus(4)));
+    assert_eq!(slot.next_due(&policy), Some(START.plus(4)));
 }
 
 #[test]

@@ -481,7 +481,7 @@ fn a_paid_order_is_due_for_its_ticket_at_once() {
         if reload {
             world.reload();
         }
-        assert_eq!(world.slot(slot).unwrap().next_due(), Some(world.now));
+        assert_eq!(world.slot(slot).unwrap().next_due(&world.policy), Some(world.now));
         assert_eq!(world.due_slots(), [slot]);
         world.do_due();
         assert_eq!(kind(world.log.last().unwrap()), "OrderTicketed");
@@ -520,4 +520,29 @@ fn the_same_creation_is_the_same_whatever_its_id_is_made_of() {
     assert_eq!(creation(0, 100, 1), creation(0, 100, 2));
     assert_ne!(creation(0, 100, 1), creation(0, 101, 1));
     assert_ne!(creation(0, 100, 1), creation(1, 100, 1));
+}
+
+/// A worker outside asks for the tickets; one that does not is not waited for without end.
+#[test]
+fn a_ticket_that_nobody_asks_for_is_issued_after_a_while() {
+    const AFTER_MS: u64 = 60_000;
+    let names = Names::new(APART);
+    let slot = SlotId::new(APART.order);
+    let mut world = World::new(Table::default());
+    world.policy.ticket_after_ms = AFTER_MS;
+    for nth in 0..2 {
+        for command in [names.create(nth), names.reserve(nth), names.pay(nth, nth)] {
+            world.run(command).unwrap();
+        }
+    }
+    let paid_at = world.now;
+    assert_eq!(word(&world.run(names.ticket(0))), "Ticketed", "whoever asks gets it at once");
+    assert_eq!(world.due_slots(), []);
+    world.reload();
+    assert_eq!(world.slot(slot).unwrap().next_due(&world.policy), Some(paid_at.plus(AFTER_MS)));
+    world.later(AFTER_MS - 1);
+    assert_eq!(word(&world.run(names.get(1))), "Paid");
+    world.later(1);
+    assert_eq!(word(&world.run(names.get(1))), "Ticketed");
+    check::settled(&world);
 }

@@ -10,6 +10,7 @@ pub mod outage;
 pub mod pipeline;
 pub mod read_model;
 pub mod recovery;
+pub mod sinks;
 pub mod steady;
 
 use std::io;

@@ -118,13 +118,13 @@ fn said(report: &OutageReport) -> [String; 2] {
 }
 
 /// Of the sink that has the most to get.
-fn backlog(target: &Target) -> u64 {
+pub(super) fn backlog(target: &Target) -> u64 {
     let metrics = Session::new([target.address; 5], None).by_gateway().get(Port::Gateway, "/metrics").text();
     let of_sinks = metrics.lines().filter_map(|line| line.strip_prefix("interlock_sink_backlog_records{"));
     of_sinks.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).max().unwrap_or(0)
 }
 
-fn catch_up(target: &Target) -> io::Result<()> {
+pub(super) fn catch_up(target: &Target) -> io::Result<()> {
     let started = Instant::now();
     while backlog(target) > 0 {
         if started.elapsed() > CATCH_UP_MAX {

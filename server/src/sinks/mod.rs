@@ -143,13 +143,19 @@ impl Sinks {
     /// a batch that is cut off counts as none.
     pub(crate) fn stop(self) {
         self.stop.set();
-        let since = Instant::now();
-        while !self.threads.iter().all(JoinHandle::is_finished) && since.elapsed() < STOP_WAIT {
-            thread::sleep(Duration::from_millis(1));
-        }
-        for thread in self.threads.into_iter().filter(JoinHandle::is_finished) {
-            let _ = thread.join();
-        }
+        join(self.threads);
+    }
+}
+
+/// Waits for threads that were told to stop, and not without end.
+pub(crate) fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    let threads: Vec<_> = threads.into_iter().collect();
+    let since = Instant::now();
+    while !threads.iter().all(JoinHandle::is_finished) && since.elapsed() < STOP_WAIT {
+        thread::sleep(Duration::from_millis(1));
+    }
+    for thread in threads.into_iter().filter(JoinHandle::is_finished) {
+        let _ = thread.join();
     }
 }
 
@@ -188,7 +194,7 @@ impl Starter<'_> {
 }
 
 /// A thread that gives way to the cores.
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).spawn(move || {
         give_way();
         run();

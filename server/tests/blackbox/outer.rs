@@ -197,3 +197,54 @@ fn a_copy_of_the_directory_is_stopped_by_the_cursor() {
         [[Some("0".to_owned())]]
     );
 }
+
+/// Catches: a ticket that nobody's message brings; a message that is not read, or read by halves; a worker that nobody sees.
+#[test]
+fn tickets_come_from_kafka_where_they_are_to() {
+    let place = place();
+    let launch = Launch::new().env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY).env("INTERLOCK_TICKETS", "kafka");
+    launch.run(&["serve"]).assert_refused(&["tickets", "kafka_brokers"]);
+    // Nobody else issues one in the time of this test.
+    let launch = place.configure(launch, &["kafka"]).env("INTERLOCK_TICKET_SWEEP_SECS", "86400");
+    let server = launch.start();
+    let mut session = server.session();
+    let orders = ["first", "second"].map(|key| buy(&mut session, key));
+    until_all_have_all(&mut session);
+    place.assert_has_ticketed("kafka", &orders);
+    let scrape = session.get(Port::Gateway, "/metrics").text();
+    for series in ["interlock_ticket_messages_total{outcome=\"ticketed\"} 2", "interlock_ticket_worker_up 1"]
+    {
+        assert!(scrape.lines().any(|line| line == series), "{series}");
+    }
+    let worker = session.get(Port::Worker, "/worker/status").json();
+    assert_eq!((&worker["backlog"], &worker["last_error"]), (&json!(0), &Value::Null), "{worker}");
+
+    // Paid and not ticketed: the next start reads it.
+    let order = session.reserved("third", "third|2099-01-01|2nd", 1);
+    let id = text(&order, "OrderID");
+    session.pay(id, "txn-third").ok();
+    let launch = server.kill();
+    let server = launch.start();
+    let mut session = server.session();
+    session.until_ticketed(id);
+    server.stop();
+}
+
+/// Catches: an order without a ticket for as long as Kafka is away.
+#[test]
+fn an_order_that_no_message_comes_for_gets_its_ticket_after_a_while() {
+    let launch = Launch::new()
+        .env("INTERLOCK_TICKETS", "kafka")
+        .env("KAFKA_BROKERS", "127.0.0.1:1")
+        .env("INTERLOCK_TICKET_SWEEP_SECS", "1");
+    let server = launch.start();
+    let mut session = server.session();
+    let order = buy(&mut session, "swept");
+    let trouble = until("the worker to say that it is down", || {
+        let worker = session.get(Port::Worker, "/worker/status").json();
+        worker["last_error"].as_str().map(str::to_owned)
+    });
+    assert!(trouble.contains("the cluster does not answer"), "{trouble}");
+    assert_eq!(text(&order, "Status"), "TICKETED");
+    server.stop();
+}

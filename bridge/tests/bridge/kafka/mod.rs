@@ -1,5 +1,6 @@
 //! The Kafka sink, on a real broker, and on one of librdkafka's own that fails as told.
 
+mod tickets;
 mod topics;
 
 use std::rc::Rc;

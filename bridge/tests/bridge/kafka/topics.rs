@@ -62,6 +62,11 @@ impl Topics {
 
     /// Everything that is there, each partition in its order.
     pub(crate) fn consume(&self) -> Vec<Consumed> {
+        self.consume_of(&Topic::ALL.map(|topic| self.name(topic)))
+    }
+
+    /// Everything that these topics have, each partition in its order.
+    pub(crate) fn consume_of(&self, names: &[String]) -> Vec<Consumed> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.cluster.brokers)
             .set("group.id", "nobody")
@@ -69,7 +74,6 @@ impl Topics {
             .create()
             .unwrap();
         let metadata = consumer.fetch_metadata(None, TIMEOUT).unwrap();
-        let names = Topic::ALL.map(|topic| self.name(topic));
         let mut left = 0;
         let mut partitions = TopicPartitionList::new();
         for topic in metadata.topics().iter().filter(|topic| names.iter().any(|name| name == topic.name())) {

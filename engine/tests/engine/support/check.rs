@@ -20,7 +20,7 @@ pub(crate) fn always(world: &World) {
     let due = world.due_slots();
     for slot in world.slots() {
         let departure = slot.next_departure(&world.policy).map(|(at, _)| at);
-        let first = slot.next_due().into_iter().chain(departure).min();
+        let first = slot.next_due(&world.policy).into_iter().chain(departure).min();
         let says_so = first.is_some_and(|at| at <= world.now);
         assert_eq!(says_so, due.contains(&slot.id()), "{:?} says when it is due", slot.id());
     }

@@ -163,9 +163,9 @@ impl World {
         let record =
             Record { slot: slot.id(), seq: slot.seq() + 1, time: self.now, trace: Text::from(""), body };
         log(&record);
-        let due = slot.next_due();
+        let due = slot.next_due(&self.policy);
         slot.apply(&record, &mut self.effects);
-        self.due.reschedule(&index, due, slot.next_due());
+        self.due.reschedule(&index, due, slot.next_due(&self.policy));
         self.effects.clear();
         self.records += 1;
     }

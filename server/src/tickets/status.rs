@@ -1,4 +1,4 @@
-//! Ticket status: the figures of `/worker/status`, published by each core.
+//! The figures of `/worker/status`, published by each core.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -33,7 +33,7 @@ impl TicketCell {
 }
 
 /// The status of all cores together.
-pub(crate) fn status(cells: &[TicketCell], now: Time) -> net::WorkerStatus {
+pub(super) fn of_all(cells: &[TicketCell], now: Time) -> net::WorkerStatus {
     let mut status = net::WorkerStatus::default();
     for cell in cells {
         status.position += cell.position.load(Ordering::Relaxed);
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn cores_are_summed_the_longest_wait_is_shown_and_an_error_only_while_it_lasts() {
         let cells = [TicketCell::default(), TicketCell::default()];
-        assert_eq!(status(&cells, Time(1_000)), net::WorkerStatus::default());
+        assert_eq!(of_all(&cells, Time(1_000)), net::WorkerStatus::default());
         let log_full = format!("LogFull: order {}", order());
         let (idle, none) = (tickets(5, 0, None, false), None);
         for (first, second, (position, backlog, lag_ms, last_error)) in [
@@ -96,7 +96,7 @@ mod tests {
             cells[1].publish(&second);
             let last_error = last_error.cloned();
             let expected = net::WorkerStatus { position, backlog, lag_ms, last_error };
-            assert_eq!(status(&cells, Time(1_000)), expected, "{first:?} and {second:?}");
+            assert_eq!(of_all(&cells, Time(1_000)), expected, "{first:?} and {second:?}");
         }
     }
 }

@@ -1,0 +1,141 @@
+//! The command desk: commands of threads that are no cores, in, and their replies, out. A core takes them up like those of its own callers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::answer::{Rejection, Reply};
+use engine::command::{Request, Route};
+use engine::slots::{SlotHash, core_of};
+use net::runtime::CoreWaker;
+use shard::Routed;
+use tokio::sync::oneshot;
+
+/// Commands that wait to be taken up by one core; further ones are refused.
+const WAITING_MAX: usize = 4_096;
+
+/// A command, and who waits for its reply.
+pub(crate) struct Asked {
+    pub(crate) routed: Routed,
+    pub(crate) answer: oneshot::Sender<Reply>,
+}
+
+/// A place for each core.
+pub(crate) struct CommandDesk {
+    hash: SlotHash,
+    places: Box<[Place]>,
+}
+
+struct Place {
+    /// `None` once the core has left.
+    asked: Mutex<Option<Vec<Asked>>>,
+    /// Spares the core a lock in each turn.
+    is_asked: AtomicBool,
+    waker: CoreWaker,
+}
+
+impl Place {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Asked>>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, asked: Asked) -> Result<(), (oneshot::Sender<Reply>, Rejection)> {
+        let mut place = self.lock();
+        let Some(waiting) = place.as_mut() else { return Err((asked.answer, Rejection::Stopping)) };
+        if waiting.len() >= WAITING_MAX {
+            return Err((asked.answer, Rejection::Busy));
+        }
+        waiting.push(asked);
+        if !self.is_asked.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
+        }
+        Ok(())
+    }
+}
+
+impl CommandDesk {
+    pub(crate) fn new(hash: SlotHash, cores: &[CoreWaker]) -> Arc<CommandDesk> {
+        let place = |waker: &CoreWaker| Place {
+            asked: Mutex::new(Some(Vec::new())),
+            is_asked: AtomicBool::new(false),
+            waker: waker.clone(),
+        };
+        Arc::new(CommandDesk { hash, places: cores.iter().map(place).collect() })
+    }
+
+    /// Hands in a command for one slot. The reply comes by the receiver; none comes where the server stops first, and nothing is known of the
+    /// command then.
+    pub(crate) fn call(&self, request: Request) -> oneshot::Receiver<Reply> {
+        let (answer, reply) = oneshot::channel();
+        let routed = Routed::new(request, &self.hash);
+        let Route::Slot(slot) = routed.route else { unreachable!("listings are not asked for here") };
+        let place = &self.places[usize::from(core_of(slot, self.places.len() as u16))];
+        if let Err((answer, why)) = place.put(Asked { routed, answer }) {
+            // Whoever does not wait for it does not need it.
+            let _ = answer.send(Err(why));
+        }
+        reply
+    }
+
+    /// The commands for a core, which takes them up.
+    pub(crate) fn take(&self, core: u16) -> Vec<Asked> {
+        let place = &self.places[usize::from(core)];
+        if !place.is_asked.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        place.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The core has left: what it has not taken up is not answered, what comes later is refused.
+    pub(crate) fn close(&self, core: u16) {
+        *self.places[usize::from(core)].lock() = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::command::Command;
+    use engine::ids::{OrderId, SlotId};
+    use engine::text::Text;
+
+    use super::*;
+
+    fn desk(cores: usize) -> Arc<CommandDesk> {
+        let wakers: Vec<CoreWaker> = (0..cores).map(|_| CoreWaker::new().unwrap()).collect();
+        CommandDesk::new(SlotHash::new([7; 16]), &wakers)
+    }
+
+    fn request(slot: u16) -> Request {
+        Request {
+            command: Command::GetOrder { order: OrderId::new(SlotId::new(slot), 7 << 12) },
+            trace: Text::from(""),
+        }
+    }
+
+    #[test]
+    fn a_command_goes_to_the_core_of_its_slot_and_its_reply_comes_back() {
+        let desk = desk(2);
+        let mut replies: Vec<_> = (0..2).map(|slot| desk.call(request(slot))).collect();
+        for core in 0..2 {
+            let [asked] = <[Asked; 1]>::try_from(desk.take(core)).ok().unwrap();
+            assert_eq!(asked.routed.route, Route::Slot(SlotId::new(core)));
+            assert!(desk.take(core).is_empty());
+            asked.answer.send(Err(Rejection::OrderNotFound)).unwrap();
+        }
+        for reply in &mut replies {
+            assert_eq!(reply.try_recv(), Ok(Err(Rejection::OrderNotFound)));
+        }
+    }
+
+    #[test]
+    fn a_full_place_and_one_whose_core_has_left_refuse() {
+        let desk = desk(1);
+        let _waiting: Vec<_> = (0..WAITING_MAX).map(|_| desk.call(request(0))).collect();
+        assert_eq!(desk.call(request(0)).try_recv(), Ok(Err(Rejection::Busy)));
+        assert_eq!(desk.take(0).len(), WAITING_MAX);
+        let mut waiting = desk.call(request(0));
+        desk.close(0);
+        assert_eq!(waiting.try_recv(), Err(oneshot::error::TryRecvError::Closed), "nothing is known of it");
+        assert_eq!(desk.call(request(0)).try_recv(), Ok(Err(Rejection::Stopping)));
+        assert!(desk.take(0).is_empty());
+    }
+}

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 seconds="$1"
 command -v cargo-fuzz > /dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked" >&2; exit 1; }
 mkdir -p target/fuzz
-for target in frames snapshot http feed; do
+for target in frames snapshot http grpc feed; do
     echo "fuzzing $target for $seconds seconds"
     mkdir -p "target/fuzz/$target"
     CARGO_TARGET_DIR=target/fuzz/build cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer "$target" \

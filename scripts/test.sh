@@ -15,6 +15,11 @@ if ! ./scripts/services.sh up "$services"; then
     echo "SKIPPED: MySQL, Redis and Kafka cannot be had here, so what needs them is not tested"
     without_services="--skip mysql:: --skip redis:: --skip kafka:: --skip outer:: --skip the_read_model_agrees_with_http"
 fi
+without_clients=
+if ! ./scripts/grpc-clients.sh; then
+    echo "SKIPPED: clients of the gRPC port in Python and Go cannot be had here, so they are not tested"
+    without_clients="--skip grpc::clients"
+fi
 echo "checking that the deliberate faults of sim/mutations still apply"
 for fault in sim/mutations/*.patch; do git apply --check "$fault"; done
 echo "building the tests"
@@ -25,4 +30,4 @@ export PROPTEST_RNG_SEED
 echo "property tests run with PROPTEST_RNG_SEED=$PROPTEST_RNG_SEED"
 echo "running the tests; those that start the binary take the longest"
 # shellcheck disable=SC2086 # several words
-cargo test --workspace -- $without_services
+cargo test --workspace -- $without_services $without_clients

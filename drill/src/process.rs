@@ -114,7 +114,10 @@ impl Launch {
             cores: 1,
             args: Vec::new(),
             open_files: None,
-            env: BTreeMap::from([("INTERLOCK_SEGMENT_BYTES".to_owned(), SEGMENT_BYTES.to_owned())]),
+            // The port of gRPC is among those that the kernel gives to clients' sockets.
+            env: [("INTERLOCK_SEGMENT_BYTES", SEGMENT_BYTES), ("INTERLOCK_GRPC", "off")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
         }
     }
 
@@ -171,6 +174,15 @@ impl Launch {
 
     pub fn addr(&self, port: Port) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port.number() + self.offset))
+    }
+
+    /// The same server, with its port of gRPC.
+    pub fn with_grpc(self) -> Launch {
+        self.env("INTERLOCK_GRPC", "on")
+    }
+
+    pub fn grpc_addr(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], GRPC_PORT + self.offset))
     }
 
     pub fn sign_key(&self) -> Option<&str> {
@@ -478,6 +490,9 @@ impl Drop for Server {
         }
     }
 }
+
+/// The seat allocator's, before any offset.
+const GRPC_PORT: u16 = 50_051;
 
 /// A port offset whose five ports are free, and that no other test of this process uses.
 fn free_offset() -> u16 {

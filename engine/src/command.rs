@@ -25,6 +25,8 @@ pub struct Request {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     TryHold(SeatRequest),
+    /// Seats that are sold at once, under the id of a hold; or those that the id has already, whatever else is asked.
+    Allocate(SeatRequest),
     ReleaseHold(HoldRef),
     ConfirmHold(HoldRef),
     Availability {
@@ -218,7 +220,7 @@ impl Command {
     #[must_use]
     pub fn route(&self, hash: &SlotHash) -> Route {
         Route::Slot(match self {
-            Command::TryHold(c) => hash.partition(&c.partition),
+            Command::TryHold(c) | Command::Allocate(c) => hash.partition(&c.partition),
             Command::ReleaseHold(c) | Command::ConfirmHold(c) => hash.partition(&c.partition),
             Command::Availability { partition, .. } => hash.partition(partition),
             Command::Run(c) => hash.run(&c.key()),
@@ -240,7 +242,11 @@ impl Command {
     pub const fn is_new_sale(&self) -> bool {
         matches!(
             self,
-            Command::TryHold(_) | Command::CreateOrder(_) | Command::Reserve(_) | Command::Purchase(_)
+            Command::TryHold(_)
+                | Command::Allocate(_)
+                | Command::CreateOrder(_)
+                | Command::Reserve(_)
+                | Command::Purchase(_)
         )
     }
 }

@@ -7,12 +7,14 @@
 
 mod feed;
 mod frames;
+mod grpc;
 mod http;
 pub mod mutate;
 mod snapshot;
 
 pub use feed::feed;
 pub use frames::{example_segment, frames};
+pub use grpc::grpc;
 pub use http::http;
 pub use snapshot::{example_snapshot, snapshot};
 
@@ -20,5 +22,5 @@ pub use snapshot::{example_snapshot, snapshot};
 pub type Target = fn(&[u8]);
 
 /// Every target by name; its corpus is in the folder of that name.
-pub const TARGETS: [(&str, Target); 4] =
-    [("frames", frames), ("snapshot", snapshot), ("http", http), ("feed", feed)];
+pub const TARGETS: [(&str, Target); 5] =
+    [("frames", frames), ("snapshot", snapshot), ("http", http), ("grpc", grpc), ("feed", feed)];

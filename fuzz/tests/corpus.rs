@@ -73,6 +73,11 @@ fn http() {
 }
 
 #[test]
+fn grpc() {
+    check("grpc");
+}
+
+#[test]
 fn feed() {
     check("feed");
 }

@@ -55,7 +55,7 @@ pub struct ConnectionBudget {
 
 /// A connection's place in the budget, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     budget: Arc<ConnectionBudget>,
     /// `None` in the reserve, where the address does not count.
     address: Option<IpAddr>,
@@ -63,7 +63,7 @@ pub(crate) struct Place {
 
 /// The limit that a connection would be beyond.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Beyond {
+pub enum Beyond {
     All,
     Address,
 }
@@ -115,7 +115,10 @@ impl ConnectionBudget {
     }
 
     /// A place for a connection from `address`.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Beyond> {
+    ///
+    /// # Errors
+    /// The limit that it would be beyond.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Beyond> {
         let address = client(address);
         let mut by_address = self.addresses();
         // Under the lock, so that cores that accept at the same moment do not both take the last place.

@@ -45,10 +45,13 @@ mod stream;
 mod trace;
 
 pub use backend::{Backend, Dependency, SinkStatus, WorkerStatus};
-pub use budget::{ConnectionBudget, ConnectionLimits};
+pub use budget::{Beyond, ConnectionBudget, ConnectionLimits, Place};
 pub use callers::{AllowedOrigin, Callers, HostName};
 pub use config::{Config, Defaults};
 pub use edge::Edge;
 pub use limits::Limits;
-pub use listen::{Addresses, PORT_OFFSET_MAX, PortError, ServiceListener, claim_ports, core_listeners};
+pub use listen::{
+    Addresses, GRPC_PORT, GRPC_SERVICE, PORT_OFFSET_MAX, PortError, ServiceListener, claim_ports,
+    core_listeners, grpc_listener,
+};
 pub use service::Service;

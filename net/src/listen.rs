@@ -18,13 +18,17 @@ pub struct Addresses {
     pub offset: u16,
 }
 
-/// Beyond it the last service would have no port.
-pub const PORT_OFFSET_MAX: u16 = u16::MAX - Service::Worker.port();
+/// The port of the seat allocator, before any offset. It speaks gRPC.
+pub const GRPC_PORT: u16 = 50_051;
+/// Its name, beside those of the services.
+pub const GRPC_SERVICE: &str = "seat-allocator";
+/// Beyond it the last of them would have no port.
+pub const PORT_OFFSET_MAX: u16 = u16::MAX - GRPC_PORT;
 
 /// A service's port that cannot be had.
 #[derive(Debug)]
 pub struct PortError {
-    pub service: Service,
+    pub service: &'static str,
     pub address: SocketAddr,
     pub error: io::Error,
 }
@@ -52,6 +56,16 @@ impl Addresses {
         assert!(self.offset <= PORT_OFFSET_MAX, "ports end at 65535");
         SocketAddr::new(self.ip, service.port() + self.offset)
     }
+
+    /// Of the seat allocator.
+    ///
+    /// # Panics
+    /// As with [`of`](Addresses::of).
+    #[must_use]
+    pub fn grpc(&self) -> SocketAddr {
+        assert!(self.offset <= PORT_OFFSET_MAX, "ports end at 65535");
+        SocketAddr::new(self.ip, GRPC_PORT + self.offset)
+    }
 }
 
 /// Refuses ports that another process has: cores bind with `SO_REUSEPORT`, and would share them with it unnoticed. Nothing
@@ -63,10 +77,16 @@ impl Addresses {
 /// # Errors
 /// The first port that cannot be had.
 pub fn claim_ports(addresses: &Addresses) -> Result<(), PortError> {
+    waiting(|| {
+        let sockets = Service::ALL.map(|service| bind(addresses, service, false));
+        sockets.into_iter().try_for_each(|socket| socket.map(drop))
+    })
+}
+
+fn waiting<T>(claim: impl Fn() -> Result<T, PortError>) -> Result<T, PortError> {
     let deadline = Instant::now() + Duration::from_millis(PORT_CLAIM_TIMEOUT_MS);
     loop {
-        let sockets = Service::ALL.map(|service| bind(addresses, service, false));
-        match sockets.into_iter().try_for_each(|socket| socket.map(drop)) {
+        match claim() {
             Err(taken) if taken.error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(PORT_CLAIM_PAUSE_MS));
             }
@@ -85,7 +105,16 @@ pub fn core_listeners(addresses: &Addresses) -> Result<Vec<ServiceListener>, Por
 
 fn bind(addresses: &Addresses, service: Service, shared: bool) -> Result<TcpListener, PortError> {
     let address = addresses.of(service);
-    open(address, shared).map_err(|error| PortError { service, address, error })
+    open(address, shared).map_err(|error| PortError { service: service.name(), address, error })
+}
+
+/// The listener of the seat allocator; it is one thread's.
+///
+/// # Errors
+/// Its port cannot be had.
+pub fn grpc_listener(addresses: &Addresses) -> Result<TcpListener, PortError> {
+    let address = addresses.grpc();
+    waiting(|| open(address, false).map_err(|error| PortError { service: GRPC_SERVICE, address, error }))
 }
 
 /// A listening socket; `shared` lets every core of this user have one on the same port.

@@ -71,9 +71,8 @@ impl Backend for CoreBackend {
     }
 
     fn ready(&self, service: Service) -> Result<(), Dependency> {
-        // A log that is full but for its reserve still takes payments and cancellations, which must find their way here.
         let process = &self.process;
-        if process.shutdown.is_requested() || process.log_space.is_any_exhausted() {
+        if !process.is_ready() {
             return Err(Dependency::Wal);
         }
         if service != Service::Gateway {

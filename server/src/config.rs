@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) callers: Callers,
     pub(crate) connections_per_address_percent: usize,
     pub(crate) port_offset: u16,
+    pub(crate) grpc: bool,
     pub(crate) disk: Preference,
     pub(crate) network: net::runtime::DriverChoice,
     pub(crate) ad_hoc: bool,
@@ -101,8 +102,6 @@ const HOUR_MS: u64 = 3_600_000;
 const REDIS_DB_MAX: u16 = 16_383;
 /// In the data directory.
 pub(crate) const READ_MODEL_FILE: &str = "read-model.db";
-/// Standard ports are moved up to here at most, so that they stay ports.
-const PORT_OFFSET_MAX: u16 = u16::MAX - 8_084;
 
 impl Config {
     pub(crate) fn new(settings: &Settings) -> Result<Config, ConfigError> {
@@ -135,7 +134,8 @@ impl Config {
             listen,
             callers: read.callers(payment_key.is_none() && listen.is_loopback())?,
             connections_per_address_percent: read.number("connections_per_address_percent", 1, 100)?,
-            port_offset: read.number("port_offset", 0, PORT_OFFSET_MAX)?,
+            port_offset: read.number("port_offset", 0, net::PORT_OFFSET_MAX)?,
+            grpc: read.switch("grpc")?,
             disk: read.word(
                 "disk",
                 &[("auto", Preference::Auto), ("uring", Preference::Uring), ("plain", Preference::Plain)],

@@ -65,9 +65,10 @@ pub(crate) fn run(runtime: &mut Runtime, setup: CoreSetup) -> io::Result<()> {
             stop_edge: Rc::new(Switch::new()),
             done: Switch::new(),
         });
+        let reads = CoreReads::start(process.read_desk.clone(), core)?;
         let backend = CoreBackend {
             mailbox: handles.mailbox.clone(),
-            reads: CoreReads::start(process.read_desk.clone(), core)?,
+            reads: reads.clone(),
             process: process.clone(),
             now: handles.now.clone(),
         };
@@ -82,6 +83,7 @@ pub(crate) fn run(runtime: &mut Runtime, setup: CoreSetup) -> io::Result<()> {
             waker,
             gauges,
             process: process.clone(),
+            reads,
             space: Space::Plenty,
             handles: handles.clone(),
             posted: Vec::new(),
@@ -152,6 +154,7 @@ struct CoreLoop {
     waker: CoreWaker,
     gauges: CoreGauges,
     process: ProcessHandles,
+    reads: Rc<CoreReads>,
     /// The room that the log had when it was last looked at.
     space: Space,
     handles: Rc<CoreHandles>,
@@ -185,14 +188,20 @@ impl CoreLoop {
         }
     }
 
-    /// Commands of threads that are no cores: a task for each waits for its reply.
+    /// What threads that are no cores ask: a task for each waits for the answer.
     fn take_from_desk(&self) {
-        for Asked { routed, answer } in self.process.desk.take(self.core) {
-            let call = self.handles.mailbox.call(self.core, routed);
-            runtime::spawn(async move {
-                // Whoever has gone away does not need it.
-                let _ = answer.send(call.await);
-            });
+        for asked in self.process.desk.take(self.core) {
+            // Whoever has gone away does not need it.
+            match asked {
+                Asked::Command { routed, answer } => {
+                    let call = self.handles.mailbox.call(self.core, routed);
+                    runtime::spawn(async move { drop(answer.send(call.await)) });
+                }
+                Asked::Question { question, answer } => {
+                    let asked = self.reads.ask(question);
+                    runtime::spawn(async move { drop(answer.send(asked.await)) });
+                }
+            }
         }
     }
 

@@ -1,26 +1,49 @@
-//! The command desk: commands of threads that are no cores, in, and their replies, out. A core takes them up like those of its own callers.
+//! The desk: commands and questions of threads that are no cores, in, and their answers, out. A core takes them up like those of its own callers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::answer::{Rejection, Reply};
 use engine::command::{Request, Route};
+use engine::read_model::{Question, Reading, Unavailable};
 use engine::slots::{SlotHash, core_of};
 use net::runtime::CoreWaker;
 use shard::Routed;
 use tokio::sync::oneshot;
 
-/// Commands that wait to be taken up by one core; further ones are refused.
+/// What waits to be taken up by one core; more is refused.
 const WAITING_MAX: usize = 4_096;
 
-/// A command, and who waits for its reply.
-pub(crate) struct Asked {
-    pub(crate) routed: Routed,
-    pub(crate) answer: oneshot::Sender<Reply>,
+/// A command or a question, and who waits for the answer.
+pub(crate) enum Asked {
+    Command {
+        routed: Routed,
+        answer: oneshot::Sender<Reply>,
+    },
+    /// To the read model.
+    Question {
+        question: Question,
+        answer: oneshot::Sender<Answered>,
+    },
+}
+
+/// The answer of the read model.
+pub(crate) type Answered = Result<Reading, Unavailable>;
+
+impl Asked {
+    /// Whoever does not wait for it does not need it.
+    fn refuse(self, why: Rejection) {
+        match self {
+            Asked::Command { answer, .. } => drop(answer.send(Err(why))),
+            Asked::Question { answer, .. } => {
+                drop(answer.send(Err(Unavailable { reason: "too much is asked at once".to_owned() })));
+            }
+        }
+    }
 }
 
 /// A place for each core.
-pub(crate) struct CommandDesk {
+pub(crate) struct Desk {
     hash: SlotHash,
     places: Box<[Place]>,
 }
@@ -38,28 +61,27 @@ impl Place {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, asked: Asked) -> Result<(), (oneshot::Sender<Reply>, Rejection)> {
+    fn put(&self, asked: Asked) {
         let mut place = self.lock();
-        let Some(waiting) = place.as_mut() else { return Err((asked.answer, Rejection::Stopping)) };
+        let Some(waiting) = place.as_mut() else { return asked.refuse(Rejection::Stopping) };
         if waiting.len() >= WAITING_MAX {
-            return Err((asked.answer, Rejection::Busy));
+            return asked.refuse(Rejection::Busy);
         }
         waiting.push(asked);
         if !self.is_asked.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
-        Ok(())
     }
 }
 
-impl CommandDesk {
-    pub(crate) fn new(hash: SlotHash, cores: &[CoreWaker]) -> Arc<CommandDesk> {
+impl Desk {
+    pub(crate) fn new(hash: SlotHash, cores: &[CoreWaker]) -> Arc<Desk> {
         let place = |waker: &CoreWaker| Place {
             asked: Mutex::new(Some(Vec::new())),
             is_asked: AtomicBool::new(false),
             waker: waker.clone(),
         };
-        Arc::new(CommandDesk { hash, places: cores.iter().map(place).collect() })
+        Arc::new(Desk { hash, places: cores.iter().map(place).collect() })
     }
 
     /// Hands in a command for one slot. The reply comes by the receiver; none comes where the server stops first, and nothing is known of the
@@ -68,15 +90,19 @@ impl CommandDesk {
         let (answer, reply) = oneshot::channel();
         let routed = Routed::new(request, &self.hash);
         let Route::Slot(slot) = routed.route else { unreachable!("listings are not asked for here") };
-        let place = &self.places[usize::from(core_of(slot, self.places.len() as u16))];
-        if let Err((answer, why)) = place.put(Asked { routed, answer }) {
-            // Whoever does not wait for it does not need it.
-            let _ = answer.send(Err(why));
-        }
+        self.places[usize::from(core_of(slot, self.places.len() as u16))]
+            .put(Asked::Command { routed, answer });
         reply
     }
 
-    /// The commands for a core, which takes them up.
+    /// Asks the read model, as [`call`](Desk::call) does the engine.
+    pub(crate) fn ask(&self, question: Question) -> oneshot::Receiver<Answered> {
+        let (answer, reply) = oneshot::channel();
+        self.places[0].put(Asked::Question { question, answer });
+        reply
+    }
+
+    /// What waits for a core, which takes it up.
     pub(crate) fn take(&self, core: u16) -> Vec<Asked> {
         let place = &self.places[usize::from(core)];
         if !place.is_asked.swap(false, Ordering::AcqRel) {
@@ -99,9 +125,9 @@ mod tests {
 
     use super::*;
 
-    fn desk(cores: usize) -> Arc<CommandDesk> {
+    fn desk(cores: usize) -> Arc<Desk> {
         let wakers: Vec<CoreWaker> = (0..cores).map(|_| CoreWaker::new().unwrap()).collect();
-        CommandDesk::new(SlotHash::new([7; 16]), &wakers)
+        Desk::new(SlotHash::new([7; 16]), &wakers)
     }
 
     fn request(slot: u16) -> Request {
@@ -117,9 +143,10 @@ mod tests {
         let mut replies: Vec<_> = (0..2).map(|slot| desk.call(request(slot))).collect();
         for core in 0..2 {
             let [asked] = <[Asked; 1]>::try_from(desk.take(core)).ok().unwrap();
-            assert_eq!(asked.routed.route, Route::Slot(SlotId::new(core)));
+            let Asked::Command { routed, answer } = asked else { panic!("a command was handed in") };
+            assert_eq!(routed.route, Route::Slot(SlotId::new(core)));
             assert!(desk.take(core).is_empty());
-            asked.answer.send(Err(Rejection::OrderNotFound)).unwrap();
+            answer.send(Err(Rejection::OrderNotFound)).unwrap();
         }
         for reply in &mut replies {
             assert_eq!(reply.try_recv(), Ok(Err(Rejection::OrderNotFound)));
@@ -131,6 +158,8 @@ mod tests {
         let desk = desk(1);
         let _waiting: Vec<_> = (0..WAITING_MAX).map(|_| desk.call(request(0))).collect();
         assert_eq!(desk.call(request(0)).try_recv(), Ok(Err(Rejection::Busy)));
+        let question = Question::Order(OrderId::new(SlotId::new(0), 7 << 12));
+        assert!(desk.ask(question).try_recv().is_ok_and(|answer| answer.is_err()));
         assert_eq!(desk.take(0).len(), WAITING_MAX);
         let mut waiting = desk.call(request(0));
         desk.close(0);

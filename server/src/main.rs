@@ -10,6 +10,7 @@ mod control;
 mod core;
 mod descriptors;
 mod desk;
+mod grpc;
 mod links;
 mod log_events;
 mod log_space;

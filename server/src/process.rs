@@ -8,7 +8,7 @@ use net::metrics::Metrics;
 use shard::Shutdown;
 
 use crate::catalogue::OnSale;
-use crate::desk::CommandDesk;
+use crate::desk::Desk;
 use crate::log_space::LogSpace;
 use crate::sinks::{ReadDesk, SinkHandles};
 use crate::tickets::TicketHandles;
@@ -21,11 +21,18 @@ pub(crate) struct ProcessHandles {
     pub(crate) on_sale: Arc<OnSale>,
     pub(crate) shutdown: Arc<Shutdown>,
     pub(crate) tickets: TicketHandles,
-    pub(crate) desk: Arc<CommandDesk>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) log_space: Arc<LogSpace>,
     pub(crate) sinks: Arc<SinkHandles>,
     pub(crate) read_desk: ReadDesk,
     pub(crate) edge: Arc<net::Config>,
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) metrics: Arc<Metrics>,
+}
+
+impl ProcessHandles {
+    /// A log that is full but for its reserve still takes payments and cancellations, which must find their way here.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.shutdown.is_requested() && !self.log_space.is_any_exhausted()
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ::grpc::GrpcMetrics;
 use bridge::read_model::Keep;
 use engine::catalogue::{Catalogue as _, Listing};
 use engine::slots::SlotHash;
@@ -18,6 +19,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use shard::{RecoveredCore, Shutdown, read_core};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use timetable::{DateWindow, Timetable};
+use tokio::sync::watch;
 use wal::files::OsFiles;
 use wal::limits::BUDGET_SEGMENTS_MIN;
 use wal::{DataDir, Options};
@@ -29,7 +31,8 @@ use crate::config::Config;
 use crate::control;
 use crate::core::{self, CoreSetup};
 use crate::descriptors;
-use crate::desk::CommandDesk;
+use crate::desk::Desk;
+use crate::grpc::GrpcPort;
 use crate::links;
 use crate::log_space::LogSpace;
 use crate::logging;
@@ -105,8 +108,9 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     connections.register(&mut registry);
     sinks.handles.register(&mut registry);
     let hash = SlotHash::new(dir.secret());
-    let desk = CommandDesk::new(hash.clone(), &wakers);
+    let desk = Desk::new(hash.clone(), &wakers);
     let tickets = Tickets::start(config.tickets_from.as_ref(), &desk, cores, &mut registry)?;
+    let grpc_metrics = config.grpc.then(|| GrpcMetrics::register(&mut registry));
     let metrics = Metrics::new(usize::from(cores), registry);
     let process = ProcessHandles {
         cores,
@@ -130,7 +134,10 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
         Ok(CoreSetup { core, node, waker, listeners, gauges, process: process.clone() })
     });
     let setups = setups.collect::<Result<Vec<_>, Error>>()?;
-    stop_on_signals(&shutdown)?;
+    let (stop_grpc, grpc_stops) = watch::channel(false);
+    let grpc = grpc_metrics.map(|metrics| GrpcPort::start(&addresses, &process, metrics, grpc_stops));
+    let grpc = grpc.transpose()?;
+    stop_on_signals(&shutdown, stop_grpc)?;
     let handler = control::Handler {
         started: Instant::now(),
         cores,
@@ -146,6 +153,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     sinks.wait_until_open();
     run(config, &addresses, setups)?;
     control::close(&config.data_dir);
+    grpc.into_iter().for_each(GrpcPort::join);
     tickets.stop();
     sinks.stop();
     logging::finish(|| tracing::info!("stopped: every accepted request was answered"));
@@ -354,7 +362,7 @@ fn edge_config(config: &Config) -> net::Config {
 const SIGNAL_DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// The first signal stops in good order; the second at once.
-fn stop_on_signals(shutdown: &Arc<Shutdown>) -> Result<(), Error> {
+fn stop_on_signals(shutdown: &Arc<Shutdown>, stop_grpc: watch::Sender<bool>) -> Result<(), Error> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let shutdown = shutdown.clone();
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -369,6 +377,7 @@ fn stop_on_signals(shutdown: &Arc<Shutdown>) -> Result<(), Error> {
             tracing::info!("stopping: accepted requests are answered first; a second signal stops at once");
             asked = Some(Instant::now());
             shutdown.request();
+            stop_grpc.send_replace(true);
         }
     })?;
     Ok(())
@@ -408,14 +417,17 @@ fn run(config: &Config, addresses: &Addresses, setups: Vec<CoreSetup>) -> Result
             let reason = refused.unwrap_or_else(|| reason.to_owned());
             tracing::info!(driver = name, reason, "network");
         }
-        announce(addresses, cores);
+        announce(config, addresses, cores);
         Ok(())
     })
 }
 
-fn announce(addresses: &Addresses, cores: usize) {
+fn announce(config: &Config, addresses: &Addresses, cores: usize) {
     for service in Service::ALL {
         tracing::info!(service = service.name(), address = %addresses.of(service), "listening");
+    }
+    if config.grpc {
+        tracing::info!(service = net::GRPC_SERVICE, address = %addresses.grpc(), "listening");
     }
     tracing::info!(cores = cores as u64, "selling on http://{}", addresses.of(Service::Gateway));
 }

@@ -86,7 +86,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "PERCENT",
         "share of all connections that one client address may have",
     ),
-    setting("port_offset", "INTERLOCK_PORT_OFFSET", "0", "N", "added to every standard port (8080 to 8084)"),
+    setting(
+        "port_offset",
+        "INTERLOCK_PORT_OFFSET",
+        "0",
+        "N",
+        "added to every standard port (8080 to 8084, 50051); up to 15484",
+    ),
+    setting("grpc", "INTERLOCK_GRPC", "on", "on|off", "serve the seat allocator by gRPC (50051)"),
     setting("disk", "INTERLOCK_DISK", "auto", "DRIVER", "auto, uring or plain: how the log is written"),
     setting("network", "INTERLOCK_NETWORK", "auto", "DRIVER", "auto, uring or epoll: how sockets are served"),
     setting(
@@ -315,7 +322,7 @@ pub(crate) const RETIRED_VARIABLES: &[(&str, &str)] = &[
     ("INVENTORY_WAL_BUFFER", "the log sizes its own batches"),
     ("HTTP_PORT", "every service has its own port: --port-offset moves them all"),
     ("INVENTORY_SERVICE_URL", "orders and inventory are one process"),
-    ("SEAT_ALLOCATOR_", "seats are allocated in this process"),
+    ("SEAT_ALLOCATOR_", "seats are allocated in this process, by gRPC on 50051: --grpc, --port-offset"),
 ];
 
 /// The origin of a value.

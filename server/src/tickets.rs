@@ -14,7 +14,7 @@ use engine::text::Text;
 use net::WorkerStatus;
 use net::metrics::Registry;
 
-use crate::desk::CommandDesk;
+use crate::desk::Desk;
 use crate::sinks;
 
 pub(crate) use status::TicketCell;
@@ -50,7 +50,7 @@ impl Tickets {
     /// A thread cannot be had.
     pub(crate) fn start(
         cluster: Option<&Cluster>,
-        desk: &Arc<CommandDesk>,
+        desk: &Arc<Desk>,
         cores: u16,
         registry: &mut Registry,
     ) -> std::io::Result<Tickets> {
@@ -94,7 +94,7 @@ fn register(status: &Arc<TicketWorkerStatus>, registry: &mut Registry) {
 }
 
 /// The engine as the worker asks it.
-struct Engine(Arc<CommandDesk>);
+struct Engine(Arc<Desk>);
 
 impl Issue for Engine {
     fn issue(&mut self, orders: &[OrderId]) -> Vec<Result<Outcome, String>> {

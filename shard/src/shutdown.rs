@@ -58,6 +58,11 @@ impl Shutdown {
         }
     }
 
+    /// One edge more than there are cores, before anything is requested: it is [closed](Shutdown::edge_closed) like the others.
+    pub fn add_edge(&self) {
+        self.edges_open.fetch_add(1, Ordering::AcqRel);
+    }
+
     pub fn request(&self) {
         self.requested.store(true, Ordering::Release);
         (self.wake_all)();

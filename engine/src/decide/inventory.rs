@@ -31,6 +31,26 @@ pub(super) fn try_hold(slot: &Slot, cx: &Context<'_>, want: &SeatRequest) -> Dec
     Ok(Answer::Partition(Box::new(views::partition(&want.partition, p, cx, h.span, &want.hold, h))))
 }
 
+/// A hold that is made and confirmed, one record after the other. One that is there under the id is confirmed as it is.
+pub(super) fn allocate(slot: &Slot, cx: &Context<'_>, want: &SeatRequest) -> Decision<Answer> {
+    let own = HoldRef { partition: want.partition.clone(), hold: want.hold.clone() };
+    match confirm(slot, cx, &own) {
+        Err(Pending::Refused(Rejection::HoldNotFound)) => {}
+        decided => return decided,
+    }
+    let span = want.span.filter(|_| !is_one_stretch(slot, &want.partition));
+    let want = SeatRequest { span, ..want.clone() };
+    let place = place(slot, cx, &want)?;
+    let made = make(slot, cx, place, &want, None, cx.policy.hold_ttl_ms)?;
+    Err(reclaim::record(slot, Body::HoldMade(made))?)
+}
+
+/// The open partition of a key is ad hoc and of one segment: it knows no stops, and any span is all of it.
+fn is_one_stretch(slot: &Slot, key: &PartitionKey) -> bool {
+    let p = slot.partitions().get(key);
+    p.is_some_and(|p| p.run().is_none() && p.inventory().segments() == 1)
+}
+
 pub(super) fn hold_for_order(slot: &Slot, cx: &Context<'_>, c: &Reserve) -> Decision<Fact> {
     let (p, h) = hold(slot, cx, &c.seats, Some(c.order))?;
     Ok(fact(c.order, &c.seats.partition, p, &c.seats.hold, h))

@@ -120,6 +120,7 @@ pub struct Progress {
 pub fn decide(slot: &Slot, cx: &Context<'_>, command: &Command, progress: Progress) -> Decision<Answer> {
     match command {
         Command::TryHold(c) => inventory::try_hold(slot, cx, c),
+        Command::Allocate(c) => inventory::allocate(slot, cx, c),
         Command::ReleaseHold(c) => inventory::release(slot, cx, c),
         Command::ConfirmHold(c) => inventory::confirm(slot, cx, c),
         Command::Availability { partition, span } => inventory::availability(slot, cx, partition, *span),

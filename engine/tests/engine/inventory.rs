@@ -137,6 +137,46 @@ fn confirmation_of_a_hold() {
     row(&confirm("h"), [MISSING, done, EXPIRES, "Confirmed", "!HoldReleased", GONE, OWNED, OWNED, MISSING]);
 }
 
+fn allocate(id: &str, quantity: u32, on: Option<(u16, u16)>) -> Command {
+    let Command::TryHold(seats) = try_hold(id, quantity, on) else { unreachable!("that is a hold") };
+    Command::Allocate(seats)
+}
+
+/// Whatever it asks for: what the id has is what it gets.
+#[test]
+fn seats_that_are_sold_at_once() {
+    let made = "Confirmed HoldMade HoldConfirmed";
+    let opened = "Confirmed PartitionOpened HoldMade HoldConfirmed";
+    let confirmed = "Confirmed HoldConfirmed";
+    for asked in [(2, Some((0, 2))), (1, Some((1, 3))), (1, None)] {
+        row(
+            &allocate("h", asked.0, asked.1),
+            [made, confirmed, EXPIRES, "Confirmed", "!HoldReleased", GONE, OWNED, OWNED, opened],
+        );
+    }
+    let mut world = world_with("none");
+    assert_eq!(word(&world.run(allocate("all", 4, Some((0, 2))))), "Confirmed");
+    assert_eq!(word(&world.run(allocate("more", 1, Some((1, 3))))), "!InsufficientStock");
+    assert_eq!(word(&world.run(allocate("other", 1, Some((2, 3))))), "Confirmed");
+    assert_eq!(word(&world.run(allocate("beyond", 1, Some((2, 4))))), "!InvalidSpan");
+}
+
+/// Nobody has said where such a train stops.
+#[test]
+fn any_stretch_of_one_segment_is_all_of_it() {
+    let mut world = World::new(Table::default());
+    let one = AdHoc { capacity: 2, segments: 1 };
+    let with = |command| match command {
+        Command::TryHold(seats) => Command::TryHold(SeatRequest { ad_hoc: one, ..seats }),
+        other => other,
+    };
+    world.run(with(try_hold("opener", 1, None))).unwrap();
+    assert_eq!(word(&world.run(allocate("a", 1, Some((3, 7))))), "Confirmed");
+    assert_eq!(word(&world.run(allocate("b", 1, Some((8, 9))))), "!InsufficientStock");
+    assert_eq!(word(&world.run(try_hold("c", 1, Some((3, 7))))), "!InvalidSpan");
+    check::settled(&world);
+}
+
 #[test]
 fn holds_of_a_partition_that_is_not_open() {
     let mut world = World::new(Table::default());

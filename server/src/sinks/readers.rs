@@ -148,7 +148,7 @@ impl CoreReads {
     }
 
     /// Asks, and ends with the answer.
-    pub(crate) fn ask(self: &Rc<Self>, question: Question) -> impl Future<Output = Answered> {
+    pub(crate) fn ask(self: &Rc<Self>, question: Question) -> impl Future<Output = Answered> + use<> {
         let call = self.next_call.replace(self.next_call.get() + 1);
         let asked = self.desk.questions.try_send(Asked { core: self.core, call, question });
         let waiting = match asked {

@@ -7,6 +7,7 @@ mod contract;
 mod crash;
 mod crowds;
 mod expiry;
+mod grpc;
 mod memory;
 mod national;
 mod outer;

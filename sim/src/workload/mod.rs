@@ -241,12 +241,13 @@ pub(crate) fn order_of(command: &Command) -> Option<OrderId> {
 
 fn next(book: &mut Book, rng: &mut Rng) -> Option<Command> {
     match rng.below(100) {
-        0..14 => Some(try_hold::next(book, rng)),
+        0..12 => Some(try_hold::next(book, rng)),
+        12..14 => Some(try_hold::allocate(book, rng)),
         14..22 => Some(end_hold::next(book, rng)),
         22..28 => Some(purchase::next(book, rng)),
         28..42 => Some(create::next(book, rng)),
-        42..57 => reserve::next(book, rng),
-        57..76 => pay::next(book, rng),
+        42..60 => reserve::next(book, rng),
+        60..76 => pay::next(book, rng),
         76..81 => cancel::next(book, rng),
         81..87 => query::order(book, rng),
         87..89 => query::ticket(book, rng),

@@ -56,13 +56,6 @@ fn on_order(clients: &mut Clients, world: &mut World) -> Vec<Command> {
     let (book, rng) = (&mut clients.book, &mut world.rng);
     let reserved = if rng.percent(60) { book.reserved(rng) } else { None };
     let Some(order) = reserved.or_else(|| book.created(rng)) else { return Vec::new() };
-    let is_init = order.view.as_ref().is_some_and(|view| view.status == OrderStatus::Init);
-    if is_init && rng.percent(50) {
-        // Its seats come when it may not want them any more.
-        let first = reserve::of(&order, book, rng);
-        let second = if rng.percent(50) { cancel::of(&order, rng) } else { reserve::of(&order, book, rng) };
-        return first.into_iter().chain(second).collect();
-    }
     let mut one = || match rng.below(7) {
         0..3 => pay::of(&order, rng),
         3 | 4 => reserve::of(&order, book, rng),

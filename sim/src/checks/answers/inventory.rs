@@ -37,16 +37,35 @@ fn open<'a>(slot: &'a Slot, at: &At<'_>, key: &PartitionKey) -> Result<Option<&'
 /// A record comes before any answer.
 struct NotYet;
 
+impl Want<'_> {
+    fn of(c: &SeatRequest) -> Want<'_> {
+        Want {
+            partition: &c.partition,
+            hold: &c.hold,
+            quantity: c.quantity,
+            span: c.span,
+            capacity: c.ad_hoc.capacity,
+            segments: c.ad_hoc.segments,
+            order: None,
+        }
+    }
+}
+
+/// What is there under the id counts, whatever is asked; else what keeps a hold from being made.
+pub(super) fn allocate(slot: &Slot, at: &At<'_>, c: &SeatRequest, reply: &Reply) -> bool {
+    let p = slot.partitions.get(&c.partition);
+    if p.is_some_and(|p| p.holds.contains_key(&c.hold)) {
+        let own = HoldRef { partition: c.partition.clone(), hold: c.hold.clone() };
+        return end(slot, at, &own, reply, true);
+    }
+    // Where nobody has said where the train stops, any stretch is all of it.
+    let is_whole = p.is_some_and(|p| p.run.is_none() && p.segments() == 1);
+    let want = Want { span: c.span.filter(|_| !is_whole), ..Want::of(c) };
+    reply.as_ref().is_err_and(|why| refused(slot, at, &want, *why))
+}
+
 pub(super) fn hold(slot: &Slot, at: &At<'_>, c: &SeatRequest, reply: &Reply) -> bool {
-    let want = Want {
-        partition: &c.partition,
-        hold: &c.hold,
-        quantity: c.quantity,
-        span: c.span,
-        capacity: c.ad_hoc.capacity,
-        segments: c.ad_hoc.segments,
-        order: None,
-    };
+    let want = Want::of(c);
     match reply {
         Ok(Answer::Partition(view)) => {
             let Ok(Some(p)) = open(slot, at, &c.partition) else { return false };
@@ -63,15 +82,7 @@ pub(super) fn hold(slot: &Slot, at: &At<'_>, c: &SeatRequest, reply: &Reply) -> 
 
 /// True where a reserve is refused by its partition in this state.
 pub(super) fn refuse(slot: &Slot, at: &At<'_>, c: &Reserve, reply: &Reply) -> bool {
-    let want = Want {
-        partition: &c.seats.partition,
-        hold: &c.seats.hold,
-        quantity: c.seats.quantity,
-        span: c.seats.span,
-        capacity: c.seats.ad_hoc.capacity,
-        segments: c.seats.ad_hoc.segments,
-        order: Some(c.order),
-    };
+    let want = Want { order: Some(c.order), ..Want::of(&c.seats) };
     reply.as_ref().is_err_and(|why| refused(slot, at, &want, *why))
 }
 

@@ -88,6 +88,7 @@ pub(crate) fn check(model: &Model, question: &Question, reply: &Reply) {
     let inputs = &model.inputs;
     let given = match &question.command {
         Command::TryHold(c) => main.any_at(inputs, |s, at| inventory::hold(s, at, c, reply)),
+        Command::Allocate(c) => main.any_at(inputs, |s, at| inventory::allocate(s, at, c, reply)),
         Command::ReleaseHold(c) => main.any_at(inputs, |s, at| inventory::end(s, at, c, reply, false)),
         Command::ConfirmHold(c) => main.any_at(inputs, |s, at| inventory::end(s, at, c, reply, true)),
         Command::Availability { partition, span } => {

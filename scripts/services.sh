@@ -124,19 +124,22 @@ up_redis() {
 }
 
 up_kafka() {
-    local home=$dir/kafka port tls_port controller_port
+    local home=$dir/kafka port tls_port sasl_port controller_port
     port=$(port_of kafka)
     tls_port=$(port_of kafka tls-)
+    sasl_port=$(port_of kafka sasl-)
     local java=(java -Xms256m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$kafka_jars/*")
-    if [ ! -e "$home/made" ]; then
+    if [ ! -e "$home/made-2" ]; then
         rm -rf "$home/data"
         controller_port=$(free_port)
         cat >"$home/server.properties" <<PROPERTIES
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:$port,SSL://127.0.0.1:$tls_port,CONTROLLER://127.0.0.1:$controller_port
-advertised.listeners=PLAINTEXT://127.0.0.1:$port,SSL://127.0.0.1:$tls_port
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:$port,SSL://127.0.0.1:$tls_port,SASL_SSL://127.0.0.1:$sasl_port,CONTROLLER://127.0.0.1:$controller_port
+advertised.listeners=PLAINTEXT://127.0.0.1:$port,SSL://127.0.0.1:$tls_port,SASL_SSL://127.0.0.1:$sasl_port
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_interlock="kafka-secret";
 ssl.keystore.type=PEM
 ssl.keystore.location=$dir/tls/both.pem
 controller.listener.names=CONTROLLER
@@ -150,7 +153,7 @@ auto.create.topics.enable=false
 PROPERTIES
         "${java[@]}" kafka.tools.StorageTool format --standalone --cluster-id 4L6g3nShT-eMCtK--X86sw \
             --config "$home/server.properties" >>"$home/log" 2>&1 || fail "Kafka's storage cannot be formatted: $home/log"
-        touch "$home/made"
+        touch "$home/made-2"
     fi
     start kafka "${java[@]}" kafka.Kafka "$home/server.properties"
     await kafka bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
@@ -170,6 +173,8 @@ write_env() {
         echo "REDIS_TLS_ADDR=127.0.0.1:$port"
         port=$(port_of kafka tls-)
         echo "KAFKA_TLS_BROKERS=127.0.0.1:$port"
+        port=$(port_of kafka sasl-)
+        echo "KAFKA_SASL_BROKERS=127.0.0.1:$port"
         echo "TLS_CERTIFICATE='$dir/tls/cert.pem'"
     } >"$dir/env.new"
     # Others may be reading it.

@@ -48,7 +48,7 @@ fn of_no_order(
     progress: Progress,
 ) -> Decision<Answer> {
     if let Some(refund) = slot.refunds().get(&c.order, &c.txn) {
-        return Err(refusal(refund.reason).into());
+        return of_owed(slot, cx, c, id, refund.reason, progress);
     }
     match (&c.looked_up, id) {
         (Some(looked_up), _) if looked_up.at.plus(LOOKED_UP_MS_MAX) < cx.now => Err(Rejection::Busy.into()),
@@ -66,6 +66,27 @@ fn of_no_order(
         (None, None) if !c.verified => Err(Rejection::OrderNotFound.into()),
         (None, Some(id)) if progress.claimed => of_late_claim(slot, cx, c, id, progress),
         (None, _) => Err(Rejection::OrderNotHere(cx.now).into()),
+    }
+}
+
+/// A payment that goes back already. Where it does as money for nobody, for want of an order to be seen then, what the order was is looked up: the answer is
+/// by that.
+fn of_owed(
+    slot: &Slot,
+    cx: &Context<'_>,
+    c: &Pay,
+    id: Option<OrderId>,
+    reason: RefundReason,
+    progress: Progress,
+) -> Decision<Answer> {
+    let is_for_nobody = matches!(reason, RefundReason::Unmatched | RefundReason::HistoryLost);
+    match (id.filter(|_| is_for_nobody), c.looked_up.as_ref().map(|looked_up| &looked_up.found)) {
+        (Some(_), None) => Err(Rejection::OrderNotHere(cx.now).into()),
+        (Some(id), Some(Found::Order { order, .. })) => {
+            let reason = self::reason(order.status, order.cancel_reason);
+            of_left_order(slot, cx, c, id, (order, Some(reason)), progress)
+        }
+        _ => Err(refusal(reason).into()),
     }
 }
 

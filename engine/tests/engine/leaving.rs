@@ -223,9 +223,38 @@ fn a_claim_that_comes_when_its_order_has_left_is_owed_once() {
         assert_eq!(owed.len(), 1, "{owed:?}");
         assert_eq!((owed[0].reason, owed[0].status), (RefundReason::Unmatched, RefundStatus::Required));
         assert_eq!(claim(&world, &names.txn(0)), None);
-        // And the callback itself, repeated, owes no other one.
-        assert_eq!(word(&world.run(names.pay(0, 0))), "!OrderNotFound");
+        // And the callback itself, repeated, is answered by what the order was, and owes no other one.
+        assert_eq!(word(&world.run(names.pay(0, 0))), "!HoldExpired");
         assert_eq!(refunds(&mut world).len(), 1);
+        check::settled(&world);
+        check::replay(&world);
+    }
+}
+
+/// A payment that was looked up, and is lost between its claim and what it comes to: the claim's tell knows of no order. It is owed back once, and a
+/// repeat is answered by what the order was.
+#[test]
+fn a_payment_of_an_order_that_has_left_is_owed_once_though_it_is_cut_off() {
+    for placement in PLACEMENTS {
+        let names = Names::new(placement);
+        let mut world = expired(&names);
+        retention_passes(&mut world);
+        assert!(!is_there(&world, &names, 0));
+        let Command::Pay(pay) = names.pay(0, 0) else { unreachable!("that is a payment") };
+        let found = world.look_up(&pay.order, &pay.txn);
+        let looked_up = Some(Box::new(LookedUp { at: world.now, found }));
+        world.submit(Command::Pay(Pay { looked_up, ..pay }));
+        while claim(&world, &names.txn(0)).is_none() {
+            world.deliver(0);
+        }
+        world.crash();
+        world.quiet();
+        assert_eq!(refunds(&mut world).len(), 1);
+        for _ in 0..2 {
+            assert_eq!(word(&world.run(names.pay(0, 0))), "!HoldExpired");
+        }
+        let owed = refunds(&mut world);
+        assert_eq!((owed.len(), owed[0].reason), (1, RefundReason::Unmatched));
         check::settled(&world);
         check::replay(&world);
     }

@@ -185,6 +185,36 @@ fn tls_is_a_matter_of_client_settings() {
     assert_eq!(topics.sink().open().expect_err("it is not verified").trouble, Trouble::Failed);
 }
 
+/// Catches: a user and a password that do not get through; a password that is told.
+#[test]
+fn sasl_is_a_matter_of_client_settings() {
+    let services = Services::shared("kafka");
+    let brokers = services.setting("KAFKA_SASL_BROKERS");
+    let history = some_history();
+    let settings = |password: &str| {
+        let certificate = services.setting("TLS_CERTIFICATE");
+        format!(
+            "security.protocol=SASL_SSL\nssl.ca.location={certificate}\nsasl.mechanism=PLAIN\nsasl.username=interlock\n\
+            sasl.password={password}\n"
+        )
+    };
+    let mut topics = Topics::on(&brokers);
+    topics.cluster = topics.cluster.clone().with_file(&settings("kafka-secret")).unwrap();
+    let mut sink = topics.sink();
+    begin(&mut sink);
+    follow(&mut sink, &history.world.log, 0, 100);
+    let plain = Topics {
+        cluster: Cluster::new(&services.setting("KAFKA_BROKERS"), &topics.cluster.topic_prefix),
+        ..Topics::new()
+    };
+    assert_eq!(by_key(&plain.consume()), topics.expected(&history.world.log));
+
+    topics.cluster = Cluster::new(&brokers, "").with_file(&settings("a-guess")).unwrap();
+    let error = topics.sink().open().expect_err("it is nobody's password");
+    assert_eq!(error.trouble, Trouble::Failed, "{error}");
+    assert!(!error.text.contains("a-guess"), "{error}");
+}
+
 /// Catches: a cluster that is away and taken for one that is there.
 #[test]
 fn a_cluster_that_is_away_is_said_to_be() {

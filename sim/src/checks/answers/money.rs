@@ -1,6 +1,9 @@
 //! Answers about payments and refunds.
 
-use engine::answer::{Answer, RefundReason, RefundStatus, RefundView, Rejection, Reply, ReservationView};
+use engine::answer::{
+    Answer, CancelReason, OrderStatus, RefundReason, RefundStatus, RefundView, Rejection, Reply,
+    ReservationView,
+};
 use engine::command::{Found, ListRefunds, Pay, RefundFilter};
 use engine::ids::{OrderId, OrderName, Reference, SlotId, Time, TxnId};
 use engine::record::RefundRow;
@@ -16,7 +19,7 @@ pub(super) fn pay(slot: &Slot, asked_at: Time, c: &Pay, reply: &Reply) -> bool {
     let refund = slot.refund(&c.order, &c.txn);
     let Some(order) = id.and_then(|id| slot.orders.get(&id)) else {
         return match refund {
-            Some(row) => *reply == Err(refusal(row.reason)),
+            Some(row) => pay_owed(asked_at, c, id, row.reason, reply),
             None => pay_nobody(asked_at, c, id, reply),
         };
     };
@@ -29,6 +32,35 @@ pub(super) fn pay(slot: &Slot, asked_at: Time, c: &Pay, reply: &Reply) -> bool {
         Ok(_) => false,
         Err(why) => refund.is_some_and(|row| *why == refusal(row.reason)),
     }
+}
+
+/// Of an order that is not there, and owed already. Money for nobody may have been money for an order that had left: it is asked for once more.
+fn pay_owed(asked_at: Time, c: &Pay, id: Option<OrderId>, reason: RefundReason, reply: &Reply) -> bool {
+    let is_for_nobody = refusal(reason) == Rejection::OrderNotFound;
+    if id.is_none() || !is_for_nobody {
+        return *reply == Err(refusal(reason));
+    }
+    let Some(looked_up) = &c.looked_up else {
+        return matches!(reply, Err(Rejection::OrderNotHere(at)) if *at >= asked_at);
+    };
+    let Found::Order { order, .. } = &looked_up.found else { return *reply == Err(refusal(reason)) };
+    if let Some(own) = &order.reservation
+        && is_another(c, own)
+    {
+        return *reply == Err(Rejection::HoldMismatch);
+    }
+    let why = match (order.status, order.cancel_reason) {
+        (OrderStatus::Paid | OrderStatus::Ticketed, _) => Rejection::AlreadyPaid,
+        (OrderStatus::Cancelled, Some(CancelReason::HoldExpired)) => Rejection::HoldExpired,
+        _ => Rejection::InvalidTransition,
+    };
+    *reply == Err(why)
+}
+
+/// The caller expects another partition or hold than the order's own.
+fn is_another(c: &Pay, own: &ReservationView) -> bool {
+    c.expected.partition.as_ref().is_some_and(|key| *key != own.partition)
+        || c.expected.hold.as_ref().is_some_and(|hold| *hold != own.hold)
 }
 
 /// Of an order that is not there, with nothing owed for it. Money that a signature vouches for is written down before anything is said
@@ -51,11 +83,7 @@ fn pay_nobody(asked_at: Time, c: &Pay, id: Option<OrderId>, reply: &Reply) -> bo
         Found::Nothing { refund: None, .. } => return is_nothing,
     };
     let own = order.reservation.as_ref();
-    let is_other = |own: &ReservationView| {
-        c.expected.partition.as_ref().is_some_and(|key| *key != own.partition)
-            || c.expected.hold.as_ref().is_some_and(|hold| *hold != own.hold)
-    };
-    if own.is_some_and(is_other) {
+    if own.is_some_and(|own| is_another(c, own)) {
         return *reply == Err(Rejection::HoldMismatch);
     }
     if order.txn.as_ref() == Some(&c.txn) {

@@ -46,8 +46,6 @@ pub struct Now {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
     AtOnce,
-    /// Pause for as long as the step took: half of the time is others'.
-    GiveWay,
     /// Wait until the source has more, at most so long.
     WaitForMore(Duration),
     Pause(Duration),
@@ -115,10 +113,8 @@ impl<K: Sink, S: Source> Runner<K, S> {
         loop {
             let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
             let wall = Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
-            let running = start.elapsed();
-            match self.step(Now { wall, running }) {
+            match self.step(Now { wall, running: start.elapsed() }) {
                 Next::AtOnce => {}
-                Next::GiveWay => self.stop.wait(start.elapsed() - running),
                 Next::WaitForMore(timeout) => self.source.wait(timeout),
                 Next::Pause(pause) => self.stop.wait(pause),
                 Next::Stop => return,
@@ -249,7 +245,6 @@ impl<K: Sink, S: Source> Runner<K, S> {
         let next = match (has_moved, backlog) {
             (false, _) => Next::WaitForMore(WAIT_MAX),
             (true, ..BACKLOG_AT_ONCE) => Next::Pause(GATHER),
-            (true, _) if self.sink.gives_way() => Next::GiveWay,
             (true, _) => Next::AtOnce,
         };
         Ok((Phase::Following(following), next))

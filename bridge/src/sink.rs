@@ -57,11 +57,6 @@ pub trait Sink: Send {
         None
     }
 
-    /// True where what it catches up with is work for others on this machine as well, so that it leaves half of the time to them.
-    fn gives_way(&self) -> bool {
-        false
-    }
-
     /// Throws away what it has, whatever state that is in: when it is opened next, it has nothing yet.
     ///
     /// # Errors

@@ -136,10 +136,6 @@ impl Sink for Kafka {
         checked
     }
 
-    fn gives_way(&self) -> bool {
-        true
-    }
-
     fn discard(&mut self) -> Result<(), SinkError> {
         self.producer = None;
         self.file.remove().map_err(|error| SinkError::new(Trouble::Failed, error.to_string()))

@@ -247,10 +247,6 @@ impl Sink for MySql {
     }
 
     /// The rows stay: those of orders that the engine no longer has are nowhere else. The copy replaces what it has a row of.
-    fn gives_way(&self) -> bool {
-        true
-    }
-
     fn discard(&mut self) -> Result<(), SinkError> {
         (self.open, self.lost) = (None, None);
         self.wait_for("forget its cursor", async {

@@ -140,10 +140,6 @@ impl Sink for Redis {
         self.with(|open| open.unwatch())
     }
 
-    fn gives_way(&self) -> bool {
-        true
-    }
-
     fn discard(&mut self) -> Result<(), SinkError> {
         (self.open, self.lost) = (None, None);
         let mut connection = self.connect()?;

@@ -33,7 +33,7 @@ fn run(runner: &mut Runner<FakeSink, FakeSource>) -> usize {
                 return step;
             }
             Next::Pause(pause) => assert!(pause <= BACKOFF_MAX),
-            Next::AtOnce | Next::GiveWay => {}
+            Next::AtOnce => {}
             Next::Stop => return step,
         }
     }

@@ -96,10 +96,12 @@ fn said(report: &SinksReport) -> Vec<String> {
         let windows = || report.windows.iter().filter(|window| window.sink == *sink);
         let taken: Vec<f64> = windows().map(|window| window.orders_taken_per_second).collect();
         let drained: Vec<f64> = windows().map(|window| window.drained_after_s).collect();
+        let behind: Vec<f64> = windows().map(|window| window.backlog_records as f64).collect();
         format!(
-            "{sink}: {} orders a second of {} offered; everything was there {:.1} s after the last",
+            "{sink}: {} orders a second of {} offered, from the first to when everything was there; {} records were behind when the load ended, for {:.1} s",
             number(median(&taken).round()),
             number(report.orders_offered_per_second),
+            number(median(&behind)),
             median(&drained)
         )
     };

@@ -8,6 +8,9 @@ use net::metrics::Metrics;
 
 use crate::sinks::SinkHandles;
 
+/// The series that only a server with tickets from Kafka has.
+const TICKET_WORKER_UP: &str = "interlock_ticket_worker_up";
+
 /// The sources of the screen.
 pub(super) struct Glance<'a> {
     pub(super) started: Instant,
@@ -63,6 +66,15 @@ pub(super) fn screen(glance: &Glance<'_>) -> String {
         ),
         ("time lead", format!("{} s", value("interlock_time_lead_seconds"))),
     ];
+    let mut lines = lines.to_vec();
+    if scrape.contains(TICKET_WORKER_UP) {
+        let messages =
+            |outcome: &str| value(&format!("interlock_ticket_messages_total{{outcome=\"{outcome}\"}}"));
+        let is_up = if value(TICKET_WORKER_UP) == 1 { "up" } else { "DOWN" };
+        let read =
+            format!("{} messages ticketed, {} cannot be read", messages("ticketed"), messages("unreadable"));
+        lines.insert(3, ("tickets", format!("from Kafka, {is_up}; {read} since the start")));
+    }
     for (name, value) in lines {
         let _ = writeln!(text, "{name:<12} {value}");
     }

@@ -216,6 +216,8 @@ fn tickets_come_from_kafka_where_they_are_to() {
     {
         assert!(scrape.lines().any(|line| line == series), "{series}");
     }
+    let status = operator(&server, &["status"]);
+    assert!(status.stdout.contains("from Kafka, up; 2 messages ticketed"), "{}", status.stdout);
     let worker = session.get(Port::Worker, "/worker/status").json();
     assert_eq!((&worker["backlog"], &worker["last_error"]), (&json!(0), &Value::Null), "{worker}");
 

@@ -63,8 +63,10 @@ impl Tickets {
         }
         let seed = u64::from(std::process::id());
         let thread = worker.map(|worker| sinks::spawn("tickets", move || worker.run(seed))).transpose()?;
-        let cells = (0..cores).map(|_| TicketCell::default()).collect();
-        Ok(Tickets { handles: TicketHandles { cells, worker: status }, stop, thread })
+        let handles =
+            TicketHandles { cells: (0..cores).map(|_| TicketCell::default()).collect(), worker: status };
+        register_waiting(&handles, registry);
+        Ok(Tickets { handles, stop, thread })
     }
 
     /// Stops the worker. What it has not dealt with it reads again after the next start.
@@ -72,6 +74,22 @@ impl Tickets {
         self.stop.set();
         sinks::join(self.thread);
     }
+}
+
+fn register_waiting(tickets: &TicketHandles, registry: &mut Registry) {
+    let (waiting, lag) = (tickets.clone(), tickets.clone());
+    registry.gauge_of(
+        "interlock_tickets_waiting",
+        "Paid orders that wait for their tickets.",
+        &[],
+        move || waiting.status(sinks::wall_clock()).backlog,
+    );
+    registry.gauge_of(
+        "interlock_ticket_wait_seconds",
+        "How long the oldest of them waits; 0 if none does.",
+        &[],
+        move || lag.status(sinks::wall_clock()).lag_ms / 1_000,
+    );
 }
 
 fn register(status: &Arc<TicketWorkerStatus>, registry: &mut Registry) {

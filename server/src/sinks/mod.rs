@@ -29,7 +29,7 @@ use log_source::LogSource;
 pub(crate) use outer::Outer;
 pub(crate) use posts::{LogSize, Posts};
 pub(crate) use readers::{CoreReads, ReadDesk};
-pub(crate) use status::{SinkHandle, SinkHandles};
+pub(crate) use status::{SinkHandle, SinkHandles, wall_clock};
 
 /// The name of the read model among the sinks.
 pub(crate) const READ_MODEL: &str = "read-model";

@@ -205,7 +205,7 @@ impl SinkHandles {
 }
 
 /// For lags alone.
-fn wall_clock() -> Time {
+pub(crate) fn wall_clock() -> Time {
     let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
 }

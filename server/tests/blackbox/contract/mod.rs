@@ -7,6 +7,7 @@ mod batch;
 mod callers;
 mod edge;
 mod inventory;
+mod metrics;
 mod orders;
 mod payments;
 mod purchases;

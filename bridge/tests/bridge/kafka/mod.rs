@@ -162,25 +162,28 @@ fn the_cursor_is_a_file_of_its_own() {
     sink.discard().unwrap();
 }
 
+/// Sends a history through these client settings, and sees it arrive without them.
+fn arrives_by(brokers: &str, settings: &str) -> Topics {
+    let history = some_history();
+    let mut topics = Topics::on(brokers);
+    topics.cluster = topics.cluster.clone().with_file(settings).unwrap();
+    let mut sink = topics.sink();
+    begin(&mut sink);
+    follow(&mut sink, &history.world.log, 0, 100);
+    let brokers = Services::shared("kafka").setting("KAFKA_BROKERS");
+    let plain = Topics { cluster: Cluster::new(&brokers, &topics.cluster.topic_prefix), ..Topics::new() };
+    assert_eq!(by_key(&plain.consume()), topics.expected(&history.world.log));
+    topics
+}
+
 /// Catches: client settings that do not get through; a server that nobody vouches for and that is believed.
 #[test]
 fn tls_is_a_matter_of_client_settings() {
     let services = Services::shared("kafka");
     let brokers = services.setting("KAFKA_TLS_BROKERS");
-    let history = some_history();
     let settings =
         format!("security.protocol=SSL\nssl.ca.location={}\n", services.setting("TLS_CERTIFICATE"));
-    let mut topics = Topics::on(&brokers);
-    topics.cluster = topics.cluster.clone().with_file(&settings).unwrap();
-    let mut sink = topics.sink();
-    begin(&mut sink);
-    follow(&mut sink, &history.world.log, 0, 100);
-    let plain = Topics {
-        cluster: Cluster::new(&services.setting("KAFKA_BROKERS"), &topics.cluster.topic_prefix),
-        ..Topics::new()
-    };
-    assert_eq!(by_key(&plain.consume()), topics.expected(&history.world.log));
-
+    let mut topics = arrives_by(&brokers, &settings);
     topics.cluster = Cluster::new(&brokers, "").with_file("security.protocol=SSL").unwrap();
     assert_eq!(topics.sink().open().expect_err("it is not verified").trouble, Trouble::Failed);
 }
@@ -190,7 +193,6 @@ fn tls_is_a_matter_of_client_settings() {
 fn sasl_is_a_matter_of_client_settings() {
     let services = Services::shared("kafka");
     let brokers = services.setting("KAFKA_SASL_BROKERS");
-    let history = some_history();
     let settings = |password: &str| {
         let certificate = services.setting("TLS_CERTIFICATE");
         format!(
@@ -198,17 +200,7 @@ fn sasl_is_a_matter_of_client_settings() {
             sasl.password={password}\n"
         )
     };
-    let mut topics = Topics::on(&brokers);
-    topics.cluster = topics.cluster.clone().with_file(&settings("kafka-secret")).unwrap();
-    let mut sink = topics.sink();
-    begin(&mut sink);
-    follow(&mut sink, &history.world.log, 0, 100);
-    let plain = Topics {
-        cluster: Cluster::new(&services.setting("KAFKA_BROKERS"), &topics.cluster.topic_prefix),
-        ..Topics::new()
-    };
-    assert_eq!(by_key(&plain.consume()), topics.expected(&history.world.log));
-
+    let mut topics = arrives_by(&brokers, &settings("kafka-secret"));
     topics.cluster = Cluster::new(&brokers, "").with_file(&settings("a-guess")).unwrap();
     let error = topics.sink().open().expect_err("it is nobody's password");
     assert_eq!(error.trouble, Trouble::Failed, "{error}");

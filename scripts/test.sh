@@ -20,6 +20,12 @@ if ! ./scripts/grpc-clients.sh; then
     echo "SKIPPED: clients of the gRPC port in Python and Go cannot be had here, so they are not tested"
     without_clients="--skip grpc::clients"
 fi
+echo "checking the alerts"
+if ./scripts/alerts.sh; then :; elif [ $? = 3 ]; then
+    echo "SKIPPED: Prometheus' own tool cannot be had here, so the alerts are not checked"
+else
+    exit 1
+fi
 echo "checking that the deliberate faults of sim/mutations still apply"
 for fault in sim/mutations/*.patch; do git apply --check "$fault"; done
 echo "building the tests"

@@ -1,20 +1,23 @@
 //! The metrics that dashboards and alerts stand on: `docs/metrics.md` is the whole list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::support::{Launch, Port};
 
-/// Metric and kind, as the page lists them.
-fn listed() -> BTreeMap<String, String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
-    let page = std::fs::read_to_string(page).expect("the page");
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Metric, kind and whether it is stable, as the page lists them.
+fn listed() -> Vec<(String, String, bool)> {
     let row = |line: &str| {
         let mut cells = line.strip_prefix("| `")?.split(" | ");
         let name = cells.next()?.strip_suffix('`')?.to_owned();
-        Some((name, cells.next()?.to_owned()))
+        Some((name, cells.next()?.to_owned(), line.ends_with(" yes |")))
     };
-    page.lines().filter_map(row).collect()
+    read("docs/metrics.md").lines().filter_map(row).collect()
 }
 
 /// Catches: a metric that nobody can find, or that is promised and not there, or of another kind.
@@ -33,6 +36,24 @@ fn every_metric_is_on_the_page_and_nothing_else() {
     let families = scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let shown: BTreeMap<String, String> =
         families.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
-    assert_eq!(shown, listed());
+    let listed = listed().into_iter().map(|(name, kind, _)| (name, kind)).collect();
+    assert_eq!(shown, listed);
     server.stop();
+}
+
+/// Catches: an alert on a metric that is not there, or not promised.
+#[test]
+fn alerts_stand_on_what_is_stable() {
+    let alerts = read("compose/prometheus/alerts.yml");
+    let expressions = alerts.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    let words = expressions.flat_map(|expr| expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let is_metric =
+        |word: &&str| ["interlock_", "http_", "process_", "grpc_"].iter().any(|own| word.starts_with(own));
+    let asked: BTreeSet<&str> =
+        words.filter(is_metric).map(|word| word.strip_suffix("_bucket").unwrap_or(word)).collect();
+    assert!(asked.len() > 10, "{asked:?}");
+    let stable: Vec<String> =
+        listed().into_iter().filter(|(.., is_stable)| *is_stable).map(|(name, ..)| name).collect();
+    let unknown: Vec<_> = asked.iter().filter(|name| !stable.iter().any(|other| other == *name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }

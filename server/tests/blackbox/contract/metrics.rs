@@ -54,6 +54,10 @@ fn alerts_stand_on_what_is_stable() {
     assert!(asked.len() > 10, "{asked:?}");
     let stable: Vec<String> =
         listed().into_iter().filter(|(.., is_stable)| *is_stable).map(|(name, ..)| name).collect();
+    let operations = read("docs/operations.md");
+    for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(operations.contains(&format!("\n### {alert}\n")), "nobody says what to do about {alert}");
+    }
     let unknown: Vec<_> = asked.iter().filter(|name| !stable.iter().any(|other| other == *name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }

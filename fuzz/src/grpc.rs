@@ -64,7 +64,7 @@ fn address() -> SocketAddr {
 /// The bytes are sent as they are, and the sending side is closed.
 ///
 /// # Panics
-/// When what is answered is not made of frames, or the connection does not end.
+/// If the answer is not made of frames, or the connection does not end.
 pub fn grpc(data: &[u8]) {
     let mut stream = TcpStream::connect(address()).expect("the server listens");
     stream.set_read_timeout(Some(END_TIMEOUT)).expect("a socket");

@@ -31,7 +31,7 @@ pub struct Server<E> {
     pub limits: Limits,
 }
 
-/// Why the port is not served.
+/// The reason why the port is not served.
 pub type ServerError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<E: Engine> Server<E> {

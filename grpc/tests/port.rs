@@ -24,7 +24,7 @@ use tonic::{Code, Status};
 /// The longest wait for what must come.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What the engine answers to everything.
+/// The engine's answer to everything.
 #[derive(Clone, Debug)]
 enum Answers {
     Refuses(Rejection),

@@ -188,7 +188,7 @@ impl CoreLoop {
         }
     }
 
-    /// What threads that are no cores ask: a task for each waits for the answer.
+    /// Takes up what threads that are no cores ask: a task for each waits for the answer.
     fn take_from_desk(&self) {
         for asked in self.process.desk.take(self.core) {
             // Whoever has gone away does not need it.

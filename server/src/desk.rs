@@ -11,7 +11,7 @@ use net::runtime::CoreWaker;
 use shard::Routed;
 use tokio::sync::oneshot;
 
-/// What waits to be taken up by one core; more is refused.
+/// Commands and questions that wait to be taken up by one core; more are refused.
 const WAITING_MAX: usize = 4_096;
 
 /// A command or a question, and who waits for the answer.
@@ -102,7 +102,7 @@ impl Desk {
         reply
     }
 
-    /// What waits for a core, which takes it up.
+    /// The commands and questions for a core, which takes them up.
     pub(crate) fn take(&self, core: u16) -> Vec<Asked> {
         let place = &self.places[usize::from(core)];
         if !place.is_asked.swap(false, Ordering::AcqRel) {

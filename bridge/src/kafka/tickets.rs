@@ -224,7 +224,7 @@ impl<I: Issue> TicketWorker<I> {
     }
 }
 
-/// What is there, after a wait for the first.
+/// The messages that are there, after a wait for the first.
 fn gather(consumer: &BaseConsumer<Quiet>) -> Result<Vec<BorrowedMessage<'_>>, SinkError> {
     let mut messages = Vec::new();
     let mut wait = POLL;

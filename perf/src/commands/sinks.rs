@@ -31,7 +31,7 @@ struct Window {
     sink: &'static str,
     /// Paid orders, from the beginning of the load until the sink had everything of them.
     orders_taken_per_second: f64,
-    /// When the load ended, and how long the sink took for them.
+    /// At the end of the load, and the time that the sink took for them.
     backlog_records: u64,
     drained_after_s: f64,
     figures: Figures,

@@ -46,7 +46,7 @@ impl TicketWorkerStatus {
         self.messages[outcome as usize].load(Ordering::Relaxed)
     }
 
-    /// Why no message is read; `None` as soon as they are.
+    /// The reason why no message is read; `None` as soon as they are.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.lock().clone()
@@ -56,12 +56,12 @@ impl TicketWorkerStatus {
         self.messages[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether it was well before.
+    /// True if it was well before.
     pub(super) fn fail(&self, why: &str) -> bool {
         self.lock().replace(why.to_owned()).is_none()
     }
 
-    /// Whether it was not before.
+    /// True if it was not before.
     pub(super) fn succeed(&self) -> bool {
         self.lock().take().is_some()
     }

@@ -1,4 +1,4 @@
-//! What comes in on the seat allocator's port and is no use to anybody: the sale does not notice.
+//! Bytes on the seat allocator's port that are of no use to anybody: the sale does not notice.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -51,7 +51,7 @@ impl Want<'_> {
     }
 }
 
-/// What is there under the id counts, whatever is asked; else what keeps a hold from being made.
+/// A hold that is there under the id counts, whatever is asked; else what keeps one from being made.
 pub(super) fn allocate(slot: &Slot, at: &At<'_>, c: &SeatRequest, reply: &Reply) -> bool {
     let p = slot.partitions.get(&c.partition);
     if p.is_some_and(|p| p.holds.contains_key(&c.hold)) {

@@ -141,9 +141,8 @@ mod tests {
     fn a_port_that_is_taken_is_named() {
         // Of those that an offset leads to.
         let bind = |offset| TcpListener::bind((Ipv4Addr::LOCALHOST, Service::Query.port() + offset)).ok();
-        let (offset, taken) =
+        let (offset, _taken) =
             (9_000..PORT_OFFSET_MAX).find_map(|offset| Some((offset, bind(offset)?))).unwrap();
-        let port = taken.local_addr().unwrap().port();
         let addresses = Addresses { ip: Ipv4Addr::LOCALHOST.into(), offset };
         let error = claim_ports(&addresses).expect_err("the port is taken");
         assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);

@@ -383,7 +383,7 @@ mod tests {
             ("INTERLOCK_ALLOWED_ORIGINS", "https://a.example,*", "origins as https://"),
             ("INTERLOCK_ALLOWED_HOSTS", "proxy.example:80", "without a port"),
             ("INTERLOCK_CONNECTIONS_PER_ADDRESS_PERCENT", "0", "a number from 1 to 100"),
-            ("INTERLOCK_PORT_OFFSET", "60000", "a number from 0 to 57451"),
+            ("INTERLOCK_PORT_OFFSET", "60000", "a number from 0 to 15484"),
             ("INTERLOCK_DISK", "floppy", "auto, uring, plain"),
             ("INVENTORY_HOLD_TTL_SECS", "-1", "a number from 1"),
             ("ORDER_INVENTORY_PARTITION_KEY", " x", "begins or ends with a blank"),

@@ -176,8 +176,11 @@ impl Launch {
         SocketAddr::from(([127, 0, 0, 1], port.number() + self.offset))
     }
 
-    /// The same server, with its port of gRPC.
-    pub fn with_grpc(self) -> Launch {
+    /// The same server with its port of gRPC, above those that the kernel gives to clients' sockets.
+    pub fn with_grpc(mut self) -> Launch {
+        while self.grpc_addr().port() <= EPHEMERAL_PORT_MAX {
+            self.offset = free_offset();
+        }
         self.env("INTERLOCK_GRPC", "on")
     }
 
@@ -491,6 +494,8 @@ impl Drop for Server {
     }
 }
 
+/// The last port that the kernel gives to a client's socket, as it comes.
+const EPHEMERAL_PORT_MAX: u16 = 60_999;
 /// The seat allocator's, before any offset.
 const GRPC_PORT: u16 = 50_051;
 

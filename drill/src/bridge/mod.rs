@@ -128,6 +128,8 @@ impl<'a> DirectoryLife<'a> {
         let launch = with_small_limits(launch, &data, &database).cores(settings.cores[0]);
         let launch = place.configure(launch, &SINKS);
         let server = launch.start();
+        // One that comes late begins with a copy of the state, whose rows are as far as their slots are.
+        audit::until_everywhere(&server);
         let runs = Runs::find(&mut server.session());
         let (told, evidence) = (Told::default(), Evidence::default());
         DirectoryLife { settings, figures, disk, place, launch, server: Some(server), runs, told, evidence }

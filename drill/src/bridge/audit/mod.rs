@@ -97,7 +97,7 @@ pub fn run(server: &Server, path: &Path, place: &Place, mut evidence: Evidence, 
 }
 
 /// Waits until every sink has everything.
-fn until_everywhere(server: &Server) {
+pub fn until_everywhere(server: &Server) {
     let mut session = server.session();
     until("every sink to have everything", || {
         let answer = session.get(Port::Gateway, "/readyz");

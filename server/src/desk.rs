@@ -36,7 +36,11 @@ impl Asked {
         match self {
             Asked::Command { answer, .. } => drop(answer.send(Err(why))),
             Asked::Question { answer, .. } => {
-                drop(answer.send(Err(Unavailable { reason: "too much is asked at once".to_owned() })));
+                let reason = match why {
+                    Rejection::Stopping => "the server is stopping",
+                    _ => "too much is asked at once",
+                };
+                drop(answer.send(Err(Unavailable { reason: reason.to_owned() })));
             }
         }
     }

@@ -61,6 +61,10 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let timetable = load_timetable(config)?;
     let addresses = Addresses { ip: config.listen, offset: config.port_offset };
     net::claim_ports(&addresses)?;
+    if config.grpc {
+        // It listens once there is something to sell.
+        drop(net::grpc_listener(&addresses)?);
+    }
 
     let cores = config.cores.get();
     let mut dir = open(config)?;

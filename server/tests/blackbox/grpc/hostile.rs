@@ -65,6 +65,7 @@ fn the_port_is_claimed_by_name_and_can_be_done_without() {
     let launch = Launch::new().with_grpc();
     let taken = TcpListener::bind(launch.grpc_addr()).expect("the port");
     launch.serve_to_end().assert_refused(&["seat-allocator", &launch.grpc_addr().to_string()]);
+    assert!(!launch.dir().exists(), "nothing is taken over, or made, before that is known");
     let beyond = launch.clone().without_env("INTERLOCK_GRPC");
     beyond.run(&["config", "--port-offset", "15485"]).assert_refused(&["port_offset", "15484"]);
     let server = launch.env("INTERLOCK_GRPC", "off").start();

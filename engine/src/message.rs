@@ -6,7 +6,7 @@
 
 use crate::command::Reserve;
 use crate::ids::{HoldId, OrderId, PartitionKey, SlotId, Time, TxnId};
-use crate::record::{Kept, Reservation, TellId};
+use crate::record::{GoesBack, Kept, Reservation, TellId};
 use crate::slots::SlotHash;
 
 /// A request of an order's slot to another one, for an operation under way.
@@ -22,8 +22,8 @@ pub enum Ask {
     Settle(OrderHold),
     /// Of the partition: how long are the order's seats kept?
     Keep(OrderHold),
-    /// Of the transaction id: is it this order's?
-    Claim { txn: TxnId, order: OrderId },
+    /// Of the transaction id: is it this order's? `goes_back`: nothing waits for the money.
+    Claim { txn: TxnId, order: OrderId, goes_back: Option<GoesBack> },
     /// Of the transaction id: is it still this order's? It does not become so by that.
     IsClaimed { txn: TxnId, order: OrderId },
 }
@@ -93,9 +93,11 @@ pub enum Fact {
         made: u64,
         txn: TxnId,
     },
+    /// `goes_back`: what is owed, should its order have left when it hears of this.
     TxnClaimed {
         order: OrderId,
         txn: TxnId,
+        goes_back: Option<GoesBack>,
     },
     /// The order leaves: nobody asks for the claim of its transaction id any more.
     OrderLeaves {
@@ -130,6 +132,15 @@ impl Fact {
             | Fact::TxnClaimed { order, .. }
             | Fact::OrderLeaves { order, .. }
             | Fact::SeatsKept { order, .. } => *order,
+        }
+    }
+
+    /// What is owed of the money that it tells of, should its order have left.
+    #[must_use]
+    pub const fn goes_back(&self) -> Option<GoesBack> {
+        match self {
+            Fact::TxnClaimed { goes_back, .. } => *goes_back,
+            _ => None,
         }
     }
 

@@ -63,7 +63,7 @@ fn body(body: &Body) -> Value {
             "tell": tell.map(|tell| tell.0),
         }),
         Body::RefundsForgotten { numbers } => json!({"numbers": numbers}),
-        Body::TxnClaimed { txn, order } => {
+        Body::TxnClaimed { txn, order, .. } => {
             json!({"provider_txn_id": txn.as_str(), "order_id": order.to_string()})
         }
         Body::RefundOwed(row) | Body::RefundSettled(row) => refund(row),

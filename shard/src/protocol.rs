@@ -158,7 +158,7 @@ impl<D: Disk> Shard<D> {
         txn: &TxnId,
         visible_at: Lsn,
     ) {
-        let fact = Fact::TxnClaimed { order, txn: txn.clone() };
+        let fact = Fact::TxnClaimed { order, txn: txn.clone(), goes_back: None };
         if let FactStep::Settled { accepted } = decide_fact(&self.owned(op.slot).slot, &fact) {
             let message = Message::Ack { tell, accepted };
             let envelope = self.envelope(op.slot, from, op.request.trace.clone(), message);
@@ -229,7 +229,7 @@ impl<D: Disk> Shard<D> {
         match result {
             Err(rejection) => self.finish(op, Err(rejection)),
             Ok(Fact::TxnClaimed { .. }) => {
-                op.progress = Progress { claimed: true, still_claimed: true };
+                op.progress = Progress { claimed: true, still_claimed: true, ..op.progress };
                 self.run(op);
             }
             Ok(fact) => match self.record_fact(op.slot, &fact, &op.request.trace) {
@@ -261,6 +261,7 @@ impl<D: Disk> Shard<D> {
         let request = Box::new(Request { command: Command::Pay(pay), trace });
         let mut op = Operation::new(id, to, request, waiter);
         op.progress.claimed = true;
+        op.progress.goes_back = tell.fact.goes_back();
         // Another core sent it only once it was durable there.
         op.visible_at = if self.is_own(from) { self.owned(from).last_lsn } else { Lsn(0) };
         self.admit(op);

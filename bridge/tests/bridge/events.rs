@@ -199,6 +199,6 @@ fn purchases() {
 fn what_has_no_event() {
     check(Body::HoldAdopted(hold_row(HoldStatus::Held, Some(order()))), &[]);
     check(Body::RefundSettled(refund("o", RefundReason::AlreadyPaid, true)), &[]);
-    check(Body::TxnClaimed { txn: txn("p-1"), order: order() }, &[]);
+    check(Body::TxnClaimed { txn: txn("p-1"), order: order(), goes_back: None }, &[]);
     check(Body::TellsAcked { tells: vec![TellId(1)] }, &[]);
 }

@@ -229,7 +229,7 @@ fn what_only_the_engine_needs() {
     let opened = PartitionOpened { partition: partition(), layout, segments: 2, run: None, seq: 0 };
     check(Body::PartitionOpened(opened), &[]);
     check(Body::HoldsForgotten { partition: partition(), holds: vec![hold("h")] }, &[]);
-    check(Body::TxnClaimed { txn: txn("p-1"), order: order() }, &[]);
+    check(Body::TxnClaimed { txn: txn("p-1"), order: order(), goes_back: None }, &[]);
     check(Body::ClaimForgotten { txn: txn("p-1"), order: order(), tell: None }, &[]);
     check(Body::OrderLeaving { order: order(), txns: vec![txn("p-1")] }, &[]);
     check(Body::OrderKept { order: order(), kept: Kept::PastEnd(engine::ids::Time(7)) }, &[]);

@@ -111,7 +111,7 @@ impl Order {
                 record(slot, seq, Body::OrderReserved(self.row(OrderStatus::Reserved))),
             ],
             2 => vec![
-                record(other, seq, Body::TxnClaimed { txn: txn("pay"), order: self.id() }),
+                record(other, seq, Body::TxnClaimed { txn: txn("pay"), order: self.id(), goes_back: None }),
                 record(other, seq, Body::HoldConfirmed(self.hold(HoldStatus::Confirmed))),
                 record(slot, seq, Body::OrderPaid(self.row(OrderStatus::Paid))),
             ],

@@ -25,7 +25,7 @@ pub enum FactStep {
 #[must_use]
 pub fn decide_fact(slot: &Slot, fact: &Fact) -> FactStep {
     match fact {
-        Fact::TxnClaimed { order, txn } => return claimed(slot, *order, txn),
+        Fact::TxnClaimed { order, txn, .. } => return claimed(slot, *order, txn),
         Fact::OrderLeaves { order, txn } => {
             let forgotten = claim_forgotten(slot, *order, txn);
             return forgotten.map_or(FactStep::Settled { accepted: true }, FactStep::Append);
@@ -75,7 +75,7 @@ fn claim_forgotten(slot: &Slot, order: OrderId, txn: &TxnId) -> Option<Body> {
     }
     let mut tells = slot.outbox().values();
     let own = tells.find(
-        |tell| matches!(&tell.fact, Fact::TxnClaimed { order: of, txn: id } if *of == order && id == txn),
+        |tell| matches!(&tell.fact, Fact::TxnClaimed { order: of, txn: id, .. } if *of == order && id == txn),
     );
     Some(Body::ClaimForgotten { txn: txn.clone(), order, tell: own.map(|tell| tell.id) })
 }
@@ -126,7 +126,7 @@ fn ended(
 pub fn decide_declined(slot: &Slot, cx: &Context<'_>, fact: &Fact) -> Option<Body> {
     let (order, reservation) = match fact {
         Fact::HoldMade { order, reservation } => (order, reservation),
-        Fact::TxnClaimed { order, txn } => return claim_forgotten(slot, *order, txn),
+        Fact::TxnClaimed { order, txn, .. } => return claim_forgotten(slot, *order, txn),
         _ => return None,
     };
     let p = slot.partitions().get(&reservation.partition)?;

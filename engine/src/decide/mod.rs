@@ -30,7 +30,7 @@ use crate::catalogue::Catalogue;
 use crate::command::Command;
 use crate::ids::Time;
 use crate::message::{Ask, Fact};
-use crate::record::Body;
+use crate::record::{Body, GoesBack};
 use crate::state::Slot;
 
 /// The arguments of a decision, beside the state.
@@ -111,6 +111,8 @@ pub struct Progress {
     pub claimed: bool,
     /// And was so after the order was found to have left.
     pub still_claimed: bool,
+    /// The claim says what goes back.
+    pub goes_back: Option<GoesBack>,
 }
 
 /// Decides a client's command in the slot that it is routed to.
@@ -149,7 +151,7 @@ pub fn decide_ask(slot: &Slot, cx: &Context<'_>, ask: &Ask) -> Decision<Fact> {
         Ask::Confirm { hold, txn } => inventory::confirm_for_order(slot, cx, hold, txn),
         Ask::Settle(hold) => inventory::settle_for_order(slot, cx, hold),
         Ask::Keep(hold) => Ok(leave::keep(slot, cx, hold)),
-        Ask::Claim { txn, order } => payments::claim(slot, txn, *order),
+        Ask::Claim { txn, order, goes_back } => payments::claim(slot, txn, *order, *goes_back),
         Ask::IsClaimed { txn, order } => payments::is_claimed(slot, cx, txn, *order),
     }
 }

@@ -11,7 +11,7 @@ use crate::command::{Found, ListRefunds, Pay};
 use crate::ids::{Cents, OrderId, OrderName, Reference, TxnId};
 use crate::limits::{CLAIMS_PER_SLOT_MAX, LOOKED_UP_MS_MAX, REFUNDS_PAGE_MAX, REFUNDS_PER_SLOT_MAX};
 use crate::message::{Ask, Fact};
-use crate::record::{Body, RefundRow};
+use crate::record::{Body, GoesBack, RefundRow};
 use crate::state::Slot;
 use crate::status::{CancelReason, OrderStatus, RefundReason, Settlement};
 
@@ -29,7 +29,8 @@ pub(super) fn pay(slot: &Slot, cx: &Context<'_>, c: &Pay, progress: Progress) ->
         return Err(refusal(refund.reason).into());
     }
     Err(if !progress.claimed {
-        Pending::Ask(Ask::Claim { txn: c.txn.clone(), order: row.order })
+        let goes_back = goes_back(row.amount, row.status, row.cancel_reason);
+        Pending::Ask(Ask::Claim { txn: c.txn.clone(), order: row.order, goes_back })
     } else if row.status == OrderStatus::Reserved && row.is_purchase() {
         purchases::pay(slot, cx, order, &c.txn)?
     } else if let (OrderStatus::Reserved, Some(reservation)) = (row.status, &row.reservation) {
@@ -99,7 +100,10 @@ fn of_late_claim(
     progress: Progress,
 ) -> Decision<Answer> {
     Err(if progress.still_claimed {
-        owe(slot, cx, c, None, RefundReason::Unmatched)?
+        match progress.goes_back {
+            Some(GoesBack { amount, reason }) => owe(slot, cx, c, Some(amount), reason)?,
+            None => owe(slot, cx, c, None, RefundReason::Unmatched)?,
+        }
     } else {
         Pending::Ask(Ask::IsClaimed { txn: c.txn.clone(), order })
     })
@@ -126,7 +130,8 @@ fn of_left_order(
     Err(if progress.claimed {
         owe(slot, cx, c, Some(order.amount), reason(order.status, order.cancel_reason))?
     } else {
-        Pending::Ask(Ask::Claim { txn: c.txn.clone(), order: id })
+        let goes_back = goes_back(order.amount, order.status, order.cancel_reason);
+        Pending::Ask(Ask::Claim { txn: c.txn.clone(), order: id, goes_back })
     })
 }
 
@@ -137,6 +142,12 @@ fn reason(status: OrderStatus, cancel_reason: Option<CancelReason>) -> RefundRea
         (OrderStatus::Cancelled, Some(CancelReason::HoldExpired)) => RefundReason::HoldExpired,
         _ => RefundReason::InvalidState,
     }
+}
+
+/// Known of an order that changes no more; one that does has still to say.
+fn goes_back(amount: Cents, status: OrderStatus, cancel_reason: Option<CancelReason>) -> Option<GoesBack> {
+    let is_settled = !matches!(status, OrderStatus::Init | OrderStatus::Reserved);
+    is_settled.then(|| GoesBack { amount, reason: reason(status, cancel_reason) })
 }
 
 fn refusal(reason: RefundReason) -> Rejection {
@@ -175,12 +186,12 @@ fn owe(
 }
 
 /// In the transaction id's own slot: the first order to come has it.
-pub(super) fn claim(slot: &Slot, txn: &TxnId, order: OrderId) -> Decision<Fact> {
+pub(super) fn claim(slot: &Slot, txn: &TxnId, order: OrderId, goes_back: Option<GoesBack>) -> Decision<Fact> {
     match slot.claim(txn) {
-        Some(owner) if owner == order => Ok(Fact::TxnClaimed { order, txn: txn.clone() }),
+        Some(owner) if owner == order => Ok(Fact::TxnClaimed { order, txn: txn.clone(), goes_back }),
         Some(_) => Err(Rejection::TxnUsed.into()),
         None if slot.claims_count() >= CLAIMS_PER_SLOT_MAX => Err(Rejection::LimitReached.into()),
-        None => Err(Pending::Append(Body::TxnClaimed { txn: txn.clone(), order })),
+        None => Err(Pending::Append(Body::TxnClaimed { txn: txn.clone(), order, goes_back })),
     }
 }
 
@@ -188,7 +199,7 @@ pub(super) fn claim(slot: &Slot, txn: &TxnId, order: OrderId) -> Decision<Fact> 
 /// looked up.
 pub(super) fn is_claimed(slot: &Slot, cx: &Context<'_>, txn: &TxnId, order: OrderId) -> Decision<Fact> {
     match slot.claim(txn) {
-        Some(owner) if owner == order => Ok(Fact::TxnClaimed { order, txn: txn.clone() }),
+        Some(owner) if owner == order => Ok(Fact::TxnClaimed { order, txn: txn.clone(), goes_back: None }),
         _ => Err(Rejection::OrderNotHere(cx.now).into()),
     }
 }

@@ -169,7 +169,7 @@ impl From<Body> for v2::Body {
             Body::OrderPaid(row) => v2::Body::OrderPaid(row.into()),
             Body::OrderTicketed(row) => v2::Body::OrderTicketed(row.into()),
             Body::OrderCancelled(row) => v2::Body::OrderCancelled(row.into()),
-            Body::TxnClaimed { txn, order } => v2::Body::TxnClaimed { txn, order },
+            Body::TxnClaimed { txn, order } => v2::Body::TxnClaimed { txn, order, goes_back: None },
             Body::RefundOwed(row) => v2::Body::RefundOwed(row.into()),
             Body::RefundSettled(row) => v2::Body::RefundSettled(row.into()),
             Body::TellsAcked { tells } => v2::Body::TellsAcked { tells },

@@ -68,9 +68,11 @@ pub enum Body {
     OrdersForgotten {
         orders: Vec<OrderId>,
     },
+    /// `goes_back`: nothing waited for the money when it came.
     TxnClaimed {
         txn: TxnId,
         order: OrderId,
+        goes_back: Option<GoesBack>,
     },
     /// A transaction id whose order leaves or has left. `tell` is of its claim, where nobody has acknowledged it: it goes as well.
     ClaimForgotten {
@@ -184,6 +186,13 @@ pub enum Kept {
     PastEnd(Time),
     /// Ad hoc, and kept until then at least.
     UntilAtLeast(Time),
+}
+
+/// Money that pays nothing: what goes back, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Archive, Serialize, Deserialize)]
+pub struct GoesBack {
+    pub amount: Cents,
+    pub reason: RefundReason,
 }
 
 #[derive(Clone, PartialEq, Debug, Archive, Serialize, Deserialize)]

@@ -80,9 +80,9 @@ impl Slot {
                 self.put_order(row, record.time);
                 effects.push(Effect::Ticketed(row.order));
             }
-            Body::TxnClaimed { txn, order } => {
+            Body::TxnClaimed { txn, order, goes_back } => {
                 self.put_claim(txn.clone(), *order);
-                let fact = Fact::TxnClaimed { order: *order, txn: txn.clone() };
+                let fact = Fact::TxnClaimed { order: *order, txn: txn.clone(), goes_back: *goes_back };
                 self.tell(record, Some(fact), effects);
             }
             Body::ClaimForgotten { txn, tell, .. } => {

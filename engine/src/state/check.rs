@@ -153,7 +153,7 @@ impl Slot {
             return Err(format!("transaction id {txn} is not order {order}'s, and is forgotten"));
         }
         let Some(tell) = tell else { return Ok(()) };
-        let is_of_claim = |told: &crate::message::Tell| matches!(&told.fact, Fact::TxnClaimed { order: of, txn: id } if *of == order && id == txn);
+        let is_of_claim = |told: &crate::message::Tell| matches!(&told.fact, Fact::TxnClaimed { order: of, txn: id, .. } if *of == order && id == txn);
         match self.outbox.get(&tell) {
             Some(told) if is_of_claim(told) => Ok(()),
             _ => Err(format!("tell {} is not of the claim of {txn}, and goes with it", tell.0)),

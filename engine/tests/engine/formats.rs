@@ -8,8 +8,8 @@ use engine::catalogue::RunDefinition;
 use engine::decide::Policy;
 use engine::ids::{Cents, OrderId, OrderKey, Reference, SlotId, Time};
 use engine::record::{
-    Body, ExpiredHold, HoldRow, Kept, Kind, OrderRow, PartitionOpened, PurchaseRow, RECORD_VERSION, Record,
-    RefundRow, ReleaseReason, Reservation, TellId,
+    Body, ExpiredHold, GoesBack, HoldRow, Kept, Kind, OrderRow, PartitionOpened, PurchaseRow, RECORD_VERSION,
+    Record, RefundRow, ReleaseReason, Reservation, TellId,
 };
 use engine::state::{IMAGE_VERSION, Slot};
 use engine::text::Text;
@@ -23,6 +23,8 @@ const SLOT: SlotId = SlotId::new(0x5a5);
 fn labels(texts: &[&str]) -> Vec<Text> {
     texts.iter().map(|text| Text::from(*text)).collect()
 }
+
+const GOES_BACK: GoesBack = GoesBack { amount: Cents(10_000), reason: RefundReason::HoldExpired };
 
 fn order() -> OrderId {
     OrderId::new(SLOT, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)
@@ -202,7 +204,7 @@ fn records_since_version_1() -> Vec<(&'static str, Record)> {
                 ..order_row(OrderStatus::Reserved)
             }),
         ),
-        ("txn_claimed", Body::TxnClaimed { txn: txn("txn-1"), order: order() }),
+        ("txn_claimed", Body::TxnClaimed { txn: txn("txn-1"), order: order(), goes_back: None }),
         ("hold_confirmed", Body::HoldConfirmed(HoldRow { txn: Some(txn("txn-1")), ..a(3, Confirmed) })),
         ("order_paid", Body::OrderPaid(paid())),
         ("order_ticketed", Body::OrderTicketed(OrderRow { status: OrderStatus::Ticketed, ..paid() })),
@@ -291,7 +293,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         ("refund_owed_2", Body::RefundOwed(unmatched.clone())),
         ("refund_settled_2", Body::RefundSettled(RefundRow { settled, ..unmatched })),
         ("refunds_forgotten", Body::RefundsForgotten { numbers: vec![2] }),
-        ("txn_claimed_2", Body::TxnClaimed { txn: txn("txn-3"), order: order() }),
+        ("txn_claimed_2", Body::TxnClaimed { txn: txn("txn-3"), order: order(), goes_back: Some(GOES_BACK) }),
         (
             "order_ticketed_2",
             Body::OrderTicketed(OrderRow {

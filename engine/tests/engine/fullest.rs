@@ -34,19 +34,22 @@ fn claims_of_a_slot() {
     let order = OrderId::new(SLOT, 0);
     let id = |i: usize| txn(&format!("{i}"));
     let claim = |slot: &Slot, i: usize| {
-        with_context(|context| decide_ask(slot, context, &Ask::Claim { txn: id(i), order }))
+        with_context(|context| decide_ask(slot, context, &Ask::Claim { txn: id(i), order, goes_back: None }))
     };
     let mut slot = Slot::new(SLOT);
     for i in 0..CLAIMS_PER_SLOT_MAX {
         if i + 1 == CLAIMS_PER_SLOT_MAX {
-            assert_eq!(claim(&slot, i), Err(Pending::Append(Body::TxnClaimed { txn: id(i), order })));
+            assert_eq!(
+                claim(&slot, i),
+                Err(Pending::Append(Body::TxnClaimed { txn: id(i), order, goes_back: None }))
+            );
         }
         let tell = slot.next_tell();
-        apply(&mut slot, Body::TxnClaimed { txn: id(i), order });
+        apply(&mut slot, Body::TxnClaimed { txn: id(i), order, goes_back: None });
         apply(&mut slot, Body::TellsAcked { tells: vec![tell] });
     }
     assert_eq!(claim(&slot, CLAIMS_PER_SLOT_MAX), Err(Rejection::LimitReached.into()));
-    assert_eq!(claim(&slot, 7), Ok(Fact::TxnClaimed { order, txn: id(7) }));
+    assert_eq!(claim(&slot, 7), Ok(Fact::TxnClaimed { order, txn: id(7), goes_back: None }));
 }
 
 #[test]

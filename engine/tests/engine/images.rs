@@ -170,7 +170,7 @@ fn with_every_text() -> Slot {
         Body::HoldsExpired(vec![expired(row("h-expired", HoldStatus::Expired, None, None))]),
         Body::HoldMade(row("h-confirmed", HoldStatus::Held, None, None)),
         Body::HoldConfirmed(row("h-confirmed", HoldStatus::Confirmed, Some(txn("t-confirmed")), None)),
-        Body::TxnClaimed { txn: txn("t-claimed"), order: OrderId::new(SLOT, 1) },
+        Body::TxnClaimed { txn: txn("t-claimed"), order: OrderId::new(SLOT, 1), goes_back: None },
         Body::OrderCreated(order("k-order")),
         paid_order("p-reserved", "h-reserved", (0, 2)),
     ];

@@ -221,9 +221,10 @@ fn a_claim_that_comes_when_its_order_has_left_is_owed_once() {
         world.quiet();
         let owed = refunds(&mut world);
         assert_eq!(owed.len(), 1, "{owed:?}");
-        assert_eq!((owed[0].reason, owed[0].status), (RefundReason::Unmatched, RefundStatus::Required));
+        assert_eq!((owed[0].reason, owed[0].status), (RefundReason::HoldExpired, RefundStatus::Required));
+        assert!(owed[0].amount.is_some(), "its claim says what goes back: {owed:?}");
         assert_eq!(claim(&world, &names.txn(0)), None);
-        // And the callback itself, repeated, is answered by what the order was, and owes no other one.
+        // And the callback itself, repeated, owes no other one.
         assert_eq!(word(&world.run(names.pay(0, 0))), "!HoldExpired");
         assert_eq!(refunds(&mut world).len(), 1);
         check::settled(&world);
@@ -231,8 +232,7 @@ fn a_claim_that_comes_when_its_order_has_left_is_owed_once() {
     }
 }
 
-/// A payment that was looked up, and is lost between its claim and what it comes to: the claim's tell knows of no order. It is owed back once, and a
-/// repeat is answered by what the order was.
+/// A payment that was looked up, and is lost between its claim and what it comes to: the claim says what goes back.
 #[test]
 fn a_payment_of_an_order_that_has_left_is_owed_once_though_it_is_cut_off() {
     for placement in PLACEMENTS {
@@ -250,6 +250,37 @@ fn a_payment_of_an_order_that_has_left_is_owed_once_though_it_is_cut_off() {
         world.crash();
         world.quiet();
         assert_eq!(refunds(&mut world).len(), 1);
+        for _ in 0..2 {
+            assert_eq!(word(&world.run(names.pay(0, 0))), "!HoldExpired");
+        }
+        let owed = refunds(&mut world);
+        assert_eq!((owed.len(), owed[0].reason), (1, RefundReason::HoldExpired));
+        assert!(owed[0].amount.is_some(), "{owed:?}");
+        check::settled(&world);
+        check::replay(&world);
+    }
+}
+
+/// A payment of an order that still waited for it, whose claim is heard of when the order has expired and left: nobody knew then what would go back. It is
+/// owed for nobody, and a repeat is answered by what the order was.
+#[test]
+fn a_claim_of_a_reserved_order_that_comes_when_it_has_left_is_owed_for_nobody() {
+    for placement in PLACEMENTS {
+        let names = Names::new(placement);
+        let mut world = World::new(Table::default());
+        world.run(names.create(0)).unwrap();
+        world.run(names.reserve(0)).unwrap();
+        world.submit(names.pay(0, 0));
+        while claim(&world, &names.txn(0)).is_none() {
+            world.deliver(0);
+        }
+        world.crash();
+        let late = std::mem::take(&mut world.mail);
+        world.later(world.policy.hold_ttl_ms);
+        retention_passes(&mut world);
+        assert!(!is_there(&world, &names, 0));
+        world.mail.extend(late);
+        world.quiet();
         for _ in 0..2 {
             assert_eq!(word(&world.run(names.pay(0, 0))), "!HoldExpired");
         }

@@ -48,7 +48,7 @@ fn tells_of_a_slot() {
     world.run(names.try_hold("mine", 1)).unwrap();
     for i in 0..OUTBOX_PER_SLOT_MAX {
         let order = OrderId::new(slot, i as u128);
-        world.append(slot, Body::TxnClaimed { txn: txn(&format!("{i}")), order });
+        world.append(slot, Body::TxnClaimed { txn: txn(&format!("{i}")), order, goes_back: None });
         // Its receiver is far away.
         world.mail.clear();
     }

@@ -388,7 +388,7 @@ fn records_are_enough_by_themselves() {
     let reservation = row.reservation.as_ref().unwrap();
     assert_eq!((&reservation.labels, reservation.segments, reservation.capacity), (&seats, 2, 4));
     assert_eq!((reservation.from, reservation.to, reservation.quantity), (1, 2, 2));
-    let Body::TxnClaimed { txn, order } = &last(&world, "TxnClaimed").body else { unreachable!() };
+    let Body::TxnClaimed { txn, order, .. } = &last(&world, "TxnClaimed").body else { unreachable!() };
     assert_eq!((txn, *order), (&names.txn(0), names.order(0)));
 }
 

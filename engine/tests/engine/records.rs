@@ -119,6 +119,7 @@ fn what_is_wrong_is_said() {
             said(Body::TxnClaimed {
                 txn: TxnId::parse("txn-3").unwrap(),
                 order: order_of(named("order_paid")),
+                goes_back: None,
             }),
             "is order",
         ),

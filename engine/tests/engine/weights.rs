@@ -102,7 +102,7 @@ pub(crate) fn refund(order: &str, id: &str) -> Body {
 }
 
 fn claimed(id: &str) -> Body {
-    Body::TxnClaimed { txn: txn(id), order: OrderId::new(SLOT, 1) }
+    Body::TxnClaimed { txn: txn(id), order: OrderId::new(SLOT, 1), goes_back: None }
 }
 
 pub(crate) fn apply(slot: &mut Slot, body: Body) {

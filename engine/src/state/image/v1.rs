@@ -161,7 +161,7 @@ impl From<Fact> for message::Fact {
             Fact::HoldConfirmed { order, partition, hold, txn } => {
                 message::Fact::HoldConfirmed { order, partition, hold, made: 0, txn }
             }
-            Fact::TxnClaimed { order, txn } => message::Fact::TxnClaimed { order, txn },
+            Fact::TxnClaimed { order, txn } => message::Fact::TxnClaimed { order, txn, goes_back: None },
         }
     }
 }

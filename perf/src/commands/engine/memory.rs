@@ -139,7 +139,7 @@ fn order(world: &mut World, number: u64) {
         OrderRow { status: OrderStatus::Reserved, reservation: Some(reservation), ..created.clone() };
     let paid = OrderRow { status: OrderStatus::Paid, txn: Some(txn.clone()), ..reserved.clone() };
     let ticketed = OrderRow { status: OrderStatus::Ticketed, ..paid.clone() };
-    let claimed = Body::TxnClaimed { txn, order: created.order };
+    let claimed = Body::TxnClaimed { txn, order: created.order, goes_back: None };
     for body in [
         Body::OrderCreated(created),
         Body::OrderReserved(reserved),

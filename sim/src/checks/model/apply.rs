@@ -126,14 +126,18 @@ impl Applying<'_> {
             Body::RefundsForgotten { numbers } => {
                 numbers.iter().try_for_each(|number| self.refund_forgotten(*number))
             }
-            Body::TxnClaimed { txn, order } => {
+            Body::TxnClaimed { txn, order, goes_back } => {
                 demand!(!self.slot.claims.contains_key(txn), "the transaction id is claimed already");
                 demand!(
                     self.inputs.hash.txn(txn) == self.others.here(),
                     "claimed in another slot than its own"
                 );
+                self.goes_back(*order, *goes_back)?;
                 self.slot.claims.insert(txn.clone(), *order);
-                self.tell(Fact::TxnClaimed { order: *order, txn: txn.clone() });
+                if goes_back.is_some() {
+                    self.slot.explained.insert(txn.clone());
+                }
+                self.tell(Fact::TxnClaimed { order: *order, txn: txn.clone(), goes_back: *goes_back });
                 Ok(())
             }
             Body::RefundOwed(row) => self.owed(row),

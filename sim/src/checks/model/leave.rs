@@ -177,13 +177,14 @@ impl Applying<'_> {
     /// Nobody waits for what the payment comes to: it has its end, and its order leaves or has left.
     pub(super) fn claim_forgotten(&mut self, txn: &TxnId, order: OrderId, tell: Option<u64>) -> Verdict {
         let owner = self.slot.claims.remove(txn);
+        self.slot.explained.remove(txn);
         demand!(owner == Some(order), "{txn} is claimed for {owner:?}");
         let theirs = self.known(order.slot());
         let is_told = |fact: &Rc<Fact>| **fact == Fact::OrderLeaves { order, txn: txn.clone() };
         let leaves = theirs.left.contains_key(&order) || theirs.outbox.values().any(is_told);
         demand!(leaves, "order {order} does not leave, and {txn} is not claimed for it any more");
         demand!(theirs.has_end(order, txn), "{txn} of {order} comes to nothing");
-        let is_own = |fact: &Rc<Fact>| **fact == Fact::TxnClaimed { order, txn: txn.clone() };
+        let is_own = |fact: &Rc<Fact>| matches!(&**fact, Fact::TxnClaimed { order: of, txn: id, .. } if (of, id) == (&order, txn));
         let own = self.slot.outbox.iter().find(|(_, fact)| is_own(fact)).map(|(id, _)| *id);
         demand!(own == tell, "its tell is {own:?}");
         tell.map(|tell| self.slot.outbox.remove(&tell));
@@ -209,6 +210,8 @@ impl Applying<'_> {
         if row.reason == RefundReason::Unmatched {
             // Claimed before its order left, which never heard of it.
             self.claimed(row_left.order, &row.txn)?;
+            let claims = self.known(self.inputs.hash.txn(&row.txn));
+            demand!(!claims.explained.contains(&row.txn), "its claim says what goes back: {row:?}");
             demand!(row.amount.is_none(), "no such order any more: {row:?}");
             self.seen.claims_late += 1;
             return Ok(());

@@ -236,10 +236,10 @@ impl Model {
             Err(wrong) => panic!("core {core} records what cannot be: {wrong}: {record:?}"),
         };
         match &record.body {
-            Body::TxnClaimed { txn, order } if known.slot(order.slot()).orders.contains_key(order) => {
+            Body::TxnClaimed { txn, order, .. } if known.slot(order.slot()).orders.contains_key(order) => {
                 self.under_way.claimed.insert((*order, txn.clone()));
             }
-            Body::RefundOwed(row) if seen.claims_late > 0 => {
+            Body::RefundOwed(row) if seen.claims_late + seen.left_paid > 0 => {
                 let order = OrderId::parse(row.order.as_str()).expect("the id of an order that has left");
                 self.under_way.late.push((order, row.txn.clone()));
             }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use engine::answer::{CancelReason, HoldStatus, OrderStatus, RefundReason};
 use engine::ids::{OrderId, Time};
-use engine::record::{OrderRow, RefundRow, Reservation};
+use engine::record::{GoesBack, OrderRow, RefundRow, Reservation};
 
 use super::apply::{Applying, Verdict, Wrong, demand};
 use super::state::{Hold, Order, Slot};
@@ -187,13 +187,28 @@ impl Applying<'_> {
     pub(super) fn owed_for(&self, row: &RefundRow, order: &OrderRow) -> Verdict {
         self.claimed(order.order, &row.txn)?;
         demand!(order.txn.as_ref() != Some(&row.txn), "the money has paid the order");
-        let reason = match (order.status, order.cancel_reason) {
-            (OrderStatus::Reserved, _) => return Err("the order waits for this money".to_owned()),
-            (OrderStatus::Paid | OrderStatus::Ticketed, _) => RefundReason::AlreadyPaid,
-            (OrderStatus::Cancelled, Some(CancelReason::HoldExpired)) => RefundReason::HoldExpired,
-            _ => RefundReason::InvalidState,
+        demand!(order.status != OrderStatus::Reserved, "the order waits for this money");
+        demand!((row.reason, row.amount) == (reason(order), Some(order.amount)), "of {order:?}");
+        Ok(())
+    }
+
+    /// A claim says what goes back of an order that changes no more. One of an order that has left always does.
+    pub(super) fn goes_back(&self, order: OrderId, goes_back: Option<GoesBack>) -> Verdict {
+        let theirs = self.known(order.slot());
+        let left = theirs.left.get(&order);
+        let Some(GoesBack { amount, reason: why }) = goes_back else {
+            demand!(left.is_none(), "order {order} has left, and its claim does not say what goes back");
+            return Ok(());
         };
-        demand!((row.reason, row.amount) == (reason, Some(order.amount)), "of {order:?}");
+        let here = theirs.orders.get(&order).map(|order| &order.row);
+        let Some(row) = here.or(left.map(|left| &left.row)) else {
+            return Err(format!("there is no order {order}"));
+        };
+        demand!(
+            !matches!(row.status, OrderStatus::Init | OrderStatus::Reserved),
+            "it may still be paid: {row:?}"
+        );
+        demand!((why, amount) == (reason(row), row.amount), "claimed for {row:?}");
         Ok(())
     }
 
@@ -207,5 +222,14 @@ impl Applying<'_> {
         demand!(settled && same, "settled as another refund than {old:?}");
         self.put_refund(row);
         Ok(())
+    }
+}
+
+/// Why money that an order does not wait for goes back.
+fn reason(order: &OrderRow) -> RefundReason {
+    match (order.status, order.cancel_reason) {
+        (OrderStatus::Paid | OrderStatus::Ticketed, _) => RefundReason::AlreadyPaid,
+        (OrderStatus::Cancelled, Some(CancelReason::HoldExpired)) => RefundReason::HoldExpired,
+        _ => RefundReason::InvalidState,
     }
 }

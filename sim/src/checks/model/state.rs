@@ -1,6 +1,6 @@
 //! The model's state of one slot: maps, and a grid of booleans for the seats of each partition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use allocator::Layout;
@@ -22,6 +22,8 @@ pub(crate) struct Slot {
     pub orders: BTreeMap<OrderId, Rc<Order>>,
     pub keys: BTreeMap<OrderKey, OrderId>,
     pub claims: BTreeMap<TxnId, OrderId>,
+    /// Claims that say what goes back.
+    pub explained: BTreeSet<TxnId>,
     pub refunds: BTreeMap<u64, Rc<RefundRow>>,
     /// The last record of each of those.
     pub refund_places: BTreeMap<u64, RecordPlace>,

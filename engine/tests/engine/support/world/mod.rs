@@ -454,7 +454,7 @@ impl World {
     fn acknowledge_payment(&mut self, op: &Op, from: SlotId, tell: TellId) {
         let Command::Pay(Pay { order, txn, .. }) = &op.command else { unreachable!("only payments") };
         let order = OrderId::parse(order.as_str()).expect("a claim is by an order");
-        let fact = Fact::TxnClaimed { order, txn: txn.clone() };
+        let fact = Fact::TxnClaimed { order, txn: txn.clone(), goes_back: None };
         if let FactStep::Settled { accepted } = decide_fact(&self.slots[&op.slot].slot, &fact) {
             self.mail.push(Mail::Ack { to: from, tell, accepted });
         }
@@ -482,7 +482,9 @@ impl World {
         let Some(op) = self.ops.get_mut(&id) else { return };
         match result {
             Err(rejection) => return self.finish(id, &Err(rejection)),
-            Ok(Fact::TxnClaimed { .. }) => op.progress = Progress { claimed: true, still_claimed: true },
+            Ok(Fact::TxnClaimed { .. }) => {
+                op.progress = Progress { claimed: true, still_claimed: true, ..op.progress };
+            }
             Ok(fact) => {
                 let slot = op.slot;
                 self.absorb(slot, &fact);
@@ -499,7 +501,8 @@ impl World {
             }
             FactStep::Pay(pay) => {
                 let waiters = vec![Waiter::Tell { from, tell: tell.id }];
-                let progress = Progress { claimed: true, ..Progress::default() };
+                let goes_back = tell.fact.goes_back();
+                let progress = Progress { claimed: true, goes_back, ..Progress::default() };
                 self.next_op += 1;
                 self.admit(self.next_op, Op { slot, command: Command::Pay(pay), progress, waiters });
             }

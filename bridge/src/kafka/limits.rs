@@ -19,3 +19,5 @@ pub(super) const TICKET_RETRY_PAUSE: Duration = Duration::from_millis(200);
 pub(super) const TICKET_PATIENCE: Duration = Duration::from_secs(30);
 /// The ticket worker asks so often whether the cluster is still there.
 pub(super) const TICKET_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// The reason of an unreadable message, which may repeat what it says.
+pub(super) const REASON_BYTES_MAX: usize = 500;

@@ -17,12 +17,14 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::types::RDKafkaErrorCode;
 
 pub use status::{Outcome, TicketWorkerStatus};
 
 use super::delivery::{Delivery, deliver};
 use super::limits::{
-    ANSWER_TIMEOUT, MESSAGES_MAX, TICKET_CHECK_INTERVAL, TICKET_PATIENCE, TICKET_RETRY_PAUSE,
+    ANSWER_TIMEOUT, MESSAGES_MAX, REASON_BYTES_MAX, TICKET_CHECK_INTERVAL, TICKET_PATIENCE,
+    TICKET_RETRY_PAUSE,
 };
 use super::{Cluster, failed, topics};
 use crate::events::Topic;
@@ -195,23 +197,35 @@ impl<I: Issue> TicketWorker<I> {
         self.status.count(outcome);
     }
 
-    /// Sends a message that cannot be read to the topic of those, as it was, with the reason and where it came from.
+    /// Sends a message that cannot be read to the topic of those, as it was, with the reason and where it came from. One that is too large to
+    /// be sent goes without key and payload, with its size: it would stop those behind it.
     fn put_aside(
         &self,
         producer: &BaseProducer<Delivery>,
         message: &BorrowedMessage<'_>,
         why: &str,
     ) -> Result<(), SinkError> {
+        let why = &why[..why.floor_char_boundary(REASON_BYTES_MAX)];
         let (partition, offset) = (message.partition().to_string(), message.offset().to_string());
         let headers =
             [("error", why), ("topic", &self.topic), ("partition", &partition), ("offset", &offset)];
         let headers = headers.into_iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value) })
         });
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.dead_letters).headers(headers);
+        let mut record: BaseRecord<'_, [u8], [u8]> =
+            BaseRecord::to(&self.dead_letters).headers(headers.clone());
         record.key = message.key();
         record.payload = message.payload();
-        producer.send(record).map_err(|(error, _)| failed("an unreadable message is refused", &error))?;
+        let sent = producer.send(record).or_else(|(error, _)| match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                let bytes = message.payload_len().to_string();
+                let headers = headers.insert(Header { key: "payload_bytes", value: Some(&bytes) });
+                let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.dead_letters).headers(headers);
+                producer.send(record).map_err(|(error, _)| error)
+            }
+            _ => Err(error),
+        });
+        sent.map_err(|error| failed("an unreadable message is refused", &error))?;
         producer.context().sent();
         self.status.count(Outcome::Unreadable);
         tracing::warn!(

@@ -142,6 +142,32 @@ fn each_paid_order_is_asked_for_and_what_cannot_be_read_is_put_aside() {
     assert_eq!(worker.stop(), []);
 }
 
+/// Catches: a message that is too large with its headers, so that it is refused for ever and stops those behind it.
+#[test]
+fn the_largest_message_that_cannot_be_read_is_put_aside_without_what_it_says() {
+    /// As many as a producer with default settings sends, less its framing.
+    const BYTES: usize = 999_800;
+    let topics = Topics::new();
+    begin(&mut topics.sink());
+    let before = "{\"event_type\":\"OrderPaid\",\"payload\":\"";
+    let large = format!("{before}{}\"}}", "x".repeat(BYTES - before.len() - 2));
+    let behind = OrderId::new(SlotId::new(9), 77 << 12);
+    send(&topics, &[(0, "large", &large), (0, "behind", &paid_message(behind))]);
+
+    let worker = Worker::start(&topics, Box::new(|_| Ok(Outcome::Ticketed)));
+    assert_eq!(worker.asked(1), [behind]);
+    worker.stop();
+    let put_aside = topics.consume_of(&[topics.name(Topic::Order) + ".dlq"]);
+    let [put_aside] = &put_aside[..] else { panic!("{} messages", put_aside.len()) };
+    assert_eq!((&put_aside.key[..], &put_aside.json[..]), ("", ""));
+    let headers = &put_aside.headers;
+    assert_eq!((&headers["payload_bytes"], &headers["offset"][..]), (&BYTES.to_string(), "0"));
+    assert!(
+        headers["error"].starts_with("no order that is paid") && headers["error"].len() <= 500,
+        "{headers:?}"
+    );
+}
+
 /// Catches: a ticket that is lost because its message counted as read.
 #[test]
 fn a_message_counts_as_read_when_its_ticket_is_durable() {

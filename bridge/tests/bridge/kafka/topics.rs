@@ -94,8 +94,8 @@ impl Topics {
             all.push(Consumed {
                 topic: message.topic().to_owned(),
                 partition: message.partition(),
-                key: String::from_utf8(message.key().unwrap().to_vec()).unwrap(),
-                json: String::from_utf8(message.payload().unwrap().to_vec()).unwrap(),
+                key: String::from_utf8(message.key().unwrap_or_default().to_vec()).unwrap(),
+                json: String::from_utf8(message.payload().unwrap_or_default().to_vec()).unwrap(),
                 headers: message.headers().map(|h| h.iter().map(header).collect()).unwrap_or_default(),
             });
             left -= 1;

@@ -21,6 +21,18 @@ pub(crate) enum Action {
     },
     /// Brings the tables of MySQL up to date.
     Migrate(Settings),
+    /// Copies a data directory to a directory of its own.
+    Backup {
+        from: PathBuf,
+        to: PathBuf,
+        read_model: Option<PathBuf>,
+    },
+    /// Makes a data directory of a backup.
+    Restore {
+        from: PathBuf,
+        to: PathBuf,
+        read_model: Option<PathBuf>,
+    },
     Status(PathBuf),
     Sinks(PathBuf, SinkAction),
 }
@@ -32,14 +44,24 @@ pub(crate) fn read() -> Result<Action, SettingsError> {
         Some(("serve", matches)) => Ok(Action::Serve(settings(matches)?)),
         Some(("config", matches)) => Ok(Action::Config(settings(matches)?)),
         Some(("log", matches)) => match matches.subcommand() {
-            Some(("check", matches)) => Ok(Action::LogCheck(dir(matches))),
-            Some(("dump", matches)) => Ok(Action::LogDump(dir(matches))),
+            Some(("check", matches)) => Ok(Action::LogCheck(path(matches, "dir"))),
+            Some(("dump", matches)) => Ok(Action::LogDump(path(matches, "dir"))),
             Some(("events", matches)) => {
                 Ok(Action::LogEvents { dir: usual_dir(matches), is_followed: matches.get_flag("follow") })
             }
             _ => unreachable!("clap requires a subcommand"),
         },
         Some(("migrate", matches)) => Ok(Action::Migrate(settings(matches)?)),
+        Some(("backup", matches)) => Ok(Action::Backup {
+            from: usual_dir(matches),
+            to: path(matches, "backup"),
+            read_model: read_model(matches),
+        }),
+        Some(("restore", matches)) => Ok(Action::Restore {
+            from: path(matches, "backup"),
+            to: usual_dir(matches),
+            read_model: read_model(matches),
+        }),
         Some(("status", matches)) => Ok(Action::Status(usual_dir(matches))),
         Some(("sink", matches)) => match matches.subcommand() {
             Some(("list", matches)) => Ok(Action::Sinks(usual_dir(matches), SinkAction::List)),
@@ -50,7 +72,7 @@ pub(crate) fn read() -> Result<Action, SettingsError> {
                 let action = SinkAction::Rebuild {
                     name: name(matches),
                     accept_loss: matches.get_flag("accept-loss"),
-                    read_model: set(matches, "read-model", "INTERLOCK_READ_MODEL").map(PathBuf::from),
+                    read_model: read_model(matches),
                 };
                 Ok(Action::Sinks(usual_dir(matches), action))
             }
@@ -82,14 +104,21 @@ fn settings(matches: &ArgMatches) -> Result<Settings, SettingsError> {
     Settings::merge(file.as_deref(), env, flag)
 }
 
-fn dir(matches: &ArgMatches) -> PathBuf {
-    PathBuf::from(matches.get_one::<String>("dir").expect("clap requires it"))
+fn path(matches: &ArgMatches, argument: &str) -> PathBuf {
+    PathBuf::from(matches.get_one::<String>(argument).expect("clap requires it"))
+}
+
+fn read_model(matches: &ArgMatches) -> Option<PathBuf> {
+    set(matches, "read-model", "INTERLOCK_READ_MODEL").map(PathBuf::from)
 }
 
 fn command() -> Command {
     let dir = || Arg::new("dir").value_name("DIR").required(true).help("a data directory");
     let usual_dir = || Arg::new("dir").value_name("DIR").help("a data directory [data] (INTERLOCK_DATA_DIR)");
     let data_dir = || usual_dir().long("data-dir");
+    let backup = |help: &'static str| Arg::new("backup").value_name("DIR").required(true).help(help);
+    let read_model =
+        |help: &'static str| Arg::new("read-model").long("read-model").value_name("FILE").help(help);
     let name = || Arg::new("name").value_name("NAME").required(true).help("a sink, as `sink list` names it");
     Command::new("interlock")
         .version(env!("CARGO_PKG_VERSION"))
@@ -130,6 +159,24 @@ fn command() -> Command {
         .subcommand(with_settings(
             Command::new("migrate").about("Bring the tables of MYSQL_DSN up to date, as a start does"),
         ))
+        .subcommand(
+            Command::new("backup")
+                .about(
+                    "Copy what a data directory holds at one moment, stopped or while a server sells from it",
+                )
+                .arg(backup("the directory of the backup, absent or empty"))
+                .arg(read_model("where the read model is, for a stopped directory (INTERLOCK_READ_MODEL)"))
+                .arg(data_dir()),
+        )
+        .subcommand(
+            Command::new("restore")
+                .about("Make a data directory, absent or empty, of a backup")
+                .arg(backup("the directory of the backup"))
+                .arg(read_model(
+                    "where the read model is to be [in the data directory] (INTERLOCK_READ_MODEL)",
+                ))
+                .arg(data_dir()),
+        )
         .subcommand(Command::new("status").about("One screen about a running server").arg(data_dir()))
         .subcommand(
             Command::new("sink")
@@ -153,11 +200,9 @@ fn command() -> Command {
                                 .action(ArgAction::SetTrue)
                                 .help("of histories, and of orders that the engine no longer has"),
                         )
-                        .arg(
-                            Arg::new("read-model").long("read-model").value_name("FILE").help(
-                                "where the read model is, for a stopped directory (INTERLOCK_READ_MODEL)",
-                            ),
-                        )
+                        .arg(read_model(
+                            "where the read model is, for a stopped directory (INTERLOCK_READ_MODEL)",
+                        ))
                         .arg(data_dir()),
                 ),
         )

@@ -21,7 +21,7 @@ use crate::logging;
 use crate::mailbox::{Mailbox, Notify, PostedBatch};
 use crate::metrics::CoreGauges;
 use crate::process::ProcessHandles;
-use crate::sinks::{CoreReads, LogSize};
+use crate::sinks::{CoreReads, DurableTime, LogSize};
 
 /// The precision of deadlines on a core that has some and nothing else to do. One that was without may be late by [`IDLE_TICK`].
 const TICK: Duration = Duration::from_millis(5);
@@ -85,6 +85,7 @@ pub(crate) fn run(runtime: &mut Runtime, setup: CoreSetup) -> io::Result<()> {
             process: process.clone(),
             reads,
             space: Space::Plenty,
+            durable_time: DurableTime::default(),
             handles: handles.clone(),
             posted: Vec::new(),
         };
@@ -157,6 +158,7 @@ struct CoreLoop {
     reads: Rc<CoreReads>,
     /// The room that the log had when it was last looked at.
     space: Space,
+    durable_time: DurableTime,
     handles: Rc<CoreHandles>,
     /// Kept for its memory; empty between turns.
     posted: Vec<Posted>,
@@ -216,7 +218,10 @@ impl CoreLoop {
             kept_bytes: log.kept_bytes(),
             is_kept_for_sinks: log.is_kept_for_followers(),
         };
-        self.process.sinks.posts.publish(self.core, log.reach(), size);
+        let posts = &self.process.sinks.posts;
+        posts.publish(self.core, shard.now(), log.reach(), size);
+        let passed = self.durable_time.turn(shard.now(), log.appended(), log.durable());
+        posts.pass(self.core, passed, log.snapshot_holds());
         let space = log.space();
         if space != self.space {
             let kept_for = self.process.sinks.fills_log();

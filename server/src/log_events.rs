@@ -53,7 +53,7 @@ impl Logs {
     }
 }
 
-fn parse(answer: &Value) -> Option<(Cursor, Vec<Reach>)> {
+pub(crate) fn parse(answer: &Value) -> Option<(Cursor, Vec<Reach>)> {
     let cores = answer["cores"].as_array()?.iter().map(|core| {
         Some(Reach {
             lsn: Lsn(core["lsn"].as_u64()?),

@@ -1,6 +1,7 @@
 //! The `interlock` binary: reads the command line and the settings, then sells, or looks into a data directory.
 
 mod backend;
+mod backup;
 mod catalogue;
 mod cli;
 mod clock_gap;
@@ -60,6 +61,8 @@ fn main() -> ExitCode {
         Ok(Action::Migrate(settings)) => {
             Config::new(&settings).map_err(Into::into).and_then(|config| sink_tools::migrate(&config))
         }
+        Ok(Action::Backup { from, to, read_model }) => backup::back_up(&from, &to, read_model),
+        Ok(Action::Restore { from, to, read_model }) => backup::restore(&from, &to, read_model),
         Ok(Action::Status(dir)) => sink_tools::status(&dir),
         Ok(Action::Sinks(dir, action)) => sink_tools::sinks(&dir, &action),
         Err(error) => Err(error.into()),

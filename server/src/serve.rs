@@ -132,6 +132,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     };
     // Once more, now that recovery is over: cores share ports, and must not share them with another process.
     net::claim_ports(&addresses)?;
+    let control_wakers = wakers.clone();
     let setups = (0..).zip(nodes).zip(wakers).map(|((core, node), waker)| {
         let listeners = net::core_listeners(&addresses)?;
         let gauges = gauges.core(usize::from(core));
@@ -145,6 +146,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     let handler = control::Handler {
         started: Instant::now(),
         cores,
+        wakers: control_wakers,
         registry: sinks.registry.clone(),
         sinks: sinks.handles.clone(),
         read_model: config.read_model.clone(),

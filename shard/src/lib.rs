@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod across;
 mod batches;
 mod calls;
 mod clock;
@@ -36,6 +37,7 @@ mod tickets;
 mod timers;
 mod work_queue;
 
+pub use across::{Across, Counts};
 pub use calls::Calls;
 pub use clock::{Clock, Clocks};
 pub use message::{CallId, Called, Caller, Envelope, Message, OpId, Parcel, Posted, Routed};

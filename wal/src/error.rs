@@ -17,6 +17,20 @@ pub enum OpenError {
         /// One of the names found in it.
         found: String,
     },
+    /// Something is to be made in an empty directory, and this one is not.
+    #[error("{path} is not empty: it holds {found:?}; nothing was changed")]
+    NotEmpty {
+        /// The directory.
+        path: String,
+        /// One of the names found in it.
+        found: String,
+    },
+    /// The directory is a backup.
+    #[error("{path} is a backup, from which nobody sells: restore it to another directory")]
+    IsBackup {
+        /// The directory.
+        path: String,
+    },
     /// Another process has it open.
     #[error("{path} is in use by another process ({holder})")]
     Locked {

@@ -30,6 +30,7 @@ mod types;
 
 pub use buffer::Buffer;
 pub use core_dir::CoreDir;
+pub use dir::backup::{Backup, BackupWriter, Snapshot, Snapshots, restore};
 pub use dir::{DataDir, SnapshotSink};
 pub use error::{DiskError, OpenError};
 pub use log::{Log, SlotWriter, SnapshotState, Space, Stats};

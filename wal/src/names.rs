@@ -3,6 +3,9 @@
 pub(crate) const LOCK: &str = "interlock.lock";
 pub(crate) const SUPERBLOCK: &str = "superblock";
 pub(crate) const SUPERBLOCK_NEW: &str = "superblock.new";
+/// In place of the superblock of a directory that is a backup, and under this name until all of it is there.
+pub(crate) const BACKUP: &str = "backup";
+pub(crate) const BACKUP_NEW: &str = "backup.new";
 /// There while the drivers are tried, on a file system that has no files without a name.
 pub(crate) const PROBE: &str = "probe.new";
 /// The file of sinks: who follows the log, and how far each is relied on.

@@ -106,8 +106,13 @@ pub(crate) struct Loaded {
 
 /// Reads both copies. Nothing is written.
 pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Loaded>, OpenError> {
-    let name = files.display(names::SUPERBLOCK);
-    let Some(file) = files.open_read(names::SUPERBLOCK).during("open", &name)? else {
+    read_file(files, names::SUPERBLOCK)
+}
+
+/// As [`read`], from a file of any name.
+pub(crate) fn read_file<F: Files>(files: &F, path: &str) -> Result<Option<Loaded>, OpenError> {
+    let name = files.display(path);
+    let Some(file) = files.open_read(path).during("open", &name)? else {
         return Ok(None);
     };
     let mut bytes = [0; FILE_BYTES + 1];
@@ -140,6 +145,22 @@ pub(crate) fn read<F: Files>(files: &F) -> Result<Option<Loaded>, OpenError> {
     };
     let sound = |copy: &DecodedCopy| matches!(copy, DecodedCopy::Sound(held) if *held == superblock);
     Ok(Some(Loaded { superblock, both_agree: length == FILE_BYTES && copies.iter().all(sound) }))
+}
+
+/// Makes the file, whole or not at all: under another name first.
+pub(crate) fn make<F: Files>(
+    files: &F,
+    new: &str,
+    path: &str,
+    superblock: &Superblock,
+) -> Result<(), OpenError> {
+    let name = files.display(new);
+    let file = files.create(new).during("create", &name)?;
+    let both = [superblock.encode(0), superblock.encode(1)];
+    file.write_at(both.as_flattened(), 0).during("write", &name)?;
+    file.sync().during("sync", &name)?;
+    files.rename(new, path).during("rename", &name)?;
+    files.sync_dir("").during("sync", &files.display(""))
 }
 
 /// Writes both copies, each synced before the next is begun, so that one of them is sound at every moment.

@@ -3,6 +3,7 @@
 //! One writer ([`ReadModel`], a sink), and readers beside it ([`Reader`]), each with a connection of its own. Batches are
 //! transactions, with the cursor in them.
 
+mod backup;
 mod cursor;
 
 mod history;
@@ -25,6 +26,7 @@ use engine::state::Slot;
 use rusqlite::Connection;
 use wal::follow::Cursor;
 
+pub use backup::{begin_life, copy};
 pub use limits::{HISTORY_PAGE_MAX, ORDERS_PAGE_MAX, WAL_BYTES_MAX};
 pub use open::{check_at_rest, count_orders, quick_check, remove};
 pub use reader::Reader;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bridge::health::State;
 use bridge::read_model;
 use net::metrics::Metrics;
+use net::runtime::CoreWaker;
 use serde_json::{Value, json};
 use wal::follow::Cursor;
 use wal::{Lsn, SinkRegistry};
@@ -18,10 +19,16 @@ use crate::sinks::{READ_MODEL, SinkHandles};
 /// A rebuild is waited for so long; it goes on by itself.
 const REBUILD_WAIT: Duration = Duration::from_secs(60);
 
+/// The log is kept for so long for somebody who copies it and does not ask again.
+pub(crate) const HOLD_TIME: Duration = Duration::from_secs(60);
+/// All cores pass a moment within this, or something is wrong with one.
+const MOMENT_WAIT: Duration = Duration::from_secs(20);
+
 /// Everything that commands need. None of it is a core's own.
 pub(crate) struct Handler {
     pub(crate) started: Instant,
     pub(crate) cores: u16,
+    pub(crate) wakers: Vec<CoreWaker>,
     pub(crate) registry: Arc<Mutex<SinkRegistry>>,
     pub(crate) sinks: Arc<SinkHandles>,
     pub(crate) read_model: PathBuf,
@@ -34,6 +41,8 @@ impl Handler {
         match request["command"].as_str() {
             Some("status") => Ok(json!({ "text": status::screen(&self.glance()) })),
             Some("reach") => Ok(self.reach()),
+            Some("hold") => Ok(self.hold()),
+            Some("moment") => self.moment(),
             Some("sink_list") => Ok(json!({ "text": status::sinks(&self.sinks) })),
             Some("sink_detach") => self.detach(name()?),
             Some("sink_rebuild") => self.rebuild(name()?, request["accept_loss"] == true),
@@ -58,6 +67,34 @@ impl Handler {
             "epoch": beginning.epoch,
             "cores": cores.collect::<Vec<_>>(),
         })
+    }
+
+    /// Keeps the log for somebody who copies the directory.
+    fn hold(&self) -> Value {
+        let floors = self.registry().floors();
+        self.sinks.posts.hold(&floors, HOLD_TIME);
+        self.sinks.posts.set_floors(&floors);
+        let mut answer = self.reach();
+        answer["read_model"] = json!(self.read_model);
+        answer
+    }
+
+    /// An engine time behind all that was recorded before it was asked for, up to which everything is durable now. The reach has all of it.
+    fn moment(&self) -> Result<Value, String> {
+        let posts = &self.sinks.posts;
+        let (asked, since) = (posts.now(), Instant::now());
+        while posts.passed() < asked {
+            if since.elapsed() > MOMENT_WAIT {
+                return Err("no moment that all cores have passed: is a disk stuck?".to_owned());
+            }
+            // One that sleeps does not know how late it is.
+            self.wakers.iter().for_each(CoreWaker::wake);
+            thread::sleep(Duration::from_millis(1));
+        }
+        let time = posts.passed();
+        let mut answer = self.reach();
+        answer["time"] = json!(time.0);
+        Ok(answer)
     }
 
     fn detach(&self, name: &str) -> Result<Value, String> {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub(crate) use client::{Answered, ask};
-pub(crate) use handler::Handler;
+pub(crate) use handler::{HOLD_TIME, Handler};
 
 /// In the data directory.
 const SOCKET: &str = "control.sock";

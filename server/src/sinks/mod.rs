@@ -27,7 +27,7 @@ use keeper::Keeper;
 use log_source::LogSource;
 
 pub(crate) use outer::Outer;
-pub(crate) use posts::{LogSize, Posts};
+pub(crate) use posts::{DurableTime, LogSize, Posts};
 pub(crate) use readers::{CoreReads, ReadDesk};
 pub(crate) use status::{SinkHandle, SinkHandles, wall_clock};
 
@@ -202,7 +202,7 @@ pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io:
 }
 
 /// A run's history has what was confirmed, whoever did, and leaves after its partition; else only what is an order's counts.
-fn read_model_wants(label: Label) -> bool {
+pub(crate) fn read_model_wants(label: Label) -> bool {
     label.is_of_order || matches!(label.kind, Kind::HoldConfirmed | Kind::PartitionForgotten)
 }
 

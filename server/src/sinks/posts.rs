@@ -3,8 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use engine::ids::Time;
 use wal::Lsn;
 use wal::follow::Reach;
 use wal::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX};
@@ -21,6 +22,14 @@ pub(crate) struct Posts {
     is_awaited: AtomicBool,
     waiting: Mutex<()>,
     more: Condvar,
+    held: Mutex<Option<Held>>,
+}
+
+/// The log behind these records is kept for a backup, until nobody says so any more.
+#[derive(Debug)]
+struct Held {
+    floors: Vec<Lsn>,
+    until: Instant,
 }
 
 /// Written by one core but for `needed_from`, read by any thread.
@@ -37,6 +46,11 @@ struct Post {
     needed_from: AtomicU64,
     /// The record behind the last one that the read model is relied on to have; [`UNKNOWN`] where nothing is known.
     read_model_next: AtomicU64,
+    /// Engine time: the core's own, and the one up to which everything that it ever records is durable.
+    now: AtomicU64,
+    passed: AtomicU64,
+    /// The last record that the newest snapshot holds for every slot.
+    snapshot_holds: AtomicU64,
 }
 
 const UNKNOWN: u64 = 0;
@@ -60,18 +74,24 @@ impl Posts {
             is_kept_for_sinks: AtomicBool::new(false),
             needed_from: AtomicU64::new(floor.next().0),
             read_model_next: AtomicU64::new(UNKNOWN),
+            now: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
+            snapshot_holds: AtomicU64::new(0),
         };
         Posts {
             cores: cores.into_iter().map(post).collect(),
             is_awaited: AtomicBool::new(false),
             waiting: Mutex::new(()),
             more: Condvar::new(),
+            held: Mutex::default(),
         }
     }
 
-    /// Says how far the log of a core is durable. Costs a system call only where somebody waits for it.
-    pub(crate) fn publish(&self, core: u16, reach: Reach, size: LogSize) {
+    /// Says what time it is on a core, and how far its log is durable. Costs a system call only where somebody waits for it.
+    pub(crate) fn publish(&self, core: u16, now: Time, reach: Reach, size: LogSize) {
         let post = &self.cores[usize::from(core)];
+        // The time first: whoever sees a record sees a time that is not before it.
+        post.now.store(now.0, Ordering::Release);
         post.needed_bytes.store(size.needed_bytes, Ordering::Relaxed);
         post.kept_bytes.store(size.kept_bytes, Ordering::Relaxed);
         post.is_kept_for_sinks.store(size.is_kept_for_sinks, Ordering::Relaxed);
@@ -85,6 +105,38 @@ impl Posts {
             let _waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             self.more.notify_all();
         }
+    }
+
+    /// Says up to which time a core has recorded durably, and what its newest snapshot holds. Comes behind [`Posts::publish`]: whoever sees
+    /// the time sees a reach that has all records up to it.
+    pub(crate) fn pass(&self, core: u16, passed: Time, snapshot_holds: Lsn) {
+        let post = &self.cores[usize::from(core)];
+        post.snapshot_holds.store(snapshot_holds.0, Ordering::Relaxed);
+        post.passed.store(passed.0, Ordering::Release);
+    }
+
+    /// The latest time on any core.
+    pub(crate) fn now(&self) -> Time {
+        Time(self.cores.iter().map(|post| post.now.load(Ordering::Acquire)).max().unwrap_or(0))
+    }
+
+    /// The time up to which no core will record any more, and all that they have recorded is durable.
+    pub(crate) fn passed(&self) -> Time {
+        Time(self.cores.iter().map(|post| post.passed.load(Ordering::Acquire)).min().unwrap_or(0))
+    }
+
+    /// Keeps the log for a backup, for so long: behind what the newest snapshots hold, and behind `floors`. One that is kept already is kept
+    /// for longer.
+    pub(crate) fn hold(&self, floors: &[Lsn], time: Duration) {
+        let now = Instant::now();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_snapshots = self.cores.iter().map(|post| Lsn(post.snapshot_holds.load(Ordering::Relaxed)));
+        let new = || of_snapshots.zip(floors).map(|(snapshot, floor)| snapshot.min(*floor)).collect();
+        let floors = match held.take() {
+            Some(held) if now < held.until => held.floors,
+            _ => new(),
+        };
+        *held = Some(Held { floors, until: now + time });
     }
 
     /// The reach of each core's log: how far it is durable.
@@ -116,7 +168,10 @@ impl Posts {
 
     /// The log of each core is kept behind these records.
     pub(crate) fn set_floors(&self, floors: &[Lsn]) {
-        for (post, floor) in self.cores.iter().zip(floors) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.take_if(|held| held.until <= Instant::now());
+        for (core, (post, floor)) in self.cores.iter().zip(floors).enumerate() {
+            let floor = held.as_ref().map_or(*floor, |held| held.floors[core].min(*floor));
             post.needed_from.store(floor.next().0, Ordering::Relaxed);
         }
     }
@@ -153,6 +208,30 @@ impl Posts {
     }
 }
 
+/// The time up to which everything that a core ever records is durable, found out turn by turn.
+#[derive(Debug, Default)]
+pub(crate) struct DurableTime {
+    /// The last record of some turn, and when that was: no later record is older.
+    mark: Option<(Lsn, Time)>,
+    passed: Time,
+}
+
+impl DurableTime {
+    /// After a turn at `now`, whose last record is `appended`.
+    pub(crate) fn turn(&mut self, now: Time, appended: Lsn, durable: Lsn) -> Time {
+        for _ in 0..2 {
+            let (lsn, at) = *self.mark.get_or_insert((appended, now));
+            if durable < lsn {
+                break;
+            }
+            // Records of the same millisecond may still come.
+            self.passed = Time(at.0.saturating_sub(1));
+            self.mark = None;
+        }
+        self.passed
+    }
+}
+
 /// Generation and offset in one number, so that they are read together.
 fn end(reach: &Reach) -> u64 {
     (reach.generation << OFFSET_BITS) | (reach.offset / BLOCK_BYTES as u64)
@@ -170,7 +249,7 @@ mod tests {
         let posts = Posts::new([(Reach::NOTHING, Lsn::MAX), (Reach::NOTHING, Lsn(7))]);
         let largest = Reach { lsn: Lsn(u64::MAX), generation: (1 << 44) - 1, offset: SEGMENT_BYTES_MAX };
         for reach in [Reach { lsn: Lsn(5), generation: 3, offset: 8_192 }, largest] {
-            posts.publish(1, reach, LogSize::default());
+            posts.publish(1, Time(0), reach, LogSize::default());
             assert_eq!(posts.reach(), [Reach::NOTHING, reach]);
         }
         assert_eq!([posts.needed_from(0), posts.needed_from(1)], [Lsn::MAX, Lsn(8)]);
@@ -182,13 +261,47 @@ mod tests {
         assert_eq!(posts.read_model_has(1), None);
     }
 
+    /// Catches: a time that counts as passed while a record of it is in flight, or can still come.
+    #[test]
+    fn a_time_has_passed_once_no_record_of_it_can_come() {
+        let mut time = DurableTime::default();
+        assert_eq!(time.turn(Time(100), Lsn(5), Lsn(5)), Time(99), "nothing is in flight");
+        assert_eq!(time.turn(Time(110), Lsn(8), Lsn(5)), Time(99), "three records of this turn are");
+        assert_eq!(time.turn(Time(120), Lsn(9), Lsn(7)), Time(99));
+        assert_eq!(time.turn(Time(130), Lsn(12), Lsn(8)), Time(109), "as of the turn that is durable");
+        assert_eq!(time.turn(Time(140), Lsn(15), Lsn(12)), Time(129));
+        assert_eq!(time.turn(Time(150), Lsn(15), Lsn(15)), Time(149));
+    }
+
+    /// Catches: a log that goes on being pruned while somebody copies it, or is kept for ever for one that has gone.
+    #[test]
+    fn a_log_is_held_for_a_while() {
+        let posts = Posts::new([(Reach::NOTHING, Lsn(3)), (Reach::NOTHING, Lsn(3))]);
+        posts.publish(0, Time(50), Reach::NOTHING, LogSize::default());
+        posts.publish(1, Time(60), Reach::NOTHING, LogSize::default());
+        posts.pass(0, Time(49), Lsn(7));
+        posts.pass(1, Time(20), Lsn(90));
+        assert_eq!((posts.now(), posts.passed()), (Time(60), Time(20)));
+        posts.hold(&[Lsn(10), Lsn(20)], Duration::from_secs(1_000));
+        posts.set_floors(&[Lsn(100), Lsn(15)]);
+        assert_eq!([posts.needed_from(0), posts.needed_from(1)], [Lsn(8), Lsn(16)]);
+        posts.hold(&[Lsn(100), Lsn(100)], Duration::ZERO);
+        posts.set_floors(&[Lsn(100), Lsn(100)]);
+        assert_eq!([posts.needed_from(0), posts.needed_from(1)], [Lsn(101), Lsn(101)]);
+    }
+
     #[test]
     fn whoever_waits_is_woken_by_a_record() {
         let posts = Arc::new(Posts::new([(Reach::NOTHING, Lsn::MAX)]));
         let publisher = posts.clone();
         let thread = thread::spawn(move || {
             for lsn in 1..=1_000 {
-                publisher.publish(0, Reach { lsn: Lsn(lsn), generation: 1, offset: 0 }, LogSize::default());
+                publisher.publish(
+                    0,
+                    Time(lsn),
+                    Reach { lsn: Lsn(lsn), generation: 1, offset: 0 },
+                    LogSize::default(),
+                );
             }
         });
         let mut seen = Lsn(0);

@@ -48,6 +48,7 @@ fn check(path: &Path, data_dir: &Path, posts: &Posts, budget_bytes: u64) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use engine::ids::Time;
     use wal::Lsn;
     use wal::follow::Reach;
 
@@ -68,8 +69,8 @@ mod tests {
         assert_eq!(check(&path, Path::new("/proc"), &posts, more_than_any_disk), Ok(()));
         // What it has already is not what it may still take.
         let size = LogSize { kept_bytes: more_than_any_disk / 2, ..LogSize::default() };
-        posts.publish(0, Reach::NOTHING, size);
-        posts.publish(1, Reach::NOTHING, size);
+        posts.publish(0, Time(0), Reach::NOTHING, size);
+        posts.publish(1, Time(0), Reach::NOTHING, size);
         assert_eq!(check(&path, dir, &posts, more_than_any_disk), Ok(()));
         let nowhere = Path::new("/no/such/dir/read-model.db");
         assert_eq!(check(nowhere, dir, &posts, u64::MAX), Ok(()), "opening it says more");

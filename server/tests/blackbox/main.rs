@@ -1,5 +1,6 @@
 //! Black-box tests: they start the built binary, talk to it over its sockets, and link none of its code.
 
+mod backup;
 mod bad_input;
 #[path = "../../../net/tests/bad_requests/mod.rs"]
 mod bad_requests;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use engine::catalogue::{Catalogue, Listing};
 use engine::ids::{SlotId, Time};
+use shard::Across;
 use wal::{OpenError, SnapshotState};
 
 use super::World;
@@ -128,12 +129,20 @@ impl World {
         let slots = self.process.cores.iter().flat_map(|core| core.shard().slots());
         let found: BTreeMap<SlotId, u64> =
             slots.filter(|slot| !slot.is_blank()).map(|slot| (slot.id(), slot.seq())).collect();
+        self.look_across();
         self.model.recovered(&found, inputs, cores);
         self.compare();
         self.count_start();
         self.sinks.started(&mut self.process, &self.plan);
         sinks::look_at_start(self);
         self.history.note(format_args!("process {} with {cores} cores: {found:?}", self.process_number));
+    }
+
+    /// What a crash leaves is what a backup may have: orders and holds agree by what the slots themselves know.
+    fn look_across(&self) {
+        let mut across = Across::default();
+        self.process.cores.iter().flat_map(|core| core.shard().slots()).for_each(|slot| across.add(slot));
+        across.check().unwrap_or_else(|wrong| panic!("orders and holds do not agree: {wrong}"));
     }
 
     fn count_start(&mut self) {

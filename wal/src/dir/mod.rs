@@ -1,5 +1,6 @@
 //! The data directory: opened and locked, recovered, redistributed over another number of cores.
 
+pub(crate) mod backup;
 pub(crate) mod epoch;
 mod open;
 pub(crate) mod origin;

@@ -9,14 +9,14 @@ use super::epoch;
 use crate::bytes::{array, u64_at};
 use crate::core_dir::DirLock;
 use crate::error::{During, OpenError};
-use crate::files::{File, Files};
+use crate::files::Files;
 use crate::names;
 use crate::options::Options;
 use crate::sinks::{self, Sinks};
 use crate::superblock::{self, Superblock};
 
 /// Names that an empty directory may contain: those of an initialisation that a crash cut short, and one that file systems make.
-const EMPTY: [&str; 3] = [names::LOCK, names::SUPERBLOCK_NEW, "lost+found"];
+pub(super) const EMPTY: [&str; 3] = [names::LOCK, names::SUPERBLOCK_NEW, "lost+found"];
 
 /// An open directory. Both copies of the superblock agree and name an epoch.
 pub(super) struct Opened {
@@ -74,6 +74,9 @@ fn recognise<F: Files>(files: &F) -> Result<Option<superblock::Loaded>, OpenErro
     if found.iter().any(|name| name == names::SUPERBLOCK) {
         return superblock::read(files)?.map(Some).ok_or_else(|| no_superblock(files));
     }
+    if found.iter().any(|name| name == names::BACKUP) {
+        return Err(OpenError::IsBackup { path: root });
+    }
     let Some(other) = found.iter().find(|name| !EMPTY.contains(&name.as_str())) else {
         return Ok(None);
     };
@@ -89,7 +92,7 @@ fn no_superblock<F: Files>(files: &F) -> OpenError {
     OpenError::Missing { file: files.display(names::SUPERBLOCK), reason }
 }
 
-fn lock<F: Files>(files: &F) -> Result<DirLock, OpenError> {
+pub(super) fn lock<F: Files>(files: &F) -> Result<DirLock, OpenError> {
     let locked = files.lock(names::LOCK, true).during("lock", &files.display(names::LOCK))?;
     match locked {
         Ok(lock) => Ok(Arc::new(lock)),
@@ -113,16 +116,11 @@ fn begin<F: Files>(files: &F, options: &Options) -> Result<superblock::Loaded, O
         epoch: 0,
         life: u64_at(&entropy, 32),
     };
-    let file = files.create(names::SUPERBLOCK_NEW).during("create", &name)?;
-    let both = [superblock.encode(0), superblock.encode(1)];
-    file.write_at(both.as_flattened(), 0).during("write", &name)?;
-    file.sync().during("sync", &name)?;
-    files.rename(names::SUPERBLOCK_NEW, names::SUPERBLOCK).during("rename", &name)?;
-    files.sync_dir("").during("sync", &files.display(""))?;
+    superblock::make(files, names::SUPERBLOCK_NEW, names::SUPERBLOCK, &superblock)?;
     Ok(superblock::Loaded { superblock, both_agree: true })
 }
 
-fn random(to: &mut [u8]) -> std::io::Result<()> {
+pub(super) fn random(to: &mut [u8]) -> std::io::Result<()> {
     let mut done = 0;
     while done < to.len() {
         match rustix::rand::getrandom(&mut to[done..], rustix::rand::GetRandomFlags::empty()) {

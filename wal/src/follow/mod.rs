@@ -7,7 +7,7 @@
 mod cursor;
 mod earliest;
 mod follower;
-mod state;
+pub(crate) mod state;
 mod stream;
 
 use thiserror::Error;

@@ -27,6 +27,18 @@ pub fn read_snapshot<F: Files>(
     core: u16,
     sink: &mut dyn Recover,
 ) -> Result<Lsn, OpenError> {
+    newest_snapshot(files, epoch, core, |dir, owner, number| {
+        snapshot::read(files, &dir.path(&names::snapshot(number)), owner, number, sink).map(|info| info.begin)
+    })
+}
+
+/// Gives the newest snapshot of one core to `read`, by its directory, its owner and its number.
+pub(crate) fn newest_snapshot<F: Files, T>(
+    files: &F,
+    epoch: &Cursor,
+    core: u16,
+    mut read: impl FnMut(&CoreDir<F>, &Owner, u64) -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
     let owner = Owner { id: epoch.directory, epoch: epoch.epoch, core };
     let dir = CoreDir::new(files, epoch.epoch, core);
     let mut tries = 0;
@@ -37,11 +49,11 @@ pub fn read_snapshot<F: Files>(
             Ok(listing) => *listing.snapshots.last().expect("checked by the listing"),
             // Segments are renamed while they are listed: one may be seen under no name.
             Err(OpenError::Missing { .. }) if tries < TRIES => continue,
-            Err(_) => return listing.map(|_| Lsn::NONE),
+            Err(_) => return Err(listing.expect_err("seen")),
         };
-        match snapshot::read(files, &dir.path(&names::snapshot(number)), &owner, number, sink) {
+        match read(&dir, &owner, number) {
             Err(OpenError::Missing { .. }) if tries < TRIES => {}
-            read => return read.map(|info| info.begin),
+            read => return read,
         }
     }
 }

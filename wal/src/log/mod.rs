@@ -200,6 +200,11 @@ impl<D: Disk> Log<D> {
         self.segments.needed_bytes()
     }
 
+    /// The last record that the newest snapshot holds for every slot: whoever reads the snapshot reads the log behind it.
+    pub fn snapshot_holds(&self) -> Lsn {
+        self.snapshots.holds()
+    }
+
     /// Bytes of all segments, spare ones included.
     pub fn kept_bytes(&self) -> u64 {
         self.segments.kept_bytes()

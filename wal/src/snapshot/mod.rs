@@ -26,7 +26,7 @@ mod writer;
 use crate::limits::SLOTS;
 use crate::types::Lsn;
 
-pub(crate) use reader::read;
+pub(crate) use reader::{read, read_open};
 pub(crate) use writer::Encoder;
 
 pub(crate) const MAGIC: [u8; 8] = *b"ILKSNAPS";

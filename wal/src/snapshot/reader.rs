@@ -38,7 +38,16 @@ pub(crate) fn read<F: Files>(
     number: u64,
     sink: &mut dyn Recover,
 ) -> Result<SnapshotInfo, OpenError> {
-    let (file, name, bytes) = open_listed(files, path)?;
+    read_open(open_listed(files, path)?, owner, number, sink)
+}
+
+/// As [`read`], of a file that is open: with its name and its size.
+pub(crate) fn read_open<T: File>(
+    (file, name, bytes): (T, String, u64),
+    owner: &Owner,
+    number: u64,
+    sink: &mut dyn Recover,
+) -> Result<SnapshotInfo, OpenError> {
     let mut reader = Reader { file, name, at: 0, bytes, buffer: Vec::new() };
     reader.whole(owner, number, sink)
 }

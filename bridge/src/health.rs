@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use engine::ids::Time;
 use wal::follow::Cursor;
 
-use crate::sink::{SinkError, Trouble};
+use crate::sink::{MovedAside, SinkError, Trouble};
 
 /// Written by the sink's runner, read by any thread.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Report {
     pub notice: Option<String>,
     /// Since the start it began with the oldest record that the log had, behind this place.
     pub began_behind: Option<Cursor>,
+    /// Rows that the log does not have, since a backup was restored: moved out of the way by the last copy.
+    pub moved_aside: Vec<MovedAside>,
     /// The durable position.
     pub position: Option<Cursor>,
     /// It has, or does not want, everything up to here.

@@ -220,6 +220,7 @@ impl<K: Sink, S: Source> Runner<K, S> {
             Ok(())
         })?;
         sink.end_copy(&cursor)?;
+        health.update(|report| report.moved_aside = sink.moved_aside().to_vec());
         tracing::info!(sink = sink.name(), "the state is copied");
         Ok(cursor)
     }

@@ -81,6 +81,11 @@ pub trait Sink: Send {
     /// It cannot be written now.
     fn end_copy(&mut self, cursor: &Cursor) -> Result<(), SinkError>;
 
+    /// What it had and the log has not, since a backup was restored: moved out of the way by its last copy.
+    fn moved_aside(&self) -> &[MovedAside] {
+        &[]
+    }
+
     /// Lets go what it has kept for long enough, a little at a time; `now` is not later than the last record that it was given. True where there is
     /// more to do at once.
     ///
@@ -97,6 +102,14 @@ pub trait Sink: Send {
     /// # Errors
     /// It cannot be written now.
     fn write(&mut self, batch: &Batch, cursor: &Cursor) -> Result<(), SinkError>;
+}
+
+/// Rows that were moved out of the way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MovedAside {
+    /// The table that has them now.
+    pub to: String,
+    pub rows: u64,
 }
 
 /// Why a sink is down.

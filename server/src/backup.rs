@@ -4,6 +4,7 @@
 //! state that a power cut could have left. The read model is copied first, then the snapshots are opened, and the moment comes last: it is
 //! later than whatever those hold. A running server is asked to keep its log meanwhile, and for the moment.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,12 +98,12 @@ pub(crate) fn restore(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Re
     }
     let cores = backup.beginning().cores.len() as u16;
     let mut across = Across::default();
-    let mut last = Time(0);
+    let last = Cell::new(Time(0));
     let mut counts = Counts::default();
     let images = |core, sink: &mut SnapshotSink<'_>| {
         let mut slots = Recovery::new(core, cores);
         backup.read(core, &mut slots)?;
-        last = last.max(slots.last_time());
+        last.set(last.get().max(slots.last_time()));
         write_core(&slots, &mut across, sink)?;
         counts = if core + 1 == cores { across.check().map_err(refused)? } else { counts };
         Ok(())
@@ -110,7 +111,7 @@ pub(crate) fn restore(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Re
     let beside = |beginning: &Cursor| -> Result<(), Error> {
         fs::copy(from.join(READ_MODEL_FILE), &read_model)
             .map_err(|error| format!("the read model of the backup cannot be copied: {error}"))?;
-        read_model::begin_life(&read_model, beginning)?;
+        read_model::begin_life(&read_model, beginning, last.get())?;
         if let Some(cursor) = present(&from.join(KAFKA_CURSOR)) {
             fs::copy(cursor, to.join(KAFKA_CURSOR))?;
         }
@@ -121,7 +122,7 @@ pub(crate) fn restore(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Re
         "{} has what {} had, as of {}: {}\nWhat came later is lost. MySQL, Redis and Kafka may have it: each stays down until `interlock sink rebuild NAME`\n",
         to.display(),
         from.display(),
-        when(last),
+        when(last.get()),
         told(counts)
     ))
 }

@@ -335,6 +335,11 @@ fn warn_of_ad_hoc_beside_the_timetable(recovered: &[RecoveredCore], on_sale: &On
 const WARNED_PARTITIONS_MAX: usize = 100;
 
 fn report(recovered: &[RecoveredCore]) {
+    if recovered.iter().any(|(_, at)| at.snapshot.is_of_earlier_version()) {
+        tracing::warn!(
+            "an earlier version wrote this directory, and will refuse it from here on: the way back is a backup or a copy that was made before"
+        );
+    }
     for (core, (slots, at)) in recovered.iter().enumerate() {
         if let Some(cut) = &at.cut {
             tracing::warn!(

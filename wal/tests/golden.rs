@@ -94,6 +94,7 @@ fn what_was_written_is_read() {
         let (_, pair) = example();
         assert_eq!((at.last, at.snapshot.begin, at.records), (Lsn(7), Lsn(6), 1), "{kept}");
         assert_eq!(taken.state(), pair.state, "{kept}");
+        assert_eq!(at.snapshot.is_of_earlier_version(), kept == "snapshot-v1");
         let dir = DataDir::open_on(files, &options()).unwrap();
         let sinks = dir.sink_registry();
         assert_eq!(sinks.problem(), None);

@@ -21,6 +21,8 @@ pub(super) const LOCK_WAIT_SECS: u32 = 5;
 pub(super) const MIGRATION_LOCK_WAIT_SECS: u32 = 20;
 /// A statement of a migration may rewrite a large table.
 pub(super) const MIGRATION_TIMEOUT: Duration = Duration::from_secs(6 * 3_600);
+/// The wait for the move of one table's rows that a restored backup does not have: it reads the whole table.
+pub(super) const MOVE_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// The silence after which the system asks whether the other side is still there.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(10);
 /// A stop is looked for so often while the database is waited for.

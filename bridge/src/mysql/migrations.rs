@@ -11,6 +11,7 @@ use crate::sink::{SinkError, Trouble};
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_old_system", include_str!("../../../migrations/mysql/0001_old_system.sql")),
     ("0002_interlock", include_str!("../../../migrations/mysql/0002_interlock.sql")),
+    ("0003_lost", include_str!("../../../migrations/mysql/0003_lost.sql")),
 ];
 
 /// Error codes of a statement that was done before: a column, an index that is there already.

@@ -6,6 +6,7 @@
 mod cursor;
 mod dsn;
 mod limits;
+mod lost;
 mod migrations;
 mod tables;
 mod trouble;
@@ -27,7 +28,7 @@ use crate::read_model::stored::Stored;
 use crate::rows;
 use crate::rows::gathered::Gathered;
 use crate::runner::Stop;
-use crate::sink::{Batch, Sink, SinkError, Trouble};
+use crate::sink::{Batch, MovedAside, Sink, SinkError, Trouble};
 use limits::{
     CONNECT_TIMEOUT, COPIED_ROWS_PER_TRANSACTION, DEADLOCK_RETRIES, KEEPALIVE, LOCK_WAIT_SECS,
     STATEMENTS_MAX, STOP_INTERVAL,
@@ -58,6 +59,7 @@ pub struct MySql {
     lost: Option<SinkError>,
     /// Of the copy under way, not written yet.
     copied: Rows,
+    moved_aside: Vec<MovedAside>,
 }
 
 struct Open {
@@ -79,7 +81,15 @@ impl MySql {
     /// The system has no room for a runtime.
     pub fn new(settings: Settings, stop: Arc<Stop>) -> std::io::Result<MySql> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(MySql { settings, runtime, stop, open: None, lost: None, copied: Rows::default() })
+        Ok(MySql {
+            settings,
+            runtime,
+            stop,
+            open: None,
+            lost: None,
+            copied: Rows::default(),
+            moved_aside: Vec::new(),
+        })
     }
 
     /// Brings the database up to date and leaves it. Gives the names of the migrations that were run.
@@ -169,6 +179,29 @@ impl MySql {
 
     fn flush_if_many(&mut self) -> Result<(), SinkError> {
         if self.copied.len() >= COPIED_ROWS_PER_TRANSACTION { self.flush_copied() } else { Ok(()) }
+    }
+
+    /// What belongs to the time between a backup and its restore goes out of the way.
+    fn move_lost(&mut self, life: u64) -> Result<(), SinkError> {
+        self.moved_aside.clear();
+        let restored = Stored::open(&self.settings.read_model)?.restored(life)?;
+        let Some(state_of) = restored else { return Ok(()) };
+        let mut open = self.take_open()?;
+        let directory = self.settings.directory;
+        self.moved_aside = self.wait_for("move what was lost", async {
+            let Open { conn, version } = &mut open;
+            within(conn.query_drop("START TRANSACTION")).await?;
+            cursor::advance(conn, directory, None, *version).await?;
+            let moved = lost::move_aside(conn, life, &state_of).await?;
+            within(conn.query_drop("COMMIT")).await?;
+            Ok(moved)
+        })?;
+        open.version += 1;
+        self.open = Some(open);
+        for MovedAside { to, rows } in &self.moved_aside {
+            tracing::warn!(rows, "rows that were changed after the backup, at {state_of}, are in {to} now");
+        }
+        Ok(())
     }
 
     /// Everything that the read model has: also what the engine no longer has. It comes behind the engine's state, so that what leaves
@@ -280,7 +313,12 @@ impl Sink for MySql {
     fn end_copy(&mut self, cursor: &Cursor) -> Result<(), SinkError> {
         self.copy_read_model()?;
         self.flush_copied()?;
+        self.move_lost(cursor.life)?;
         self.transact("end a copy", &Rows::default(), Mode::Copy, Some(cursor))
+    }
+
+    fn moved_aside(&self) -> &[MovedAside] {
+        &self.moved_aside
     }
 
     fn write(&mut self, batch: &Batch, cursor: &Cursor) -> Result<(), SinkError> {

@@ -12,7 +12,10 @@ use super::limits::{
 use crate::sink::{SinkError, Trouble};
 
 /// Numbered and forward-only: one that was released never changes. `user_version` says how many a database has had.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_read_model.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_read_model.sql"),
+    include_str!("../../../migrations/sqlite/0002_lives.sql"),
+];
 
 /// The application id, by which SQLite tells whose database it is: `ILRM`.
 const APPLICATION_ID: i32 = 0x494c_524d;

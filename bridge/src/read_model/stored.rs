@@ -6,7 +6,7 @@ use engine::answer::OrderView;
 use engine::ids::{Cents, OrderName, Reference, SlotId, Time, TxnId};
 use engine::limits::SLOTS;
 use engine::status::{RefundReason, Settlement};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::open::reader;
 use super::orders::{COLUMNS, maybe, parsed, view};
@@ -77,6 +77,16 @@ impl Stored {
         let sql = "SELECT order_id, provider_txn_id, amount_cents, reason, detail, created_at, reference, settled_at, life, slot, seq
             FROM refunds WHERE (order_id, provider_txn_id) > (?1, ?2) ORDER BY order_id, provider_txn_id LIMIT ?3";
         self.page(sql, params![order, txn, limit as i64], refund)
+    }
+
+    /// The moment of what was restored, as a text, where a restore began this life.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn restored(&self, life: u64) -> Result<Option<String>, SinkError> {
+        let sql = "SELECT state_of FROM lives WHERE life = ?1";
+        let found = self.0.query_row(sql, [life as i64], |row| row.get(0)).optional();
+        found.map_err(|error| unreadable(&error.into()))
     }
 
     fn page<T>(

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bridge::health::State;
 use bridge::read_model;
+use bridge::sink::MovedAside;
 use net::metrics::Metrics;
 use net::runtime::CoreWaker;
 use serde_json::{Value, json};
@@ -149,10 +150,11 @@ impl Handler {
             let text = format!("{name} is being filled anew ({state}): see `interlock sink list`\n");
             return Ok(json!({ "text": text }));
         }
-        let text = match (name, sink.health.report().began_behind) {
+        let report = sink.health.report();
+        let text = match (name, report.began_behind) {
             (READ_MODEL, _) => self.read_model_rebuilt()?,
             (_, Some(place)) => sent_again(name, &place),
-            (_, None) => format!("{name} is filled anew\n"),
+            (_, None) => filled_anew(name, &report.moved_aside),
         };
         Ok(json!({ "text": text }))
     }
@@ -169,6 +171,18 @@ impl Handler {
     fn registry(&self) -> std::sync::MutexGuard<'_, SinkRegistry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The answer to tables that were filled: what had been in them and is lost, where a backup was restored.
+fn filled_anew(name: &str, moved_aside: &[MovedAside]) -> String {
+    let mut text = format!("{name} is filled anew\n");
+    if !moved_aside.is_empty() {
+        text.push_str("changed after the backup that was restored, and moved aside:\n");
+        moved_aside
+            .iter()
+            .for_each(|moved| text.push_str(&format!("  {} rows to {}\n", moved.rows, moved.to)));
+    }
+    text
 }
 
 /// The answer to a topic that was sent again: what is missing is said by its records.

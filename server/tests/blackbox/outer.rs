@@ -63,6 +63,107 @@ fn the_old_flow_runs_with_each_combination_of_sinks() {
     }
 }
 
+/// Catches: a sink that goes on into another life as if nothing had been lost; a report that does not say what was; a row of before the backup
+/// that counts as lost.
+#[test]
+fn what_a_backup_does_not_have_is_moved_aside_and_told() {
+    let place = place();
+    let launch = place.configure(Launch::new().env("PAYMENT_CALLBACK_SIGN_KEY", SIGN_KEY), &SINKS);
+    let server = launch.start();
+    let mut session = server.session();
+    let before = buy(&mut session, "before-the-backup");
+    let open = session.reserved("open-at-the-backup", "restored|train", 1);
+    let open = text(&open, "OrderID");
+    until_all_have_all(&mut session);
+    let backup = server.launch().home().join("backup");
+    let done = operator(&server, &["backup", &backup.display().to_string()]);
+    assert!(done.status.success(), "{}", done.said());
+    let after = buy(&mut session, "after-the-backup");
+    session.pay(open, "txn-after-the-backup-too").ok();
+    session.until_ticketed(open);
+    until_all_have_all(&mut session);
+    let launch = server.stop();
+
+    // An order that only MySQL still has: the read model has let it go.
+    let (after_id, columns) =
+        (text(&after, "OrderID"), "idempotency_key, status, amount_cents, life, slot, seq");
+    let _ = place.rows(&format!(
+        "INSERT INTO orders (order_id, created_at, updated_at, {columns})
+         SELECT 'long-ago', '2020-01-01', '2020-01-01', {columns} FROM orders WHERE order_id = '{after_id}'"
+    ));
+
+    let dir = launch.home().join("restored");
+    let to = dir.display().to_string();
+    let done = launch.run(&["restore", &backup.display().to_string(), "--data-dir", &to]);
+    assert!(done.status.success(), "{}", done.said());
+    let launch = launch.data_dir(&dir);
+    let server = launch.start();
+    let mut session = server.session();
+    for sink in SINKS {
+        let error = until("the sink to be down", || {
+            let ready = session.get(Port::Gateway, "/readyz").json();
+            let of_name = list(&ready, "sinks").iter().find(|of| of["name"] == sink).cloned()?;
+            (of_name["state"] == "down").then(|| text(&of_name, "last_error").to_owned())
+        });
+        assert!(error.contains("another life"), "{sink}: {error}");
+    }
+    // Sold to somebody else meanwhile.
+    let again = buy(&mut session, "after-the-restore");
+    let said: Vec<String> = SINKS
+        .iter()
+        .map(|sink| {
+            let rebuilt = operator(&server, &["sink", "rebuild", sink]);
+            assert!(rebuilt.status.success(), "{}", rebuilt.said());
+            rebuilt.stdout
+        })
+        .collect();
+    let mysql = SINKS.iter().position(|sink| *sink == "mysql").expect("one of them");
+    for moved in ["1 rows to orders_lost", "2 rows to payments_lost", "2 rows to tickets_lost"] {
+        assert!(said[mysql].contains(moved), "{moved} in {}", said[mysql]);
+    }
+    until_all_have_all(&mut session);
+    let ids = |sql: &str| -> Vec<String> {
+        let mut ids: Vec<String> =
+            place.rows(sql).into_iter().map(|row| row[0].clone().expect("an id")).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let sorted = |orders: &[&str]| {
+        let mut ids: Vec<String> = orders.iter().map(|id| (*id).to_owned()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let (before_id, again_id) = (text(&before, "OrderID"), text(&again, "OrderID"));
+    assert_eq!(ids("SELECT order_id FROM orders"), sorted(&[before_id, open, again_id, "long-ago"]));
+    assert_eq!(ids("SELECT order_id FROM orders WHERE status = 'RESERVED'"), [open]);
+    assert_eq!(ids("SELECT order_id FROM orders_lost"), [after_id]);
+    assert_eq!(ids("SELECT order_id FROM payments"), sorted(&[before_id, again_id]));
+    assert_eq!(ids("SELECT order_id FROM tickets_lost"), sorted(&[after_id, open]));
+    assert_eq!(session.order(open)["Status"], "RESERVED");
+    for sink in ["mysql", "redis"] {
+        place.assert_has_ticketed(sink, &[before.clone(), again.clone()]);
+    }
+    // An event of each effect, under one id; the one that was lost is told as well.
+    let mut effects = std::collections::BTreeMap::new();
+    for message in place.topic("order.events") {
+        let event = message.value;
+        let effect = (event["event_type"].to_string(), event["aggregate_id"].to_string());
+        let known = effects.entry(text(&event, "event_id").to_owned()).or_insert(effect.clone());
+        assert_eq!(*known, effect, "an id stands for two effects");
+    }
+    let paid =
+        |id: &str| effects.values().filter(|(kind, of)| kind == "\"OrderPaid\"" && of.contains(id)).count();
+    assert_eq!([before_id, after_id, again_id].map(paid), [1, 1, 1]);
+
+    // And goes on.
+    let next = buy(&mut session, "goes-on");
+    until_all_have_all(&mut session);
+    for sink in ["mysql", "redis"] {
+        place.assert_has_ticketed(sink, std::slice::from_ref(&next));
+    }
+    server.stop();
+}
+
 /// Catches: entries that are not what HTTP says; ones that stay when a hold has ended.
 #[test]
 fn redis_has_what_http_says() {

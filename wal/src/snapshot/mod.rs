@@ -70,6 +70,15 @@ pub struct SnapshotInfo {
     pub slots: u32,
     /// Size of the file.
     pub bytes: u64,
+    /// The version of its format.
+    pub version: u16,
+}
+
+impl SnapshotInfo {
+    /// An earlier version of the program wrote it. The next one is of a format that such a program refuses.
+    pub const fn is_of_earlier_version(&self) -> bool {
+        self.version < VERSION
+    }
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl<T: File> Reader<T> {
             }
             progress.last = section.lsn;
             if section.kind == KIND_END {
-                return self.end(&section, number, header.begin, &progress);
+                return self.end(&section, number, &header, &progress);
             }
             self.follows(&section, &mut progress)?;
             self.image(&section, sink)?;
@@ -210,7 +210,7 @@ impl<T: File> Reader<T> {
         &self,
         end: &Section,
         number: u64,
-        begin: u64,
+        header: &Header,
         read: &Progress,
     ) -> Result<SnapshotInfo, OpenError> {
         if let Some((slot, _)) = read.open {
@@ -224,10 +224,11 @@ impl<T: File> Reader<T> {
         }
         Ok(SnapshotInfo {
             number,
-            begin: Lsn(begin),
+            begin: Lsn(header.begin),
             end: Lsn(end.lsn),
             slots: read.slots,
             bytes: self.bytes,
+            version: header.version,
         })
     }
 }

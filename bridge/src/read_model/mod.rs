@@ -10,6 +10,7 @@ mod history;
 mod limits;
 mod open;
 mod orders;
+mod owed;
 #[cfg(test)]
 mod plans;
 mod read_error;
@@ -20,6 +21,7 @@ mod tidy;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine::ids::Time;
 use engine::state::Slot;
@@ -29,6 +31,7 @@ use wal::follow::Cursor;
 pub use backup::{begin_life, copy};
 pub use limits::{HISTORY_PAGE_MAX, ORDERS_PAGE_MAX, WAL_BYTES_MAX};
 pub use open::{check_at_rest, count_orders, quick_check, remove};
+pub use owed::Owed;
 pub use reader::Reader;
 pub use tidy::Keep;
 
@@ -61,6 +64,7 @@ pub struct ReadModel {
     /// Orders and refunds that had left the slots of the copy.
     left: u64,
     tidy: tidy::Tidy,
+    owed: Arc<Owed>,
 }
 
 impl std::fmt::Debug for ReadModel {
@@ -80,7 +84,14 @@ impl ReadModel {
             rows_copied: 0,
             left: 0,
             tidy: tidy::Tidy::default(),
+            owed: Arc::default(),
         }
+    }
+
+    /// The money that is owed back, which is looked up each time that the read model is looked after.
+    #[must_use]
+    pub fn owed(&self) -> Arc<Owed> {
+        Arc::clone(&self.owed)
     }
 
     /// It is written to only while `room` says that there is some.
@@ -151,6 +162,11 @@ impl Sink for ReadModel {
         }
         self.connection = Some(connection);
         Ok(cursor)
+    }
+
+    fn check(&mut self) -> Result<(), SinkError> {
+        let owed = self.owed();
+        self.with("look after it", |connection| owed.look(connection))
     }
 
     fn notice(&self) -> Option<String> {

@@ -15,6 +15,7 @@ use crate::sink::{SinkError, Trouble};
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_read_model.sql"),
     include_str!("../../../migrations/sqlite/0002_lives.sql"),
+    include_str!("../../../migrations/sqlite/0003_owed.sql"),
 ];
 
 /// The application id, by which SQLite tells whose database it is: `ILRM`.

@@ -97,7 +97,9 @@ impl Sinks {
             posts.clone(),
             setup.budget_bytes_per_core * u64::from(dir.cores()),
         );
-        starter.follow(READ_MODEL, ReadModel::new(settings).within(room), read_model_wants)?;
+        let read_model = ReadModel::new(settings).within(room);
+        let owed = read_model.owed();
+        starter.follow(READ_MODEL, read_model, read_model_wants)?;
         setup.outer.start(&mut starter, dir.id(), &setup.read_model)?;
         let Starter { stop, sinks, mut threads, .. } = starter;
         let handles = Arc::new(SinkHandles {
@@ -107,6 +109,7 @@ impl Sinks {
             kept: Mutex::default(),
             budget_bytes_per_core: setup.budget_bytes_per_core,
             read_model: setup.read_model.clone(),
+            owed,
         });
         let keeper = Keeper {
             registry: registry.clone(),

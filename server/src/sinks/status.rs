@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bridge::health::{Health, Report, State};
+use bridge::read_model::Owed;
 use bridge::runner::Requests;
 use bridge::sink::Trouble;
 use engine::ids::Time;
@@ -63,6 +64,7 @@ pub(crate) struct SinkHandles {
     pub(crate) kept: Mutex<Kept>,
     pub(crate) budget_bytes_per_core: u64,
     pub(crate) read_model: PathBuf,
+    pub(crate) owed: Arc<Owed>,
 }
 
 impl SinkHandles {
@@ -181,6 +183,19 @@ impl SinkHandles {
             "Bytes of SQLite's own log of the read model; it grows while a reader keeps an old moment open.",
             &[],
             move || bridge::read_model::wal_bytes(&path),
+        );
+        let (owed, oldest) = (self.owed.clone(), self.owed.clone());
+        registry.gauge_of(
+            "interlock_refunds_owed",
+            "Refunds that nobody has settled, as the read model has them.",
+            &[],
+            move || owed.refunds(),
+        );
+        registry.gauge_of(
+            "interlock_refund_oldest_seconds",
+            "How long the oldest refund has been owed; 0 if none is.",
+            &[],
+            move || oldest.oldest_age_ms(wall_clock()) / 1_000,
         );
         let (needed, kept, budget) = (self.posts.clone(), self.posts.clone(), self.budget_bytes_per_core);
         registry.gauge_of(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::support::{Launch, Port};
+use crate::support::{Launch, Port, Session, until};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
@@ -60,4 +60,28 @@ fn alerts_stand_on_what_is_stable() {
     }
     let unknown: Vec<_> = asked.iter().filter(|name| !stable.iter().any(|other| other == *name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// Catches: money that is owed and that nobody sees; an alert that never clears.
+#[test]
+fn what_is_owed_back_is_a_metric() {
+    let server = Launch::new().start();
+    let mut session = server.session();
+    let order = session.new_order("owed");
+    session.cancel(&order).ok();
+    session.pay(&order, "owed-txn").refused(409, "");
+    let gauge = |session: &mut Session, name: &str| -> Option<u64> {
+        let scrape = session.get(Port::Gateway, "/metrics").text();
+        scrape.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    };
+    let mut until_owed = |count: u64| {
+        until("the refunds to be counted", || {
+            (gauge(&mut session, "interlock_refunds_owed") == Some(count)).then_some(())
+        });
+        gauge(&mut session, "interlock_refund_oldest_seconds")
+    };
+    assert!(until_owed(1).is_some_and(|age| age < 600));
+    server.session().settle(&order, "owed-txn", "paid back").ok();
+    assert_eq!(until_owed(0), Some(0));
+    server.stop();
 }

@@ -112,6 +112,7 @@ pub(crate) fn restore(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Re
         fs::copy(from.join(READ_MODEL_FILE), &read_model)
             .map_err(|error| format!("the read model of the backup cannot be copied: {error}"))?;
         read_model::begin_life(&read_model, beginning, last.get())?;
+        fs::File::open(&read_model)?.sync_all()?;
         if let Some(cursor) = present(&from.join(KAFKA_CURSOR)) {
             fs::copy(cursor, to.join(KAFKA_CURSOR))?;
         }
@@ -221,6 +222,7 @@ impl Drop for Hold {
 
 /// The copy of the read model, which is brought up to the moment.
 struct Followed {
+    path: PathBuf,
     read_model: ReadModel,
     cursor: Cursor,
     batch: Batch,
@@ -240,7 +242,7 @@ impl Followed {
             );
         }
         let batch = Batch { life: epoch.life, records: Vec::new() };
-        Ok(Followed { read_model, cursor, batch, bytes: 0 })
+        Ok(Followed { path: path.to_owned(), read_model, cursor, batch, bytes: 0 })
     }
 
     fn add(&mut self, core: u16, lsn: Lsn, record: Record, bytes: &[u8]) -> Result<(), Error> {
@@ -266,7 +268,13 @@ impl Followed {
     fn finish(mut self, beginning: &Cursor) -> Result<(), Error> {
         self.write()?;
         self.cursor = beginning.clone();
-        self.write()
+        self.write()?;
+        drop(self.read_model);
+        // What was not written back when it was closed would be missing.
+        match read_model::wal_bytes(&self.path) {
+            0 => Ok(()),
+            _ => Err(format!("{} could not be closed", self.path.display()).into()),
+        }
     }
 }
 

@@ -76,7 +76,9 @@ impl Handler {
         self.sinks.posts.hold(&floors, HOLD_TIME);
         self.sinks.posts.set_floors(&floors);
         let mut answer = self.reach();
-        answer["read_model"] = json!(self.read_model);
+        // Who asks may be in another place.
+        answer["read_model"] =
+            json!(std::path::absolute(&self.read_model).unwrap_or_else(|_| self.read_model.clone()));
         answer
     }
 

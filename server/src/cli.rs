@@ -13,6 +13,8 @@ pub(crate) enum Action {
     Serve(Settings),
     /// Prints the settings in force and where each value comes from.
     Config(Settings),
+    /// Asks a server whether it is ready.
+    Health(Settings),
     LogCheck(PathBuf),
     LogDump(PathBuf),
     LogEvents {
@@ -43,6 +45,7 @@ pub(crate) fn read() -> Result<Action, SettingsError> {
     match matches.subcommand() {
         Some(("serve", matches)) => Ok(Action::Serve(settings(matches)?)),
         Some(("config", matches)) => Ok(Action::Config(settings(matches)?)),
+        Some(("health", matches)) => Ok(Action::Health(settings(matches)?)),
         Some(("log", matches)) => match matches.subcommand() {
             Some(("check", matches)) => Ok(Action::LogCheck(path(matches, "dir"))),
             Some(("dump", matches)) => Ok(Action::LogDump(path(matches, "dir"))),
@@ -128,6 +131,9 @@ fn command() -> Command {
         .subcommand(with_settings(Command::new("serve").about("Sell seats")))
         .subcommand(with_settings(
             Command::new("config").about("Print the settings in force and where each value comes from"),
+        ))
+        .subcommand(with_settings(
+            Command::new("health").about("Ask the server of these settings whether it is ready"),
         ))
         .subcommand(
             Command::new("log")

@@ -12,6 +12,7 @@ mod core;
 mod descriptors;
 mod desk;
 mod grpc;
+mod health;
 mod links;
 mod log_events;
 mod log_space;
@@ -55,6 +56,9 @@ fn main() -> ExitCode {
             ];
             log_tools::say(&settings.print(&found))
         }),
+        Ok(Action::Health(settings)) => {
+            Config::new(&settings).map_err(Into::into).and_then(|config| health::ask(&config))
+        }
         Ok(Action::LogCheck(dir)) => log_tools::check(&dir),
         Ok(Action::LogDump(dir)) => log_tools::dump(&dir),
         Ok(Action::LogEvents { dir, is_followed }) => log_events::print(&dir, is_followed),

@@ -49,6 +49,19 @@ fn a_stopped_directory_can_be_looked_into() {
     }
 }
 
+/// Catches: a health check that says yes to anybody, or asks another address than the server's.
+#[test]
+fn a_server_is_asked_for_its_health() {
+    let launch = Launch::new().cores(1);
+    let offset = launch.addr(Port::Gateway).port() - Port::Gateway.number();
+    let args = ["health", "--port-offset", &offset.to_string()];
+    launch.run(&args).assert_refused(&["does not answer"]);
+    let server = launch.env("INTERLOCK_LISTEN", "0.0.0.0").env("PAYMENT_CALLBACK_SIGN_KEY", "k").start();
+    let healthy = server.launch().run(&args);
+    assert!(healthy.status.success() && healthy.stdout.contains("ready"), "{}", healthy.said());
+    server.stop().run(&args).assert_refused(&["does not answer"]);
+}
+
 /// Catches: a read model that is damaged, and said to be sound.
 #[test]
 fn a_damaged_read_model_is_found() {

@@ -12,12 +12,15 @@ DRILL_ARGS ?=
 REV ?= 2c25241
 SECONDS ?= 60
 CRATES ?= allocator shard engine wal
+SERVICE ?=
+COMPOSE := ./scripts/compose/compose.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test services services-down upgrade soak mutations mutants drill fuzz perf check fmt deny clean
+.PHONY: help run build test services services-down upgrade soak mutations mutants drill fuzz perf check fmt deny \
+	image up down ps logs restart rebuild init health e2e failure-drill test-compose gen clean clean-build
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 run: build ## Sell seats of the built-in timetable on http://127.0.0.1:8080 (RUN_ARGS="--cores 1 ..." for more)
 	@./scripts/run.sh $(RUN_ARGS)
@@ -73,5 +76,53 @@ perf: build ## Measure everything, in less than 20 minutes (target/perf/index.ht
 	@$(CARGO) build --release --package perf
 	@./perf/run.sh
 
-clean: ## Remove what was built
+image: build ## Make the container image `interlock` of the release binary
+	@./scripts/image-files.sh target/release/interlock target/image
+	@docker build -q -f compose/Dockerfile --target prebuilt -t interlock . >/dev/null
+	@docker image inspect -f 'image: interlock, {{.Size}} bytes' interlock
+
+up: ## Start Interlock with MySQL, Redis, Kafka, Prometheus and Grafana by Docker Compose, and wait until all are healthy
+	@$(COMPOSE) up -d --wait
+
+down: ## Stop them; what they keep stays (make clean removes it)
+	@$(COMPOSE) down
+
+ps: ## How they are
+	@$(COMPOSE) ps -a
+
+logs: ## What they say, as it comes (SERVICE=interlock: one alone)
+	@$(COMPOSE) logs -f --tail 100 $(SERVICE)
+
+restart: ## Restart Interlock
+	@$(COMPOSE) restart interlock
+
+rebuild: ## Make Interlock's image anew, of the sources, and start it
+	@$(COMPOSE) build interlock
+	@$(COMPOSE) up -d --wait interlock
+
+init: ## Bring the tables of MySQL up to date and make the topics of Kafka, as `make up` does
+	@$(COMPOSE) up --exit-code-from migrate migrate
+	@$(COMPOSE) up --exit-code-from topics-init topics-init
+
+health: ## Ask Interlock whether it is ready, and what is missing
+	@curl -sS http://127.0.0.1:8081/readyz
+	@curl -sS http://127.0.0.1:8080/readyz
+
+e2e: ## Buy a ticket from what `make up` started, and look for it in MySQL and Kafka
+	@./scripts/compose/e2e.sh
+
+failure-drill: ## Stop MySQL, Redis and Kafka one after another, buy meanwhile, and see everything arrive
+	@./scripts/compose/failure-drill.sh
+
+test-compose: ## Run all of that with a Docker daemon of its own, and stand-ins for images that cannot be pulled (root, Debian, Go)
+	@./scripts/compose/test.sh
+
+gen: ## Make the types of the gRPC port, and its clients in Go and Python below target/grpc-clients
+	@$(CARGO) build --package grpc
+	@./scripts/grpc-clients.sh
+
+clean: ## Stop what `make up` started and remove what it kept
+	@$(COMPOSE) down -v
+
+clean-build: ## Remove what was built
 	@$(CARGO) clean

@@ -64,6 +64,62 @@ fuzz SECONDS="60":
 perf:
     @make perf
 
-# Remove what was built
+# Make the container image `interlock` of the release binary
+image:
+    @make image
+
+# Start Interlock with MySQL, Redis, Kafka, Prometheus and Grafana by Docker Compose
+up:
+    @make up
+
+# Stop them; what they keep stays
+down:
+    @make down
+
+# How they are
+ps:
+    @make ps
+
+# What they say, as it comes
+logs SERVICE="":
+    @make logs SERVICE="{{ SERVICE }}"
+
+# Restart Interlock
+restart:
+    @make restart
+
+# Make Interlock's image anew, of the sources, and start it
+rebuild:
+    @make rebuild
+
+# Bring the tables of MySQL up to date and make the topics of Kafka
+init:
+    @make init
+
+# Ask Interlock whether it is ready, and what is missing
+health:
+    @make health
+
+# Buy a ticket from what `up` started, and look for it in MySQL and Kafka
+e2e:
+    @make e2e
+
+# Stop MySQL, Redis and Kafka one after another, buy meanwhile, and see everything arrive
+failure-drill:
+    @make failure-drill
+
+# Run all of that with a Docker daemon of its own, and stand-ins for images that cannot be pulled
+test-compose:
+    @make test-compose
+
+# Make the types of the gRPC port, and its clients in Go and Python
+gen:
+    @make gen
+
+# Stop what `up` started and remove what it kept
 clean:
     @make clean
+
+# Remove what was built
+clean-build:
+    @make clean-build

@@ -42,13 +42,13 @@ pub(crate) const EXIT_FATAL: i32 = 70;
 
 fn main() -> ExitCode {
     let done = match cli::read() {
-        Ok(Action::Serve(settings)) => Config::new(&settings).map_err(Into::into).and_then(|config| {
+        Ok(Action::Serve(settings)) => Config::to_serve(&settings).map_err(Into::into).and_then(|config| {
             logging::start(&config)?;
             // From here on a panic anywhere ends the process: no core goes on without the others.
             logging::end_on_panic();
             serve::serve(&config)
         }),
-        Ok(Action::Config(settings)) => Config::new(&settings).map_err(Into::into).and_then(|config| {
+        Ok(Action::Config(settings)) => Config::to_serve(&settings).map_err(Into::into).and_then(|config| {
             let found = [
                 ("cores", config.cores.to_string()),
                 ("state_bytes", config.state_bytes.to_string()),

@@ -277,6 +277,9 @@ fn a_copy_of_the_directory_is_stopped_by_the_cursor() {
 
     let (original, other) = (launch.start(), launch.clone().other_ports().data_dir(&copy).start());
     let (mut session, mut of_copy) = (original.session(), other.session());
+    // Both have opened them before one of them writes.
+    until_all_have_all(&mut session);
+    until_all_have_all(&mut of_copy);
     let order = buy(&mut session, "original");
     until_all_have_all(&mut session);
     buy(&mut of_copy, "copy");

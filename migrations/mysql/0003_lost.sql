@@ -1,4 +1,4 @@
--- Rows that a restored backup does not have: they were changed after its moment. A rebuild moves them here, as they were.
+-- Rows that were changed after the moment of a backup which was restored, as they were then. A rebuild puts them here.
 
 CREATE TABLE IF NOT EXISTS orders_lost LIKE orders;
 CREATE TABLE IF NOT EXISTS payments_lost LIKE payments;

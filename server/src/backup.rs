@@ -8,14 +8,14 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use bridge::read_model::{self, Keep, ReadModel, Settings};
 use bridge::runner::Stop;
 use bridge::sink::{Batch, Sink as _};
 use engine::ids::Time;
 use engine::record::Record;
-use serde_json::{Value, json};
+use serde_json::json;
 use shard::{Across, Counts, Recovery};
 use wal::files::OsFiles;
 use wal::follow::{Cursor, Follower, Reach, Stopped};
@@ -26,7 +26,7 @@ use crate::control::{Answered, HOLD_TIME, ask};
 use crate::log_events;
 use crate::log_tools::say;
 use crate::parents::make_parents;
-use crate::sinks::read_model_wants;
+use crate::sinks::{READ_MODEL, read_model_wants};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -44,10 +44,10 @@ pub(crate) fn back_up(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Re
     let source = Origin::find(from, &files, read_model)?;
     make_empty(to)?;
     let to_files = OsFiles::new(to)?;
-    let copy = to.join(READ_MODEL_FILE);
-    read_model::copy(source.read_model(), &copy)?;
+    let copy_of_read_model = to.join(READ_MODEL_FILE);
+    read_model::copy(source.read_model(), &copy_of_read_model)?;
     if let Some(cursor) = present(&from.join(KAFKA_CURSOR)) {
-        fs::copy(cursor, to.join(KAFKA_CURSOR))?;
+        copy(cursor, &to.join(KAFKA_CURSOR))?;
     }
     let snapshots = Snapshots::open(&files)?;
     let epoch = snapshots.beginning();
@@ -58,7 +58,7 @@ pub(crate) fn back_up(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Re
     }
     let moment = source.moment(from)?;
 
-    let mut read_model = Followed::open(&copy, &epoch)?;
+    let mut read_model = Followed::open(&copy_of_read_model, &epoch, &moment)?;
     let writer = snapshots.begin_backup();
     let mut across = Across::default();
     let mut last = Time(0);
@@ -93,8 +93,11 @@ pub(crate) fn restore(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Re
     let backup = Backup::open(&OsFiles::new(from)?)?;
     let read_model = read_model.unwrap_or_else(|| to.join(READ_MODEL_FILE));
     make_empty(to)?;
-    if read_model.exists() {
-        return Err(format!("{} is there already; nothing was changed", read_model.display()).into());
+    // What SQLite kept beside another database is not this one's.
+    for file in read_model::files(&read_model) {
+        if file.exists() {
+            return Err(format!("{} is there already; nothing was changed", file.display()).into());
+        }
     }
     let cores = backup.beginning().cores.len() as u16;
     let mut across = Across::default();
@@ -109,16 +112,17 @@ pub(crate) fn restore(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Re
         Ok(())
     };
     let beside = |beginning: &Cursor| -> Result<(), Error> {
-        fs::copy(from.join(READ_MODEL_FILE), &read_model)
-            .map_err(|error| format!("the read model of the backup cannot be copied: {error}"))?;
+        copy(&from.join(READ_MODEL_FILE), &read_model)?;
         read_model::begin_life(&read_model, beginning, last.get())?;
-        fs::File::open(&read_model)?.sync_all()?;
+        for synced in [&*read_model, read_model.parent().filter(|dir| *dir != "").unwrap_or(Path::new("."))] {
+            fs::File::open(synced)?.sync_all()?;
+        }
         if let Some(cursor) = present(&from.join(KAFKA_CURSOR)) {
-            fs::copy(cursor, to.join(KAFKA_CURSOR))?;
+            copy(cursor, &to.join(KAFKA_CURSOR))?;
         }
         Ok(())
     };
-    wal::restore(&backup, &OsFiles::new(to)?, &Options::default(), images, beside)?;
+    wal::restore(&backup, &OsFiles::new(to)?, &Options::default(), READ_MODEL, images, beside)?;
     say(&format!(
         "{} has what {} had, as of {}: {}\nWhat came later is lost. MySQL, Redis and Kafka may have it: each stays down until `interlock sink rebuild NAME`\n",
         to.display(),
@@ -144,11 +148,12 @@ struct Moment {
 
 impl Origin {
     fn find(dir: &Path, files: &OsFiles, read_model: Option<PathBuf>) -> Result<Origin, Error> {
-        match ask(dir, &hold())? {
+        let name = format!("backup-{}", std::process::id());
+        match ask(dir, &json!({ "command": "hold", "name": name }))? {
             Answered::By(answer) => {
                 let (newest, _) = log_events::parse(&answer).ok_or(NO_SENSE)?;
                 let read_model = answer["read_model"].as_str().ok_or(NO_SENSE)?.into();
-                Ok(Origin::Running { newest, read_model, _hold: Hold::start(dir) })
+                Ok(Origin::Running { newest, read_model, _hold: Hold::start(dir, name) })
             }
             Answered::NobodyThere => {
                 let read_model = read_model.unwrap_or_else(|| dir.join(READ_MODEL_FILE));
@@ -190,33 +195,32 @@ impl Origin {
 
 const NO_SENSE: &str = "the server's answer makes no sense";
 
-fn hold() -> Value {
-    json!({ "command": "hold" })
-}
-
-/// Asks the server again and again to keep its log. It lets go a while after the last time.
+/// Asks the server again and again to keep its log, and to let it go when the copy is made. Of one that is killed it lets go by itself.
 struct Hold {
     stop: Arc<Stop>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Hold {
-    fn start(dir: &Path) -> Hold {
+    fn start(dir: &Path, name: String) -> Hold {
         let stop = Arc::new(Stop::default());
         let (dir, stopped) = (dir.to_owned(), stop.clone());
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             while !stopped.is_set() {
-                stopped.wait(HOLD_TIME / 4);
                 // A log that is gone is noticed by whoever reads it.
-                let _ = ask(&dir, &hold());
+                let _ = ask(&dir, &json!({ "command": "hold", "name": name }));
+                stopped.wait(HOLD_TIME / 4);
             }
+            let _ = ask(&dir, &json!({ "command": "let_go", "name": name }));
         });
-        Hold { stop }
+        Hold { stop, thread: Some(thread) }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         self.stop.set();
+        self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -230,7 +234,7 @@ struct Followed {
 }
 
 impl Followed {
-    fn open(path: &Path, epoch: &Cursor) -> Result<Followed, Error> {
+    fn open(path: &Path, epoch: &Cursor, moment: &Moment) -> Result<Followed, Error> {
         let keep = Keep { rows_ms: None, bytes: None };
         let settings = Settings { path: path.to_owned(), directory: epoch.directory, create: false, keep };
         let mut read_model = ReadModel::new(settings);
@@ -239,6 +243,11 @@ impl Followed {
             return Err(
                 "the read model does not follow the log: begin again once `interlock sink list` says so"
                     .into(),
+            );
+        }
+        if cursor.cores.iter().zip(&moment.reach).any(|(seen, reach)| *seen > reach.lsn) {
+            return Err(
+                "the read model has more than the log: the disk has lost the end of one of them".into()
             );
         }
         let batch = Batch { life: epoch.life, records: Vec::new() };
@@ -289,7 +298,14 @@ fn read_core(
 ) -> Result<Recovery, Error> {
     let place = usize::from(core);
     let mut slots = Recovery::new(core, epoch.cores.len() as u16);
-    let snapshot_has = snapshot.read(&mut slots)?;
+    let snapshot = snapshot.read(&mut slots)?;
+    if snapshot.end > moment.reach[place].lsn {
+        return Err(format!(
+            "the log of core {core} ends before its snapshot: the disk has lost the end of it"
+        )
+        .into());
+    }
+    let snapshot_has = snapshot.begin;
     // The log of this core alone.
     let mut reach = vec![Reach::NOTHING; epoch.cores.len()];
     reach[place] = moment.reach[place];
@@ -343,6 +359,13 @@ fn make_empty(dir: &Path) -> Result<(), Error> {
         Some(_) => Err(format!("{} is not empty; nothing was changed", dir.display()).into()),
         None => Ok(()),
     }
+}
+
+/// The contents alone: a backup may be kept where nobody may write.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let copied = || std::io::copy(&mut fs::File::open(from)?, &mut fs::File::create_new(to)?);
+    copied().map_err(|error| format!("{} cannot be copied to {}: {error}", from.display(), to.display()))?;
+    Ok(())
 }
 
 fn present(file: &Path) -> Option<&Path> {

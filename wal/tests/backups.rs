@@ -9,7 +9,13 @@ use wal::{Backup, DataDir, Lsn, OpenError, SnapshotSink, Snapshots};
 
 /// Seven groups of records, a snapshot after the fourth.
 fn example() -> Pair {
-    let mut pair = Pair::new(&MemoryFiles::new(), options());
+    let files = MemoryFiles::new();
+    DataDir::open_on(files.clone(), &options())
+        .unwrap()
+        .sink_registry()
+        .set_read_model_bytes(1 << 31)
+        .unwrap();
+    let mut pair = Pair::new(&files, options());
     for group in 0..7 {
         pair.group(&[30, 5_000]);
         pair.finish_all().unwrap();
@@ -34,7 +40,7 @@ fn restore(backup: &Backup<MemoryFiles>, to: &MemoryFiles) -> Result<Cursor, Ope
     let mut taken = Taken::default();
     backup.read(0, &mut taken)?;
     let state = taken.state();
-    wal::restore(backup, to, &options(), |_, sink| images(&state, sink), |_| Ok(()))
+    wal::restore(backup, to, &options(), "read-model", |_, sink| images(&state, sink), |_| Ok(()))
 }
 
 fn empty() -> MemoryFiles {
@@ -53,8 +59,8 @@ fn a_snapshot_that_is_open_is_read_though_another_takes_its_place() {
     pair.finish_all().unwrap();
     pair.snapshot();
     let mut taken = Taken::default();
-    let begin = snapshots.into_cores().next().expect("a core").read(&mut taken).unwrap();
-    assert_eq!(begin, Lsn(8));
+    let read = snapshots.into_cores().next().expect("a core").read(&mut taken).unwrap();
+    assert_eq!((read.begin, read.end), (Lsn(8), Lsn(8)));
     assert_ne!(taken.state(), pair.state);
 }
 
@@ -97,6 +103,13 @@ fn a_restored_directory_is_there_whole_or_not_at_all() {
             if found.iter().any(|name| name == "superblock") {
                 let (taken, at) = read(&to, &options()).unwrap();
                 assert_eq!((taken.state(), at.last), (pair.state.clone(), Lsn::NONE));
+                let dir = DataDir::open_on(to, &options()).unwrap();
+                let sinks = dir.sink_registry().sinks().clone();
+                assert_eq!(
+                    sinks.get("read-model").and_then(|sink| sink.relied.clone()),
+                    Some(dir.beginning())
+                );
+                assert_eq!((sinks.sinks.len(), sinks.read_model_bytes), (1, Some(1 << 31)));
                 whole += 1;
                 return;
             }

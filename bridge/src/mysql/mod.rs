@@ -24,7 +24,7 @@ use wal::follow::Cursor;
 pub use dsn::{Dsn, DsnError};
 
 use crate::ids::Origin;
-use crate::read_model::stored::Stored;
+use crate::read_model::stored::{self, Restored, Stored};
 use crate::rows;
 use crate::rows::gathered::Gathered;
 use crate::runner::Stop;
@@ -60,6 +60,8 @@ pub struct MySql {
     /// Of the copy under way, not written yet.
     copied: Rows,
     moved_aside: Vec<MovedAside>,
+    /// Of the copy under way; `None`: it has not looked yet.
+    restores: Option<Vec<Restored>>,
 }
 
 struct Open {
@@ -89,6 +91,7 @@ impl MySql {
             lost: None,
             copied: Rows::default(),
             moved_aside: Vec::new(),
+            restores: None,
         })
     }
 
@@ -181,27 +184,52 @@ impl MySql {
         if self.copied.len() >= COPIED_ROWS_PER_TRANSACTION { self.flush_copied() } else { Ok(()) }
     }
 
-    /// What belongs to the time between a backup and its restore goes out of the way.
-    fn move_lost(&mut self, life: u64) -> Result<(), SinkError> {
-        self.moved_aside.clear();
-        let restored = Stored::open(&self.settings.read_model)?.restored(life)?;
-        let Some(state_of) = restored else { return Ok(()) };
+    /// Before the first row of a copy is written: what was changed after a backup that was restored is kept beside the tables.
+    fn copy_lost_aside(&mut self, life: u64) -> Result<(), SinkError> {
+        if self.restores.is_some() {
+            return Ok(());
+        }
+        let restores = stored::restores(&self.settings.read_model, life)?;
+        self.moved_aside = match restores.is_empty() {
+            true => Vec::new(),
+            false => self
+                .in_transaction("keep what was lost", async |conn| lost::copy_aside(conn, &restores).await)?,
+        };
+        for MovedAside { to, rows } in &self.moved_aside {
+            tracing::warn!(rows, "rows that were changed after the backup that was restored are in {to} now");
+        }
+        self.restores = Some(restores);
+        Ok(())
+    }
+
+    /// Behind the last row of a copy: what it has not written over goes.
+    fn remove_lost(&mut self) -> Result<(), SinkError> {
+        let restores = self.restores.take().unwrap_or_default();
+        if restores.is_empty() {
+            return Ok(());
+        }
+        self.in_transaction("remove what was lost", async |conn| lost::remove(conn, &restores).await)
+    }
+
+    /// One transaction of a copy under way.
+    fn in_transaction<T>(
+        &mut self,
+        doing: &str,
+        work: impl AsyncFnOnce(&mut Conn) -> Result<T, Failure>,
+    ) -> Result<T, SinkError> {
         let mut open = self.take_open()?;
         let directory = self.settings.directory;
-        self.moved_aside = self.wait_for("move what was lost", async {
+        let done = self.wait_for(doing, async {
             let Open { conn, version } = &mut open;
             within(conn.query_drop("START TRANSACTION")).await?;
             cursor::advance(conn, directory, None, *version).await?;
-            let moved = lost::move_aside(conn, life, &state_of).await?;
+            let done = work(conn).await?;
             within(conn.query_drop("COMMIT")).await?;
-            Ok(moved)
+            Ok(done)
         })?;
         open.version += 1;
         self.open = Some(open);
-        for MovedAside { to, rows } in &self.moved_aside {
-            tracing::warn!(rows, "rows that were changed after the backup, at {state_of}, are in {to} now");
-        }
-        Ok(())
+        Ok(done)
     }
 
     /// Everything that the read model has: also what the engine no longer has. It comes behind the engine's state, so that what leaves
@@ -292,7 +320,7 @@ impl Sink for MySql {
     }
 
     fn begin_copy(&mut self) -> Result<(), SinkError> {
-        self.copied = Rows::default();
+        (self.copied, self.restores) = (Rows::default(), None);
         let mut open = self.take_open()?;
         if open.version == 0 {
             self.wait_for("begin a copy", cursor::claim(&mut open.conn, self.settings.directory))?;
@@ -303,6 +331,7 @@ impl Sink for MySql {
     }
 
     fn copy_slot(&mut self, slot: &Slot, life: u64) -> Result<(), SinkError> {
+        self.copy_lost_aside(life)?;
         let mut gathered = Gathered::default();
         let origin = Origin { directory: self.settings.directory, life };
         rows::of_slot(origin, slot).for_each(|change| gathered.add(change));
@@ -311,9 +340,10 @@ impl Sink for MySql {
     }
 
     fn end_copy(&mut self, cursor: &Cursor) -> Result<(), SinkError> {
+        self.copy_lost_aside(cursor.life)?;
         self.copy_read_model()?;
         self.flush_copied()?;
-        self.move_lost(cursor.life)?;
+        self.remove_lost()?;
         self.transact("end a copy", &Rows::default(), Mode::Copy, Some(cursor))
     }
 

@@ -139,6 +139,16 @@ impl ReadModel {
     }
 }
 
+/// The files of a database: its own, and those that SQLite keeps beside it.
+#[must_use]
+pub fn files(path: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    })
+}
+
 /// Bytes of SQLite's own log of a database.
 #[must_use]
 pub fn wal_bytes(path: &Path) -> u64 {

@@ -6,7 +6,7 @@ use engine::answer::OrderView;
 use engine::ids::{Cents, OrderName, Reference, SlotId, Time, TxnId};
 use engine::limits::SLOTS;
 use engine::status::{RefundReason, Settlement};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::open::reader;
 use super::orders::{COLUMNS, maybe, parsed, view};
@@ -38,6 +38,14 @@ pub struct StoredRefund {
     pub created_at: Time,
     pub settled: Option<Settlement>,
     pub seq: RowSeq,
+}
+
+/// A life that a restore began.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Restored {
+    pub life: u64,
+    /// The moment of the backup, RFC 3339.
+    pub state_of: String,
 }
 
 /// A read model that is open for reading.
@@ -79,16 +87,6 @@ impl Stored {
         self.page(sql, params![order, txn, limit as i64], refund)
     }
 
-    /// The moment of what was restored, as a text, where a restore began this life.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn restored(&self, life: u64) -> Result<Option<String>, SinkError> {
-        let sql = "SELECT state_of FROM lives WHERE life = ?1";
-        let found = self.0.query_row(sql, [life as i64], |row| row.get(0)).optional();
-        found.map_err(|error| unreadable(&error.into()))
-    }
-
     fn page<T>(
         &self,
         sql: &str,
@@ -106,6 +104,27 @@ impl Stored {
         };
         read_all().map_err(|error| unreadable(&error))
     }
+}
+
+/// The restores of backups, one after another, that led to this life; none where no restore began it. A read model that is not whole yet, or not
+/// there, was not restored.
+///
+/// # Errors
+/// It cannot be read.
+pub fn restores(path: &Path, life: u64) -> Result<Vec<Restored>, SinkError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let stored = Stored(reader(path).map_err(|error| unreadable(&error.into()))?);
+    let is_there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'lives')";
+    if !stored.0.query_row(is_there, [], |row| row.get(0)).map_err(|error| unreadable(&error.into()))? {
+        return Ok(Vec::new());
+    }
+    let restored = |row: &Row<'_>| -> Result<Restored, ReadError> {
+        Ok(Restored { life: row.get::<_, i64>(0)? as u64, state_of: row.get(1)? })
+    };
+    let restores = stored.page("SELECT life, state_of FROM lives ORDER BY state_of", [], restored)?;
+    Ok(if restores.iter().any(|restored| restored.life == life) { restores } else { Vec::new() })
 }
 
 fn unreadable(error: &ReadError) -> SinkError {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bridge::health::State;
 use bridge::read_model;
 use bridge::sink::MovedAside;
+use engine::ids::Time;
 use net::metrics::Metrics;
 use net::runtime::CoreWaker;
 use serde_json::{Value, json};
@@ -38,11 +39,12 @@ pub(crate) struct Handler {
 
 impl Handler {
     pub(super) fn handle(&self, request: &Value) -> Result<Value, String> {
-        let name = || request["name"].as_str().ok_or_else(|| "which sink?".to_owned());
+        let name = || request["name"].as_str().ok_or_else(|| "no name is given".to_owned());
         match request["command"].as_str() {
             Some("status") => Ok(json!({ "text": status::screen(&self.glance()) })),
             Some("reach") => Ok(self.reach()),
-            Some("hold") => Ok(self.hold()),
+            Some("hold") => Ok(self.hold(name()?)),
+            Some("let_go") => Ok(self.let_go(name()?)),
             Some("moment") => self.moment(),
             Some("sink_list") => Ok(json!({ "text": status::sinks(&self.sinks) })),
             Some("sink_detach") => self.detach(name()?),
@@ -71,9 +73,9 @@ impl Handler {
     }
 
     /// Keeps the log for somebody who copies the directory.
-    fn hold(&self) -> Value {
+    fn hold(&self, by: &str) -> Value {
         let floors = self.registry().floors();
-        self.sinks.posts.hold(&floors, HOLD_TIME);
+        self.sinks.posts.hold(by, &floors, HOLD_TIME);
         self.sinks.posts.set_floors(&floors);
         let mut answer = self.reach();
         // Who asks may be in another place.
@@ -82,11 +84,19 @@ impl Handler {
         answer
     }
 
+    /// Whoever copied the directory is done.
+    fn let_go(&self, by: &str) -> Value {
+        self.sinks.posts.let_go(by);
+        self.sinks.posts.set_floors(&self.registry().floors());
+        json!({})
+    }
+
     /// An engine time behind all that was recorded before it was asked for, up to which everything is durable now. The reach has all of it.
     fn moment(&self) -> Result<Value, String> {
         let posts = &self.sinks.posts;
         let (asked, since) = (posts.now(), Instant::now());
-        while posts.passed() < asked {
+        // Before its first turn a core says nothing.
+        while posts.passed() < asked || posts.passed() == Time(0) {
             if since.elapsed() > MOMENT_WAIT {
                 return Err("no moment that all cores have passed: is a disk stuck?".to_owned());
             }
@@ -179,7 +189,7 @@ impl Handler {
 fn filled_anew(name: &str, moved_aside: &[MovedAside]) -> String {
     let mut text = format!("{name} is filled anew\n");
     if !moved_aside.is_empty() {
-        text.push_str("changed after the backup that was restored, and moved aside:\n");
+        text.push_str("changed after the backup that was restored, and kept aside:\n");
         moved_aside
             .iter()
             .for_each(|moved| text.push_str(&format!("  {} rows to {}\n", moved.rows, moved.to)));

@@ -1,8 +1,9 @@
 //! Posts: what the cores of this process and those who follow their logs tell each other. A core says how far its log is durable and how
 //! large it is; the keeper says which records the sinks still need.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::ids::Time;
@@ -22,10 +23,11 @@ pub(crate) struct Posts {
     is_awaited: AtomicBool,
     waiting: Mutex<()>,
     more: Condvar,
-    held: Mutex<Option<Held>>,
+    /// By name.
+    held: Mutex<BTreeMap<String, Held>>,
 }
 
-/// The log behind these records is kept for a backup, until nobody says so any more.
+/// The log behind these records is kept for a backup, until it does not say so any more.
 #[derive(Debug)]
 struct Held {
     floors: Vec<Lsn>,
@@ -125,18 +127,35 @@ impl Posts {
         Time(self.cores.iter().map(|post| post.passed.load(Ordering::Acquire)).min().unwrap_or(0))
     }
 
-    /// Keeps the log for a backup, for so long: behind what the newest snapshots hold, and behind `floors`. One that is kept already is kept
-    /// for longer.
-    pub(crate) fn hold(&self, floors: &[Lsn], time: Duration) {
-        let now = Instant::now();
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps the log for a backup of this name, for so long: behind what the newest snapshots hold, and behind `floors`. What is kept for it
+    /// already is kept for longer.
+    pub(crate) fn hold(&self, by: &str, floors: &[Lsn], time: Duration) {
+        let until = Instant::now() + time;
+        let mut held = self.live_holds();
+        if let Some(held) = held.get_mut(by) {
+            held.until = until;
+            return;
+        }
         let of_snapshots = self.cores.iter().map(|post| Lsn(post.snapshot_holds.load(Ordering::Relaxed)));
-        let new = || of_snapshots.zip(floors).map(|(snapshot, floor)| snapshot.min(*floor)).collect();
-        let floors = match held.take() {
-            Some(held) if now < held.until => held.floors,
-            _ => new(),
-        };
-        *held = Some(Held { floors, until: now + time });
+        let floors = of_snapshots.zip(floors).map(|(snapshot, floor)| snapshot.min(*floor)).collect();
+        held.insert(by.to_owned(), Held { floors, until });
+    }
+
+    /// Nothing is kept for a backup of this name any more.
+    pub(crate) fn let_go(&self, by: &str) {
+        self.live_holds().remove(by);
+    }
+
+    /// The log is kept for a backup.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.live_holds().is_empty()
+    }
+
+    fn live_holds(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        held.retain(|_, held| now < held.until);
+        held
     }
 
     /// The reach of each core's log: how far it is durable.
@@ -168,10 +187,9 @@ impl Posts {
 
     /// The log of each core is kept behind these records.
     pub(crate) fn set_floors(&self, floors: &[Lsn]) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.take_if(|held| held.until <= Instant::now());
+        let held = self.live_holds();
         for (core, (post, floor)) in self.cores.iter().zip(floors).enumerate() {
-            let floor = held.as_ref().map_or(*floor, |held| held.floors[core].min(*floor));
+            let floor = held.values().map(|held| held.floors[core]).fold(*floor, Lsn::min);
             post.needed_from.store(floor.next().0, Ordering::Relaxed);
         }
     }
@@ -282,12 +300,22 @@ mod tests {
         posts.pass(0, Time(49), Lsn(7));
         posts.pass(1, Time(20), Lsn(90));
         assert_eq!((posts.now(), posts.passed()), (Time(60), Time(20)));
-        posts.hold(&[Lsn(10), Lsn(20)], Duration::from_secs(1_000));
-        posts.set_floors(&[Lsn(100), Lsn(15)]);
-        assert_eq!([posts.needed_from(0), posts.needed_from(1)], [Lsn(8), Lsn(16)]);
-        posts.hold(&[Lsn(100), Lsn(100)], Duration::ZERO);
-        posts.set_floors(&[Lsn(100), Lsn(100)]);
-        assert_eq!([posts.needed_from(0), posts.needed_from(1)], [Lsn(101), Lsn(101)]);
+        let needed = |floors: [u64; 2]| {
+            posts.set_floors(&floors.map(Lsn));
+            [posts.needed_from(0), posts.needed_from(1)].map(|lsn| lsn.0)
+        };
+        let long = Duration::from_secs(1_000);
+        posts.hold("one", &[Lsn(10), Lsn(20)], long);
+        assert_eq!(needed([100, 15]), [8, 16]);
+        posts.pass(0, Time(49), Lsn(70));
+        posts.hold("one", &[Lsn(100), Lsn(100)], long);
+        posts.hold("other", &[Lsn(100), Lsn(30)], long);
+        assert_eq!(needed([100, 100]), [8, 21], "as far as either needs it");
+        posts.let_go("one");
+        assert_eq!(needed([100, 100]), [71, 31]);
+        posts.hold("other", &[], Duration::ZERO);
+        assert!(!posts.is_held());
+        assert_eq!(needed([100, 100]), [101, 101]);
     }
 
     #[test]

@@ -118,13 +118,17 @@ impl SinkHandles {
         running.chain(others).collect()
     }
 
-    /// The sink for which so much is kept that some core has reached its budget.
+    /// The sink, or a backup, for which so much is kept that some core has reached its budget.
     pub(crate) fn fills_log(&self) -> Option<String> {
         let is_full = self
             .posts
             .sizes()
             .any(|size| size.is_kept_for_sinks && size.needed_bytes >= self.budget_bytes_per_core);
-        if is_full { self.kept().slowest.clone() } else { None }
+        match is_full {
+            true if self.posts.is_held() => Some("a backup".to_owned()),
+            true => self.kept().slowest.clone(),
+            false => None,
+        }
     }
 
     /// The first sink that is down, or needs somebody to look at it, or takes the room of new sales.

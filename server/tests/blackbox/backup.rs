@@ -238,6 +238,13 @@ fn a_backup_of_a_stopped_directory_is_restored_to_an_empty_one_alone() {
         .run(&["restore", &path(launch.dir()), "--data-dir", &path(&launch.home().join("none"))])
         .assert_refused(&["no backup"]);
 
+    let elsewhere = launch.home().join("elsewhere.db");
+    std::fs::write(format!("{}-wal", elsewhere.display()), "of another one").expect("a file");
+    let to = path(&launch.home().join("none"));
+    launch
+        .run(&["restore", &path(&backup), "--data-dir", &to, "--read-model", &path(&elsewhere)])
+        .assert_refused(&["elsewhere.db-wal is there already", "nothing was changed"]);
+
     // Other cores than before.
     let server = restored(&launch, &backup, "restored").start();
     let mut session = server.session();

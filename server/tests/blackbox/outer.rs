@@ -74,6 +74,7 @@ fn what_a_backup_does_not_have_is_moved_aside_and_told() {
     let before = buy(&mut session, "before-the-backup");
     let open = session.reserved("open-at-the-backup", "restored|train", 1);
     let open = text(&open, "OrderID");
+    session.pay(text(&before, "OrderID"), "txn-owed-at-the-backup").refused(409, "");
     until_all_have_all(&mut session);
     let backup = server.launch().home().join("backup");
     let done = operator(&server, &["backup", &backup.display().to_string()]);
@@ -81,6 +82,7 @@ fn what_a_backup_does_not_have_is_moved_aside_and_told() {
     let after = buy(&mut session, "after-the-backup");
     session.pay(open, "txn-after-the-backup-too").ok();
     session.until_ticketed(open);
+    session.settle(text(&before, "OrderID"), "txn-owed-at-the-backup", "paid-back").ok();
     until_all_have_all(&mut session);
     let launch = server.stop();
 
@@ -118,7 +120,12 @@ fn what_a_backup_does_not_have_is_moved_aside_and_told() {
         })
         .collect();
     let mysql = SINKS.iter().position(|sink| *sink == "mysql").expect("one of them");
-    for moved in ["1 rows to orders_lost", "2 rows to payments_lost", "2 rows to tickets_lost"] {
+    for moved in [
+        "2 rows to orders_lost",
+        "2 rows to payments_lost",
+        "2 rows to tickets_lost",
+        "1 rows to refunds_lost",
+    ] {
         assert!(said[mysql].contains(moved), "{moved} in {}", said[mysql]);
     }
     until_all_have_all(&mut session);
@@ -136,7 +143,11 @@ fn what_a_backup_does_not_have_is_moved_aside_and_told() {
     let (before_id, again_id) = (text(&before, "OrderID"), text(&again, "OrderID"));
     assert_eq!(ids("SELECT order_id FROM orders"), sorted(&[before_id, open, again_id, "long-ago"]));
     assert_eq!(ids("SELECT order_id FROM orders WHERE status = 'RESERVED'"), [open]);
-    assert_eq!(ids("SELECT order_id FROM orders_lost"), [after_id]);
+    // As they were: what was sold after the backup, and what had been settled.
+    assert_eq!(ids("SELECT order_id FROM orders_lost WHERE status = 'TICKETED'"), sorted(&[after_id, open]));
+    let refund = "SELECT CONCAT(status, ' ', IFNULL(reference, '')) FROM";
+    assert_eq!(ids(&format!("{refund} refunds_lost")), ["SETTLED paid-back"]);
+    assert_eq!(ids(&format!("{refund} refunds")), ["REQUIRED "]);
     assert_eq!(ids("SELECT order_id FROM payments"), sorted(&[before_id, again_id]));
     assert_eq!(ids("SELECT order_id FROM tickets_lost"), sorted(&[after_id, open]));
     assert_eq!(session.order(open)["Status"], "RESERVED");

@@ -15,9 +15,9 @@ use crate::names;
 use crate::options::Options;
 use crate::recover::recover;
 use crate::replay::Recover;
-use crate::snapshot;
+use crate::sinks::{self, Sink, Sinks};
+use crate::snapshot::{self, SnapshotInfo};
 use crate::superblock::{self, Superblock};
-use crate::types::Lsn;
 
 use super::epoch::{self, SnapshotSink};
 use super::open::{EMPTY, lock, random};
@@ -26,6 +26,7 @@ use super::open::{EMPTY, lock, random};
 /// takes their place.
 pub struct Snapshots<F: Files = OsFiles> {
     superblock: Superblock,
+    read_model_bytes: Option<u64>,
     cores: Vec<OpenSnapshot<F>>,
 }
 
@@ -60,7 +61,9 @@ impl<F: Files> Snapshots<F> {
             })
         };
         let cores = (0..superblock.cores).map(open).collect::<Result<_, _>>()?;
-        Ok(Snapshots { superblock, cores })
+        // Where it cannot be read, the next start decides anew.
+        let sinks = sinks::read(files, superblock.id).ok().flatten().unwrap_or_default();
+        Ok(Snapshots { superblock, read_model_bytes: sinks.read_model_bytes, cores })
     }
 
     /// The beginning of the epoch that they are of.
@@ -81,7 +84,8 @@ impl<F: Files> Snapshots<F> {
     /// The writer of a backup of this directory.
     pub fn begin_backup(&self) -> BackupWriter {
         let epoch = self.superblock.epoch + 1;
-        BackupWriter { superblock: Superblock { epoch, sequence: 1, ..self.superblock } }
+        let superblock = Superblock { epoch, sequence: 1, ..self.superblock };
+        BackupWriter { superblock, read_model_bytes: self.read_model_bytes }
     }
 }
 
@@ -95,13 +99,14 @@ impl<F: Files> std::fmt::Debug for Snapshot<F> {
 }
 
 impl<F: Files> Snapshot<F> {
-    /// Gives it to `sink`. Returns the record behind which to follow: each slot holds its own up to that one or a later one.
+    /// Gives it to `sink`. Follow behind its beginning: each slot holds its own up to that record or a later one, and none up to a later one than
+    /// its end.
     ///
     /// # Errors
     /// The file is damaged or cannot be read; what `sink` refuses.
-    pub fn read(self, sink: &mut dyn Recover) -> Result<Lsn, OpenError> {
+    pub fn read(self, sink: &mut dyn Recover) -> Result<SnapshotInfo, OpenError> {
         let OpenSnapshot { file, owner, number } = self.0;
-        snapshot::read_open(file, &owner, number, sink).map(|info| info.begin)
+        snapshot::read_open(file, &owner, number, sink)
     }
 }
 
@@ -109,6 +114,7 @@ impl<F: Files> Snapshot<F> {
 #[derive(Debug, Clone)]
 pub struct BackupWriter {
     superblock: Superblock,
+    read_model_bytes: Option<u64>,
 }
 
 impl BackupWriter {
@@ -136,6 +142,8 @@ impl BackupWriter {
     /// # Errors
     /// It cannot be written.
     pub fn finish<F: Files>(&self, to: &F) -> Result<(), OpenError> {
+        let sinks = Sinks { read_model_bytes: self.read_model_bytes, ..Sinks::default() };
+        sinks::write(to, self.superblock.id, &sinks)?;
         to.sync_all().during("sync", &to.display(""))?;
         superblock::make(to, names::BACKUP_NEW, names::BACKUP, &self.superblock)
     }
@@ -184,8 +192,8 @@ impl<F: Files> Backup<F> {
 }
 
 /// Makes a data directory of a backup, in a directory that is absent or empty: the next epoch, of a new life. `images` is called once for
-/// each core, in order; `beside` is told the beginning of that epoch, and makes what belongs beside it. The directory counts once both
-/// are done.
+/// each core, in order; `beside` is told the beginning of that epoch, and makes what belongs beside it, the read model at that place: it is
+/// relied on, under the name of its sink. The directory counts once all is done.
 ///
 /// # Errors
 /// There is something in the directory, or it cannot be written; what `images` and `beside` return. What was written stays.
@@ -193,6 +201,7 @@ pub fn restore<F: Files, T: Files, E: From<OpenError>>(
     backup: &Backup<F>,
     to: &T,
     options: &Options,
+    read_model: &str,
     images: impl FnMut(u16, &mut SnapshotSink<'_>) -> Result<(), OpenError>,
     beside: impl FnOnce(&Cursor) -> Result<(), E>,
 ) -> Result<Cursor, E> {
@@ -205,6 +214,9 @@ pub fn restore<F: Files, T: Files, E: From<OpenError>>(
     epoch::build(to, &superblock, None, options, images)?;
     let beginning = beginning(&superblock);
     beside(&beginning)?;
+    let of_backup = sinks::read(&backup.files, superblock.id)?.unwrap_or_default();
+    let read_model = Sink { name: read_model.to_owned(), relied: Some(beginning.clone()) };
+    sinks::write(to, superblock.id, &Sinks { sinks: vec![read_model], log_budget_bytes: None, ..of_backup })?;
     to.sync_all().during("sync", &to.display(""))?;
     superblock::make(to, names::SUPERBLOCK_NEW, names::SUPERBLOCK, &superblock)?;
     Ok(beginning)

@@ -82,7 +82,7 @@ fn read_file<F: Files>(files: &F, file: &str, directory: [u8; 16]) -> Result<Opt
 }
 
 /// Replaces the file. Durable when it returns.
-fn write<F: Files>(files: &F, directory: [u8; 16], sinks: &Sinks) -> Result<(), OpenError> {
+pub(crate) fn write<F: Files>(files: &F, directory: [u8; 16], sinks: &Sinks) -> Result<(), OpenError> {
     write_file(files, names::SINKS, &format::encode(sinks, directory))
 }
 

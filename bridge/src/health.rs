@@ -21,7 +21,7 @@ pub struct Report {
     pub notice: Option<String>,
     /// Since the start it began with the oldest record that the log had, behind this place.
     pub began_behind: Option<Cursor>,
-    /// Rows that the log does not have, since a backup was restored: moved out of the way by the last copy.
+    /// Rows that the last copy kept aside, because the log does not have them since a backup was restored.
     pub moved_aside: Vec<MovedAside>,
     /// The durable position.
     pub position: Option<Cursor>,

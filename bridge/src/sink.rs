@@ -81,7 +81,7 @@ pub trait Sink: Send {
     /// It cannot be written now.
     fn end_copy(&mut self, cursor: &Cursor) -> Result<(), SinkError>;
 
-    /// What it had and the log has not, since a backup was restored: moved out of the way by its last copy.
+    /// Rows that its last copy kept aside: it had them, and the log has not, since a backup was restored.
     fn moved_aside(&self) -> &[MovedAside] {
         &[]
     }
@@ -104,7 +104,7 @@ pub trait Sink: Send {
     fn write(&mut self, batch: &Batch, cursor: &Cursor) -> Result<(), SinkError>;
 }
 
-/// Rows that were moved out of the way.
+/// Rows that were kept aside, as they were.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MovedAside {
     /// The table that has them now.

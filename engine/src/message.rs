@@ -135,7 +135,7 @@ impl Fact {
         }
     }
 
-    /// What is owed of the money that it tells of, should its order have left.
+    /// The refund that is owed of the money that it tells of, should its order have left.
     #[must_use]
     pub const fn goes_back(&self) -> Option<GoesBack> {
         match self {

@@ -32,7 +32,7 @@ type Error = Box<dyn std::error::Error>;
 
 /// Bytes of log that are given to the read model at once.
 const BATCH_BYTES: usize = 4 << 20;
-/// Where the Kafka sink is in the topics: in the data directory.
+/// The Kafka sink's cursor, in the data directory.
 const KAFKA_CURSOR: &str = "cursor-kafka";
 
 /// Copies the data directory `from`, whether a server has it open or not, to the directory `to`, which is absent or empty.

@@ -12,7 +12,7 @@ use crate::log_tools::say;
 
 /// A server that says nothing for so long is not ready.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// What is read of an answer: its beginning tells.
+/// Bytes that are read of an answer: its beginning tells.
 const ANSWER_BYTES_MAX: u64 = 4_096;
 
 /// Asks the order service: it sells whether MySQL, Redis and Kafka are there or not.

@@ -1,6 +1,6 @@
 //! A look across slots: whether orders and the holds that they own agree, in a state that a crash or a backup has left.
 //!
-//! What one slot knows and has not told the other yet stands in its outbox; whatever else differs is no state that the engine could be in.
+//! An outbox has what one slot knows and has not told the other yet; whatever else differs is no state that the engine could be in.
 
 use std::collections::{BTreeMap, BTreeSet};
 

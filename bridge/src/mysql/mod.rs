@@ -1,7 +1,7 @@
 //! The MySQL sink: the tables that reports and the old system's readers use, on MySQL or MariaDB.
 //!
-//! A batch is one transaction, with the cursor in it. Rows are never deleted, and only go forwards; a row of another life is replaced by a
-//! rebuild alone. Two writers stop each other by the cursor.
+//! A batch is one transaction, with the cursor in it. Rows only go forwards; a row of another life is replaced by a rebuild alone, and
+//! none is deleted but what a restored backup does not have, which is kept beside. Two writers stop each other by the cursor.
 
 mod cursor;
 mod dsn;

@@ -138,7 +138,7 @@ impl World {
         self.history.note(format_args!("process {} with {cores} cores: {found:?}", self.process_number));
     }
 
-    /// What a crash leaves is what a backup may have: orders and holds agree by what the slots themselves know.
+    /// Orders and holds agree by what the slots themselves know: a crash leaves what a backup may have.
     fn look_across(&self) {
         let mut across = Across::default();
         self.process.cores.iter().flat_map(|core| core.shard().slots()).for_each(|slot| across.add(slot));

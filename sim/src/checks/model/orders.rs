@@ -225,7 +225,7 @@ impl Applying<'_> {
     }
 }
 
-/// Why money that an order does not wait for goes back.
+/// The reason of a refund: why money that an order does not wait for goes back.
 fn reason(order: &OrderRow) -> RefundReason {
     match (order.status, order.cancel_reason) {
         (OrderStatus::Paid | OrderStatus::Ticketed, _) => RefundReason::AlreadyPaid,

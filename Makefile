@@ -114,7 +114,7 @@ e2e: ## Buy a ticket from what `make up` started, and look for it in MySQL and K
 failure-drill: ## Stop MySQL, Redis and Kafka one after another, buy meanwhile, and see everything arrive
 	@./scripts/compose/failure-drill.sh
 
-test-compose: ## Run all of that with a Docker daemon of its own, and stand-ins for images that cannot be pulled (root, Debian, Go)
+test-compose: ## Run all of that with a Docker daemon of its own, and stand-ins for images that cannot be pulled (root, Debian, Go, Node)
 	@./scripts/compose/test.sh
 
 gen: ## Make the types of the gRPC port, and its clients in Go and Python below target/grpc-clients

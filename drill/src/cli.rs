@@ -139,7 +139,7 @@ mod tests {
         let chosen = chosen.iter().map(|(drill, driver)| format!("{} {}", drill.name, driver.unwrap_or("-")));
         assert_eq!(
             chosen.collect::<Vec<_>>().join(", "),
-            "kill -, power uring, power plain, fault uring, fault plain, full uring, full plain, pause -, bridge -, outage -, clock -"
+            "kill -, power uring, power plain, fault uring, fault plain, full uring, full plain, pause -, bridge -, outage -, alerts -, clock -"
         );
     }
 

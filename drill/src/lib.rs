@@ -12,14 +12,16 @@
 //! | pause | the process is stopped for longer than its holds last | [`pause`] |
 //! | bridge | its read model is locked, full or behind while the server is killed; HTTP and SQLite must agree | [`bridge`] |
 //! | outage | MySQL, Redis and Kafka each go away while it sells; everything arrives once | [`outage`] |
+//! | alerts | its read model is locked, its clock is days ahead; Prometheus sounds four alerts | [`alerts`] |
 //! | clock | its wall clock jumps back and forward | [`clock`] |
 //!
-//! power, fault and full mount by FUSE and need root or `fusermount3`; bridge fills a disk only where it may mount one (root); clock needs
-//! libfaketime.
+//! power, fault and full mount by FUSE and need root or `fusermount3`; bridge fills a disk only where it may mount one (root); clock and alerts
+//! need libfaketime, alerts needs Prometheus.
 //!
 //! A drill that finds something panics with what it found. The command then prints one line that repeats the run from the
 //! same seed: the choices are the same, the timing is the machine's. The data directory is kept.
 
+pub mod alerts;
 pub mod bridge;
 pub mod chance;
 pub mod clock;

@@ -12,7 +12,7 @@ use drill::crash::fault_injector::{FaultInjector, ProcessKills};
 use drill::crash::{Settings, with_small_limits};
 use drill::pause::Pauses;
 use drill::power::{DiskFaults, PowerCuts};
-use drill::{Launch, bridge, crash, full, outage};
+use drill::{Launch, alerts, bridge, crash, full, outage};
 
 struct Drill {
     name: &'static str,
@@ -25,7 +25,7 @@ struct Drill {
 }
 
 /// In the order of `drill all`. The clock is last: from then on times in answers cannot be compared with ours.
-const DRILLS: [Drill; 8] = [
+const DRILLS: [Drill; 9] = [
     Drill {
         name: "kill",
         cycles: "100",
@@ -77,6 +77,13 @@ const DRILLS: [Drill; 8] = [
             println!("{}", outage::run(&launch, &launch.home().join("services"), settings.cycles));
         },
         about: "Stops MySQL, Redis and Kafka one after the other while orders are paid; everything arrives once (Debian, as root, where they are not installed)",
+    },
+    Drill {
+        name: "alerts",
+        cycles: "1",
+        has_driver: false,
+        run: |_, launch| alerts::run(launch),
+        about: "Locks the read model and moves the clock until Prometheus sounds four alerts, and quiets them (needs Prometheus, libfaketime)",
     },
     Drill {
         name: "clock",

@@ -169,6 +169,9 @@ pub(crate) fn command() -> Command {
                     option("orders", "orders a second; half as many where it is not how many that is measured")
                         .value_parser(value_parser!(u32).range(10..))
                         .default_value("5000"),
+                    option("workload", "`orders`, or `batched-orders` that leave the generator's processor to others")
+                        .value_parser(["orders", "batched-orders"])
+                        .default_value("orders"),
                     option("read-model-cpu", "processor of the thread that fills it; default: those of the server").value_parser(value_parser!(usize)),
                     option("rounds", "how often it is down, and catches up").value_parser(value_parser!(u32).range(1..)).default_value("3"),
                 ]),
@@ -196,6 +199,20 @@ pub(crate) fn command() -> Command {
                     connections("64"),
                     seconds("20"),
                     option("orders", "orders a second").value_parser(value_parser!(u32).range(10..)).default_value("3500"),
+                    option("rounds", "how often each is measured").value_parser(value_parser!(u32).range(1..)).default_value("3"),
+                ]),
+        )
+        .subcommand(
+            Command::new("grpc")
+                .about("What a sale by HTTP notices of the seat allocator's port, and what a call of it costs")
+                .args(load())
+                .args(common("target/perf/grpc"))
+                .args([
+                    path("server", "the binary to measure").default_value("target/release/interlock"),
+                    connections("64"),
+                    seconds("10"),
+                    option("rate", "arrivals by HTTP a second").value_parser(value_parser!(u32).range(1..)).default_value("2000"),
+                    option("calls", "calls of gRPC a second").value_parser(value_parser!(u32).range(16..)).default_value("1000"),
                     option("rounds", "how often each is measured").value_parser(value_parser!(u32).range(1..)).default_value("3"),
                 ]),
         )
@@ -287,6 +304,7 @@ pub(crate) fn setting(matches: &ArgMatches, scratch: &Path) -> io::Result<Settin
             hold_ttl_secs: get(matches, "hold-ttl-secs"),
             state_bytes: get(matches, "state-bytes"),
             more: all(matches, "serve"),
+            has_grpc: false,
             env: Vec::new(),
         },
         feed: get(matches, "feed"),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::load::{self, Kind, Pace, Plan, Tally, why_invalid};
 use crate::machine;
+use crate::scrape::Scrape;
 use crate::target::Target;
 use crate::workloads::{Choice, Sale};
 
@@ -51,6 +52,8 @@ pub struct Figures {
     /// By kind of answer; from the intended send time. In a closed loop they say nothing about users.
     pub latency: BTreeMap<&'static str, Percentiles>,
     pub all_answers: Percentiles,
+    /// By the server's own histogram, from the end of a request to its answer.
+    pub server_p99_us: Option<f64>,
     /// From arrival to the answer of its last request.
     pub arrival: Percentiles,
     /// By which the generator itself was late.
@@ -67,6 +70,20 @@ pub struct Figures {
     pub stolen_ticks: u64,
     /// Why this run counts for nothing.
     pub invalid: Option<String>,
+}
+
+impl Figures {
+    /// The p99 of all answers by the server's own histogram, in microseconds; as it was seen where there is none.
+    #[must_use]
+    pub fn server_p99(&self) -> f64 {
+        self.server_p99_us.unwrap_or(self.all_answers.p99_us)
+    }
+
+    /// The p99 of all answers as the generator saw it, in microseconds.
+    #[must_use]
+    pub fn seen_p99(&self) -> f64 {
+        self.all_answers.p99_us
+    }
 }
 
 /// Result of one run.
@@ -89,9 +106,10 @@ pub fn measure(
 ) -> io::Result<Measured> {
     let mut marks = Vec::new();
     let tally = load::run(plan, sale.workloads(choice, plan.seed), || {
-        marks.push((target.cpu_ns(), machine::steal_ticks()));
+        marks.push((target.cpu_ns(), machine::steal_ticks(), Scrape::of(target)));
     })?;
     let (cpu_ns, stolen) = (marks[1].0 - marks[0].0, marks[1].1 - marks[0].1);
+    let scrapes = (marks[0].2.as_ref(), marks[1].2.as_ref());
     let seconds = plan.measured.as_secs_f64();
     let rate = |count: u64| count as f64 / seconds;
     let all = tally.all();
@@ -107,6 +125,7 @@ pub fn measure(
         requests_per_second: rate(tally.requests),
         latency: latency.map(|kind| (kind.name(), Percentiles::of(tally.of(kind)))).collect(),
         all_answers: Percentiles::of(&all),
+        server_p99_us: scrapes.0.zip(scrapes.1).map(|(before, after)| after.p99_us_since(before)),
         arrival: Percentiles::of(&tally.arrival),
         generator_lag: Percentiles::of(&tally.lag),
         waited_for_a_connection: Percentiles::of(&tally.held_back),

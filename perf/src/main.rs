@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use perf::commands::engine::{self, Operation};
 use perf::commands::floor::{self, Floor};
-use perf::commands::{batch, compare, http, index, outage, pipeline, read_model, recovery, sinks, steady};
+use perf::commands::{
+    batch, compare, grpc, http, index, outage, pipeline, read_model, recovery, sinks, steady,
+};
 
 /// As the server's, so that memory and instructions are as there.
 #[global_allocator]
@@ -72,7 +74,8 @@ fn run(name: &str, matches: &ArgMatches) -> io::Result<ExitCode> {
         "read-model" => {
             let (orders, rounds) = (cli::get(matches, "orders"), cli::get(matches, "rounds"));
             let cpu = matches.get_one("read-model-cpu").copied();
-            read_model::run(&setting()?, cli::get(matches, "connections"), orders, rounds, cpu)?
+            let workload: String = cli::get(matches, "workload");
+            read_model::run(&setting()?, &workload, cli::get(matches, "connections"), orders, rounds, cpu)?
         }
         "outage" => {
             let (orders, rounds) = (cli::get(matches, "orders"), cli::get(matches, "rounds"));
@@ -81,6 +84,11 @@ fn run(name: &str, matches: &ArgMatches) -> io::Result<ExitCode> {
         "sinks" => {
             let (orders, rounds) = (cli::get(matches, "orders"), cli::get(matches, "rounds"));
             sinks::run(&setting()?, cli::get(matches, "connections"), orders, rounds)?
+        }
+        "grpc" => {
+            let (rate, calls) = (cli::get(matches, "rate"), cli::get(matches, "calls"));
+            let rounds = cli::get(matches, "rounds");
+            grpc::run(&setting()?, cli::get(matches, "connections"), rate, calls, rounds)?
         }
         "batch" => {
             let (operations, rounds) = (cli::get(matches, "operations"), cli::get(matches, "rounds"));

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use drill::session::Port;
-use drill::{Launch, Server};
+use drill::{Launch, Server, Session};
 use testkit::national_feed;
 
 use crate::limits::START_MAX;
@@ -24,6 +24,8 @@ pub struct Start {
     pub feed: Option<PathBuf>,
     pub hold_ttl_secs: u32,
     pub state_bytes: u64,
+    /// With the seat allocator's port.
+    pub has_grpc: bool,
     pub more: Vec<String>,
     /// Of the process, beyond ours.
     pub env: Vec<(&'static str, String)>,
@@ -33,6 +35,8 @@ pub struct Start {
 pub struct Target {
     pub address: SocketAddr,
     pub pid: Option<u32>,
+    /// The seat allocator's port.
+    pub grpc_address: Option<SocketAddr>,
     process: Process,
 }
 
@@ -73,12 +77,14 @@ impl Target {
             .env("INTERLOCK_LOG_KEEP_HOURS", "0")
             .cores(start.cpus.len() as u32)
             .args(&args);
+        let launch = if start.has_grpc { launch.with_grpc() } else { launch };
         machine::raise_open_files();
         let server = on_cpus(&start.cpus, || launch.start());
         let (address, pid) = (server.addr(Port::Gateway), Some(server.pid()));
         Ok(Target {
             address,
             pid,
+            grpc_address: start.has_grpc.then(|| launch.grpc_addr()),
             process: Process::Interlock { server: Some(Box::new(server)), cpus: start.cpus.clone() },
         })
     }
@@ -97,7 +103,8 @@ impl Target {
         machine::raise_open_files();
         let child = on_cpus(cpus, || command.spawn())?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let target = Target { address, pid: Some(child.id()), process: Process::Floor(child) };
+        let target =
+            Target { address, pid: Some(child.id()), grpc_address: None, process: Process::Floor(child) };
         let started = Instant::now();
         while let Err(e) = TcpStream::connect(address) {
             if started.elapsed() > START_MAX {
@@ -111,7 +118,7 @@ impl Target {
     /// A server that runs already; `pid` where its CPU time is wanted.
     #[must_use]
     pub fn foreign(address: SocketAddr, pid: Option<u32>) -> Target {
-        Target { address, pid, process: Process::Foreign }
+        Target { address, pid, grpc_address: None, process: Process::Foreign }
     }
 
     /// Kills Interlock and starts it again with so many cores. Gives its data directory, and the seconds until it was ready.
@@ -138,6 +145,13 @@ impl Target {
             Process::Interlock { server: Some(server), .. } => Some(server.launch().dir().to_owned()),
             _ => None,
         }
+    }
+
+    /// A session with the gateway of a server that was started here.
+    #[must_use]
+    pub fn interlock_session(&self) -> Option<Session> {
+        let is_ours = matches!(self.process, Process::Interlock { .. });
+        is_ours.then(|| Session::new([self.address; 5], None).by_gateway())
     }
 
     #[must_use]

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs compose/ as a user would: the image, up, a purchase, outages, a restart, down. Where images cannot be pulled, stand-ins of the same names
-# are made of Debian's packages. Needs root, Debian, Docker (docker.io) and Go; everything it makes is below target/compose (COMPOSE_WORK).
+# are made of Debian's packages. Needs root, Debian, Docker (docker.io), Go, Node and libfaketime; everything it makes is below target/compose
+# (COMPOSE_WORK).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -46,10 +47,13 @@ make_standins() {
     done
 }
 
+./scripts/compose/schema.sh "$work/schema"
 start_docker
 build_compose
 make_standins
 make --no-print-directory image
+./scripts/alerts.sh
+make --no-print-directory drill DRILL=alerts CYCLES=1
 compose=./scripts/compose/compose.sh
 services=$($compose config --services | grep -vE '^grafana$' | tr '\n' ' ')
 if docker image inspect grafana/grafana:11.6.0 >/dev/null 2>&1; then services="$services grafana"; fi

@@ -335,6 +335,8 @@ fn a_small_budget_is_enough_for_followers_that_keep_up() {
         pair.log.keep_from(following.cursor().cores[0].next());
         assert_eq!(pair.log.space(), wal::Space::Plenty, "after {second} seconds");
         assert!(pair.log.kept_bytes() <= 8 * SEGMENT, "{} bytes", pair.log.kept_bytes());
+        // Far from the share of the budget at which somebody is called.
+        assert!(pair.log.needed_bytes() <= 5 * SEGMENT, "{} bytes", pair.log.needed_bytes());
     }
     assert_eq!(followed, 3_600);
     // What nobody needs is not thrown away before there is a reason to.

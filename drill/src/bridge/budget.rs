@@ -38,6 +38,14 @@ impl Budget {
         is_left
     }
 
+    /// Takes orders that may be created now, without a wait.
+    pub fn take_at_most(&self, most: u64) -> u64 {
+        let mut state = self.lock();
+        let taken = most.min(state.released - state.taken);
+        state.taken += taken;
+        taken
+    }
+
     /// Orders that nobody has taken yet.
     #[must_use]
     pub fn left(&self) -> u64 {

@@ -21,6 +21,8 @@ use crate::{Port, Rng, chance, until};
 
 /// Of so many wishes one is for an ad hoc partition, which are sold out soon.
 const AD_HOC_ONE_IN: u64 = 4;
+/// Of so many times that a client buys, it buys once by batches.
+const BATCH_ONE_IN: u64 = 10;
 /// A hold has certainly expired so long after its end; engine time may lag behind the wall clock.
 const EXPIRY_SLACK_MS: u64 = 500;
 
@@ -52,7 +54,7 @@ pub struct Client<'a> {
     spent: Vec<String>,
     /// Orders that are paid too late, and when.
     late: Vec<(usize, u64)>,
-    log: ClientLog,
+    pub(super) log: ClientLog,
 }
 
 impl<'a> Client<'a> {
@@ -64,7 +66,10 @@ impl<'a> Client<'a> {
     /// Works until there are no more orders to create.
     pub fn run(mut self) -> ClientLog {
         while self.workload.budget.take() {
-            self.buy();
+            match self.rng.u64(..BATCH_ONE_IN) {
+                0 => self.buy_together(),
+                _ => self.buy(),
+            }
             match self.rng.u64(..100) {
                 0..20 => self.hold(),
                 20..22 => self.pay_for_nothing(),
@@ -80,12 +85,12 @@ impl<'a> Client<'a> {
         self.log
     }
 
-    fn new_id(&mut self, kind: &str) -> String {
+    pub(super) fn new_id(&mut self, kind: &str) -> String {
         self.ids += 1;
         format!("{kind}{}-{}-{}", self.workload.cycle, self.number, self.ids)
     }
 
-    fn choose_seats(&mut self) -> SeatRequest {
+    pub(super) fn choose_seats(&mut self) -> SeatRequest {
         let is_ad_hoc = self.rng.u64(..AD_HOC_ONE_IN) == 0;
         let all = self.workload.partitions.iter();
         let partitions: Vec<_> =
@@ -202,7 +207,7 @@ impl<'a> Client<'a> {
     }
 
     /// What becomes of an order that has seats.
-    fn decide(&mut self, log: &mut OrderLog) {
+    pub(super) fn decide(&mut self, log: &mut OrderLog) {
         let txn = log.key.clone();
         match self.rng.u64(..100) {
             0..42 => {
@@ -238,7 +243,11 @@ impl<'a> Client<'a> {
     fn pay(&mut self, log: &mut OrderLog, txn: String) {
         let body = self.caller.session.payment(&log.order, &txn);
         let outcome = self.write("/payments/callback", &log.order, &body);
-        assert!([200, 409].contains(&outcome.status), "{body}: {outcome:?}");
+        self.keep_payment(log, txn, &outcome);
+    }
+
+    pub(super) fn keep_payment(&mut self, log: &mut OrderLog, txn: String, outcome: &Outcome) {
+        assert!([200, 409].contains(&outcome.status), "{} by {txn}: {outcome:?}", log.order);
         if outcome.is_ok() && !self.spent.contains(&txn) {
             self.spent.push(txn.clone());
         }
@@ -260,7 +269,7 @@ impl<'a> Client<'a> {
     }
 
     /// Pays back half of what is owed; some of it twice, under the same reference.
-    fn settle(&mut self, log: &mut OrderLog) {
+    pub(super) fn settle(&mut self, log: &mut OrderLog) {
         let owed: Vec<String> = log.owed().map(|(txn, _)| txn.to_owned()).collect();
         for txn in owed {
             if log.settled.contains_key(&txn) || self.rng.bool() {

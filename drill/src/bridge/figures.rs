@@ -16,6 +16,8 @@ pub struct Figures {
     /// Writes that were acknowledged while the read model could not be written.
     pub acknowledged_meanwhile: u64,
     pub acknowledged: u64,
+    /// Of them those that were operations of batches.
+    pub batched: u64,
     pub reads: u64,
     pub cut_off: u64,
     pub late: u64,
@@ -72,6 +74,7 @@ impl fmt::Display for Figures {
         let Found { orders, .. } = &self.found;
         let counts = [
             (self.acknowledged_meanwhile, "writes acknowledged while the read model could not be written"),
+            (self.batched, "operations of batches among the writes that were acknowledged"),
             (self.reads, "reads answered"),
             (self.unavailable, "questions that the read model alone can answer refused with 503"),
             (self.cut_off, "requests cut off, or refused by a machine whose server was away"),

@@ -8,13 +8,14 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`plan`] | what one cycle does, drawn from the seed and the number of the cycle |
-//! | [`clients`] | the load; [`caller`] knows which answers are failures, [`told`] what every client was told |
+//! | [`clients`], [`batches`] | the load; [`caller`] knows which answers are failures, [`told`] what every client was told |
 //! | [`budget`] | how many orders the clients may create, so that faults fall among them |
 //! | [`faults`], [`disk`] | the faults |
 //! | [`orders`] | what a client did, and what follows from it |
 //! | [`audit`] | the comparison of everything |
 
 pub mod audit;
+pub mod batches;
 pub mod budget;
 pub mod caller;
 pub mod clients;
@@ -198,6 +199,7 @@ impl<'a> DirectoryLife<'a> {
         let get = |count: &AtomicU64| count.load(Ordering::SeqCst);
         self.figures.cycles += 1;
         self.figures.acknowledged += get(&counts.acknowledged);
+        self.figures.batched += get(&counts.batched);
         self.figures.reads += get(&counts.reads);
         self.figures.cut_off += get(&counts.cut_off);
         self.figures.late += get(&counts.late);

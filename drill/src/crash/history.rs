@@ -124,7 +124,7 @@ impl Outcome {
     }
 
     /// Of one result of a batch.
-    fn of_result(result: &Value, asked: &Value) -> Option<Outcome> {
+    pub fn of_result(result: &Value, asked: &Value) -> Option<Outcome> {
         let status =
             result["status"].as_u64().and_then(|status| u16::try_from(status).ok()).expect("a status");
         if [503, 504].contains(&status) {

@@ -91,6 +91,6 @@ fn output(command: &mut Command) -> String {
     String::from_utf8(stdout).expect("texts")
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace")
 }

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod compare;
 pub mod engine;
 pub mod floor;
+pub mod grpc;
 pub mod http;
 pub mod index;
 pub mod outage;

@@ -3,11 +3,9 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use drill::Session;
 use drill::services::{Place, SINKS, Services};
-use drill::session::Port;
 use rustix::process::Signal;
 use serde::Serialize;
 
@@ -16,11 +14,9 @@ use crate::figures::{Figures, HEAD, line, measure};
 use crate::load::Pace;
 use crate::machine;
 use crate::report::{Page, Report, number};
+use crate::scrape::{backlog, catch_up};
 use crate::statistics::median;
 use crate::target::Target;
-
-/// The longest wait for the sinks to have everything.
-const CATCH_UP_MAX: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Serialize)]
 struct OutageReport {
@@ -31,8 +27,12 @@ struct OutageReport {
     backlog_records: Vec<u64>,
     /// Seconds until they had everything, from the end of the outage on.
     drained_after_s: Vec<f64>,
+    /// By the server's own histogram, over that of the windows before.
     p99_down_times: f64,
     p99_draining_times: f64,
+    /// The same as the generator saw it.
+    seen_p99_down_times: f64,
+    seen_p99_draining_times: f64,
     errors: u64,
     windows: Vec<(&'static str, Figures)>,
 }
@@ -70,9 +70,12 @@ pub fn run(setting: &Setting, connections: usize, orders: u32, rounds: u32) -> i
         catch_up(&target)?;
         drained_after_s.push(since.elapsed().as_secs_f64());
     }
-    let p99 = |name: &str| {
-        let of = windows.iter().filter(|(window, _)| *window == name);
-        median(&of.map(|(_, figures)| figures.all_answers.p99_us).collect::<Vec<_>>())
+    let times = |name: &str, p99: fn(&Figures) -> f64| {
+        let of = |name| {
+            let of = windows.iter().filter(|(window, _)| *window == name);
+            median(&of.map(|(_, figures)| p99(figures)).collect::<Vec<_>>())
+        };
+        of(name) / of("before").max(1e-9)
     };
     let report = OutageReport {
         command: setting.command.clone(),
@@ -80,8 +83,10 @@ pub fn run(setting: &Setting, connections: usize, orders: u32, rounds: u32) -> i
         orders_offered_per_second: f64::from(orders),
         backlog_records,
         drained_after_s,
-        p99_down_times: p99("down") / p99("before").max(1e-9),
-        p99_draining_times: p99("draining") / p99("before").max(1e-9),
+        p99_down_times: times("down", Figures::server_p99),
+        p99_draining_times: times("draining", Figures::server_p99),
+        seen_p99_down_times: times("down", Figures::seen_p99),
+        seen_p99_draining_times: times("draining", Figures::seen_p99),
         errors: windows.iter().map(|(_, figures)| figures.errors.values().sum::<u64>()).sum(),
         windows,
     };
@@ -103,34 +108,18 @@ fn said(report: &OutageReport) -> [String; 2] {
     let seconds: Vec<String> = report.drained_after_s.iter().map(|s| format!("{s:.0} s")).collect();
     [
         format!(
-            "{} orders a second; all three stood still: p99 of answers {:.2} times that before, {} errors in all",
+            "{} orders a second; all three stood still: p99 {:.2} times that before by the server's histogram, {:.2} times as it was seen; {} errors in all",
             number(report.orders_offered_per_second),
             report.p99_down_times,
+            report.seen_p99_down_times,
             report.errors
         ),
         format!(
-            "while up to {} records drained: {:.2} times; drained after {}",
+            "while up to {} records drained: {:.2} and {:.2} times; drained after {}",
             report.backlog_records.iter().max().copied().unwrap_or(0),
             report.p99_draining_times,
+            report.seen_p99_draining_times,
             seconds.join(", ")
         ),
     ]
-}
-
-/// Of the sink that has the most to get.
-pub(super) fn backlog(target: &Target) -> u64 {
-    let metrics = Session::new([target.address; 5], None).by_gateway().get(Port::Gateway, "/metrics").text();
-    let of_sinks = metrics.lines().filter_map(|line| line.strip_prefix("interlock_sink_backlog_records{"));
-    of_sinks.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).max().unwrap_or(0)
-}
-
-pub(super) fn catch_up(target: &Target) -> io::Result<()> {
-    let started = Instant::now();
-    while backlog(target) > 0 {
-        if started.elapsed() > CATCH_UP_MAX {
-            return Err(io::Error::other("the sinks never have everything"));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use drill::Session;
 use drill::session::Port;
 use hdrhistogram::Histogram;
 use rusqlite::types::Value;
@@ -18,6 +17,7 @@ use crate::figures::{Figures, HEAD, Percentiles, line, measure};
 use crate::load::Pace;
 use crate::machine;
 use crate::report::{Page, Report, number};
+use crate::scrape::{backlog, catch_up};
 use crate::statistics::median;
 use crate::target::Target;
 
@@ -25,10 +25,7 @@ use crate::target::Target;
 const THREAD: &str = "read-model";
 /// The pause between two orders that are looked for.
 const PROBE_PAUSE: Duration = Duration::from_millis(20);
-/// The longest wait for the read model to have everything.
-const CATCH_UP_MAX: Duration = Duration::from_secs(600);
-/// Orders that are inserted for comparison at most, and in one transaction.
-const PLAIN_ORDERS: usize = 100_000;
+/// Orders that are inserted for comparison in one transaction.
 const PLAIN_ORDERS_PER_TRANSACTION: usize = 1_000;
 
 #[derive(Debug, Serialize)]
@@ -43,7 +40,7 @@ struct ReadModelReport {
     visible_after: Percentiles,
     cpu_us_per_order: f64,
     plain_cpu_us_per_order: f64,
-    /// p99 of all answers in windows with the read model down, and catching up, over that of those before.
+    /// p99 of all answers by the server's own histogram, in windows with the read model down, and catching up, over that of those before.
     p99_down_times: f64,
     p99_catching_up_times: f64,
     errors_while_down: u64,
@@ -54,6 +51,7 @@ struct ReadModelReport {
 /// If the server does not start, or the report cannot be written.
 pub fn run(
     setting: &Setting,
+    workload: &str,
     connections: usize,
     orders: u32,
     rounds: u32,
@@ -61,7 +59,7 @@ pub fn run(
 ) -> io::Result<PathBuf> {
     let sale = setting.sale()?;
     let target = setting.interlock()?;
-    let workload = crate::workloads::Choice::by_name("orders").expect("it is one of them");
+    let workload = crate::workloads::Choice::by_name(workload).expect("it is one of them");
     let database = target.data_dir().ok_or_else(|| io::Error::other("no directory"))?.join("read-model.db");
     let pid = target.pid.unwrap_or(0);
     if let Some(cpu) = cpu {
@@ -69,7 +67,8 @@ pub fn run(
     }
     println!("{HEAD}");
     let load = |pace: f64| -> io::Result<Figures> {
-        let plan = setting.load.plan(&target, connections, Pace::Open(pace));
+        let plan =
+            setting.load.plan(&target, connections, Pace::Open(pace / f64::from(workload.of_an_arrival)));
         let figures = measure(&target, &plan, &sale, workload, None)?.figures;
         println!("{}", line(&figures));
         Ok(figures)
@@ -95,7 +94,7 @@ pub fn run(
     catch_up(&target)?;
     let written = (count(&database)? - orders_before).max(1) as f64;
     let cpu_us_per_order = (machine::named_threads_cpu_ns(pid, THREAD) - cpu_before) as f64 / 1e3 / written;
-    let plain_cpu_us_per_order = plain(&database)?;
+    let plain_cpu_us_per_order = plain(&database, orders_before)?;
 
     let mut windows = vec![("full", whole), ("half", halved)];
     for _ in 0..rounds {
@@ -109,10 +108,8 @@ pub fn run(
         catch_up(&target)?;
     }
     let p99 = |name: &str| {
-        let of = windows
-            .iter()
-            .filter(|(window, _)| *window == name)
-            .map(|(_, figures)| figures.all_answers.p99_us);
+        let of =
+            windows.iter().filter(|(window, _)| *window == name).map(|(_, figures)| figures.server_p99());
         median(&of.collect::<Vec<_>>())
     };
     let errors = |figures: &Figures| figures.errors.values().sum::<u64>();
@@ -185,31 +182,13 @@ fn count(database: &Path) -> io::Result<u64> {
     count.map(|count| count.unwrap_or(0).unsigned_abs()).map_err(io::Error::other)
 }
 
-fn backlog(target: &Target) -> u64 {
-    let metrics = session(target).get(Port::Gateway, "/metrics").text();
-    let name = "interlock_sink_backlog_records{sink=\"read-model\"} ";
-    metrics.lines().find_map(|line| line.strip_prefix(name)).and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-fn session(target: &Target) -> Session {
-    Session::new([target.address; 5], None).by_gateway()
-}
-
-fn catch_up(target: &Target) -> io::Result<()> {
-    let started = Instant::now();
-    while backlog(target) > 0 {
-        if started.elapsed() > CATCH_UP_MAX {
-            return Err(io::Error::other("the read model never has everything"));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
-}
-
 /// Creates an order now and then, and looks for it. Its answer came when it was durable.
 fn probe(target: &Target, database: &Path, is_over: &AtomicBool) -> Histogram<u64> {
     let mut times = Histogram::new(3).expect("three digits");
-    let (mut session, connection) = (session(target), read_only(database).expect("a database"));
+    let (mut session, connection) = (
+        target.interlock_session().expect("a server that was started here"),
+        read_only(database).expect("a database"),
+    );
     let mut find = connection
         .prepare("SELECT 1 FROM order_rows WHERE order_id = ?1 AND created_at IS NOT NULL")
         .expect("a statement");
@@ -228,13 +207,14 @@ fn probe(target: &Target, database: &Path, is_over: &AtomicBool) -> Histogram<u6
     times
 }
 
-/// CPU time of inserting the same rows from memory, each once, into the same tables, durably: microseconds an order.
-fn plain(database: &Path) -> io::Result<f64> {
+/// CPU time of inserting the same rows from memory, each once, durably, into the same tables with the same rows before them: microseconds
+/// an order. Those up to `before` are not counted: an insertion costs more the larger the tables are.
+fn plain(database: &Path, before: u64) -> io::Result<f64> {
     let scratch = tempfile::tempdir_in(database.parent().unwrap_or(Path::new(".")))?;
-    insert_plainly(database, &scratch.path().join("plain.db")).map_err(io::Error::other)
+    insert_plainly(database, &scratch.path().join("plain.db"), before).map_err(io::Error::other)
 }
 
-fn insert_plainly(database: &Path, path: &Path) -> rusqlite::Result<f64> {
+fn insert_plainly(database: &Path, path: &Path, before: u64) -> rusqlite::Result<f64> {
     let from = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut to = Connection::open(path)?;
     to.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
@@ -247,8 +227,15 @@ fn insert_plainly(database: &Path, path: &Path) -> rusqlite::Result<f64> {
         to.execute_batch(&sql?)?;
     }
     let last: i64 = from.query_row("SELECT max(id) FROM order_rows", [], |row| row.get(0))?;
-    let first = (last - PLAIN_ORDERS as i64).max(0);
+    let first = before as i64;
     let tables = [("order_rows", "id"), ("order_events", "order_row"), ("run_events", "order_row")];
+    to.execute("ATTACH ?1 AS source", [database.to_str()])?;
+    for (table, order) in tables {
+        to.execute_batch(&format!(
+            "INSERT INTO {table} SELECT * FROM source.{table} WHERE {order} <= {first} ORDER BY {order}"
+        ))?;
+    }
+    to.execute_batch("DETACH source; PRAGMA wal_checkpoint(TRUNCATE)")?;
     let mut rows = Vec::new();
     for (table, order) in tables {
         rows.push(all(
@@ -307,7 +294,7 @@ mod tests {
             )
             .expect("tables");
         let to = scratch.path().join("to.db");
-        assert!(insert_plainly(&from, &to).expect("inserted") > 0.0);
+        assert!(insert_plainly(&from, &to, 1).expect("inserted") > 0.0);
         let both = [tables, Connection::open(&to).expect("a database")].map(|connection| {
             let sql = "SELECT id, order_id, kind, run FROM order_rows JOIN order_events ON order_events.order_row = id
                 LEFT JOIN run_events ON run_events.order_row = id ORDER BY id, kind";

@@ -10,11 +10,11 @@ use drill::session::Port;
 use serde::Serialize;
 
 use super::Setting;
-use super::outage::{backlog, catch_up};
 use crate::figures::{Figures, HEAD, line, measure};
 use crate::load::Pace;
 use crate::machine;
 use crate::report::{Page, Report, number};
+use crate::scrape::{backlog, catch_up};
 use crate::statistics::median;
 use crate::target::Target;
 

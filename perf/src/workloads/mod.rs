@@ -3,6 +3,7 @@
 //! An arrival is one request or several that follow from each other's answers. Ids carry the number of the run and of the thread, so
 //! that nobody ever asked for them before, unless a workload repeats one on purpose.
 
+mod batched_orders;
 mod many_queries;
 mod orders;
 mod sale_opening;
@@ -31,7 +32,7 @@ pub struct Step {
 pub const ORDER_ID_BYTES: usize = 36;
 
 /// A hold, an order or a payment that nobody ever asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Id(u64);
 
 impl Step {
@@ -57,44 +58,59 @@ pub trait Workload: Send {
 pub struct Choice {
     pub name: &'static str,
     pub about: &'static str,
+    /// Holds or orders of one arrival.
+    pub of_an_arrival: u32,
     make: fn(Common) -> Box<dyn Workload>,
 }
 
-pub const ALL: [Choice; 7] = [
+pub const ALL: [Choice; 8] = [
     Choice {
         name: "sale-opening",
         about: "everybody wants the same ten trains; when they are sold out, ten others go on sale",
+        of_an_arrival: 1,
         make: |common| Box::new(sale_opening::SaleOpening::new(common)),
     },
     Choice {
         name: "steady-day",
         about: "holds on all trains that are confirmed, given back or left to expire, and as many looks at what is left",
+        of_an_arrival: 1,
         make: |common| Box::new(steady_day::SteadyDay::new(common)),
     },
     Choice {
         name: "many-queries",
         about: "a hundred queries for each hold",
+        of_an_arrival: 1,
         make: |common| Box::new(many_queries::ManyQueries::new(common)),
     },
     Choice {
         name: "orders",
         about: "whole orders: order, reservation, payment, ticket",
+        of_an_arrival: 1,
         make: |common| Box::new(orders::Orders::paid(common)),
     },
     Choice {
         name: "unpaid-orders",
         about: "orders with a reservation that nobody pays: they expire, and leave",
+        of_an_arrival: 1,
         make: |common| Box::new(orders::Orders::unpaid(common)),
     },
     Choice {
         name: "paid-orders",
         about: "order, reservation and payment by three requests, to be held against purchases",
+        of_an_arrival: 1,
         make: |common| Box::new(orders::Orders::paid_unseen(common)),
     },
     Choice {
         name: "purchases",
         about: "the same by two requests: purchase and payment",
+        of_an_arrival: 1,
         make: |common| Box::new(orders::Orders::purchases(common)),
+    },
+    Choice {
+        name: "batched-orders",
+        about: "order, reservation and payment by three batches, each of 32 orders",
+        of_an_arrival: batched_orders::ORDERS,
+        make: |common| Box::new(batched_orders::BatchedOrders::new(common)),
     },
 ];
 
@@ -273,6 +289,37 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn orders_of_a_batch_go_from_the_order_to_the_payment() {
+        let sale = sale();
+        let choice = Choice::by_name("batched-orders").unwrap();
+        let mut workload = sale.workloads(choice, 7)(0);
+        let mut request = Vec::new();
+        let mut step = workload.begin(&mut request);
+        let mut asked = Vec::new();
+        loop {
+            let text = String::from_utf8(std::mem::take(&mut request)).unwrap();
+            let body: serde_json::Value =
+                serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+            let operations = body["operations"].as_array().unwrap();
+            asked.push((operations[0]["op"].as_str().unwrap().to_owned(), operations.len()));
+            // The first of each batch is refused.
+            let result = |nth| match nth {
+                0 => serde_json::json!({"status": 409, "body": {"error": "insufficient stock"}}),
+                nth => serde_json::json!({"status": 200, "body": {"OrderID": format!("o-{nth}")}}),
+            };
+            let results: Vec<_> = (0..operations.len()).map(result).collect();
+            let answer = serde_json::json!({ "results": results }).to_string();
+            match workload.answered(&step, 200, answer.as_bytes(), &mut request) {
+                Some(next) => step = next,
+                None => break,
+            }
+        }
+        let orders = choice.of_an_arrival as usize;
+        let expected = [("create", orders), ("reserve", orders - 1), ("pay", orders - 2)];
+        assert_eq!(asked, expected.map(|(op, count)| (op.to_owned(), count)));
     }
 
     #[test]

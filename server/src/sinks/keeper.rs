@@ -51,12 +51,12 @@ impl Keeper {
                 return true;
             }
         }
-        self.handles.posts.set_floors(&registry.floors());
+        let lets_go = self.handles.posts.set_floors(&registry.floors());
         // What is let go on its word is only what it has been relied on for, and what can be read there.
         let read_model = self.handles.sink(READ_MODEL).filter(|sink| sink.is_trusted());
         let has = read_model.and_then(|sink| registry.relied(sink.name));
-        if self.handles.posts.set_read_model(has) {
-            // One that sleeps may have waited for it.
+        if self.handles.posts.set_read_model(has) || lets_go {
+            // One that sleeps may have waited for it, and counts as needed what no longer is.
             self.cores.iter().for_each(CoreWaker::wake);
         }
         let slowest = registry.slowest().map(str::to_owned);

@@ -185,13 +185,16 @@ impl Posts {
         drop(self.more.wait_timeout_while(waiting, timeout, nothing_new));
     }
 
-    /// The log of each core is kept behind these records.
-    pub(crate) fn set_floors(&self, floors: &[Lsn]) {
+    /// The log of each core is kept behind these records. Whether that is news for any of them.
+    pub(crate) fn set_floors(&self, floors: &[Lsn]) -> bool {
         let held = self.live_holds();
+        let mut is_news = false;
         for (core, (post, floor)) in self.cores.iter().zip(floors).enumerate() {
             let floor = held.values().map(|held| held.floors[core]).fold(*floor, Lsn::min);
-            post.needed_from.store(floor.next().0, Ordering::Relaxed);
+            let next = floor.next().0;
+            is_news |= post.needed_from.swap(next, Ordering::Relaxed) != next;
         }
+        is_news
     }
 
     /// The first record that the log of a core keeps for sinks.

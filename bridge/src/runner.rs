@@ -194,12 +194,14 @@ impl<K: Sink, S: Source> Runner<K, S> {
         sink.end_copy(&cursor)?;
         health.update(|report| report.began_behind = Some(cursor.clone()));
         let (sink, epoch, cores) = (sink.name(), cursor.epoch, &cursor.cores);
-        tracing::info!(
-            sink,
-            epoch,
-            ?cores,
-            "begins behind these records: what came before them is not in the log any more"
-        );
+        if cores.iter().any(|lsn| *lsn > wal::Lsn::NONE) {
+            tracing::warn!(
+                sink,
+                epoch,
+                ?cores,
+                "begins behind these records: what came before them is not in the log any more, and is not sent"
+            );
+        }
         Ok(cursor)
     }
 

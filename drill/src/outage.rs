@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::services::{Place, SINKS, Services};
+use crate::services::{OwnServices, Place, SINKS};
 use crate::session::text;
 use crate::{Launch, Port, Server, Session, until};
 
@@ -30,9 +30,8 @@ impl std::fmt::Display for Report {
 /// # Panics
 /// When a buyer notices, or something does not arrive.
 pub fn run(launch: &Launch, dir: &Path, rounds: u64) -> Report {
-    let services = Services::at(dir);
-    SINKS.iter().for_each(|service| services.up(service));
-    let place = Place::new(services);
+    let services = OwnServices::up(dir);
+    let place = Place::new(services.get());
     let server = place.configure(launch.clone().env("ORDER_INVENTORY_CAPACITY", "100000"), &SINKS).start();
     let mut session = server.session();
     let mut report = Report::default();
@@ -56,9 +55,6 @@ pub fn run(launch: &Launch, dir: &Path, rounds: u64) -> Report {
     }
     assert_no_secret(&server, &place);
     server.stop().check_log();
-    // Its database goes while there is a server of it.
-    drop(place);
-    SINKS.iter().for_each(|service| Services::at(dir).down(service));
     report
 }
 

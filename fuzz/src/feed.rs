@@ -33,8 +33,15 @@ pub fn feed(data: &[u8]) {
         write(directory.path(), data);
         directory.path().to_owned()
     };
+    let strict = Timetable::load_strict(&path, None, DateWindow::WHOLE);
+    if let Ok(timetable) = &strict {
+        check(timetable);
+    }
     match Timetable::load(&path, None, DateWindow::WHOLE) {
-        Ok(timetable) => check(&timetable),
+        Ok((timetable, report)) => {
+            check(&timetable);
+            assert!(report.is_empty() || strict.is_err(), "in order, and not: {report}");
+        }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }

@@ -169,9 +169,7 @@ pub(crate) fn command() -> Command {
                     option("orders", "orders a second; half as many where it is not how many that is measured")
                         .value_parser(value_parser!(u32).range(10..))
                         .default_value("5000"),
-                    option("workload", "`orders`, or `batched-orders` that leave the generator's processor to others")
-                        .value_parser(["orders", "batched-orders"])
-                        .default_value("orders"),
+                    option("batches", "orders by batches: the generator leaves its processor to others").action(ArgAction::SetTrue),
                     option("read-model-cpu", "processor of the thread that fills it; default: those of the server").value_parser(value_parser!(usize)),
                     option("rounds", "how often it is down, and catches up").value_parser(value_parser!(u32).range(1..)).default_value("3"),
                 ]),

@@ -74,8 +74,8 @@ fn run(name: &str, matches: &ArgMatches) -> io::Result<ExitCode> {
         "read-model" => {
             let (orders, rounds) = (cli::get(matches, "orders"), cli::get(matches, "rounds"));
             let cpu = matches.get_one("read-model-cpu").copied();
-            let workload: String = cli::get(matches, "workload");
-            read_model::run(&setting()?, &workload, cli::get(matches, "connections"), orders, rounds, cpu)?
+            let workload = if matches.get_flag("batches") { "batched-orders" } else { "orders" };
+            read_model::run(&setting()?, workload, cli::get(matches, "connections"), orders, rounds, cpu)?
         }
         "outage" => {
             let (orders, rounds) = (cli::get(matches, "orders"), cli::get(matches, "rounds"));

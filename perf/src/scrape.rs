@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use drill::Session;
 use drill::session::Port;
 
 use crate::target::Target;

@@ -42,6 +42,11 @@ const KAFKA_CURSOR: &str = "cursor-kafka";
 pub(crate) fn back_up(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Result<(), Error> {
     let files = OsFiles::new(from)?;
     let source = Origin::find(from, &files, read_model)?;
+    let (inside, whole) = (std::path::absolute(to)?, std::path::absolute(from)?);
+    if inside.starts_with(&whole) {
+        let refused = format!("{} lies in {}: what loses one loses both", to.display(), from.display());
+        return Err(refused.into());
+    }
     make_empty(to)?;
     let to_files = OsFiles::new(to)?;
     let copy_of_read_model = to.join(READ_MODEL_FILE);

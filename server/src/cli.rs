@@ -21,6 +21,11 @@ pub(crate) enum Action {
         dir: PathBuf,
         is_followed: bool,
     },
+    /// Prints what is loaded of a feed, and what is not.
+    TimetableCheck {
+        feed: PathBuf,
+        formations: Option<PathBuf>,
+    },
     /// Brings the tables of MySQL up to date.
     Migrate(Settings),
     /// Copies a data directory to a directory of its own.
@@ -52,6 +57,13 @@ pub(crate) fn read() -> Result<Action, SettingsError> {
             Some(("events", matches)) => {
                 Ok(Action::LogEvents { dir: usual_dir(matches), is_followed: matches.get_flag("follow") })
             }
+            _ => unreachable!("clap requires a subcommand"),
+        },
+        Some(("timetable", matches)) => match matches.subcommand() {
+            Some(("check", matches)) => Ok(Action::TimetableCheck {
+                feed: path(matches, "feed"),
+                formations: matches.get_one::<String>("formations").map(PathBuf::from),
+            }),
             _ => unreachable!("clap requires a subcommand"),
         },
         Some(("migrate", matches)) => Ok(Action::Migrate(settings(matches)?)),
@@ -160,6 +172,25 @@ fn command() -> Command {
                                 .help("go on while the server runs"),
                         )
                         .arg(usual_dir()),
+                ),
+        )
+        .subcommand(
+            Command::new("timetable")
+                .about("Look at a feed before it is sold")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(
+                    Command::new("check")
+                        .about("Print what is loaded of a GTFS feed and what is not; fails where that is anything")
+                        .arg(
+                            Arg::new("feed").value_name("PATH").required(true).help("a directory or a zip file"),
+                        )
+                        .arg(
+                            Arg::new("formations")
+                                .long("formations")
+                                .value_name("FILE")
+                                .help("coaches and seats of each kind of train [beside the feed, else built in]"),
+                        ),
                 ),
         )
         .subcommand(with_settings(

@@ -23,6 +23,7 @@ use crate::settings::{Retired, Settings, Source};
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) timetable: Option<PathBuf>,
+    pub(crate) timetable_strict: bool,
     pub(crate) formations: Option<PathBuf>,
     pub(crate) cores: NonZeroU16,
     pub(crate) listen: IpAddr,
@@ -130,6 +131,7 @@ impl Config {
         let config = Config {
             data_dir: PathBuf::from(read.text("data_dir")?),
             timetable: read.optional("timetable").map(PathBuf::from),
+            timetable_strict: read.switch("timetable_strict")?,
             formations: read.optional("formations").map(PathBuf::from),
             cores: read.cores()?,
             listen,

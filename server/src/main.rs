@@ -28,6 +28,7 @@ mod settings;
 mod sink_tools;
 mod sinks;
 mod tickets;
+mod timetable_file;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,9 @@ fn main() -> ExitCode {
         Ok(Action::LogCheck(dir)) => log_tools::check(&dir),
         Ok(Action::LogDump(dir)) => log_tools::dump(&dir),
         Ok(Action::LogEvents { dir, is_followed }) => log_events::print(&dir, is_followed),
+        Ok(Action::TimetableCheck { feed, formations }) => {
+            timetable_file::check(&feed, formations.as_deref())
+        }
         Ok(Action::Migrate(settings)) => {
             Config::new(&settings).map_err(Into::into).and_then(|config| sink_tools::migrate(&config))
         }

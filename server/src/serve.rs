@@ -18,7 +18,7 @@ use net::{Addresses, ConnectionBudget, ConnectionLimits, Service};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use shard::{RecoveredCore, Shutdown, read_core};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use timetable::{DateWindow, Timetable};
+use timetable::Timetable;
 use tokio::sync::watch;
 use wal::files::OsFiles;
 use wal::limits::BUDGET_SEGMENTS_MIN;
@@ -42,6 +42,7 @@ use crate::process::ProcessHandles;
 use crate::settings::{RETIRED_VARIABLES, Retired};
 use crate::sinks::{self, Outer, ReadDesk, Sinks};
 use crate::tickets::Tickets;
+use crate::timetable_file;
 
 type Error = Box<dyn std::error::Error>;
 
@@ -58,7 +59,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Error> {
     }
     // The cheapest refusals first: too few descriptors, a feed that cannot be read, ports that somebody has.
     let connections = connection_budget(config)?;
-    let timetable = load_timetable(config)?;
+    let timetable = timetable_file::load(config)?;
     let addresses = Addresses { ip: config.listen, offset: config.port_offset };
     net::claim_ports(&addresses)?;
     if config.grpc {
@@ -199,32 +200,6 @@ fn connection_budget(config: &Config) -> Result<Arc<ConnectionBudget>, Error> {
     Ok(ConnectionBudget::new(limits))
 }
 
-fn load_timetable(config: &Config) -> Result<Timetable, Error> {
-    let timetable = match &config.timetable {
-        Some(feed) => Timetable::load(feed, config.formations.as_deref(), DateWindow::WHOLE)?,
-        None => Timetable::built_in(DateWindow::WHOLE),
-    };
-    let summary = timetable.summary();
-    let source = config.timetable.as_deref().map_or("built in".into(), Path::to_string_lossy);
-    let (first, last) = timetable
-        .dates()
-        .map_or_else(Default::default, |(first, last)| (first.to_string(), last.to_string()));
-    tracing::info!(
-        source = %source,
-        stations = summary.stations as u64,
-        trains = summary.trains as u64,
-        runs = summary.runs,
-        first,
-        last,
-        ad_hoc = config.ad_hoc_word(),
-        "timetable"
-    );
-    if summary.runs == 0 {
-        tracing::warn!("the timetable has no runs: none of its trains can be sold");
-    }
-    Ok(timetable)
-}
-
 /// The sinks outside this machine's own files, where they are configured.
 fn outer(config: &Config, timetable: &Timetable) -> Outer {
     if let Some(ignored) = config.mysql.as_ref().map(|dsn| &dsn.ignored).filter(|names| !names.is_empty()) {
@@ -243,18 +218,34 @@ fn open(config: &Config) -> Result<DataDir, Error> {
 
 /// Says how long the logs are kept, and how large they may become. Returns the budget of each core.
 fn keep_log(dir: &mut DataDir, config: &Config) -> Result<u64, Error> {
-    let free_bytes = || {
-        let free = rustix::fs::statvfs(&config.data_dir).map(|disk| disk.f_bavail * disk.f_frsize);
-        (free.unwrap_or(LOG_BUDGET_BYTES_MAX) / 2).min(LOG_BUDGET_BYTES_MAX)
-    };
+    let free_bytes = || rustix::fs::statvfs(&config.data_dir).ok().map(|disk| disk.f_bavail * disk.f_frsize);
+    let half_of_free =
+        || free_bytes().map_or(LOG_BUDGET_BYTES_MAX, |free| (free / 2).min(LOG_BUDGET_BYTES_MAX));
     let bytes = match config.log_budget_bytes {
         Some(bytes) => bytes,
-        None => dir.log_budget(free_bytes)?,
+        None => dir.log_budget(half_of_free)?,
     };
-    let per_core = bytes / u64::from(config.cores.get());
+    let cores = u64::from(config.cores.get());
+    let per_core = bytes / cores;
     let least = BUDGET_SEGMENTS_MIN * config.segment_bytes;
-    // What was found free may be less than a log needs; what was asked for must not be.
-    let per_core = if config.log_budget_bytes.is_none() { per_core.max(least) } else { per_core };
+    if config.log_budget_bytes.is_some() && per_core < least {
+        return Err(format!(
+            "log_budget_bytes = {bytes}: {cores} logs need at least {BUDGET_SEGMENTS_MIN} segments of {segment} bytes each, {} bytes. Give more, \
+             or smaller segments (segment_bytes)",
+            least * cores,
+            segment = config.segment_bytes
+        )
+        .into());
+    }
+    // What was found free may be less than a log needs.
+    let per_core = per_core.max(least);
+    if let Some(free_bytes) = free_bytes().filter(|free| *free < per_core * cores) {
+        tracing::warn!(
+            free_bytes,
+            budget_bytes = per_core * cores,
+            "the disk has less free than the log may take: new sales end before the budget does (segment_bytes makes it smaller)"
+        );
+    }
     dir.keep_log(config.log_keep_ms, per_core)?;
     Ok(per_core)
 }

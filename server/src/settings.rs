@@ -51,6 +51,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "a GTFS feed, directory or zip; empty: the built-in one",
     ),
     setting(
+        "timetable_strict",
+        "INTERLOCK_TIMETABLE_STRICT",
+        "off",
+        "on|off",
+        "refuse a feed for any row that is not in order, instead of leaving it out",
+    ),
+    setting(
         "formations",
         "INTERLOCK_FORMATIONS",
         "",

@@ -107,7 +107,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for today in [date(2026, 11, 30), date(2030, 2, 28)] {
             unpack(dir.path(), weeks_to_next_month(today)).unwrap();
-            let timetable = Timetable::load(dir.path(), None, DateWindow::WHOLE).unwrap();
+            let timetable = Timetable::load_strict(dir.path(), None, DateWindow::WHOLE).unwrap();
             let (first, last) = timetable.dates().unwrap();
             assert_eq!(first, first_on(today));
             assert!(last > first.checked_add(50.days()).unwrap(), "{first} to {last}");

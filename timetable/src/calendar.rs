@@ -5,9 +5,10 @@ use hashbrown::HashMap;
 use crate::days::{DaySet, date_of, day_of};
 use crate::error::LoadError;
 use crate::limits::{EXCEPTIONS_MAX, SERVICE_DAYS_MAX, SERVICE_DAYS_TOTAL_MAX, SERVICES_MAX};
+use crate::report::{Kind, Report};
 use crate::source::Source;
 use crate::table::{Column, Row, Table};
-use crate::time::parse_date;
+use crate::time::{is_far_date, parse_date};
 
 /// The services of a feed by their ids.
 pub(crate) struct Services {
@@ -37,10 +38,12 @@ struct Exception {
     line: u64,
 }
 
+/// Later than any day that can be counted.
+const FAR_DAY: i32 = i32::MAX;
 const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 impl Services {
-    pub(crate) fn read(source: &mut Source) -> Result<Services, LoadError> {
+    pub(crate) fn read(source: &mut Source, report: &mut Report) -> Result<Services, LoadError> {
         let mut ids = HashMap::new();
         let mut services: Vec<Service> = Vec::new();
         let mut entry = |row: Row<'_>, id: &str| -> Result<u32, LoadError> {
@@ -56,8 +59,8 @@ impl Services {
         };
         let regular_file = source.shown("calendar.txt");
         let exceptions_file = source.shown("calendar_dates.txt");
-        let has_regular = read_regular(source, &mut services, &mut entry)?;
-        let has_exceptions = read_exceptions(source, &mut services, &mut entry)?;
+        let has_regular = read_regular(source, &mut services, &mut entry, report)?;
+        let has_exceptions = read_exceptions(source, &mut services, &mut entry, report)?;
         if !has_regular && !has_exceptions {
             return Err(LoadError::whole(regular_file, "missing, and so is calendar_dates.txt"));
         }
@@ -65,8 +68,8 @@ impl Services {
         let mut total = 0;
         let mut days = Vec::with_capacity(services.len());
         for service in &mut services {
-            service.sort_exceptions(&exceptions_file)?;
-            let set = service.days(&regular_file, &exceptions_file)?;
+            service.sort_exceptions(&exceptions_file, report)?;
+            let set = service.days(&regular_file, &exceptions_file, report)?;
             total += set.room();
             if total > SERVICE_DAYS_TOTAL_MAX {
                 let what = format!("all services together span more than {SERVICE_DAYS_TOTAL_MAX} days");
@@ -77,9 +80,8 @@ impl Services {
         Ok(Services { days, ids })
     }
 
-    /// The service that a row names.
-    pub(crate) fn find(&self, id: &str, row: Row<'_>) -> Result<u32, LoadError> {
-        self.ids.get(id).copied().ok_or_else(|| row.refuse(format!("unknown service {id}")))
+    pub(crate) fn find(&self, id: &str) -> Option<u32> {
+        self.ids.get(id).copied()
     }
 }
 
@@ -90,8 +92,9 @@ fn read_regular(
     source: &mut Source,
     services: &mut Vec<Service>,
     entry: Entry<'_>,
+    report: &mut Report,
 ) -> Result<bool, LoadError> {
-    let Some(mut table) = Table::optional(source, "calendar.txt")? else { return Ok(false) };
+    let Some(mut table) = Table::optional(source, "calendar.txt", report)? else { return Ok(false) };
     let id_column = table.required_column("service_id")?;
     let start_column = table.required_column("start_date")?;
     let end_column = table.required_column("end_date")?;
@@ -99,25 +102,46 @@ fn read_regular(
     for weekday in WEEKDAYS {
         weekday_columns.push(table.required_column(weekday)?);
     }
-    while let Some(row) = table.next()? {
-        let id = row.filled(id_column, "service_id")?;
-        let mut weekdays = [false; 7];
-        for ((runs, column), name) in weekdays.iter_mut().zip(&weekday_columns).zip(WEEKDAYS) {
-            *runs = match row.get(*column) {
-                "1" => true,
-                "0" => false,
-                other => return Err(row.refuse(format!("{name} is {other:?}, neither 0 nor 1"))),
+    while let Some(row) = table.next(report)? {
+        let Some(id) = row.filled(id_column, "service_id", report)? else { continue };
+        let read = || -> Result<([bool; 7], i32, i32), LoadError> {
+            let mut weekdays = [false; 7];
+            for ((runs, column), name) in weekdays.iter_mut().zip(&weekday_columns).zip(WEEKDAYS) {
+                *runs = match row.get(*column) {
+                    "1" => true,
+                    "0" => false,
+                    other => return Err(row.refuse(format!("{name} is {other:?}, neither 0 nor 1"))),
+                };
+            }
+            let first = read_day(row, start_column, "start_date")?;
+            let last = match read_day(row, end_column, "end_date") {
+                // Cut off with its service.
+                Err(_) if is_far_date(row.get(end_column)) => FAR_DAY,
+                last => last?,
             };
-        }
-        let first = read_day(row, start_column, "start_date")?;
-        let last = read_day(row, end_column, "end_date")?;
-        if last < first {
-            return Err(row.refuse(format!("service {id} ends before it starts")));
+            if last < first {
+                return Err(row.refuse(format!("service {id} ends before it starts")));
+            }
+            Ok((weekdays, first, last))
+        };
+        let (weekdays, first, last) = match read() {
+            Ok(read) => read,
+            Err(why) => {
+                report.note(Kind::Calendar, || why)?;
+                continue;
+            }
+        };
+        if last == FAR_DAY && report.is_strict() {
+            return Err(read_day(row, end_column, "end_date").expect_err("it is too far for a date"));
         }
         let index = entry(row, id)? as usize;
         services.resize_with(services.len().max(index + 1), Service::default);
         if let Some(before) = &services[index].regular {
-            return Err(row.refuse(format!("service {id} is there already, in line {}", before.line)));
+            let line = before.line;
+            report.note(Kind::DoubleRow, || {
+                row.refuse(format!("service {id} is there already, in line {line}"))
+            })?;
+            continue;
         }
         services[index].regular = Some(Regular { weekdays, first, last, line: row.line() });
     }
@@ -129,23 +153,34 @@ fn read_exceptions(
     source: &mut Source,
     services: &mut Vec<Service>,
     entry: Entry<'_>,
+    report: &mut Report,
 ) -> Result<bool, LoadError> {
-    let Some(mut table) = Table::optional(source, "calendar_dates.txt")? else { return Ok(false) };
+    let Some(mut table) = Table::optional(source, "calendar_dates.txt", report)? else { return Ok(false) };
     let id_column = table.required_column("service_id")?;
     let date_column = table.required_column("date")?;
     let kind_column = table.required_column("exception_type")?;
     let mut rows = 0;
-    while let Some(row) = table.next()? {
+    while let Some(row) = table.next(report)? {
         rows += 1;
         if rows > EXCEPTIONS_MAX {
             return Err(row.refuse(format!("more than {EXCEPTIONS_MAX} exceptions")));
         }
-        let id = row.filled(id_column, "service_id")?;
-        let day = read_day(row, date_column, "date")?;
-        let runs = match row.get(kind_column) {
-            "1" => true,
-            "2" => false,
-            other => return Err(row.refuse(format!("exception_type is {other:?}, neither 1 nor 2"))),
+        let Some(id) = row.filled(id_column, "service_id", report)? else { continue };
+        let read = || -> Result<(i32, bool), LoadError> {
+            let day = read_day(row, date_column, "date")?;
+            let runs = match row.get(kind_column) {
+                "1" => true,
+                "2" => false,
+                other => return Err(row.refuse(format!("exception_type is {other:?}, neither 1 nor 2"))),
+            };
+            Ok((day, runs))
+        };
+        let (day, runs) = match read() {
+            Ok(read) => read,
+            Err(why) => {
+                report.note(Kind::Calendar, || why)?;
+                continue;
+            }
         };
         let index = entry(row, id)? as usize;
         services.resize_with(services.len().max(index + 1), Service::default);
@@ -160,41 +195,53 @@ fn read_day(row: Row<'_>, column: Column, name: &str) -> Result<i32, LoadError> 
 }
 
 impl Service {
-    fn sort_exceptions(&mut self, file: &str) -> Result<(), LoadError> {
+    /// In the order of their days, the first of each day alone.
+    fn sort_exceptions(&mut self, file: &str, report: &mut Report) -> Result<(), LoadError> {
         self.exceptions.sort_by_key(|exception| exception.day);
         for pair in self.exceptions.windows(2) {
             if pair[0].day == pair[1].day {
-                let what = format!("this service and date are there already, in line {}", pair[0].line);
-                return Err(LoadError::at(file, pair[1].line, what));
+                report.note(Kind::DoubleRow, || {
+                    let what = format!("this service and date are there already, in line {}", pair[0].line);
+                    LoadError::at(file, pair[1].line, what)
+                })?;
             }
         }
+        self.exceptions.dedup_by_key(|exception| exception.day);
         Ok(())
     }
 
-    fn days(&self, regular_file: &str, exceptions_file: &str) -> Result<DaySet, LoadError> {
+    fn days(
+        &self,
+        regular_file: &str,
+        exceptions_file: &str,
+        report: &mut Report,
+    ) -> Result<DaySet, LoadError> {
         let regular = self.regular.iter().map(|regular| (regular.first, regular.last));
         let added = self.exceptions.iter().filter(|exception| exception.runs);
         let spans = regular.chain(added.map(|exception| (exception.day, exception.day)));
-        let Some((first, last)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
+        let Some((first, mut last)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
             return Ok(DaySet::default());
         };
         if last - first >= SERVICE_DAYS_MAX {
-            let what = format!("a service that spans more than {SERVICE_DAYS_MAX} days");
-            return Err(match &self.regular {
-                Some(regular) => LoadError::at(regular_file, regular.line, what),
-                None => LoadError::at(exceptions_file, self.exceptions[0].line, what),
-            });
+            report.note(Kind::LongService, || {
+                let what = format!("a service that spans more than {SERVICE_DAYS_MAX} days");
+                match &self.regular {
+                    Some(regular) => LoadError::at(regular_file, regular.line, what),
+                    None => LoadError::at(exceptions_file, self.exceptions[0].line, what),
+                }
+            })?;
+            last = first + SERVICE_DAYS_MAX - 1;
         }
         let mut days = DaySet::with_room(first, last);
         if let Some(regular) = &self.regular {
             let monday = i32::from(date_of(regular.first).weekday().to_monday_zero_offset());
-            for day in regular.first..=regular.last {
+            for day in regular.first..=regular.last.min(last) {
                 if regular.weekdays[((day - regular.first + monday) % 7) as usize] {
                     days.insert(day);
                 }
             }
         }
-        for exception in &self.exceptions {
+        for exception in self.exceptions.iter().filter(|exception| exception.day <= last) {
             if exception.runs {
                 days.insert(exception.day);
             } else {

@@ -4,19 +4,20 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use crate::calendar::Services;
 use crate::days::{DateWindow, DaySet, date_of};
 use crate::error::LoadError;
 use crate::folded::folded_train;
 use crate::formations::{Formation, Formations};
+use crate::report::{Kind, Report};
 use crate::source::Source;
 use crate::station::{StationId, Stations};
 use crate::stop_times::{Call, Calls};
 use crate::stops::Stops;
 use crate::time::Zone;
-use crate::trips::{TripRow, Trips, read_routes, read_zone, refuse_frequencies};
+use crate::trips::{TripRow, Trips, check_train, read_frequencies, read_routes, read_zone};
 
 #[derive(Debug)]
 pub(crate) struct Catalogue {
@@ -27,7 +28,8 @@ pub(crate) struct Catalogue {
     /// By number.
     trains: Vec<Train>,
     by_number: HashMap<Arc<str>, u32>,
-    folded_numbers: HashSet<String>,
+    /// The first train, by number, of those whose numbers are the same but for their spelling.
+    by_folded_number: HashMap<String, u32>,
     /// By train; those of one train in the order of the file, no two of them on the same day.
     trips: Vec<Trip>,
     calls: Vec<Call>,
@@ -69,17 +71,22 @@ struct Visits {
 }
 
 impl Catalogue {
-    pub(crate) fn read(source: &mut Source, formations: Formations) -> Result<Catalogue, LoadError> {
-        let zone = read_zone(source)?;
-        let stops = Stops::read(source)?;
-        let routes = read_routes(source)?;
-        let services = Services::read(source)?;
-        let trips = Trips::read(source, &routes, &services)?;
-        drop(routes);
-        refuse_frequencies(source)?;
-        let calls = Calls::read(source, &trips, &stops)?;
+    pub(crate) fn read(
+        source: &mut Source,
+        formations: Formations,
+        report: &mut Report,
+    ) -> Result<Catalogue, LoadError> {
+        let zone = read_zone(source, report)?;
+        let stops = Stops::read(source, report)?;
+        let routes = read_routes(source, report)?;
+        let services = Services::read(source, report)?;
+        let by_frequency = read_frequencies(source, report)?;
+        let mut trips = Trips::read(source, &routes, &services, &by_frequency, report)?;
+        drop((routes, by_frequency));
+        let calls = Calls::read(source, &trips, &stops, report)?;
         let file = source.shown("trips.txt");
-        let built = build_trains(&trips.rows, &calls, &services.days, &formations, &file)?;
+        let order = name_trains(&mut trips.rows, &calls, &services.days, &file, report)?;
+        let built = build_trains(&trips.rows, order, &calls, &formations);
         let visits = Visits::new(&built.trips, &calls.calls, stops.stations.len());
         let bounds = bounds(&built.trips, &services.days, &calls.calls);
         let by_number = built
@@ -88,7 +95,10 @@ impl Catalogue {
             .enumerate()
             .map(|(index, train)| (train.number.clone(), index as u32))
             .collect();
-        let folded_numbers = built.trains.iter().map(|train| folded_train(&train.number)).collect();
+        let mut by_folded_number = HashMap::with_capacity(built.trains.len());
+        for (index, train) in built.trains.iter().enumerate() {
+            by_folded_number.entry(folded_train(&train.number)).or_insert(index as u32);
+        }
         Ok(Catalogue {
             zone,
             stations: stops.stations,
@@ -96,7 +106,7 @@ impl Catalogue {
             services: services.days,
             trains: built.trains,
             by_number,
-            folded_numbers,
+            by_folded_number,
             trips: built.trips,
             calls: calls.calls,
             visits,
@@ -108,8 +118,10 @@ impl Catalogue {
         self.by_number.contains_key(train)
     }
 
-    pub(crate) fn has_train_like(&self, key: &str) -> bool {
-        self.folded_numbers.contains(&folded_train(key))
+    /// The number of a train that is the same but for its spelling.
+    pub(crate) fn train_like(&self, key: &str) -> Option<&str> {
+        let index = *self.by_folded_number.get(&folded_train(key))?;
+        Some(&self.trains[index as usize].number)
     }
 
     /// The trip of a train that runs on a day.
@@ -140,6 +152,16 @@ impl Catalogue {
     pub(crate) fn trips_at(&self, station: StationId) -> &[u32] {
         let station = station.0 as usize;
         &self.visits.trips[self.visits.starts[station] as usize..self.visits.starts[station + 1] as usize]
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&str, usize)> {
+        let mut trips = vec![0; self.formations.len()];
+        self.trips.iter().for_each(|trip| trips[trip.formation as usize] += 1);
+        self.formations
+            .iter()
+            .zip(trips)
+            .filter(|(_, trips)| *trips > 0)
+            .map(|(kind, trips)| (&*kind.name, trips))
     }
 
     pub(crate) fn train_count(&self) -> usize {
@@ -177,18 +199,9 @@ struct Built {
     trips: Vec<Trip>,
 }
 
-fn build_trains(
-    rows: &[TripRow],
-    calls: &Calls,
-    services: &[DaySet],
-    formations: &Formations,
-    file: &str,
-) -> Result<Built, LoadError> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by(|a, b| rows[*a].train.cmp(&rows[*b].train).then(a.cmp(b)));
-    let mut built = Built { trains: Vec::new(), trips: Vec::with_capacity(rows.len()) };
+fn build_trains(rows: &[TripRow], order: Vec<usize>, calls: &Calls, formations: &Formations) -> Built {
+    let mut built = Built { trains: Vec::new(), trips: Vec::with_capacity(order.len()) };
     for same in order.chunk_by(|a, b| rows[*a].train == rows[*b].train) {
-        check_one_a_day(same, rows, services, file)?;
         let train = built.trains.len() as u32;
         let first_trip = built.trips.len() as u32;
         built.trips.extend(same.iter().map(|index| {
@@ -197,41 +210,79 @@ fn build_trains(
                 train,
                 service: row.service,
                 formation: formations.kind_of(&row.train, row.route_type),
-                calls: calls.starts[*index]..calls.starts[*index + 1],
+                calls: calls.of(*index),
             }
         }));
         let number = rows[same[0]].train.as_str().into();
         built.trains.push(Train { number, trips: first_trip..built.trips.len() as u32 });
     }
-    Ok(built)
+    built
 }
 
-/// Train and date name a run, so no two trips of the same number may run on the same day.
-fn check_one_a_day(
+/// The trips that have calls, by number. Train and date name a run, so of two trips of one number on one day the later in the file goes by
+/// its id.
+fn name_trains(
+    rows: &mut [TripRow],
+    calls: &Calls,
+    services: &[DaySet],
+    file: &str,
+    report: &mut Report,
+) -> Result<Vec<usize>, LoadError> {
+    let mut order: Vec<usize> = (0..rows.len()).filter(|trip| !calls.of(*trip).is_empty()).collect();
+    // An id may be the number of another train, which then goes by its own id: as ids are each there once, this comes to an end.
+    loop {
+        order.sort_by(|a, b| rows[*a].train.cmp(&rows[*b].train).then(a.cmp(b)));
+        let mut renamed: Vec<usize> = Vec::new();
+        for same in order.chunk_by(|a, b| rows[*a].train == rows[*b].train) {
+            renamed.extend(second_of_a_day(same, rows, services, file, report)?);
+        }
+        if renamed.is_empty() {
+            return Ok(order);
+        }
+        for trip in renamed {
+            let row = &mut rows[trip];
+            if let Err(what) = check_train(&row.id) {
+                report.note(Kind::NoNumber, || LoadError::at(file, row.line, what))?;
+                order.retain(|kept| *kept != trip);
+            }
+            row.train.clone_from(&row.id);
+        }
+    }
+}
+
+/// Of the trips of one number those that have to go by their ids.
+fn second_of_a_day(
     same: &[usize],
     rows: &[TripRow],
     services: &[DaySet],
     file: &str,
-) -> Result<(), LoadError> {
+    report: &mut Report,
+) -> Result<Vec<usize>, LoadError> {
+    let mut renamed = Vec::new();
     if same.len() == 1 {
-        return Ok(());
+        return Ok(renamed);
     }
     let mut taken: HashMap<i32, usize> = HashMap::new();
     for &index in same {
         let row = &rows[index];
-        for day in services[row.service as usize].iter() {
-            if let Some(before) = taken.insert(day, index) {
-                let what = format!(
-                    "train {} runs on {} already, by line {}",
-                    row.train,
-                    date_of(day),
-                    rows[before].line
-                );
-                return Err(LoadError::at(file, row.line, what));
+        let days = || services[row.service as usize].iter();
+        if let Some((day, before)) = days().find_map(|day| Some((day, *taken.get(&day)?))) {
+            report.note(Kind::NumberTaken, || {
+                let (train, line) = (&row.train, rows[before].line);
+                let what = format!("train {train} runs on {} already, by line {line}", date_of(day));
+                LoadError::at(file, row.line, what)
+            })?;
+            if row.train != row.id {
+                renamed.push(index);
+                continue;
             }
+            // It goes by its id already, and the others of this number by theirs from here on.
+            renamed.extend(same.iter().copied().filter(|other| rows[*other].train != rows[*other].id));
+            return Ok(renamed);
         }
+        taken.extend(days().map(|day| (day, index)));
     }
-    Ok(())
+    Ok(renamed)
 }
 
 fn bounds(trips: &[Trip], services: &[DaySet], calls: &[Call]) -> Option<Bounds> {

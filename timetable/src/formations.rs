@@ -178,7 +178,7 @@ impl Formations {
     }
 
     /// The kind of a train, as an index of [`Formations::into_kinds`].
-    pub(crate) fn kind_of(&self, train: &str, route_type: u16) -> u32 {
+    pub(crate) fn kind_of(&self, train: &str, route_type: Option<u16>) -> u32 {
         self.rules.iter().find(|rule| rule.fits(train, route_type)).map_or(self.default, |rule| rule.kind)
     }
 
@@ -188,10 +188,11 @@ impl Formations {
 }
 
 impl Rule {
-    fn fits(&self, train: &str, route_type: u16) -> bool {
+    fn fits(&self, train: &str, route_type: Option<u16>) -> bool {
         let by_train =
             self.trains.is_empty() || self.trains.iter().any(|pattern| pattern::fits(pattern, train));
-        let by_type = self.route_types.is_empty() || self.route_types.contains(&route_type);
+        let by_type =
+            self.route_types.is_empty() || route_type.is_some_and(|kind| self.route_types.contains(&kind));
         by_train && by_type
     }
 }

@@ -1,12 +1,14 @@
 //! The timetable: trains, the dates on which they run, their stops and their seats.
 //!
-//! A [`Timetable`] is read from a GTFS feed (a directory or a zip file) and a file of formations, completely or not at all:
-//! errors are refused by file and line. It never changes after that, so that all cores share one. It knows nothing of sales.
+//! A [`Timetable`] is read from a GTFS feed (a directory or a zip file) and a file of formations. What of a feed cannot be sold is left out, and
+//! a [`Report`] says what; where nothing can be, or the load is strict, it is refused by file and line. It never changes after that, so that
+//! all cores share one. It knows nothing of sales.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `source.rs`, `table.rs` | a feed's files; the records of one table with their lines |
 //! | `trips.rs`, `stops.rs`, `calendar.rs`, `stop_times.rs` | the tables of GTFS |
+//! | `report.rs` | what of a feed is not loaded as it stands |
 //! | `formations.rs` | kinds of train with their coaches and classes |
 //! | `catalogue.rs` | the whole feed, indexed |
 //! | `folded.rs` | train numbers without case, blanks and width |
@@ -15,13 +17,13 @@
 //! Choices that GTFS leaves open:
 //!
 //! - A run is named by its train and its date. The train's number is `trip_short_name`, or the trip's id where it has
-//!   none. One number may have several trips as long as no two of them run on the same day: such a feed is refused.
+//!   none. One number may have several trips as long as no two of them run on the same day: the later one then goes by its id.
 //! - Times count from twelve hours before noon of the run's date in the agency's time zone, and go past 24:00:00.
 //! - A stop without times gets some, evenly between the timed stops on either side.
 //! - A platform is its parent station. A train may call at a station more than once.
 //! - A journey begins where passengers may board and ends where they may alight (`pickup_type`, `drop_off_type` are not 1). The
 //!   stops of a run say so too. Where a train calls more than once, [`journey_stops`] decides.
-//! - Trips by frequency (`frequencies.txt`) have no single run on a date, and are refused.
+//! - Trips by frequency (`frequencies.txt`) have no single run on a date, and are left out.
 
 #![forbid(unsafe_code)]
 
@@ -34,6 +36,7 @@ mod folded;
 mod formations;
 pub mod limits;
 mod pattern;
+mod report;
 mod run;
 mod search;
 mod source;
@@ -58,6 +61,7 @@ use source::Source;
 pub use days::DateWindow;
 pub use error::LoadError;
 pub use formations::Class;
+pub use report::{Found, Kind, Report};
 pub use run::{Run, Stop};
 pub use search::{Journey, journey_stops};
 pub use station::{Station, StationId};
@@ -68,6 +72,7 @@ pub use time::LocalTime;
 pub struct Timetable {
     catalogue: Arc<Catalogue>,
     window: DateWindow,
+    has_own_formations: bool,
 }
 
 /// The size of a timetable, for a log line.
@@ -86,28 +91,67 @@ pub struct Summary {
 const FORMATIONS_FILE: &str = "formations.toml";
 
 impl Timetable {
-    /// Reads a feed. Formations come from the file that is named, else from `formations.toml` beside the feed's tables,
-    /// else they are the built-in ones.
-    pub fn load(feed: &Path, formations: Option<&Path>, window: DateWindow) -> Result<Timetable, LoadError> {
+    /// Reads of a feed what can be sold, and reports the rest. Formations come from the file that is named, else from `formations.toml`
+    /// beside the feed's tables, else they are the built-in ones.
+    ///
+    /// # Errors
+    /// A file or a column without which nothing can be sold is missing, one cannot be read, a limit of the whole feed is passed, the formations are
+    /// not in order, or nothing of it can be sold: then with the report.
+    pub fn load(
+        feed: &Path,
+        formations: Option<&Path>,
+        window: DateWindow,
+    ) -> Result<(Timetable, Report), LoadError> {
+        let mut report = Report::lenient();
+        let timetable = Timetable::read(feed, formations, window, &mut report)?;
+        if timetable.catalogue.trip_count() == 0 {
+            let what = format!("nothing of it can be sold\n{report}");
+            return Err(LoadError::whole(feed.display().to_string(), what.trim_end()));
+        }
+        Ok((timetable, report))
+    }
+
+    /// The same, where every row that is not in order is an error.
+    ///
+    /// # Errors
+    /// With the first one's file and line.
+    pub fn load_strict(
+        feed: &Path,
+        formations: Option<&Path>,
+        window: DateWindow,
+    ) -> Result<Timetable, LoadError> {
+        Timetable::read(feed, formations, window, &mut Report::strict())
+    }
+
+    fn read(
+        feed: &Path,
+        formations: Option<&Path>,
+        window: DateWindow,
+        report: &mut Report,
+    ) -> Result<Timetable, LoadError> {
         let mut source = Source::open(feed)?;
-        let formations = read_formations(&mut source, formations)?;
-        let catalogue = Arc::new(Catalogue::read(&mut source, formations)?);
-        Ok(Timetable { catalogue, window })
+        let own = read_formations(&mut source, formations)?;
+        let has_own_formations = own.is_some();
+        let formations = own.unwrap_or_else(Formations::built_in);
+        let catalogue = Arc::new(Catalogue::read(&mut source, formations, report)?);
+        Ok(Timetable { catalogue, window, has_own_formations })
     }
 
     /// The project's own small feed, which has trains on every day from 2020 to 2099.
     #[must_use]
     pub fn built_in(window: DateWindow) -> Timetable {
         let mut source = Source::Embedded(built_in::FEED);
-        let formations = read_formations(&mut source, None).expect("the built-in formations are in order");
-        let catalogue = Catalogue::read(&mut source, formations).expect("the built-in feed is in order");
-        Timetable { catalogue: Arc::new(catalogue), window }
+        let own = read_formations(&mut source, None).expect("the built-in formations are in order");
+        let formations = own.unwrap_or_else(Formations::built_in);
+        let catalogue = Catalogue::read(&mut source, formations, &mut Report::strict())
+            .expect("the built-in feed is in order");
+        Timetable { catalogue: Arc::new(catalogue), window, has_own_formations: true }
     }
 
     /// The same trains with other dates on sale. Shares what was read.
     #[must_use]
     pub fn with_window(&self, window: DateWindow) -> Timetable {
-        Timetable { catalogue: Arc::clone(&self.catalogue), window }
+        Timetable { catalogue: Arc::clone(&self.catalogue), window, ..*self }
     }
 
     /// True if the feed has a train of this number on any date, on sale or not.
@@ -120,7 +164,13 @@ impl Timetable {
     /// blanks and width, those of the bar included.
     #[must_use]
     pub fn has_train_like(&self, key: &str) -> bool {
-        self.catalogue.has_train_like(key)
+        self.train_like(key).is_some()
+    }
+
+    /// The number of the train that could be meant by the beginning of a partition key: the same but for case, blanks and width.
+    #[must_use]
+    pub fn train_like(&self, key: &str) -> Option<&str> {
+        self.catalogue.train_like(key)
     }
 
     /// The run of a train on a date that is on sale.
@@ -183,6 +233,17 @@ impl Timetable {
         days.map(|(first, last)| (days::date_of(first), days::date_of(last)))
     }
 
+    /// False where the feed came without formations, and has the built-in ones.
+    #[must_use]
+    pub fn has_own_formations(&self) -> bool {
+        self.has_own_formations
+    }
+
+    /// The kinds of train that the feed's trips have, each with the number of its trips.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.catalogue.kinds()
+    }
+
     #[must_use]
     pub fn summary(&self) -> Summary {
         Summary {
@@ -200,15 +261,16 @@ impl fmt::Debug for Timetable {
     }
 }
 
-fn read_formations(source: &mut Source, path: Option<&Path>) -> Result<Formations, LoadError> {
+/// `None` where no file has any.
+fn read_formations(source: &mut Source, path: Option<&Path>) -> Result<Option<Formations>, LoadError> {
     let shown = path.map_or_else(|| source.shown(FORMATIONS_FILE), |path| path.display().to_string());
     let unreadable = |e: std::io::Error| LoadError::whole(&shown, format!("cannot be read: {e}"));
     let input: Option<Box<dyn Read + '_>> = match path {
         Some(path) => Some(Box::new(std::fs::File::open(path).map_err(unreadable)?)),
         None => source.read(FORMATIONS_FILE)?,
     };
-    let Some(input) = input else { return Ok(Formations::built_in()) };
+    let Some(input) = input else { return Ok(None) };
     let mut text = String::new();
     input.take(limits::FORMATIONS_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    Formations::parse(&text, &shown)
+    Formations::parse(&text, &shown).map(Some)
 }

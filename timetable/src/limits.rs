@@ -1,4 +1,4 @@
-//! The limits of a timetable, by name. A feed beyond one is refused by file and line.
+//! The limits of a timetable, by name. A feed beyond one is refused by file and line, or loses the row that is.
 
 /// Bytes of a partition key, `train|date|class`.
 pub const PARTITION_KEY_BYTES_MAX: usize = 128;
@@ -26,6 +26,8 @@ pub const ZIP_BYTES_MAX: u64 = 256 << 20;
 pub const TABLE_BYTES_MAX: u64 = 256 << 20;
 /// Bytes of one record of a table.
 pub const RECORD_BYTES_MAX: usize = 64 << 10;
+/// Places of each kind that a report of a load names.
+pub const REPORTED_PLACES_MAX: usize = 3;
 /// Bytes of a formations file.
 pub const FORMATIONS_BYTES_MAX: u64 = 1 << 20;
 

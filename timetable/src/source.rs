@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use hashbrown::HashMap;
 use zip::ZipArchive;
+use zip::result::ZipError;
 
 use crate::error::LoadError;
 use crate::limits::{TABLE_BYTES_MAX, ZIP_BYTES_MAX};
@@ -18,6 +20,8 @@ pub(crate) enum Source {
     Zip {
         path: PathBuf,
         archive: Box<ZipArchive<BufReader<File>>>,
+        /// The place of each file by its name, with slashes whatever wrote it.
+        names: HashMap<String, usize>,
         /// The one folder that holds the feed, with its slash; empty at the top.
         folder: String,
     },
@@ -29,7 +33,8 @@ impl Source {
         let shown = path.display().to_string();
         let metadata = std::fs::metadata(path).map_err(|e| LoadError::whole(&shown, e.to_string()))?;
         if metadata.is_dir() {
-            return Ok(Source::Directory(path.to_owned()));
+            let folder = directory_of(path).map_err(|what| LoadError::whole(&shown, what))?;
+            return Ok(Source::Directory(folder));
         }
         if metadata.len() > ZIP_BYTES_MAX {
             return Err(LoadError::whole(shown, format!("larger than {ZIP_BYTES_MAX} bytes")));
@@ -37,8 +42,9 @@ impl Source {
         let file = File::open(path).map_err(|e| LoadError::whole(&shown, e.to_string()))?;
         let archive = ZipArchive::new(BufReader::new(file))
             .map_err(|e| LoadError::whole(&shown, format!("neither a directory nor a zip file: {e}")))?;
-        let folder = folder_of(&archive).map_err(|what| LoadError::whole(&shown, what))?;
-        Ok(Source::Zip { path: path.to_owned(), archive: Box::new(archive), folder })
+        let names = names_of(&archive);
+        let folder = folder_of(names.keys()).map_err(|what| LoadError::whole(&shown, what))?;
+        Ok(Source::Zip { path: path.to_owned(), archive: Box::new(archive), names, folder })
     }
 
     /// The name of a file of this feed, for messages.
@@ -60,9 +66,9 @@ impl Source {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(e) => Err(unreadable(e.to_string())),
             },
-            Source::Zip { archive, folder, .. } => {
-                let Some(index) = archive.index_for_name(&format!("{folder}{name}")) else { return Ok(None) };
-                let file = archive.by_index(index).map_err(|e| unreadable(e.to_string()))?;
+            Source::Zip { archive, names, folder, .. } => {
+                let Some(index) = names.get(&format!("{folder}{name}")) else { return Ok(None) };
+                let file = archive.by_index(*index).map_err(|e| unreadable(told(&e)))?;
                 Ok(Some(Box::new(Bounded::new(file))))
             }
             Source::Embedded(files) => {
@@ -73,12 +79,32 @@ impl Source {
     }
 }
 
+/// A directory is the feed, or has the one folder that is.
+fn directory_of(path: &Path) -> Result<PathBuf, String> {
+    if path.join(LANDMARK).exists() {
+        return Ok(path.to_owned());
+    }
+    let entries = std::fs::read_dir(path).map_err(|e| e.to_string())?;
+    let folders = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut found = folders.filter(|folder| folder.join(LANDMARK).is_file());
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => Err(format!("{LANDMARK} is in more than one folder")),
+        (Some(folder), None) => Ok(folder),
+        // What is missing is said by its name.
+        (None, _) => Ok(path.to_owned()),
+    }
+}
+
+fn names_of(archive: &ZipArchive<BufReader<File>>) -> HashMap<String, usize> {
+    // A name that cannot be read is none that is looked for.
+    let names = archive.file_names().enumerate().filter_map(|(index, name)| Some((name.ok()?, index)));
+    names.map(|(name, index)| (name.replace('\\', "/"), index)).collect()
+}
+
 /// A feed lies at the top of its zip or in one top-level folder.
-fn folder_of(archive: &ZipArchive<BufReader<File>>) -> Result<String, String> {
-    let mut found: Option<String> = None;
-    for name in archive.file_names() {
-        // A name that cannot be read is none that is looked for.
-        let Ok(name) = name else { continue };
+fn folder_of<'n>(names: impl Iterator<Item = &'n String>) -> Result<String, String> {
+    let mut found: Option<&str> = None;
+    for name in names {
         let Some(folder) = name.strip_suffix(LANDMARK) else { continue };
         if folder.is_empty() {
             return Ok(String::new());
@@ -87,11 +113,23 @@ fn folder_of(archive: &ZipArchive<BufReader<File>>) -> Result<String, String> {
         if !top_level || folder == "__MACOSX/" {
             continue;
         }
-        if found.replace(folder.to_owned()).is_some() {
+        if found.replace(folder).is_some() {
             return Err(format!("{LANDMARK} is in more than one folder"));
         }
     }
-    found.ok_or_else(|| format!("has no {LANDMARK}, at the top or in one folder"))
+    found.map(str::to_owned).ok_or_else(|| format!("has no {LANDMARK}, at the top or in one folder"))
+}
+
+/// What is wrong with a file of a zip.
+fn told(error: &ZipError) -> String {
+    match error {
+        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
+            format!(
+                "{error}: files that are stored or deflated can be read. Pack it again (zip -r), or unpack it"
+            )
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Reads up to the limit of a table and then fails, so that a small zip cannot unpack into all of the memory.

@@ -1,7 +1,10 @@
 //! `stop_times.txt`: the calls of each trip, in order, with their times.
 
+use std::ops::Range;
+
 use crate::error::LoadError;
 use crate::limits::{STOP_TIMES_MAX, STOPS_PER_RUN_MAX, STOPS_PER_RUN_MIN};
+use crate::report::{Kind, Report};
 use crate::source::Source;
 use crate::station::StationId;
 use crate::stops::Stops;
@@ -26,7 +29,7 @@ const _: () = assert!(size_of::<Call>() == 16);
 pub(crate) struct Calls {
     pub(crate) calls: Vec<Call>,
     /// Index of each trip's first call, by the trip's index; one more for the end.
-    pub(crate) starts: Vec<u32>,
+    starts: Vec<u32>,
 }
 
 struct CallRow {
@@ -48,13 +51,21 @@ struct Columns {
     departs: Column,
     pickup: Option<Column>,
     drop_off: Option<Column>,
+    /// Those of a stop on demand, which has no stop.
+    flex: [Option<Column>; 3],
 }
 
 impl Calls {
-    pub(crate) fn read(source: &mut Source, trips: &Trips, stops: &Stops) -> Result<Calls, LoadError> {
+    /// Reads `stop_times.txt`. A trip that is left out has no calls.
+    pub(crate) fn read(
+        source: &mut Source,
+        trips: &Trips,
+        stops: &Stops,
+        report: &mut Report,
+    ) -> Result<Calls, LoadError> {
         let trips_file = source.shown("trips.txt");
         let file = source.shown("stop_times.txt");
-        let mut rows = read_rows(source, trips, stops)?;
+        let RowsRead { mut rows, is_out } = read_rows(source, trips, stops, report)?;
         rows.sort_by_key(|row| (row.trip, row.sequence, row.line));
         let mut calls = Vec::with_capacity(rows.len());
         let mut starts = Vec::with_capacity(trips.rows.len() + 1);
@@ -63,23 +74,45 @@ impl Calls {
             let here = rest.partition_point(|row| row.trip == trip as u32);
             let (rows, after) = rest.split_at_mut(here);
             rest = after;
+            starts.push(calls.len() as u32);
+            if is_out[trip] {
+                continue;
+            }
             if rows.len() < STOPS_PER_RUN_MIN {
                 let what = format!("train {} has {} stops: no run", trip_row.train, rows.len());
-                return Err(LoadError::at(&trips_file, trip_row.line, what));
+                report.note(Kind::TooFewStops, || LoadError::at(&trips_file, trip_row.line, what))?;
+            } else if let Err(why) = check_count(rows, &file) {
+                report.note(Kind::TooManyStops, || why)?;
+            } else if let Err(why) = check_order(rows, &file).and_then(|()| fill_times(rows, &file)) {
+                report.note(Kind::WrongTimes, || why)?;
+            } else {
+                calls.extend(rows.iter().map(CallRow::timed));
             }
-            starts.push(calls.len() as u32);
-            check_order(rows, &file)?;
-            fill_times(rows, &file)?;
-            calls.extend(rows.iter().map(CallRow::timed));
         }
         assert!(rest.is_empty(), "stop times of trips that are not there");
         starts.push(calls.len() as u32);
         Ok(Calls { calls, starts })
     }
+
+    /// The calls of a trip, as a range of all of them; empty where it is left out.
+    pub(crate) fn of(&self, trip: usize) -> Range<u32> {
+        self.starts[trip]..self.starts[trip + 1]
+    }
 }
 
-fn read_rows(source: &mut Source, trips: &Trips, stops: &Stops) -> Result<Vec<CallRow>, LoadError> {
-    let mut table = Table::required(source, "stop_times.txt")?;
+struct RowsRead {
+    rows: Vec<CallRow>,
+    /// By trip: one of its rows cannot be read, so that it is left out.
+    is_out: Vec<bool>,
+}
+
+fn read_rows(
+    source: &mut Source,
+    trips: &Trips,
+    stops: &Stops,
+    report: &mut Report,
+) -> Result<RowsRead, LoadError> {
+    let mut table = Table::required(source, "stop_times.txt", report)?;
     let columns = Columns {
         trip: table.required_column("trip_id")?,
         stop: table.required_column("stop_id")?,
@@ -88,20 +121,55 @@ fn read_rows(source: &mut Source, trips: &Trips, stops: &Stops) -> Result<Vec<Ca
         departs: table.required_column("departure_time")?,
         pickup: table.column("pickup_type"),
         drop_off: table.column("drop_off_type"),
+        flex: ["location_group_id", "location_id", "start_pickup_drop_off_window"]
+            .map(|name| table.column(name)),
     };
-    let mut rows = Vec::new();
-    while let Some(row) = table.next()? {
-        if rows.len() == STOP_TIMES_MAX {
+    let mut read = RowsRead { rows: Vec::new(), is_out: vec![false; trips.rows.len()] };
+    while let Some(row) = table.next(report)? {
+        if read.rows.len() == STOP_TIMES_MAX {
             return Err(row.refuse(format!("more than {STOP_TIMES_MAX} stop times")));
         }
-        rows.push(read_row(row, &columns, trips, stops)?);
+        let id = row.get(columns.trip);
+        let trip = match trips.find(id) {
+            Some(Some(trip)) => trip,
+            Some(None) => continue,
+            None => {
+                report.note(Kind::UnknownTrip, || row.refuse(format!("unknown trip {id}")))?;
+                continue;
+            }
+        };
+        let stop = row.get(columns.stop);
+        if stop.is_empty() && columns.flex.iter().any(|column| !row.get(*column).is_empty()) {
+            report.note(Kind::FlexRow, || row.refuse("on demand, without a stop"))?;
+            continue;
+        }
+        let station = match stops.station(stop) {
+            Ok(station) => station,
+            Err(what) => {
+                report.note(Kind::UnknownStop, || row.refuse(what))?;
+                continue;
+            }
+        };
+        match read_row(row, &columns, trip, station, report) {
+            Ok(call) => read.rows.push(call),
+            Err(why) if report.is_strict() => return Err(why),
+            Err(why) => {
+                if !std::mem::replace(&mut read.is_out[trip as usize], true) {
+                    report.note(Kind::WrongTimes, || why)?;
+                }
+            }
+        }
     }
-    Ok(rows)
+    Ok(read)
 }
 
-fn read_row(row: Row<'_>, columns: &Columns, trips: &Trips, stops: &Stops) -> Result<CallRow, LoadError> {
-    let trip = trips.find(row.get(columns.trip), row)?;
-    let station = stops.station(row.get(columns.stop), row)?;
+fn read_row(
+    row: Row<'_>,
+    columns: &Columns,
+    trip: u32,
+    station: StationId,
+    report: &mut Report,
+) -> Result<CallRow, LoadError> {
     let sequence = row.get(columns.sequence);
     let sequence =
         sequence.parse().map_err(|_| row.refuse(format!("stop_sequence {sequence:?} is no number")))?;
@@ -115,8 +183,8 @@ fn read_row(row: Row<'_>, columns: &Columns, trips: &Trips, stops: &Stops) -> Re
         // Where one of the two is left out, the train does not wait.
         arrives: arrives.or(departs),
         departs: departs.or(arrives),
-        board: is_allowed(row, columns.pickup, "pickup_type")?,
-        alight: is_allowed(row, columns.drop_off, "drop_off_type")?,
+        board: is_allowed(row, columns.pickup, "pickup_type", report)?,
+        alight: is_allowed(row, columns.drop_off, "drop_off_type", report)?,
     })
 }
 
@@ -131,16 +199,24 @@ fn read_time(row: Row<'_>, column: Column, name: &str) -> Result<Option<i32>, Lo
 }
 
 /// A `pickup_type` or `drop_off_type`. Only 1 forbids; 2 and 3 allow by arrangement with the railway or the driver
-/// (<https://gtfs.org/documentation/schedule/reference/#stop_timestxt>).
-fn is_allowed(row: Row<'_>, column: Option<Column>, name: &str) -> Result<bool, LoadError> {
+/// (<https://gtfs.org/documentation/schedule/reference/#stop_timestxt>). What is none of them allows nothing.
+fn is_allowed(
+    row: Row<'_>,
+    column: Option<Column>,
+    name: &str,
+    report: &mut Report,
+) -> Result<bool, LoadError> {
     match row.get(column) {
         "" | "0" | "2" | "3" => Ok(true),
         "1" => Ok(false),
-        other => Err(row.refuse(format!("{name} {other:?} is none of 0 to 3"))),
+        other => {
+            report.note(Kind::BoardingType, || row.refuse(format!("{name} {other:?} is none of 0 to 3")))?;
+            Ok(false)
+        }
     }
 }
 
-/// The rows of one trip: no sequence number twice, and not more stops than the engine has segments for.
+/// The rows of one trip: no sequence number twice.
 fn check_order(rows: &[CallRow], file: &str) -> Result<(), LoadError> {
     for pair in rows.windows(2) {
         if pair[0].sequence == pair[1].sequence {
@@ -151,6 +227,11 @@ fn check_order(rows: &[CallRow], file: &str) -> Result<(), LoadError> {
             return Err(LoadError::at(file, pair[1].line.into(), what));
         }
     }
+    Ok(())
+}
+
+/// Not more stops than the engine has segments for.
+fn check_count(rows: &[CallRow], file: &str) -> Result<(), LoadError> {
     match rows.get(STOPS_PER_RUN_MAX) {
         Some(row) => {
             Err(LoadError::at(file, row.line.into(), format!("a run of more than {STOPS_PER_RUN_MAX} stops")))

@@ -4,11 +4,13 @@
 //! blank lines and blanks around fields are fine. It is our own reader for the sake of the lines: the `csv` crate counts
 //! them from the end of the record before, which is off by one after CRLF and by the number of blank lines.
 
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
 use crate::error::LoadError;
 use crate::limits::RECORD_BYTES_MAX;
+use crate::report::{Kind, Report};
 use crate::source::Source;
 
 pub(crate) struct Table<'a> {
@@ -41,13 +43,21 @@ pub(crate) struct Row<'a> {
 
 impl<'a> Table<'a> {
     /// Opens a table that the feed must have.
-    pub(crate) fn required(source: &'a mut Source, name: &str) -> Result<Table<'a>, LoadError> {
+    pub(crate) fn required(
+        source: &'a mut Source,
+        name: &str,
+        report: &mut Report,
+    ) -> Result<Table<'a>, LoadError> {
         let file = source.shown(name);
-        Table::optional(source, name)?.ok_or_else(|| LoadError::whole(file, "missing"))
+        Table::optional(source, name, report)?.ok_or_else(|| LoadError::whole(file, "missing"))
     }
 
     /// Opens a table that the feed may leave out.
-    pub(crate) fn optional(source: &'a mut Source, name: &str) -> Result<Option<Table<'a>>, LoadError> {
+    pub(crate) fn optional(
+        source: &'a mut Source,
+        name: &str,
+        report: &mut Report,
+    ) -> Result<Option<Table<'a>>, LoadError> {
         let file = source.shown(name);
         let Some(input) = source.read(name)? else { return Ok(None) };
         let mut table = Table {
@@ -58,19 +68,20 @@ impl<'a> Table<'a> {
             header: Vec::new(),
             record: Record::default(),
         };
-        table.read_header()?;
+        table.read_header(report)?;
         Ok(Some(table))
     }
 
-    fn read_header(&mut self) -> Result<(), LoadError> {
-        if !self.read_record()? {
+    fn read_header(&mut self, report: &mut Report) -> Result<(), LoadError> {
+        if !self.read_record(report)? {
             return Err(self.refuse(1, "empty: not even a header"));
         }
         let line = self.record.line;
         for index in 0..self.record.fields.len() {
             let name = self.record.field(index).to_owned();
             if !name.is_empty() && self.header.contains(&name) {
-                return Err(self.refuse(line, format!("column {name} stands twice")));
+                report
+                    .note(Kind::DoubleColumn, || self.refuse(line, format!("column {name} stands twice")))?;
             }
             self.header.push(name);
         }
@@ -85,23 +96,28 @@ impl<'a> Table<'a> {
         self.column(name).ok_or_else(|| self.refuse(self.record.line, format!("column {name} is missing")))
     }
 
-    /// The next record that is not blank.
-    pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>, LoadError> {
-        if !self.read_record()? {
-            return Ok(None);
+    /// The next record that is not blank. Fields that are missing at its end are empty.
+    pub(crate) fn next(&mut self, report: &mut Report) -> Result<Option<Row<'_>>, LoadError> {
+        while self.read_record(report)? {
+            let (has, wants) = (self.record.fields.len(), self.header.len());
+            let what =
+                || self.refuse(self.record.line, format!("{has} fields, where the header has {wants}"));
+            if has < wants && report.is_strict() {
+                return Err(what());
+            }
+            if has <= wants || self.record.is_empty_from(wants) && !report.is_strict() {
+                return Ok(Some(Row { file: &self.file, record: &self.record }));
+            }
+            report.note(Kind::MoreFields, what)?;
         }
-        let (has, wants) = (self.record.fields.len(), self.header.len());
-        if has != wants {
-            return Err(self.refuse(self.record.line, format!("{has} fields, where the header has {wants}")));
-        }
-        Ok(Some(Row { file: &self.file, record: &self.record }))
+        Ok(None)
     }
 
     fn refuse(&self, line: u64, what: impl Into<String>) -> LoadError {
         LoadError::at(&self.file, line, what)
     }
 
-    fn read_record(&mut self) -> Result<bool, LoadError> {
+    fn read_record(&mut self, report: &mut Report) -> Result<bool, LoadError> {
         self.raw.clear();
         loop {
             if !self.read_line()? {
@@ -120,10 +136,13 @@ impl<'a> Table<'a> {
             }
         }
         self.record.line = line;
-        let Ok(raw) = std::str::from_utf8(&self.raw) else { return Err(self.refuse(line, "not UTF-8")) };
-        self.record
-            .split(raw.trim_end_matches(['\r', '\n']))
-            .map_err(|what| LoadError::at(&self.file, line, what))?;
+        let raw = String::from_utf8_lossy(&self.raw);
+        if let Cow::Owned(_) = raw {
+            report.note(Kind::NotUtf8, || LoadError::at(&self.file, line, "not UTF-8"))?;
+        }
+        if let Some(what) = self.record.split(raw.trim_end_matches(['\r', '\n'])) {
+            report.note(Kind::Quotes, || LoadError::at(&self.file, line, what))?;
+        }
         Ok(true)
     }
 
@@ -138,6 +157,9 @@ impl<'a> Table<'a> {
         }
         if self.lines == 1 && self.raw.starts_with(b"\xef\xbb\xbf") {
             self.raw.drain(..3);
+        }
+        if self.lines == 1 && (self.raw.starts_with(b"\xff\xfe") || self.raw.starts_with(b"\xfe\xff")) {
+            return Err(self.refuse(1, "UTF-16, where a feed has UTF-8"));
         }
         if self.raw.len() > RECORD_BYTES_MAX {
             return Err(self.refuse(self.lines, format!("a record of more than {RECORD_BYTES_MAX} bytes")));
@@ -156,7 +178,13 @@ impl Record {
         &self.text[self.fields[index].clone()]
     }
 
-    fn split(&mut self, raw: &str) -> Result<(), &'static str> {
+    fn is_empty_from(&self, index: usize) -> bool {
+        self.fields[index..].iter().all(Range::is_empty)
+    }
+
+    /// Takes the record apart. What is wrong with its quotes, if anything: they are then taken as they stand.
+    fn split(&mut self, raw: &str) -> Option<&'static str> {
+        let mut wrong = None;
         self.text.clear();
         self.fields.clear();
         let mut rest = raw;
@@ -164,39 +192,53 @@ impl Record {
             let start = self.text.len();
             let unquoted = rest.trim_start_matches([' ', '\t']);
             let after = if let Some(quoted) = unquoted.strip_prefix('"') {
-                let after = self.unquote(quoted)?.trim_start_matches([' ', '\t']);
-                if !after.is_empty() && !after.starts_with(',') {
-                    return Err("text after a closing quote");
+                let (after, is_closed) = self.unquote(quoted);
+                if !is_closed {
+                    wrong = Some("a quote is opened and never closed");
                 }
-                after
+                let after = after.trim_start_matches([' ', '\t']);
+                if after.is_empty() || after.starts_with(',') {
+                    after
+                } else {
+                    wrong = Some("text after a closing quote");
+                    self.take_as_it_stands(after)
+                }
             } else {
-                let end = rest.find(',').unwrap_or(rest.len());
-                if rest[..end].contains('"') {
-                    return Err("a quote within an unquoted field");
+                if rest.split(',').next().is_some_and(|field| field.contains('"')) {
+                    wrong = Some("a quote within an unquoted field");
                 }
-                self.text.push_str(&rest[..end]);
-                &rest[end..]
+                self.take_as_it_stands(rest)
             };
             self.fields.push(trimmed(&self.text, start));
             match after.strip_prefix(',') {
                 Some(next) => rest = next,
-                None => return Ok(()),
+                None => return wrong,
             }
         }
     }
 
-    /// Appends what stands before the closing quote, and gives what stands behind it.
-    fn unquote<'t>(&mut self, mut quoted: &'t str) -> Result<&'t str, &'static str> {
+    /// Appends what stands before the next comma, and gives the rest.
+    fn take_as_it_stands<'t>(&mut self, text: &'t str) -> &'t str {
+        let end = text.find(',').unwrap_or(text.len());
+        self.text.push_str(&text[..end]);
+        &text[end..]
+    }
+
+    /// Appends what stands before the closing quote, and gives what stands behind it, and whether there is one.
+    fn unquote<'t>(&mut self, mut quoted: &'t str) -> (&'t str, bool) {
         loop {
-            let end = quoted.find('"').ok_or("a quote is opened and never closed")?;
+            let end = quoted.find('"').unwrap_or(quoted.len());
             self.text.push_str(&quoted[..end]);
+            if end == quoted.len() {
+                return ("", false);
+            }
             quoted = &quoted[end + 1..];
             match quoted.strip_prefix('"') {
                 Some(after) => {
                     self.text.push('"');
                     quoted = after;
                 }
-                None => return Ok(quoted),
+                None => return (quoted, true),
             }
         }
     }
@@ -215,16 +257,24 @@ impl<'a> Row<'a> {
 
     /// The field, without blanks around it; empty where the table has no such column.
     pub(crate) fn get(&self, column: impl Into<Option<Column>>) -> &'a str {
-        column.into().map_or("", |Column(index)| self.record.field(index))
+        let field =
+            |Column(index): Column| (index < self.record.fields.len()).then(|| self.record.field(index));
+        column.into().and_then(field).unwrap_or("")
     }
 
-    /// A field that must say something.
-    pub(crate) fn filled(&self, column: Column, name: &str) -> Result<&'a str, LoadError> {
+    /// A field that must say something; `None` where it does not, which is noted.
+    pub(crate) fn filled(
+        &self,
+        column: Column,
+        name: &str,
+        report: &mut Report,
+    ) -> Result<Option<&'a str>, LoadError> {
         let field = self.get(column);
         if field.is_empty() {
-            return Err(self.refuse(format!("{name} is empty")));
+            report.note(Kind::WrongField, || self.refuse(format!("{name} is empty")))?;
+            return Ok(None);
         }
-        Ok(field)
+        Ok(Some(field))
     }
 
     pub(crate) fn refuse(&self, what: impl Into<String>) -> LoadError {

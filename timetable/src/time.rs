@@ -99,6 +99,12 @@ pub(crate) fn parse_date(text: &str) -> Option<Date> {
     (crate::limits::YEAR_MIN..=crate::limits::YEAR_MAX).contains(&date.year()).then_some(date)
 }
 
+/// True for a date beyond the years that are counted, such as 99991231: what is meant is "for ever".
+pub(crate) fn is_far_date(text: &str) -> bool {
+    let year = digits(text, 8..=8).map(|number| number / 10_000);
+    year.is_some_and(|year| year > crate::limits::YEAR_MAX.unsigned_abs().into())
+}
+
 fn digits(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<u32> {
     let plain = length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok()).flatten()

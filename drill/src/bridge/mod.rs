@@ -34,7 +34,7 @@ use std::time::Instant;
 
 use crate::crash::partitions::{Partition, Runs, ad_hoc};
 use crate::crash::{RepeatHint, Settings};
-use crate::services::{Place, SINKS, Services};
+use crate::services::{OwnServices, Place, SINKS};
 use crate::session::SIGN_KEY;
 use crate::{Launch, Rng, Server, chance};
 use audit::Evidence;
@@ -69,7 +69,7 @@ pub fn run(settings: &Settings, launch: &Launch) -> Figures {
     let mut figures = Figures::default();
     let started = Instant::now();
     let end = settings.first + settings.cycles;
-    let services = launch.home().join("services");
+    let services = OwnServices::up(&launch.home().join("services"));
     let mut first = settings.first;
     while first < end {
         let last = end.min((first / settings.cycles_per_directory + 1) * settings.cycles_per_directory);
@@ -78,9 +78,7 @@ pub fn run(settings: &Settings, launch: &Launch) -> Figures {
         if let Err(error) = &disk {
             println!("nothing can be mounted here ({error}): the disk of the database is not filled");
         }
-        let services = Services::at(&services);
-        SINKS.iter().for_each(|service| services.up(service));
-        let place = Place::new(services);
+        let place = Place::new(services.get());
         let mut life = DirectoryLife::begin(settings, launch, first, disk.as_ref().ok(), place, &mut figures);
         for cycle in first..last {
             hint.cycle = cycle;
@@ -95,8 +93,6 @@ pub fn run(settings: &Settings, launch: &Launch) -> Figures {
         life.end();
         first = last;
     }
-    let services = Services::at(&services);
-    SINKS.iter().for_each(|service| services.down(service));
     figures
 }
 

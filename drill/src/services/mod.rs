@@ -6,6 +6,7 @@ mod mysql;
 mod place;
 mod redis;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -41,7 +42,7 @@ impl Services {
     /// # Panics
     /// It cannot be started.
     pub fn up(&self, service: &str) {
-        self.script("up", service);
+        self.script("up", service).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Stops a service; what it keeps stays.
@@ -49,7 +50,7 @@ impl Services {
     /// # Panics
     /// The script fails.
     pub fn down(&self, service: &str) {
-        self.script("down", service);
+        self.script("down", service).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Sends a signal to the process of a service.
@@ -75,11 +76,43 @@ impl Services {
         value.unwrap_or_else(|| panic!("no {name} in {}", file.display())).trim_matches('\'').to_owned()
     }
 
-    fn script(&self, command: &str, service: &str) {
+    fn script(&self, command: &str, service: &str) -> io::Result<()> {
         let script = root().join("scripts/services.sh");
-        let status = Command::new(&script).arg(command).arg(&self.dir).arg(service).status();
-        let status = status.unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-        assert!(status.success(), "{} {command} {service}: {status}", script.display());
+        let status = Command::new(&script).arg(command).arg(&self.dir).arg(service).status()?;
+        let said = || io::Error::other(format!("{} {command} {service}: {status}", script.display()));
+        status.success().then_some(()).ok_or_else(said)
+    }
+}
+
+/// The servers of one drill: they end with it, however it ends.
+#[derive(Debug)]
+pub struct OwnServices(PathBuf);
+
+impl OwnServices {
+    /// Starts all of them in a directory.
+    ///
+    /// # Panics
+    /// One cannot be started.
+    #[must_use]
+    pub fn up(dir: &Path) -> OwnServices {
+        let own = OwnServices(dir.to_owned());
+        SINKS.iter().for_each(|service| own.get().up(service));
+        own
+    }
+
+    #[must_use]
+    pub fn get(&self) -> Services {
+        Services::at(&self.0)
+    }
+}
+
+impl Drop for OwnServices {
+    fn drop(&mut self) {
+        for service in SINKS {
+            if let Err(error) = self.get().script("down", service) {
+                eprintln!("{service} goes on running: {error}");
+            }
+        }
     }
 }
 

@@ -104,7 +104,7 @@ pub fn run(
 
 pub fn load(feed: Option<&Path>) -> io::Result<Timetable> {
     match feed {
-        Some(feed) => Timetable::load(feed, None, DateWindow::WHOLE).map_err(io::Error::other),
+        Some(feed) => Timetable::load_strict(feed, None, DateWindow::WHOLE).map_err(io::Error::other),
         None => Ok(Timetable::built_in(DateWindow::WHOLE)),
     }
 }

@@ -32,7 +32,7 @@ const LARGE_BYTES: usize = 8 << 20;
 /// Between two tries of a hostile caller.
 const HOSTILE_PAUSE: Duration = Duration::from_millis(5);
 /// Seats of an ad hoc train that are allocated before the next one is begun.
-const SEATS_OF_A_TRAIN: u64 = 500;
+const SEATS_OF_A_TRAIN: u64 = 50;
 
 #[derive(Debug, Serialize)]
 struct GrpcReport {
@@ -54,12 +54,26 @@ struct GrpcReport {
 }
 
 /// Callers beside the sale.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Others {
+    since: Instant,
     /// They end when it is set.
     are_over: AtomicBool,
     calls: AtomicU64,
     hostile: AtomicU64,
+    /// How long they were at work.
+    millis: AtomicU64,
+}
+
+impl Others {
+    fn begin() -> Others {
+        let [calls, hostile, millis] = [const { AtomicU64::new(0) }; 3];
+        Others { since: Instant::now(), are_over: AtomicBool::new(false), calls, hostile, millis }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.millis.load(Ordering::Relaxed) as f64 / 1e3
+    }
 }
 
 /// # Errors
@@ -84,7 +98,7 @@ pub fn run(setting: &Setting, connections: usize, rate: u32, calls: u32, rounds:
     for round in 0..rounds {
         windows.push(("alone", load(http)?));
         let (figures, others) = beside(|| load(http), |others| call(address, round, calls, cpu, others))?;
-        calls_per_second.push(others.calls.load(Ordering::Relaxed) as f64 / figures.seconds);
+        calls_per_second.push(others.calls.load(Ordering::Relaxed) as f64 / others.seconds());
         windows.push(("calls", figures));
         windows.push(("http", load(http + more)?));
         let (figures, others) = beside(|| load(http), |others| be_hostile(address, cpu, others))?;
@@ -152,11 +166,12 @@ fn beside(
     load: impl FnOnce() -> io::Result<Figures>,
     work: impl FnOnce(&Arc<Others>) -> io::Result<()> + Send,
 ) -> io::Result<(Figures, Arc<Others>)> {
-    let others = Arc::new(Others::default());
+    let others = Arc::new(Others::begin());
     let (figures, worked) = std::thread::scope(|scope| {
         let worked = scope.spawn(|| work(&others));
         let figures = load();
         others.are_over.store(true, Ordering::Relaxed);
+        others.millis.store(others.since.elapsed().as_millis() as u64, Ordering::Relaxed);
         (figures, worked.join().expect("callers do not panic"))
     });
     worked?;

@@ -68,7 +68,7 @@ impl Setting {
 /// If the feed cannot be read, or has no train in the time to come.
 pub fn demand(feed: Option<&std::path::Path>, count: i64) -> io::Result<Demand> {
     let timetable = match feed {
-        Some(feed) => Timetable::load(feed, None, DateWindow::WHOLE).map_err(io::Error::other)?,
+        Some(feed) => Timetable::load_strict(feed, None, DateWindow::WHOLE).map_err(io::Error::other)?,
         None => Timetable::built_in(DateWindow::WHOLE),
     };
     let dates = dates(&timetable, jiff::Zoned::now().date(), count)?;

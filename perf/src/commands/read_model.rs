@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use drill::session::Port;
 use hdrhistogram::Histogram;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};

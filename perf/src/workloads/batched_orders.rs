@@ -11,7 +11,7 @@ use crate::demand::Wish;
 use crate::load::Kind;
 
 /// Orders of one arrival.
-pub const ORDERS: u32 = 32;
+pub(super) const ORDERS: u32 = 32;
 
 const CREATED: u32 = 0;
 const RESERVED: u32 = 1;

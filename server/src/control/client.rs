@@ -26,8 +26,9 @@ pub(crate) enum Answered {
 /// There is no such directory, the server refuses, or it does not answer.
 pub(crate) fn ask(data_dir: &Path, request: &Value) -> Result<Answered, String> {
     let cannot = |error: io::Error| format!("the server of {} does not answer: {error}", data_dir.display());
-    let short = ShortName::of(data_dir)
-        .map_err(|error| format!("{} cannot be opened: {error}", data_dir.display()))?;
+    let short = ShortName::of(data_dir).map_err(|error| {
+        format!("{} cannot be opened: {error} (--data-dir says which directory is meant)", data_dir.display())
+    })?;
     let mut stream = match UnixStream::connect(short.path.join(SOCKET)) {
         Ok(stream) => stream,
         // A socket that nobody listens on is what a killed server leaves.

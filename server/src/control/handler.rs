@@ -136,18 +136,20 @@ impl Handler {
                  from the engine. Restore the file instead, or say --accept-loss"
             ));
         }
-        {
+        let was_detached = {
             let mut registry = self.registry();
             if let Some(problem) = registry.problem() {
                 return Err(format!("nothing can be written down about sinks: {problem}"));
             }
+            let was_detached = registry.sinks().get(name).is_none();
             registry
                 .register(name)
                 .and_then(|()| registry.forget(name))
                 .map_err(|error| error.to_string())?;
             // Nobody may say meanwhile that it has what is about to go.
             sink.requests.rebuild();
-        }
+            was_detached
+        };
         tracing::warn!(sink = name, "rebuilt by the operator: it is filled anew from the engine's state");
         let since = Instant::now();
         let is_filled = || {
@@ -159,7 +161,10 @@ impl Handler {
         }
         if !is_filled() {
             let state = sink.health.report().state.wire_name();
-            let text = format!("{name} is being filled anew ({state}): see `interlock sink list`\n");
+            let mut text = format!("{name} is being filled anew ({state}): see `interlock sink list`\n");
+            if was_detached {
+                text.push_str(&format!("it had been detached: the log is kept for {name} again\n"));
+            }
             return Ok(json!({ "text": text }));
         }
         let report = sink.health.report();

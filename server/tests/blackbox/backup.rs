@@ -229,6 +229,9 @@ fn a_backup_of_a_stopped_directory_is_restored_to_an_empty_one_alone() {
     let done = back_up(&launch, &backup);
     assert!(done.status.success(), "{}", done.said());
     back_up(&launch, &backup).assert_refused(&["backup", "is not empty"]);
+    let inside = launch.dir().join("backup");
+    back_up(&launch, &inside).assert_refused(&["what loses one loses both"]);
+    assert!(!inside.exists());
     let serve: Launch = Launch::new().cores(1).data_dir(&backup);
     serve.serve_to_end().assert_refused(&["is a backup", "restore"]);
     launch

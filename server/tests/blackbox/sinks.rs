@@ -180,7 +180,14 @@ fn a_read_model_of_another_directory_is_down_by_name() {
 fn a_locked_read_model_fills_the_log_and_nothing_is_lost() {
     let small =
         ["--segment-bytes", "262144", "--snapshot-log-bytes", "262144", "--log-budget-bytes", "1572864"];
-    let server = Launch::new().cores(1).args(&small).start();
+    let launch = Launch::new().cores(1);
+    let too_small = [&small[..4], &["--log-budget-bytes", "1572863"]].concat();
+    launch.clone().args(&too_small).serve_to_end().assert_refused(&[
+        "log_budget_bytes",
+        "1572864",
+        "segment_bytes",
+    ]);
+    let server = launch.args(&small).start();
     let mut session = server.session();
     let first = session.new_order("first");
     listed(&mut session, 1);

@@ -100,14 +100,27 @@ impl Feed {
         zip.finish().unwrap();
     }
 
+    /// Loaded strictly.
     pub(crate) fn try_load(&self) -> Result<Timetable, LoadError> {
         let directory = TempDir::new().unwrap();
         self.write(directory.path());
         let prefix = format!("{}/", directory.path().display());
-        Timetable::load(directory.path(), None, DateWindow::WHOLE).map_err(|mut error| {
+        Timetable::load_strict(directory.path(), None, DateWindow::WHOLE).map_err(|mut error| {
             error.file = error.file.strip_prefix(&prefix).unwrap_or(&error.file).to_owned();
             error
         })
+    }
+
+    /// As far as it can be sold, and the report, without the directory of the feed.
+    pub(crate) fn load_leniently(&self) -> Result<(Timetable, String), String> {
+        let directory = TempDir::new().unwrap();
+        self.write(directory.path());
+        let place = directory.path().display().to_string();
+        let loaded = Timetable::load(directory.path(), None, DateWindow::WHOLE);
+        match loaded {
+            Ok((timetable, report)) => Ok((timetable, report.to_string().replace(&format!("{place}/"), ""))),
+            Err(error) => Err(error.to_string().replace(&format!("{place}/"), "").replace(&place, "FEED")),
+        }
     }
 
     pub(crate) fn load(&self) -> Timetable {

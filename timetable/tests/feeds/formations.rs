@@ -39,6 +39,21 @@ fn built_in_kinds() {
     assert_eq!(formation(&timetable, "K9/8"), "8-car: business 10, 1st 28, 2nd 538");
 }
 
+/// Catches: examples of docs/timetables.md that nobody can load.
+#[test]
+fn the_examples_of_the_page_are_formations() {
+    let page = include_str!("../../../docs/timetables.md");
+    let examples = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().expect("an end"));
+    let examples: String = examples.collect();
+    let timetable = read(&examples).unwrap();
+    assert_eq!(formation(&timetable, "G1"), "railcar: 1st 9, 2nd 120");
+    let night = Feed::new().with("formations.toml", examples);
+    let timetable = night.replaced("trips.txt", "K9/8", "NJ 40").load();
+    assert_eq!(formation(&timetable, "NJ 40"), "night: berth 72, seat 66");
+    assert!(timetable.has_own_formations());
+    assert_eq!(timetable.kinds().collect::<Vec<_>>(), [("railcar", 1), ("night", 1)]);
+}
+
 #[test]
 fn kinds_and_rules() {
     let check = |head: &str, g1: &str, k9: &str| {
@@ -88,10 +103,10 @@ fn a_named_file_goes_before_the_one_beside_the_feed() {
     Feed::new().with("formations.toml", "broken").write(directory.path());
     let path = directory.path().join("other.toml");
     std::fs::write(&path, format!("default = \"small\"\n{SMALL}")).unwrap();
-    let timetable = Timetable::load(directory.path(), Some(&path), DateWindow::WHOLE).unwrap();
+    let timetable = Timetable::load_strict(directory.path(), Some(&path), DateWindow::WHOLE).unwrap();
     assert_eq!(formation(&timetable, "G1"), "small: 2nd 22, 1st 8");
     let nowhere = directory.path().join("nowhere.toml");
-    let error = Timetable::load(directory.path(), Some(&nowhere), DateWindow::WHOLE).unwrap_err();
+    let error = Timetable::load_strict(directory.path(), Some(&nowhere), DateWindow::WHOLE).unwrap_err();
     assert_eq!((error.file.as_str(), error.line), (nowhere.to_str().unwrap(), None));
     assert!(error.what.starts_with("cannot be read: "), "{error}");
 }

@@ -3,6 +3,7 @@
 mod built_in;
 mod feed;
 mod formations;
+mod leniency;
 mod national;
 mod properties;
 mod reading;

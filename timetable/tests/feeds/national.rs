@@ -12,7 +12,7 @@ use crate::feed::stops;
 fn load(window: DateWindow) -> (Timetable, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     national_feed::unpack(dir.path(), 0).unwrap();
-    (Timetable::load(dir.path(), None, window).unwrap_or_else(|error| panic!("{error}")), dir)
+    (Timetable::load_strict(dir.path(), None, window).unwrap_or_else(|error| panic!("{error}")), dir)
 }
 
 fn date(text: &str) -> Date {

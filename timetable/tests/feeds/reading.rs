@@ -102,7 +102,7 @@ fn a_zip_is_read_like_a_directory() {
         let read = feed.load();
         for folder in ["", "feed-2027/"] {
             feed.write_zip(&zip, folder);
-            let zipped = Timetable::load(&zip, None, DateWindow::WHOLE).unwrap();
+            let zipped = Timetable::load_strict(&zip, None, DateWindow::WHOLE).unwrap();
             assert_eq!(zipped.summary(), read.summary());
             for train in ["G1", "K9/8"] {
                 let day = "2027-01-03";

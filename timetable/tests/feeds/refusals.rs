@@ -1,4 +1,4 @@
-//! Feeds that are refused, each with its file, line and reason.
+//! Feeds that a strict load refuses, each with its file, line and reason.
 
 use crate::feed::Feed;
 
@@ -66,7 +66,7 @@ fn not_utf8() {
     feed().write(directory.path());
     std::fs::write(directory.path().join("stops.txt"), b"stop_id,stop_name\na,K\xf6ln\n").unwrap();
     let window = timetable::DateWindow::WHOLE;
-    let error = timetable::Timetable::load(directory.path(), None, window).unwrap_err();
+    let error = timetable::Timetable::load_strict(directory.path(), None, window).unwrap_err();
     assert!(error.to_string().ends_with("stops.txt:2: not UTF-8"), "{error}");
 }
 
@@ -274,7 +274,7 @@ fn calendars() {
 fn sources_that_are_none() {
     let directory = tempfile::TempDir::new().unwrap();
     let check = |path: &std::path::Path, expected: &str| {
-        let error = timetable::Timetable::load(path, None, timetable::DateWindow::WHOLE).unwrap_err();
+        let error = timetable::Timetable::load_strict(path, None, timetable::DateWindow::WHOLE).unwrap_err();
         assert_eq!(error.to_string(), format!("{}{expected}", path.display()));
     };
     check(&directory.path().join("nowhere"), ": No such file or directory (os error 2)");
@@ -288,6 +288,6 @@ fn sources_that_are_none() {
     feed().and("stops.txt", "d,Delta\n").write_zip(&zip, "");
     check(&zip, "/stops.txt:5: 2 fields, where the header has 3");
     std::fs::write(&zip, "no zip").unwrap();
-    let error = timetable::Timetable::load(&zip, None, timetable::DateWindow::WHOLE).unwrap_err();
+    let error = timetable::Timetable::load_strict(&zip, None, timetable::DateWindow::WHOLE).unwrap_err();
     assert!(error.what.starts_with("neither a directory nor a zip file"), "{error}");
 }

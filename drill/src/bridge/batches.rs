@@ -67,7 +67,7 @@ impl Client<'_> {
 
         let mut operations: Vec<Operation> = purchases.iter().map(Wish::purchase).collect();
         operations.extend(creations.iter().map(Wish::creation));
-        operations.extend(holds.iter().flat_map(|hold| sale_of(hold)));
+        operations.extend(holds.iter().flat_map(sale_of));
         let mut outcomes = self.batch(operations).into_iter();
         let bought: Vec<_> = outcomes.by_ref().take(purchases.len()).collect();
         let created: Vec<_> = outcomes.by_ref().take(creations.len()).collect();

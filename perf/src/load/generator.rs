@@ -175,6 +175,8 @@ impl Generator {
     /// Waits for answers, but not past the next arrival.
     fn wait(&mut self, events: &mut Vec<epoll::Event>) {
         let until = match &self.arrivals {
+            // Answers are still awaited, and nothing more is to be sent.
+            Some(arrivals) if arrivals.peek() > self.measured_until => ns(SLEEP_MAX),
             Some(arrivals) => arrivals.peek().saturating_sub(self.now()),
             None => ns(SLEEP_MAX),
         };

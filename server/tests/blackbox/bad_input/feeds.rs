@@ -1,14 +1,56 @@
-//! Timetable feeds that are wrong are refused at start, with the file and the line.
+//! Timetable feeds that are wrong: what can be sold of them is, and the rest is said; a strict start refuses them, with the file and the line.
 
-use crate::support::feed::{Feed, NIGHT_STARTS_AT_LINE};
+use crate::support::feed::{DAY, Feed, NIGHT_STARTS_AT_LINE};
+use crate::support::time::tomorrow;
 use crate::support::{Launch, Port};
 
-/// Starts a server on the feed, which must be refused with all of `names` in what it says.
+/// Starts a strict server on the feed, which must be refused with all of `names` in what it says.
 #[track_caller]
 fn check_refused(feed: &Feed, names: &[&str]) {
     let launch = Launch::new();
-    let dir = feed.write(launch.home());
-    launch.args(&["--timetable", &dir.display().to_string()]).serve_to_end().assert_refused(names);
+    let dir = feed.write(launch.home()).display().to_string();
+    let strictly = ["--timetable", &dir, "--timetable-strict", "on"];
+    launch.args(&strictly).serve_to_end().assert_refused(names);
+}
+
+/// Catches: a feed that is refused whole for one trip; one whose rest is left out in silence; seats that are guessed in silence.
+#[test]
+fn a_feed_is_sold_as_far_as_it_can_be_and_the_rest_is_said() {
+    let launch = Launch::new();
+    let (feed, line) = Feed::new().appended("trips.txt", "R1,S,trip-9,K9");
+    let feed = feed.write(launch.home());
+    let shown = feed.display().to_string();
+    let place = format!("trips.txt:{line}: train K9 has 0 stops");
+
+    let checked = launch.run(&["timetable", "check", &shown]);
+    checked.assert_refused(&["not everything is loaded as it stands"]);
+    let said = [
+        "4 trips of 4 trains",
+        "8-car (4 trips)",
+        "default = \"8-car\"",
+        "1 trips with no stop or one: left out",
+        &place,
+    ];
+    for said in said {
+        assert!(checked.stdout.contains(said), "{said:?} is not said: {}", checked.stdout);
+    }
+
+    let server = launch.args(&["--timetable", &shown]).start();
+    let mut session = server.session();
+    session.get(Port::Gateway, &format!("/v1/trains/{DAY}/{}", tomorrow())).ok();
+    session.get(Port::Gateway, &format!("/v1/trains/K9/{}", tomorrow())).refused(404, "train not found");
+    let log = server.log();
+    for said in ["trips with no stop or one", &place, "no formations.toml"] {
+        assert!(log.contains(said), "{said:?} is not in the log: {log}");
+    }
+    let launch = server.stop();
+
+    // With everything in order there is nothing to say.
+    let feed = Feed::new().write(launch.home());
+    std::fs::write(feed.join("formations.toml"), "default = \"8-car\"\n").expect("formations");
+    let checked = launch.run(&["timetable", "check", &shown]);
+    assert!(checked.status.success(), "{}", checked.said());
+    assert_eq!(checked.stdout.lines().count(), 2, "{}", checked.stdout);
 }
 
 /// Catches: a feed that lacks a table served as if it had no trains.
@@ -26,7 +68,7 @@ fn missing_files_are_named() {
         .assert_refused(&["no-such-feed"]);
 }
 
-/// Catches: a line that makes no sense skipped, so that trains are sold without it.
+/// Catches: a line that makes no sense skipped by a strict start, so that trains are sold without it.
 #[test]
 fn wrong_lines_are_named() {
     let night = |stop: usize| format!("stop_times.txt:{}", NIGHT_STARTS_AT_LINE + stop);

@@ -130,10 +130,12 @@ pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) code: Code,
     pub(crate) text: Cow<'static, str>,
+    /// More for a person, where there is more to say; programs go by the code.
+    pub(crate) detail: Option<String>,
 }
 
 const fn problem(code: Code, text: &'static str) -> Problem {
-    Problem { status: code.status(), code, text: Cow::Borrowed(text) }
+    Problem { status: code.status(), code, text: Cow::Borrowed(text), detail: None }
 }
 
 /// The edge's own refusals.
@@ -235,6 +237,7 @@ pub(crate) const ON_TRY_HOLD: Worded = &[
             status: StatusCode::BAD_REQUEST,
             code: Code::InsufficientStock,
             text: Cow::Borrowed("insufficient stock"),
+            detail: None,
         },
     ),
     (Rejection::Busy, problem(Code::Busy, "wal backpressure")),

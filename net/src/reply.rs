@@ -153,6 +153,9 @@ impl Problem {
     pub(crate) fn fields(&self, o: &mut Object<'_>) {
         o.text("error", &self.text);
         o.text("code", self.code.word());
+        if let Some(detail) = &self.detail {
+            o.text("detail", detail);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod health;
 mod histories;
 mod inventory;
 mod listings;
+mod near_misses;
 mod orders;
 mod payments;
 mod purchases;
@@ -22,6 +23,11 @@ use crate::router::Route;
 
 /// Calls the one function that a route has.
 pub(crate) async fn answer<B: Backend>(app: &Rc<App<B>>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
+    let outcome = asked(app, cx, body).await;
+    outcome.map_err(|problem| near_misses::explained(app, cx, body, problem))
+}
+
+async fn asked<B: Backend>(app: &Rc<App<B>>, cx: &RequestContext<'_>, body: &[u8]) -> Outcome {
     match cx.route {
         Route::TryHold => inventory::try_hold(app, cx, body).await,
         Route::ReleaseHold => inventory::release_hold(app, cx, body).await,

@@ -279,4 +279,15 @@ fn a_feed_lies_where_people_put_it() {
     let zip = directory.path().join("feed.zip");
     feed().write_zip(&zip, "gtfs\\");
     assert_eq!(load(&zip), Ok(2));
+    // Packed by a method that is not read: 12 is bzip2. It stands in the header of each file and in the directory.
+    let mut bytes = std::fs::read(&zip).unwrap();
+    for (signature, place) in [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)] {
+        let headers: Vec<usize> =
+            (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(signature)).collect();
+        assert!(!headers.is_empty());
+        headers.into_iter().for_each(|at| bytes[at + place] = 12);
+    }
+    std::fs::write(&zip, bytes).unwrap();
+    let error = load(&zip).unwrap_err().to_string();
+    assert!(error.contains("files that are stored or deflated can be read"), "{error}");
 }

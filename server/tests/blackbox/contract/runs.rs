@@ -9,7 +9,7 @@ use crate::support::feed::{DAY, Feed, LOOP, NAMELESS, NIGHT, closed_day, day_bey
 use crate::support::http::encode;
 use crate::support::session::{list, number, text};
 use crate::support::time::{rfc3339_ms, tomorrow};
-use crate::support::{Launch, Port, Server, Session};
+use crate::support::{Launch, Port, Response, Server, Session};
 
 /// A server on the tests' own timetable that sells other keys as well, shared while several use it.
 fn shared() -> Arc<Server> {
@@ -143,6 +143,50 @@ fn a_configured_timetable_is_all_that_is_sold() {
     assert_eq!(order["PartitionKey"], "G123|2026-02-11|2nd");
     let server = server.stop().args(&["--ad-hoc", "on"]).start();
     server.session().held("beside", "h", 1, 5);
+}
+
+/// Catches: a mistyped train that is sold, or refused without a word of the one that is meant.
+#[test]
+fn a_near_miss_of_a_train_names_the_one_that_is_meant() {
+    let launch = Launch::new();
+    let feed = Feed::new().write(launch.home()).display().to_string();
+    let server = launch.args(&["--timetable", &feed, "--ad-hoc", "on"]).start();
+    let mut session = server.session();
+    let date = tomorrow();
+    let detail = |answer: &Response| text(&answer.json(), "detail").to_owned();
+    for near in ["k1", "K1 ", "K 1", "Ｋ１", "K\u{200b}1"] {
+        let answer = session.get(Port::Gateway, &format!("/v1/trains/{}/{date}", encode(near)));
+        answer.refused(404, "train not found");
+        assert_eq!(detail(&answer), "the timetable has a train K1", "{near:?}");
+        let key = format!("{near}|{date}|2nd");
+        let answer =
+            session.try_hold(&json!({"partition_key": key, "hold_id": "h", "qty": 1, "capacity": 9}));
+        answer.refused(404, "partition not found");
+        assert_eq!(detail(&answer), "the timetable has a train K1", "{near:?}");
+    }
+    let closed = closed_day();
+    for (key, expected) in [
+        (format!("K1|{date}|3rd"), format!("K1 has the classes business, 1st, 2nd on {date}")),
+        (format!("K1|{closed}|2nd"), format!("K1 does not run on {closed}, or is not on sale")),
+        ("K1|soon|2nd".to_owned(), "\"soon\" is no date (YYYY-MM-DD)".to_owned()),
+    ] {
+        let id = session.new_order(&key);
+        for answer in [
+            session.reserve(&json!({"order_id": id, "partition_key": key})),
+            session.get(Port::Inventory, &format!("/inventory/availability?partition_key={}", encode(&key))),
+            session.post(
+                Port::Gateway,
+                "/v1/purchases",
+                &json!({"key": key, "amount_cents": 1, "partition_key": key, "qty": 1}),
+            ),
+        ] {
+            answer.refused(404, "partition not found");
+            assert_eq!(detail(&answer), expected);
+        }
+    }
+    let nothing = session.get(Port::Gateway, &format!("/v1/trains/X9/{date}"));
+    nothing.refused(404, "train not found");
+    assert!(nothing.json()["detail"].is_null());
 }
 
 /// A train that calls at Alpha and at Bravo twice: after other stops, if any.

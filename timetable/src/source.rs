@@ -6,8 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
-use zip::ZipArchive;
-use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::LoadError;
 use crate::limits::{TABLE_BYTES_MAX, ZIP_BYTES_MAX};
@@ -59,7 +58,7 @@ impl Source {
     /// Opens a file; `None` where the feed has none of that name.
     pub(crate) fn read(&mut self, name: &str) -> Result<Option<Box<dyn Read + '_>>, LoadError> {
         let shown = self.shown(name);
-        let unreadable = |e: String| LoadError::whole(shown, format!("cannot be read: {e}"));
+        let unreadable = |e: String| LoadError::whole(&shown, format!("cannot be read: {e}"));
         match self {
             Source::Directory(path) => match File::open(path.join(name)) {
                 Ok(file) => Ok(Some(Box::new(Bounded::new(file)))),
@@ -68,7 +67,13 @@ impl Source {
             },
             Source::Zip { archive, names, folder, .. } => {
                 let Some(index) = names.get(&format!("{folder}{name}")) else { return Ok(None) };
-                let file = archive.by_index(*index).map_err(|e| unreadable(told(&e)))?;
+                let file = archive.by_index(*index).map_err(|e| unreadable(e.to_string()))?;
+                let method = file.compression();
+                if !matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated) {
+                    return Err(unreadable(format!(
+                        "it is packed by {method}, and files that are stored or deflated can be read: pack it again (zip -r), or unpack it"
+                    )));
+                }
                 Ok(Some(Box::new(Bounded::new(file))))
             }
             Source::Embedded(files) => {
@@ -118,18 +123,6 @@ fn folder_of<'n>(names: impl Iterator<Item = &'n String>) -> Result<String, Stri
         }
     }
     found.map(str::to_owned).ok_or_else(|| format!("has no {LANDMARK}, at the top or in one folder"))
-}
-
-/// What is wrong with a file of a zip.
-fn told(error: &ZipError) -> String {
-    match error {
-        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
-            format!(
-                "{error}: files that are stored or deflated can be read. Pack it again (zip -r), or unpack it"
-            )
-        }
-        other => other.to_string(),
-    }
 }
 
 /// Reads up to the limit of a table and then fails, so that a small zip cannot unpack into all of the memory.

@@ -48,7 +48,8 @@ impl Scrape {
     pub fn p99_us_since(&self, before: &Scrape) -> f64 {
         let earlier = before.durations();
         let below = self.durations().into_iter();
-        let counts = below.map(|(bound, count)| (bound, count - earlier.get(&bound).copied().unwrap_or(0)));
+        let counts = below
+            .map(|(bound, count)| (bound, count.saturating_sub(earlier.get(&bound).copied().unwrap_or(0))));
         quantile(&counts.collect::<Vec<_>>(), 0.99)
     }
 

@@ -42,8 +42,10 @@ const KAFKA_CURSOR: &str = "cursor-kafka";
 pub(crate) fn back_up(from: &Path, to: &Path, read_model: Option<PathBuf>) -> Result<(), Error> {
     let files = OsFiles::new(from)?;
     let source = Origin::find(from, &files, read_model)?;
-    let (inside, whole) = (std::path::absolute(to)?, std::path::absolute(from)?);
-    if inside.starts_with(&whole) {
+    // It need not be there yet: what is there of its path counts.
+    let there = std::path::absolute(to)?;
+    let there = there.ancestors().find_map(|path| path.canonicalize().ok());
+    if there.is_some_and(|there| from.canonicalize().is_ok_and(|whole| there.starts_with(whole))) {
         let refused = format!("{} lies in {}: what loses one loses both", to.display(), from.display());
         return Err(refused.into());
     }

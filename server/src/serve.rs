@@ -239,7 +239,9 @@ fn keep_log(dir: &mut DataDir, config: &Config) -> Result<u64, Error> {
     }
     // What was found free may be less than a log needs.
     let per_core = per_core.max(least);
-    if let Some(free_bytes) = free_bytes().filter(|free| *free < per_core * cores) {
+    // What the logs have already is a part of their budget.
+    let room = free_bytes().map(|free| free.saturating_add(logs_bytes(&config.data_dir)));
+    if let Some(free_bytes) = room.filter(|room| *room < per_core * cores) {
         tracing::warn!(
             free_bytes,
             budget_bytes = per_core * cores,
@@ -248,6 +250,14 @@ fn keep_log(dir: &mut DataDir, config: &Config) -> Result<u64, Error> {
     }
     dir.keep_log(config.log_keep_ms, per_core)?;
     Ok(per_core)
+}
+
+/// Bytes of the files of all logs.
+fn logs_bytes(data_dir: &Path) -> u64 {
+    let children =
+        |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = children(data_dir).flat_map(|epoch| children(&epoch)).flat_map(|core| children(&core));
+    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
 }
 
 /// Says how long the read model keeps what the engine no longer has, and how large it may become.

@@ -21,6 +21,8 @@ pub(crate) struct Services {
 struct Service {
     regular: Option<Regular>,
     exceptions: Vec<Exception>,
+    /// Something of it cannot be read: nobody knows when it runs.
+    is_out: bool,
 }
 
 /// Weekdays within a span of days, both ends included.
@@ -77,6 +79,7 @@ impl Services {
             }
             days.push(set);
         }
+        ids.retain(|_, index| services.get(*index as usize).is_some_and(|service| !service.is_out));
         Ok(Services { days, ids })
     }
 
@@ -128,6 +131,9 @@ fn read_regular(
             Ok(read) => read,
             Err(why) => {
                 report.note(Kind::Calendar, || why)?;
+                let index = entry(row, id)? as usize;
+                services.resize_with(services.len().max(index + 1), Service::default);
+                services[index].is_out = true;
                 continue;
             }
         };
@@ -155,7 +161,8 @@ fn read_exceptions(
     entry: Entry<'_>,
     report: &mut Report,
 ) -> Result<bool, LoadError> {
-    let Some(mut table) = Table::optional(source, "calendar_dates.txt", report)? else { return Ok(false) };
+    let Some(table) = Table::optional(source, "calendar_dates.txt", report)? else { return Ok(false) };
+    let mut table = table.whole();
     let id_column = table.required_column("service_id")?;
     let date_column = table.required_column("date")?;
     let kind_column = table.required_column("exception_type")?;
@@ -165,7 +172,11 @@ fn read_exceptions(
         if rows > EXCEPTIONS_MAX {
             return Err(row.refuse(format!("more than {EXCEPTIONS_MAX} exceptions")));
         }
-        let Some(id) = row.filled(id_column, "service_id", report)? else { continue };
+        let id = row.get(id_column);
+        if id.is_empty() {
+            // Of which service it takes a date away is not known.
+            return Err(row.refuse("service_id is empty"));
+        }
         let read = || -> Result<(i32, bool), LoadError> {
             let day = read_day(row, date_column, "date")?;
             let runs = match row.get(kind_column) {
@@ -179,6 +190,9 @@ fn read_exceptions(
             Ok(read) => read,
             Err(why) => {
                 report.note(Kind::Calendar, || why)?;
+                let index = entry(row, id)? as usize;
+                services.resize_with(services.len().max(index + 1), Service::default);
+                services[index].is_out = true;
                 continue;
             }
         };
@@ -195,7 +209,7 @@ fn read_day(row: Row<'_>, column: Column, name: &str) -> Result<i32, LoadError> 
 }
 
 impl Service {
-    /// In the order of their days, the first of each day alone.
+    /// In the order of their days, one of each day.
     fn sort_exceptions(&mut self, file: &str, report: &mut Report) -> Result<(), LoadError> {
         self.exceptions.sort_by_key(|exception| exception.day);
         for pair in self.exceptions.windows(2) {
@@ -206,6 +220,8 @@ impl Service {
                 })?;
             }
         }
+        // A date that is taken away as well as added is not sold.
+        self.exceptions.sort_by_key(|exception| (exception.day, exception.runs));
         self.exceptions.dedup_by_key(|exception| exception.day);
         Ok(())
     }

@@ -209,7 +209,7 @@ fn build_trains(rows: &[TripRow], order: Vec<usize>, calls: &Calls, formations: 
             Trip {
                 train,
                 service: row.service,
-                formation: formations.kind_of(&row.train, row.route_type),
+                formation: formations.kind_of(&row.number, row.route_type),
                 calls: calls.of(*index),
             }
         }));
@@ -267,17 +267,27 @@ fn second_of_a_day(
         let row = &rows[index];
         let days = || services[row.service as usize].iter();
         if let Some((day, before)) = days().find_map(|day| Some((day, *taken.get(&day)?))) {
-            report.note(Kind::NumberTaken, || {
-                let (train, line) = (&row.train, rows[before].line);
-                let what = format!("train {train} runs on {} already, by line {line}", date_of(day));
-                LoadError::at(file, row.line, what)
-            })?;
+            let mut note = || {
+                report.note(Kind::NumberTaken, || {
+                    let (train, line) = (&row.train, rows[before].line);
+                    let what = format!("train {train} runs on {} already, by line {line}", date_of(day));
+                    LoadError::at(file, row.line, what)
+                })
+            };
             if row.train != row.id {
+                note()?;
                 renamed.push(index);
                 continue;
             }
-            // It goes by its id already, and the others of this number by theirs from here on.
-            renamed.extend(same.iter().copied().filter(|other| rows[*other].train != rows[*other].id));
+            // It goes by its id already: whoever has its number on one of its days goes by his from here on.
+            for other in same.iter().copied().filter(|other| rows[*other].train != rows[*other].id) {
+                let shares =
+                    services[rows[other].service as usize].iter().any(|day| days().any(|of| of == day));
+                if shares && !renamed.contains(&other) {
+                    note()?;
+                    renamed.push(other);
+                }
+            }
             return Ok(renamed);
         }
         taken.extend(days().map(|day| (day, index)));
@@ -286,7 +296,8 @@ fn second_of_a_day(
 }
 
 fn bounds(trips: &[Trip], services: &[DaySet], calls: &[Call]) -> Option<Bounds> {
-    let latest = calls.iter().map(|call| call.departs).max()?;
+    let of_trips = trips.iter().flat_map(|trip| &calls[trip.calls.start as usize..trip.calls.end as usize]);
+    let latest = of_trips.map(|call| call.departs).max()?;
     let mut used: Vec<u32> = trips.iter().map(|trip| trip.service).collect();
     used.sort_unstable();
     used.dedup();
@@ -302,16 +313,18 @@ fn bounds(trips: &[Trip], services: &[DaySet], calls: &[Call]) -> Option<Bounds>
 impl Visits {
     fn new(trips: &[Trip], calls: &[Call], stations: usize) -> Visits {
         let mut starts = vec![0u32; stations + 1];
-        for call in calls {
+        // A trip that nothing can name has calls, and is no trip.
+        let of = |trip: &Trip| &calls[trip.calls.start as usize..trip.calls.end as usize];
+        for call in trips.iter().flat_map(of) {
             starts[call.station.0 as usize + 1] += 1;
         }
         for station in 0..stations {
             starts[station + 1] += starts[station];
         }
         let mut next = starts.clone();
-        let mut visiting = vec![0u32; calls.len()];
-        for (trip, Trip { calls: range, .. }) in (0..).zip(trips) {
-            for call in &calls[range.start as usize..range.end as usize] {
+        let mut visiting = vec![0u32; starts[stations] as usize];
+        for (trip, calls) in (0..).zip(trips.iter().map(of)) {
+            for call in calls {
                 let place = &mut next[call.station.0 as usize];
                 visiting[*place as usize] = trip;
                 *place += 1;

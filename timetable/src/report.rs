@@ -32,8 +32,6 @@ pub enum Kind {
     MoreFields,
     Quotes,
     NotUtf8,
-    DoubleColumn,
-    TimeZone,
 }
 
 impl Kind {
@@ -68,16 +66,16 @@ impl Kind {
             Kind::StationName => "stations whose name is missing, too long or has control characters: mended",
             Kind::UnknownParent => "stops whose parent_station is none: each is a station of its own",
             Kind::LongService => "services that end later than can be counted: cut off",
-            Kind::Calendar => "rows of a calendar that say nothing: left out",
+            Kind::Calendar => {
+                "rows of a calendar that cannot be read: left out with the trips of their service"
+            }
             Kind::DoubleRow => "rows whose id is there already: left out",
             Kind::WrongField => "rows with a field that must say something and does not: left out",
             Kind::MoreFields => {
                 "rows with more fields than the header, so that nobody knows which is which: left out"
             }
             Kind::Quotes => "fields with quotes out of place: taken as they stand",
-            Kind::NotUtf8 => "rows that are not UTF-8: what is none is shown as \u{fffd}",
-            Kind::DoubleColumn => "columns that stand twice: the first counts",
-            Kind::TimeZone => "agencies with another time zone than the first: the first one's counts",
+            Kind::NotUtf8 => "rows that are not UTF-8: read as Latin-1",
         }
     }
 }

@@ -36,7 +36,8 @@ struct CallRow {
     trip: u32,
     sequence: u32,
     line: u32,
-    station: StationId,
+    /// `None`: no train calls there. It counts for the times of the others.
+    station: Option<StationId>,
     arrives: Option<i32>,
     departs: Option<i32>,
     board: bool,
@@ -86,7 +87,13 @@ impl Calls {
             } else if let Err(why) = check_order(rows, &file).and_then(|()| fill_times(rows, &file)) {
                 report.note(Kind::WrongTimes, || why)?;
             } else {
-                calls.extend(rows.iter().map(CallRow::timed));
+                calls.extend(rows.iter().filter_map(CallRow::timed));
+                let count = calls.len() - starts[trip] as usize;
+                if count < STOPS_PER_RUN_MIN {
+                    calls.truncate(starts[trip] as usize);
+                    let what = format!("train {} has {count} stops: no run", trip_row.train);
+                    report.note(Kind::TooFewStops, || LoadError::at(&trips_file, trip_row.line, what))?;
+                }
             }
         }
         assert!(rest.is_empty(), "stop times of trips that are not there");
@@ -112,7 +119,7 @@ fn read_rows(
     stops: &Stops,
     report: &mut Report,
 ) -> Result<RowsRead, LoadError> {
-    let mut table = Table::required(source, "stop_times.txt", report)?;
+    let mut table = Table::required(source, "stop_times.txt", report)?.whole();
     let columns = Columns {
         trip: table.required_column("trip_id")?,
         stop: table.required_column("stop_id")?,
@@ -144,10 +151,10 @@ fn read_rows(
             continue;
         }
         let station = match stops.station(stop) {
-            Ok(station) => station,
+            Ok(station) => Some(station),
             Err(what) => {
                 report.note(Kind::UnknownStop, || row.refuse(what))?;
-                continue;
+                None
             }
         };
         match read_row(row, &columns, trip, station, report) {
@@ -167,7 +174,7 @@ fn read_row(
     row: Row<'_>,
     columns: &Columns,
     trip: u32,
-    station: StationId,
+    station: Option<StationId>,
     report: &mut Report,
 ) -> Result<CallRow, LoadError> {
     let sequence = row.get(columns.sequence);
@@ -277,13 +284,13 @@ fn fill_times(rows: &mut [CallRow], file: &str) -> Result<(), LoadError> {
 }
 
 impl CallRow {
-    fn timed(&self) -> Call {
-        Call {
-            station: self.station,
+    fn timed(&self) -> Option<Call> {
+        Some(Call {
+            station: self.station?,
             arrives: self.arrives.expect("filled in"),
             departs: self.departs.expect("filled in"),
             board: self.board,
             alight: self.alight,
-        }
+        })
     }
 }

@@ -181,10 +181,11 @@ fn go_by_ids(found: &mut Vec<(Station, &StopRow)>, file: &str, report: &mut Repo
         for index in shared {
             let (station, row) = &mut found[index];
             let what = format!("station code {} is another one's as well", station.code);
-            report.note(Noted::StopCode, || LoadError::at(file, row.line, what))?;
             if check_text("code", &row.id, STATION_CODE_BYTES_MAX).is_ok() {
+                report.note(Noted::StopCode, || LoadError::at(file, row.line, what))?;
                 station.code = row.id.as_str().into();
             } else {
+                report.note(Noted::WrongField, || LoadError::at(file, row.line, what))?;
                 too_long.push(index);
             }
         }

@@ -21,6 +21,8 @@ pub(crate) struct Table<'a> {
     raw: Vec<u8>,
     header: Vec<String>,
     record: Record,
+    /// A row that is lost changes what others mean: it is refused.
+    is_whole: bool,
 }
 
 /// The fields of one record, in one buffer that is used again for the next.
@@ -29,6 +31,7 @@ struct Record {
     text: String,
     fields: Vec<Range<usize>>,
     line: u64,
+    has_stray_quotes: bool,
 }
 
 /// A column's place in its table.
@@ -49,7 +52,12 @@ impl<'a> Table<'a> {
         report: &mut Report,
     ) -> Result<Table<'a>, LoadError> {
         let file = source.shown(name);
-        Table::optional(source, name, report)?.ok_or_else(|| LoadError::whole(file, "missing"))
+        let is_there = source.read(name)?.is_some();
+        let table = Table::optional(source, name, report)?;
+        table.ok_or_else(|| match is_there {
+            true => LoadError::at(file, 1, "empty: not even a header"),
+            false => LoadError::whole(file, "missing"),
+        })
     }
 
     /// Opens a table that the feed may leave out.
@@ -67,21 +75,31 @@ impl<'a> Table<'a> {
             raw: Vec::new(),
             header: Vec::new(),
             record: Record::default(),
+            is_whole: false,
         };
-        table.read_header(report)?;
+        if !table.read_record(report)? {
+            // One that may be missing may be empty.
+            return if report.is_strict() {
+                Err(table.refuse(1, "empty: not even a header"))
+            } else {
+                Ok(None)
+            };
+        }
+        table.read_header()?;
         Ok(Some(table))
     }
 
-    fn read_header(&mut self, report: &mut Report) -> Result<(), LoadError> {
-        if !self.read_record(report)? {
-            return Err(self.refuse(1, "empty: not even a header"));
-        }
+    /// Of this table no row may be lost: without it others would mean something else.
+    pub(crate) fn whole(self) -> Table<'a> {
+        Table { is_whole: true, ..self }
+    }
+
+    fn read_header(&mut self) -> Result<(), LoadError> {
         let line = self.record.line;
         for index in 0..self.record.fields.len() {
             let name = self.record.field(index).to_owned();
             if !name.is_empty() && self.header.contains(&name) {
-                report
-                    .note(Kind::DoubleColumn, || self.refuse(line, format!("column {name} stands twice")))?;
+                return Err(self.refuse(line, format!("column {name} stands twice")));
             }
             self.header.push(name);
         }
@@ -105,8 +123,12 @@ impl<'a> Table<'a> {
             if has < wants && report.is_strict() {
                 return Err(what());
             }
-            if has <= wants || self.record.is_empty_from(wants) && !report.is_strict() {
+            let is_whole = has == wants || has < wants && !self.record.has_stray_quotes;
+            if is_whole {
                 return Ok(Some(Row { file: &self.file, record: &self.record }));
+            }
+            if self.is_whole {
+                return Err(what());
             }
             report.note(Kind::MoreFields, what)?;
         }
@@ -136,12 +158,23 @@ impl<'a> Table<'a> {
             }
         }
         self.record.line = line;
-        let raw = String::from_utf8_lossy(&self.raw);
-        if let Cow::Owned(_) = raw {
-            report.note(Kind::NotUtf8, || LoadError::at(&self.file, line, "not UTF-8"))?;
-        }
-        if let Some(what) = self.record.split(raw.trim_end_matches(['\r', '\n'])) {
-            report.note(Kind::Quotes, || LoadError::at(&self.file, line, what))?;
+        let raw = match std::str::from_utf8(&self.raw) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => {
+                report.note(Kind::NotUtf8, || LoadError::at(&self.file, line, "not UTF-8"))?;
+                // Latin-1: each byte is a character of its own, so that ids which differ stay different.
+                Cow::Owned(self.raw.iter().map(|byte| char::from(*byte)).collect())
+            }
+        };
+        let wrong = self.record.split(raw.trim_end_matches(['\r', '\n']));
+        self.record.has_stray_quotes = wrong.is_some();
+        if let Some(what) = wrong {
+            let what = || LoadError::at(&self.file, line, what);
+            // Over several lines nobody knows which of them are records of their own.
+            if self.lines > line {
+                return Err(what());
+            }
+            report.note(Kind::Quotes, what)?;
         }
         Ok(true)
     }
@@ -176,10 +209,6 @@ fn open_quote(raw: &[u8]) -> bool {
 impl Record {
     fn field(&self, index: usize) -> &str {
         &self.text[self.fields[index].clone()]
-    }
-
-    fn is_empty_from(&self, index: usize) -> bool {
-        self.fields[index..].iter().all(Range::is_empty)
     }
 
     /// Takes the record apart. What is wrong with its quotes, if anything: they are then taken as they stand.

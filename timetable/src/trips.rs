@@ -26,9 +26,10 @@ pub(crate) fn read_zone(source: &mut Source, report: &mut Report) -> Result<Zone
         let Some(name) = row.filled(column, "agency_timezone", report)? else { continue };
         match &found {
             Some((first, _)) if first == name => {}
-            Some((first, _)) => report.note(Kind::TimeZone, || {
-                row.refuse(format!("time zone {name}, where the agency before has {first}: a feed has one"))
-            })?,
+            Some((first, _)) => {
+                let what = format!("time zone {name}, where the agency before has {first}: a feed has one");
+                return Err(row.refuse(what));
+            }
             None => {
                 let zone =
                     Zone::named(name).ok_or_else(|| row.refuse(format!("unknown time zone {name}")))?;
@@ -51,8 +52,14 @@ pub(crate) fn read_routes(
         Table::optional(source, "routes.txt", report)?
     };
     let Some(mut table) = table else { return Ok(routes) };
-    let id_column = table.required_column("route_id")?;
-    let kind_column = table.required_column("route_type")?;
+    let columns =
+        table.required_column("route_id").and_then(|id| Ok((id, table.required_column("route_type")?)));
+    let (id_column, kind_column) = match columns {
+        Ok(columns) => columns,
+        Err(missing) if report.is_strict() => return Err(missing),
+        // Its trips have no type then, which is noted of each.
+        Err(_) => return Ok(routes),
+    };
     while let Some(row) = table.next(report)? {
         if routes.len() == ROUTES_MAX {
             return Err(row.refuse(format!("more than {ROUTES_MAX} routes")));
@@ -78,6 +85,8 @@ pub(crate) struct TripRow {
     pub(crate) id: String,
     /// The train's number: `trip_short_name`, or the trip's id where it has none or that cannot be.
     pub(crate) train: String,
+    /// The number as the feed has it, for the rules of formations.
+    pub(crate) number: String,
     /// `None`: its route is unknown.
     pub(crate) route_type: Option<u16>,
     pub(crate) service: u32,
@@ -135,8 +144,9 @@ impl Trips {
             let name = Some(row.get(name_column)).filter(|name| !name.is_empty());
             let Some(train) = number_of(name, id, row, report)? else { continue };
             *index.into_mut() = Some(trips.rows.len() as u32);
+            let number = name.unwrap_or(id).to_owned();
             let (id, train, line) = (id.to_owned(), train.to_owned(), row.line());
-            trips.rows.push(TripRow { id, train, route_type, service, line });
+            trips.rows.push(TripRow { id, train, number, route_type, service, line });
         }
         Ok(trips)
     }
@@ -189,9 +199,13 @@ pub(crate) fn read_frequencies(
     report: &mut Report,
 ) -> Result<HashSet<String>, LoadError> {
     let mut trips = HashSet::new();
-    let Some(mut table) = Table::optional(source, "frequencies.txt", report)? else { return Ok(trips) };
-    let column = table.required_column("trip_id")?;
+    let Some(table) = Table::optional(source, "frequencies.txt", report)? else { return Ok(trips) };
+    let mut table = table.whole();
+    let (column, missing) = (table.column("trip_id"), table.required_column("trip_id").err());
     while let Some(row) = table.next(report)? {
+        if let Some(missing) = missing {
+            return Err(missing);
+        }
         let id = row.get(column);
         if !trips.contains(id) {
             trips.insert(id.to_owned());

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use engine::ids::is_date;
 use timetable::{Date, Timetable};
 
 use super::inventory::HoldBody;
@@ -44,12 +45,15 @@ fn meant(timetable: &Timetable, key: &str) -> Option<String> {
         return timetable.train_like(key).map(|train| format!("the timetable has a train {train}"));
     }
     let date = parts.next()?;
-    let Ok(day) = date.parse::<Date>() else {
+    let Some(day) = is_date(date).then(|| date.parse::<Date>().ok()).flatten() else {
         return Some(format!("{date:?} is no date (YYYY-MM-DD)"));
     };
     let Some(run) = timetable.run(train, day) else {
         return Some(format!("{train} does not run on {date}, or is not on sale"));
     };
+    if parts.next().is_some_and(|class| run.class(class).is_some()) {
+        return None;
+    }
     let classes: Vec<&str> = run.classes().iter().map(|class| &*class.name).collect();
     Some(format!("{train} has the classes {} on {date}", classes.join(", ")))
 }

@@ -76,7 +76,7 @@ impl Handler {
     fn hold(&self, by: &str) -> Value {
         let floors = self.registry().floors();
         self.sinks.posts.hold(by, &floors, HOLD_TIME);
-        self.sinks.posts.set_floors(&floors);
+        self.set_floors(&floors);
         let mut answer = self.reach();
         // Who asks may be in another place.
         answer["read_model"] =
@@ -87,8 +87,16 @@ impl Handler {
     /// Whoever copied the directory is done.
     fn let_go(&self, by: &str) -> Value {
         self.sinks.posts.let_go(by);
-        self.sinks.posts.set_floors(&self.registry().floors());
+        let floors = self.registry().floors();
+        self.set_floors(&floors);
         json!({})
+    }
+
+    /// A core that sleeps counts as needed what no longer is.
+    fn set_floors(&self, floors: &[wal::Lsn]) {
+        if self.sinks.posts.set_floors(floors) {
+            self.wakers.iter().for_each(CoreWaker::wake);
+        }
     }
 
     /// An engine time behind all that was recorded before it was asked for, up to which everything is durable now. The reach has all of it.

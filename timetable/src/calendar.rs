@@ -90,6 +90,13 @@ impl Services {
 
 type Entry<'a> = &'a mut dyn FnMut(Row<'_>, &str) -> Result<u32, LoadError>;
 
+/// The service at a place, made where it is new.
+fn service_at(services: &mut Vec<Service>, index: u32) -> &mut Service {
+    let index = index as usize;
+    services.resize_with(services.len().max(index + 1), Service::default);
+    &mut services[index]
+}
+
 /// False where there is no such table.
 fn read_regular(
     source: &mut Source,
@@ -131,25 +138,23 @@ fn read_regular(
             Ok(read) => read,
             Err(why) => {
                 report.note(Kind::Calendar, || why)?;
-                let index = entry(row, id)? as usize;
-                services.resize_with(services.len().max(index + 1), Service::default);
-                services[index].is_out = true;
+                service_at(services, entry(row, id)?).is_out = true;
                 continue;
             }
         };
         if last == FAR_DAY && report.is_strict() {
             return Err(read_day(row, end_column, "end_date").expect_err("it is too far for a date"));
         }
-        let index = entry(row, id)? as usize;
-        services.resize_with(services.len().max(index + 1), Service::default);
-        if let Some(before) = &services[index].regular {
-            let line = before.line;
+        let service = service_at(services, entry(row, id)?);
+        if let Some(before) = &service.regular {
             report.note(Kind::DoubleRow, || {
-                row.refuse(format!("service {id} is there already, in line {line}"))
+                row.refuse(format!("service {id} is there already, in line {}", before.line))
             })?;
+            // Which of the two is meant is not known.
+            service.is_out |= (before.weekdays, before.first, before.last) != (weekdays, first, last);
             continue;
         }
-        services[index].regular = Some(Regular { weekdays, first, last, line: row.line() });
+        service.regular = Some(Regular { weekdays, first, last, line: row.line() });
     }
     Ok(true)
 }
@@ -190,15 +195,12 @@ fn read_exceptions(
             Ok(read) => read,
             Err(why) => {
                 report.note(Kind::Calendar, || why)?;
-                let index = entry(row, id)? as usize;
-                services.resize_with(services.len().max(index + 1), Service::default);
-                services[index].is_out = true;
+                service_at(services, entry(row, id)?).is_out = true;
                 continue;
             }
         };
-        let index = entry(row, id)? as usize;
-        services.resize_with(services.len().max(index + 1), Service::default);
-        services[index].exceptions.push(Exception { day, runs, line: row.line() });
+        let exception = Exception { day, runs, line: row.line() };
+        service_at(services, entry(row, id)?).exceptions.push(exception);
     }
     Ok(true)
 }

@@ -281,8 +281,8 @@ fn second_of_a_day(
             }
             // It goes by its id already: whoever has its number on one of its days goes by his from here on.
             for other in same.iter().copied().filter(|other| rows[*other].train != rows[*other].id) {
-                let shares =
-                    services[rows[other].service as usize].iter().any(|day| days().any(|of| of == day));
+                let of_other = &services[rows[other].service as usize];
+                let shares = days().any(|day| of_other.has(day));
                 if shares && !renamed.contains(&other) {
                     note()?;
                     renamed.push(other);

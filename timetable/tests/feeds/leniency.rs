@@ -184,6 +184,13 @@ fn calendars_are_read_as_far_as_they_say_something() {
         &["G1: 30 runs, 3 stops", K9],
         &[(Kind::DoubleRow, 1, "calendar_dates.txt:3: this service and date are there already, in line 2")],
     );
+    // Nor is it known for one that stands there twice and differs.
+    for (span, expected) in [("20270101,20270131", vec![G1, K9]), ("20270101,20270115", vec![K9])] {
+        let twice = feed().and("calendar.txt", &format!("daily,1,1,1,1,1,1,1,{span}\n"));
+        let (timetable, report) = twice.load_leniently().unwrap();
+        assert_eq!(trains(&timetable), expected);
+        assert!(report.contains("calendar.txt:4: service daily is there already, in line 2"), "{report}");
+    }
     // When a service runs of which something cannot be read is not known.
     for (row, why) in [
         ("daily,20270230,2", "date \"20270230\" is no date (YYYYMMDD)"),
